@@ -1,0 +1,71 @@
+//! The classes of failure that a caller can act on.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What went wrong, as a caller would sort it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The configuration is wrong; the message lists every problem with its origin.
+    Config,
+    /// The host's name could not be resolved.
+    Dns,
+    /// No TCP connection could be made.
+    Connect,
+    /// The TLS handshake failed, or the certificate was refused.
+    Tls,
+    /// A proxy applies that could not be used.
+    Proxy,
+    /// A time-out: `phase` says what was being waited for, `after` how long the bound was.
+    #[non_exhaustive]
+    Timeout {
+        /// What was being waited for.
+        phase: Phase,
+        /// The bound that was reached.
+        after: Duration,
+    },
+    /// A limit of this client was reached, or the process ran out of sockets or ports.
+    LimitExceeded,
+    /// The client was stopped before the request began.
+    Stopped,
+    /// The request could not be built or sent as asked (a bad URL, a body that failed).
+    Request,
+    /// The connection failed while the request was sent or its answer awaited.
+    Connection,
+    /// The peer broke the protocol.
+    Protocol,
+    /// The response's body ended wrongly.
+    Body,
+}
+
+/// What a request was waiting for when its time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// For a connection, while a cap was reached or another request's dial was under way.
+    PoolWait,
+    /// For the resolver.
+    Dns,
+    /// For the TCP connection, all addresses together.
+    Connect,
+    /// For the TLS handshake.
+    TlsHandshake,
+    /// For the response's header.
+    ResponseHeader,
+    /// For the response's body.
+    Body,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::PoolWait => "waiting for a connection",
+            Phase::Dns => "name look-up",
+            Phase::Connect => "TCP connect",
+            Phase::TlsHandshake => "TLS handshake",
+            Phase::ResponseHeader => "waiting for the response header",
+            Phase::Body => "reading the response body",
+        })
+    }
+}

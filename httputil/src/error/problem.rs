@@ -1,0 +1,82 @@
+//! One mistake in a configuration: where it stands, what it is, what would be right.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The place that a configuration value came from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The default that is built in.
+    BuiltIn,
+    /// A file; line and column count from 1, columns in characters.
+    #[non_exhaustive]
+    File {
+        /// The file, as it was found.
+        path: Arc<PathBuf>,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// A file as a whole (missing, unreadable, not UTF-8).
+    WholeFile(Arc<PathBuf>),
+    /// An environment variable, by name.
+    Variable(Arc<str>),
+    /// A value set in code, by its key.
+    Code(Arc<str>),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::BuiltIn => f.write_str("built-in default"),
+            Origin::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Origin::WholeFile(path) => write!(f, "{}", path.display()),
+            Origin::Variable(name) => f.write_str(name),
+            Origin::Code(key) => write!(f, "set in code: {key}"),
+        }
+    }
+}
+
+/// One mistake in a configuration.
+///
+/// `Display` is one line, ready to read: origin, what was found, what would be right. A value is part of the message
+/// only if its key is known and not secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    origin: Option<Origin>,
+    message: String,
+}
+
+impl Problem {
+    /// A problem at a known place. `message` is lower case and ends without a period.
+    pub fn at(origin: Origin, message: impl Into<String>) -> Problem {
+        Problem { origin: Some(origin), message: message.into() }
+    }
+
+    /// A problem that has no single place.
+    pub fn new(message: impl Into<String>) -> Problem {
+        Problem { origin: None, message: message.into() }
+    }
+
+    /// Where it stands, if it stands in one place.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// What is wrong and what would be right, without the origin.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Some(origin) => write!(f, "{origin}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Shared HTTP connection pools for annotated services.
+
+mod client;
+mod config;
+mod connect;
+mod error;
+mod pool;
+mod registry;
+pub mod service;
+pub mod settings;
+mod wire;
+
+pub use client::{Client, RequestBuilder, Shutdown};
+pub use config::{Config, ConfigBuilder};
+pub use error::{Error, Kind, Origin, Phase, Problem};
+pub use httputil_macros::PooledClient;
+pub use registry::{Registry, RegistryBuilder, default_client};
+pub use service::PooledClient;
+pub use settings::{ClientConfig, Environment};

@@ -1,0 +1,4 @@
+//! What the derive writes against.
+
+/// Implemented by the derive.
+pub trait PooledClient {}

@@ -1,0 +1,18 @@
+//! Plain values that say how a client behaves: no parsing, no I/O, no defaults hidden elsewhere.
+//!
+//! A [`Profile`] is a name, a [`Transport`] (all that shapes a connection; profiles that share a pool must agree on
+//! it) and a [`Policy`] (what happens to one request). `config` makes them from TOML and variables, [`ClientConfig`]
+//! makes one in code; `pool`, `wire`, `connect` and `client` read them. `Default` of each struct *is* the documented
+//! default.
+
+mod client_config;
+mod environment;
+mod policy;
+mod profile;
+mod transport;
+
+pub use client_config::ClientConfig;
+pub use environment::Environment;
+pub use policy::Policy;
+pub use profile::Profile;
+pub use transport::{Http2, Pool, Proxy, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};

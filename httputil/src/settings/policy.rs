@@ -1,0 +1,25 @@
+//! What happens to one request.
+
+use std::time::Duration;
+
+/// What happens to one request; every profile has its own, also where two share a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// `timeout`: the whole request, from `send()` to the end of the body. Default 30 s; `None` is unbounded.
+    pub timeout: Option<Duration>,
+    /// `timeouts.pool_wait`: how long to wait for a connection while a cap is reached. Default 10 s.
+    pub pool_wait: Duration,
+    /// `user_agent`: sent when the request names none. Default `httputil/<version>`.
+    pub user_agent: String,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            timeout: Some(Duration::from_secs(30)),
+            pool_wait: Duration::from_secs(10),
+            user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
