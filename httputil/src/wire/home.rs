@@ -93,11 +93,19 @@ pub(crate) trait Home: Send + Sync + 'static {
     fn closed(&self, link: &Link, reason: CloseReason);
 }
 
+/// What the pool wants to know of a connection that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// The pool's number of the host that the connection is for.
+    pub(crate) host: usize,
+    /// The pool's generation when the connection was dialled.
+    pub(crate) generation: u64,
+}
+
 /// What ties one connection to its home.
 pub(crate) struct Link {
     pub(crate) home: Arc<dyn Home>,
-    /// The pool's number of the host that the connection is for.
-    pub(crate) host: usize,
+    pub(crate) seat: Seat,
     /// The pool's number of the place where it keeps the connection; written under the pool's lock only.
     pub(crate) place: AtomicUsize,
     pub(crate) socket: SocketHandle,
@@ -114,6 +122,6 @@ impl Link {
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("Link").field("seat", &self.seat).finish_non_exhaustive()
     }
 }

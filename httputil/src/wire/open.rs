@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::h2::Executor;
-use super::{H1, H2, Home, Link, Socket};
+use super::{H1, H2, Home, Link, Seat, Socket};
 use crate::connect::{Alpn, Connector, DialFailure, Established, MaybeTls, Progress, Target};
 use crate::error::Kind;
 
@@ -30,7 +30,7 @@ pub(crate) async fn open(
     target: &Target,
     progress: &Progress,
     home: Arc<dyn Home>,
-    host: usize,
+    seat: Seat,
 ) -> Result<Connection, DialFailure> {
     let mut socket = None;
     let established = connector.connect(target, progress, |raw| {
@@ -42,7 +42,7 @@ pub(crate) async fn open(
     let socket = socket.expect("a stream was wrapped before it was established");
     let received = Arc::new(AtomicU64::new(0));
     let wire = TokioIo::new(Counted { stream, received: Arc::clone(&received) });
-    let link = |socket| Arc::new(Link { home, host, place: AtomicUsize::new(Link::NOWHERE), socket });
+    let link = |socket| Arc::new(Link { home, seat, place: AtomicUsize::new(Link::NOWHERE), socket });
     let failed = |error: hyper::Error| {
         DialFailure::new(Kind::Protocol, format!("HTTP could not be started with {target}: {error}")).with_source(error)
     };
