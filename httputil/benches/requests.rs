@@ -2,8 +2,9 @@
 //!
 //! `cargo bench -p httputil --bench requests` starts a server in a process of its own and runs this program under
 //! callgrind once for a few and once for many requests; the difference of the two counts, divided by the difference of
-//! the requests, is what one request costs the client. Set-up cancels out, and so does whatever else the machine does.
-//! Without valgrind only the requests per second are measured.
+//! the requests, is what one request costs the client. Set-up cancels out, and so does whatever else the machine does;
+//! it fails if a request costs more than reqwest's. With `-- instructions` nothing else is measured. Without valgrind
+//! only the requests per second are.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -18,20 +19,30 @@ const FEW: usize = 200;
 const MANY: usize = 1200;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => server::serve(),
         ["send", who, url, ca, requests, concurrency] => {
             let (requests, concurrency) = (requests.parse().unwrap(), concurrency.parse().unwrap());
             println!("{}", send(who, url, ca, requests, concurrency).as_nanos());
         }
-        _ => compare(),
+        ["instructions"] => compare_instructions(&Server::start()),
+        _ => {
+            let server = Server::start();
+            compare_instructions(&server);
+            compare_rates(&server);
+        }
     }
 }
 
-fn compare() {
-    let server = Server::start();
-    let has_valgrind = Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
+fn compare_instructions(server: &Server) {
+    let has_valgrind = Command::new("valgrind")
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success());
     println!("instructions per pooled request (callgrind), ratio to reqwest");
     for (protocol, url) in &server.urls {
         if !has_valgrind {
@@ -40,8 +51,15 @@ fn compare() {
         }
         let theirs = instructions("reqwest", url, &server.ca);
         let ours = instructions("httputil", url, &server.ca);
-        println!("  {protocol:8} reqwest {theirs:>8}   httputil {ours:>8}   {:.2}", ours as f64 / theirs as f64);
+        println!(
+            "  {protocol:8} reqwest {theirs:>8}   httputil {ours:>8}   {:.2}",
+            ours as f64 / theirs as f64
+        );
+        assert!(ours < theirs, "{protocol}: a pooled request costs more than reqwest's");
     }
+}
+
+fn compare_rates(server: &Server) {
     println!("requests per second, median of 5 alternating runs, ratio to reqwest");
     for (protocol, url) in &server.urls {
         for concurrency in [1, 16, 64] {
@@ -79,7 +97,11 @@ impl Server {
             let line = lines.next().unwrap().unwrap();
             let (name, value) = line.split_once(' ').unwrap();
             if name == "ca" {
-                return Server { process, urls, ca: value.to_owned() };
+                return Server {
+                    process,
+                    urls,
+                    ca: value.to_owned(),
+                };
             }
             urls.push((name.to_owned(), value.to_owned()));
         }
@@ -103,7 +125,10 @@ fn instructions(who: &str, url: &str, ca: &str) -> u64 {
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let line = said.lines().find(|line| line.contains("Collected :")).unwrap_or_else(|| panic!("{said}"));
+        let line = said
+            .lines()
+            .find(|line| line.contains("Collected :"))
+            .unwrap_or_else(|| panic!("{said}"));
         line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
     };
     (count(MANY) - count(FEW)) / (MANY - FEW) as u64
@@ -129,7 +154,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Sends the requests, `concurrency` at a time, and says how long it took.
 fn send(who: &str, url: &str, ca: &str, requests: usize, concurrency: usize) -> Duration {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         match who {
             "reqwest" => {

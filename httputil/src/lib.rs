@@ -16,6 +16,6 @@ pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::PoolStats;
 pub use registry::{Registry, RegistryBuilder, Stats, default_client};
-pub use wire::CloseReason;
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};
+pub use wire::CloseReason;

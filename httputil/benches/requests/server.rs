@@ -17,7 +17,10 @@ pub(crate) const BODY: &[u8] = b"a small answer, as most are";
 
 /// Serves until its standard input ends. Prints a line for each URL, and the path of its CA last.
 pub(crate) fn serve() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let ca = std::env::temp_dir().join(format!("httputil-bench-{}.pem", std::process::id()));
@@ -72,8 +75,12 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, is
     let stream = TokioIo::new(stream);
     // A client that goes away is no fault of the server's.
     let _ = if is_h2 {
-        hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await
+        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(stream, service)
+            .await
     } else {
-        hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await
+        hyper::server::conn::http1::Builder::new()
+            .serve_connection(stream, service)
+            .await
     };
 }

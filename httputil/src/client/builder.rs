@@ -42,7 +42,10 @@ impl RequestBuilder {
     }
 
     fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> RequestBuilder {
-        RequestBuilder { client: self.client, inner: change(self.inner) }
+        RequestBuilder {
+            client: self.client,
+            inner: change(self.inner),
+        }
     }
 
     /// Adds a header; an earlier one of the same name stays.
@@ -104,7 +107,10 @@ impl RequestBuilder {
     /// The same request once more; `None` if its body is a stream.
     #[must_use]
     pub fn try_clone(&self) -> Option<RequestBuilder> {
-        Some(RequestBuilder { client: self.client.clone(), inner: self.inner.try_clone()? })
+        Some(RequestBuilder {
+            client: self.client.clone(),
+            inner: self.inner.try_clone()?,
+        })
     }
 
     /// The finished request, for [`Client::execute`].
@@ -133,6 +139,8 @@ fn bad_request(error: reqwest::Error) -> Error {
 
 impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestBuilder").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("RequestBuilder")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
     }
 }

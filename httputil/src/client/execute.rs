@@ -21,13 +21,14 @@ pub(super) async fn execute(client: &Arc<Inner>, request: reqwest::Request) -> R
     let deadline = timeout.and_then(|timeout| began.checked_add(timeout));
     let mut failing = Failing::new(client, &request, began, timeout);
 
-    let Some(ticket) = client.lease.begin() else { return Err(failing.describe(stopped())) };
+    let Some(ticket) = client.lease.begin() else {
+        return Err(failing.describe(stopped()));
+    };
     let refuse = |reason| Error::new(Kind::Request, reason);
     let target = Target::of(request.url()).map_err(|reason| failing.describe(refuse(reason)))?;
     let pool = client.lease.pool();
     pool.check_route(&target).map_err(|failure| failing.of_dial(failure))?;
-    let mut draft =
-        Draft::new(request, &client.user_agent).map_err(|reason| failing.describe(refuse(reason)))?;
+    let mut draft = Draft::new(request, &client.user_agent).map_err(|reason| failing.describe(refuse(reason)))?;
 
     let mut resends = Resends::default();
     let mut fresh = false;
@@ -40,7 +41,7 @@ pub(super) async fn execute(client: &Arc<Inner>, request: reqwest::Request) -> R
         let is_reused = checked.is_reused();
         // On a connection that nobody has used there is no keep-alive race to lose; HTTP/2 may still refuse the stream.
         let keep = is_reused || checked.is_h2();
-        let sent = draft.to_request(&checked.key, checked.is_h2(), keep);
+        let sent = draft.request_for(&checked.key, checked.is_h2(), keep);
         let can_replay = keep && (draft.body.length() == sent.body().length());
         match checked.send(sent, deadline).await {
             Ok(response) => {

@@ -43,7 +43,13 @@ impl Failing {
 
     /// Adds the request to an error.
     pub(super) fn describe(&self, error: Error) -> Error {
-        error.for_request(&self.method, &self.url, &self.client, self.attempts, self.began.elapsed())
+        error.for_request(
+            &self.method,
+            &self.url,
+            &self.client,
+            self.attempts,
+            self.began.elapsed(),
+        )
     }
 
     pub(super) fn of_dial(&self, failure: DialFailure) -> Error {
@@ -59,8 +65,14 @@ impl Failing {
             CheckoutFailure::Dial(failure) => self.of_dial(failure),
             CheckoutFailure::Deadline(phase) => self.deadline(phase).retryable(true),
             CheckoutFailure::PoolWait => {
-                let kind = Kind::Timeout { phase: Phase::PoolWait, after: pool_wait };
-                let message = format!("no connection became free within {} (timeouts.pool_wait)", Human(pool_wait));
+                let kind = Kind::Timeout {
+                    phase: Phase::PoolWait,
+                    after: pool_wait,
+                };
+                let message = format!(
+                    "no connection became free within {} (timeouts.pool_wait)",
+                    Human(pool_wait)
+                );
                 self.describe(Error::new(kind, message).retryable(true))
             }
             CheckoutFailure::NoRuntime => self.describe(Error::new(
@@ -117,22 +129,40 @@ fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
         return (Kind::Request, format!("the request's body failed: {}", root(error)));
     }
     if error.is_parse() {
-        return (Kind::Protocol, format!("the server's answer breaks the protocol: {}", root(error)));
+        return (
+            Kind::Protocol,
+            format!("the server's answer breaks the protocol: {}", root(error)),
+        );
     }
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return (Kind::Connection, format!("the server closed the connection before it answered{hint}"));
+        return (
+            Kind::Connection,
+            format!("the server closed the connection before it answered{hint}"),
+        );
     }
     if is_reset(error) {
-        return (Kind::Connection, format!("the connection was reset before the server answered{hint}"));
+        return (
+            Kind::Connection,
+            format!("the connection was reset before the server answered{hint}"),
+        );
     }
-    (Kind::Connection, format!("the connection failed before the server answered: {}{hint}", root(error)))
+    (
+        Kind::Connection,
+        format!(
+            "the connection failed before the server answered: {}{hint}",
+            root(error)
+        ),
+    )
 }
 
 fn is_reset(error: &hyper::Error) -> bool {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return matches!(io.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe);
+            return matches!(
+                io.kind(),
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe
+            );
         }
         next = error.source();
     }

@@ -53,7 +53,10 @@ impl Shutdown {
     /// The sum of two.
     #[must_use]
     pub fn and(self, other: Shutdown) -> Shutdown {
-        Shutdown { finished: self.finished + other.finished, left: self.left + other.left }
+        Shutdown {
+            finished: self.finished + other.finished,
+            left: self.left + other.left,
+        }
     }
 }
 
@@ -66,7 +69,9 @@ impl Client {
     /// [`Kind::Config`] if a CA file cannot be used or the user agent cannot be a header's value.
     pub fn new(config: ClientConfig) -> Result<Client, Error> {
         let tls = &config.profile.transport.tls;
-        let identity = Identities::default().intern(tls).map_err(|problem| Error::config(vec![problem]))?;
+        let identity = Identities::default()
+            .intern(tls)
+            .map_err(|problem| Error::config(vec![problem]))?;
         Client::alone(config.profile, identity)
     }
 
@@ -89,11 +94,21 @@ impl Client {
     /// A new lease on a pool.
     pub(crate) fn on(pool: Pool, profile: Profile) -> Result<Client, Error> {
         let user_agent = HeaderValue::from_str(&profile.policy.user_agent).map_err(|_| {
-            let message = format!("{}.user_agent: holds a character that a header cannot bear", profile.name);
+            let message = format!(
+                "{}.user_agent: holds a character that a header cannot bear",
+                profile.name
+            );
             Error::config(vec![Problem::new(message)])
         })?;
         let name = Arc::from(profile.name.as_str());
-        Ok(Client { inner: Arc::new(Inner { lease: Lease::new(pool), profile, name, user_agent }) })
+        Ok(Client {
+            inner: Arc::new(Inner {
+                lease: Lease::new(pool),
+                profile,
+                name,
+                user_agent,
+            }),
+        })
     }
 
     /// Begins a `GET`. A URL that cannot be parsed is an error of `send()`.
@@ -182,7 +197,10 @@ impl Client {
         }
         let _ = tokio::time::timeout(grace, lease.drained()).await;
         let left = lease.under_way();
-        Shutdown { finished: under_way.saturating_sub(left), left }
+        Shutdown {
+            finished: under_way.saturating_sub(left),
+            left,
+        }
     }
 
     /// Ends the lease if this is its last clone: what dropping the clone would do, but now.
@@ -206,5 +224,8 @@ impl std::fmt::Debug for Client {
 
 /// An error that belongs to no request.
 pub(super) fn stopped() -> Error {
-    Error::new(Kind::Stopped, "the client was stopped; make a new one from the registry")
+    Error::new(
+        Kind::Stopped,
+        "the client was stopped; make a new one from the registry",
+    )
 }

@@ -25,14 +25,23 @@ impl Draft {
     pub(super) fn new(mut request: reqwest::Request, user_agent: &HeaderValue) -> Result<Draft, &'static str> {
         let method = std::mem::take(request.method_mut());
         let mut headers = std::mem::take(request.headers_mut());
-        let body = request.body_mut().take().map_or_else(RequestBody::empty, RequestBody::new);
+        let body = request
+            .body_mut()
+            .take()
+            .map_or_else(RequestBody::empty, RequestBody::new);
         let url = request.url().clone();
         let path = Bytes::copy_from_slice(url[Position::BeforePath..Position::AfterQuery].as_bytes());
         let path = PathAndQuery::from_maybe_shared(path)
             .map_err(|_| "the URL's path holds a character that a request cannot bear")?;
         headers.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        Ok(Draft { method, url, path, headers, body })
+        Ok(Draft {
+            method,
+            url,
+            path,
+            headers,
+            body,
+        })
     }
 
     /// Takes back a request that never left, so that it can be sent as it is.
@@ -43,7 +52,7 @@ impl Draft {
     }
 
     /// The request for a connection. The draft keeps what a second sending would need, if `keep`.
-    pub(super) fn to_request(&mut self, key: &Key, is_h2: bool, keep: bool) -> Request<RequestBody> {
+    pub(super) fn request_for(&mut self, key: &Key, is_h2: bool, keep: bool) -> Request<RequestBody> {
         let spare = if keep { self.body.replay() } else { None };
         let body = std::mem::replace(&mut self.body, RequestBody::empty());
         let headers = match spare {
@@ -72,7 +81,10 @@ fn fit(request: &mut Request<RequestBody>, path: &PathAndQuery, key: &Key, is_h2
         request.headers_mut().remove(HOST);
         *request.version_mut() = Version::HTTP_2;
     } else {
-        request.headers_mut().entry(HOST).or_insert_with(|| key.host_header.clone());
+        request
+            .headers_mut()
+            .entry(HOST)
+            .or_insert_with(|| key.host_header.clone());
         *request.version_mut() = Version::HTTP_11;
     }
     // A path alone, or all three parts: both are URIs.

@@ -15,6 +15,8 @@ mod failure;
 mod handle;
 mod message;
 mod resend;
+#[cfg(test)]
+mod tests;
 
 pub use builder::RequestBuilder;
 pub use handle::{Client, Shutdown};

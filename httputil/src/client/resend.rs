@@ -45,7 +45,15 @@ impl Resends {
 
 /// RFC 9110 §9.2.2. Extension methods are not known to be.
 pub(super) fn is_idempotent(method: &Method) -> bool {
-    [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE].contains(method)
+    [
+        Method::GET,
+        Method::HEAD,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::TRACE,
+    ]
+    .contains(method)
 }
 
 #[cfg(test)]
@@ -64,7 +72,10 @@ mod tests {
     #[test]
     fn an_unknown_end_is_sent_again_once_if_idempotent() {
         let mut resends = Resends::default();
-        assert_eq!(resends.judge(Processed::Unknown, &Method::GET, true), Verdict::AgainFresh);
+        assert_eq!(
+            resends.judge(Processed::Unknown, &Method::GET, true),
+            Verdict::AgainFresh
+        );
         assert_eq!(resends.judge(Processed::Unknown, &Method::GET, true), Verdict::GiveUp);
         let mut post = Resends::default();
         assert_eq!(post.judge(Processed::Unknown, &Method::POST, true), Verdict::GiveUp);
@@ -72,7 +83,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_replayed_or_may_have_been_processed_is_never_sent_again() {
-        assert_eq!(Resends::default().judge(Processed::No, &Method::GET, false), Verdict::GiveUp);
-        assert_eq!(Resends::default().judge(Processed::Maybe, &Method::GET, true), Verdict::GiveUp);
+        assert_eq!(
+            Resends::default().judge(Processed::No, &Method::GET, false),
+            Verdict::GiveUp
+        );
+        assert_eq!(
+            Resends::default().judge(Processed::Maybe, &Method::GET, true),
+            Verdict::GiveUp
+        );
     }
 }

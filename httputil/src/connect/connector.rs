@@ -1,11 +1,11 @@
 //! The phases of a dial, in order.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::dialer::Dialer;
 use super::{Alpn, DialFailure, Identity, MaybeTls, Proxies, Raw, Resolver, Scheme, Target, race, tcp, tls};
 use crate::error::{Kind, Phase};
 use crate::settings::Transport;
@@ -14,6 +14,7 @@ use crate::settings::Transport;
 pub(crate) struct Connector {
     transport: Transport,
     identity: Arc<Identity>,
+    dialer: Dialer,
     resolver: Resolver,
     proxies: Option<Proxies>,
 }
@@ -22,7 +23,6 @@ pub(crate) struct Connector {
 pub(crate) struct Established<S> {
     pub(crate) stream: MaybeTls<S>,
     pub(crate) alpn: Alpn,
-    pub(crate) remote: Option<SocketAddr>,
 }
 
 /// Where a dial is, readable by those who wait for it.
@@ -57,7 +57,19 @@ impl Connector {
         proxies: Proxies,
     ) -> Connector {
         let proxies = transport.proxy.from_env.then_some(proxies);
-        Connector { transport, identity, resolver, proxies }
+        Connector {
+            transport,
+            identity,
+            dialer: Dialer::System,
+            resolver,
+            proxies,
+        }
+    }
+
+    /// The same, over streams that somebody else makes.
+    #[cfg(test)]
+    pub(crate) fn dialling_by(self, dialer: Dialer) -> Connector {
+        Connector { dialer, ..self }
     }
 
     pub(crate) fn transport(&self) -> &Transport {
@@ -81,20 +93,12 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Transport { timeouts, tcp, http2, .. } = &self.transport;
-        progress.enter(Phase::Dns);
-        let addresses = self.resolver.resolve(target, timeouts.dns).await?;
-
-        progress.enter(Phase::Connect);
-        let options = tcp.clone();
-        let racing = race::race(addresses, move |address| tcp::dial(address, options.clone()));
-        let (stream, remote) = tokio::time::timeout(timeouts.connect, racing)
-            .await
-            .map_err(|_| {
-                DialFailure::timed_out(Phase::Connect, &target.to_string(), timeouts.connect, "timeouts.connect")
-            })?
-            .map_err(|failed| all_failed(target, failed))?;
-        let stream = wrap(Raw::Tcp(stream));
+        let Transport { timeouts, http2, .. } = &self.transport;
+        let stream = wrap(match &self.dialer {
+            Dialer::System => self.dial(target, progress).await?,
+            #[cfg(test)]
+            Dialer::Memory(dial) => Raw::Memory(dial(target)),
+        });
 
         let (stream, alpn) = match target.scheme {
             Scheme::Http if http2.prior_knowledge => (MaybeTls::Plain(stream), Alpn::H2),
@@ -106,14 +110,41 @@ impl Connector {
                 (MaybeTls::Tls(Box::new(stream)), alpn)
             }
         };
-        Ok(Established { stream, alpn, remote: Some(remote) })
+        Ok(Established { stream, alpn })
+    }
+
+    async fn dial(&self, target: &Target, progress: &Progress) -> Result<Raw, DialFailure> {
+        let Transport { timeouts, tcp, .. } = &self.transport;
+        progress.enter(Phase::Dns);
+        let addresses = self.resolver.resolve(target, timeouts.dns).await?;
+        progress.enter(Phase::Connect);
+        let options = tcp.clone();
+        let racing = race::race(addresses, move |address| tcp::dial(address, options.clone()));
+        let (stream, _address) = tokio::time::timeout(timeouts.connect, racing)
+            .await
+            .map_err(|_| {
+                DialFailure::timed_out(
+                    Phase::Connect,
+                    &target.to_string(),
+                    timeouts.connect,
+                    "timeouts.connect",
+                )
+            })?
+            .map_err(|failed| all_failed(target, failed))?;
+        Ok(Raw::Tcp(stream))
     }
 }
 
 fn all_failed(target: &Target, mut failed: race::AllFailed) -> DialFailure {
-    let listed: Vec<String> =
-        failed.iter().map(|(address, error)| format!("{address}: {}", plain(error))).collect();
-    let kind = if failed.iter().all(|(_, error)| is_our_own(error)) { Kind::LimitExceeded } else { Kind::Connect };
+    let listed: Vec<String> = failed
+        .iter()
+        .map(|(address, error)| format!("{address}: {}", plain(error)))
+        .collect();
+    let kind = if failed.iter().all(|(_, error)| is_our_own(error)) {
+        Kind::LimitExceeded
+    } else {
+        Kind::Connect
+    };
     let failure = DialFailure::new(kind, format!("TCP connect to {target} failed: {}", listed.join("; ")));
     match failed.pop() {
         Some((_, error)) => failure.with_source(error),

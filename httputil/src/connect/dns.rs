@@ -29,7 +29,10 @@ impl Resolver {
             .await
             .map_err(|_| DialFailure::timed_out(Phase::Dns, name, bound, "timeouts.dns"))??;
         if addresses.is_empty() {
-            return Err(DialFailure::new(Kind::Dns, format!("name look-up of {name} gave no address")));
+            return Err(DialFailure::new(
+                Kind::Dns,
+                format!("name look-up of {name} gave no address"),
+            ));
         }
         Ok(addresses)
     }
@@ -38,12 +41,16 @@ impl Resolver {
         match self {
             Resolver::System => match tokio::net::lookup_host((name, port)).await {
                 Ok(addresses) => Ok(addresses.collect()),
-                Err(error) => Err(DialFailure::new(Kind::Dns, format!("name look-up of {name} failed: {error}"))
-                    .with_source(error)),
+                Err(error) => Err(
+                    DialFailure::new(Kind::Dns, format!("name look-up of {name} failed: {error}")).with_source(error),
+                ),
             },
             Resolver::Custom(resolver) => {
                 let parsed = name.parse().map_err(|_| {
-                    DialFailure::new(Kind::Dns, format!("{name} is not a name that a resolver can be asked for"))
+                    DialFailure::new(
+                        Kind::Dns,
+                        format!("{name} is not a name that a resolver can be asked for"),
+                    )
                 })?;
                 match resolver.resolve(parsed).await {
                     Ok(addresses) => Ok(addresses.map(|address| SocketAddr::new(address.ip(), port)).collect()),

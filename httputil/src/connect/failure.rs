@@ -16,7 +16,11 @@ pub(crate) struct DialFailure {
 
 impl DialFailure {
     pub(crate) fn new(kind: Kind, message: impl Into<Arc<str>>) -> DialFailure {
-        DialFailure { kind, message: message.into(), source: None }
+        DialFailure {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> DialFailure {

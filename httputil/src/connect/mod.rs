@@ -7,6 +7,8 @@
 //! The caller's socket wrapper goes around the raw stream *beneath* TLS (the `wrap` argument of
 //! [`Connector::connect`]), so that bytes are counted where they touch the wire. Nothing here knows HTTP or the pool.
 
+mod connector;
+mod dialer;
 mod dns;
 mod failure;
 mod proxy;
@@ -16,9 +18,9 @@ mod target;
 mod tcp;
 mod tls;
 
-mod connector;
-
 pub(crate) use connector::{Connector, Established, Progress};
+#[cfg(test)]
+pub(crate) use dialer::Dialer;
 pub(crate) use dns::Resolver;
 pub(crate) use failure::DialFailure;
 pub(crate) use proxy::Proxies;

@@ -22,16 +22,27 @@ impl Proxies {
     /// `Proxy:` header would have made it ("httpoxy", CVE-2016-5385).
     pub(crate) fn of(environment: &Environment) -> Proxies {
         let set = |names: &[&'static str]| {
-            names.iter().copied().find(|name| environment.get(name).is_some_and(|value| !value.is_empty()))
+            names
+                .iter()
+                .copied()
+                .find(|name| environment.get(name).is_some_and(|value| !value.is_empty()))
         };
         let all = set(&["all_proxy", "ALL_PROXY"]);
         let in_cgi = environment.get("REQUEST_METHOD").is_some();
-        let http = if in_cgi { set(&["http_proxy"]) } else { set(&["http_proxy", "HTTP_PROXY"]) };
+        let http = if in_cgi {
+            set(&["http_proxy"])
+        } else {
+            set(&["http_proxy", "HTTP_PROXY"])
+        };
         let exceptions = set(&["no_proxy", "NO_PROXY"])
             .and_then(|name| environment.get(name)?.to_str())
             .map(|list| list.split(',').filter_map(Exception::parse).collect())
             .unwrap_or_default();
-        Proxies { http: http.or(all), https: set(&["https_proxy", "HTTPS_PROXY"]).or(all), exceptions }
+        Proxies {
+            http: http.or(all),
+            https: set(&["https_proxy", "HTTPS_PROXY"]).or(all),
+            exceptions,
+        }
     }
 
     /// Whether the target can be reached directly; if not, the failure names the variable.
@@ -78,7 +89,10 @@ impl Exception {
             return None;
         }
         if let Some(network) = parse_network(&entry) {
-            return Some(Exception { what: network, port: None });
+            return Some(Exception {
+                what: network,
+                port: None,
+            });
         }
         let (host, port) = match entry.rsplit_once(':') {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
@@ -173,15 +187,22 @@ mod tests {
         assert!(direct(&https, "http://example.com/").is_ok());
         let empty = Environment::empty().with("HTTP_PROXY", "");
         assert!(direct(&empty, "http://example.com/").is_ok());
-        let cgi = Environment::empty().with("HTTP_PROXY", "http://proxy:1").with("REQUEST_METHOD", "GET");
+        let cgi = Environment::empty()
+            .with("HTTP_PROXY", "http://proxy:1")
+            .with("REQUEST_METHOD", "GET");
         assert!(direct(&cgi, "http://example.com/").is_ok());
     }
 
     #[test]
     fn loopback_hosts_never_take_a_proxy_from_the_environment() {
         let environment = Environment::empty().with("ALL_PROXY", "http://proxy:1");
-        for url in ["http://localhost/", "http://a.localhost/", "http://127.0.0.1/", "http://127.8.9.1/", "http://[::1]/"]
-        {
+        for url in [
+            "http://localhost/",
+            "http://a.localhost/",
+            "http://127.0.0.1/",
+            "http://127.8.9.1/",
+            "http://[::1]/",
+        ] {
             assert!(direct(&environment, url).is_ok(), "{url}");
         }
         assert!(direct(&environment, "http://localhost.example.com/").is_err());
@@ -208,7 +229,9 @@ mod tests {
             ("example.com:x", "http://example.com/", false),
         ];
         for (list, url, expected) in cases {
-            let environment = Environment::empty().with("ALL_PROXY", "http://proxy:1").with("NO_PROXY", list);
+            let environment = Environment::empty()
+                .with("ALL_PROXY", "http://proxy:1")
+                .with("NO_PROXY", list);
             assert_eq!(direct(&environment, url).is_ok(), expected, "{list} {url}");
         }
     }

@@ -58,7 +58,9 @@ where
 /// The answer's order, with its two families taking turns; the first address's family goes first (RFC 8305 §4).
 fn interleaved(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_is_v6);
     let mut ordered = VecDeque::with_capacity(first.len() + second.len());
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     loop {
@@ -97,19 +99,25 @@ mod tests {
         })
         .await
         .unwrap();
-        assert_eq!((winner.as_str(), address.to_string().as_str()), ("2.2.2.2", "2.2.2.2:1"));
+        assert_eq!(
+            (winner.as_str(), address.to_string().as_str()),
+            ("2.2.2.2", "2.2.2.2:1")
+        );
         assert_eq!(began.elapsed(), ATTEMPT_DELAY);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_address_makes_the_next_start_at_once() {
         let began = tokio::time::Instant::now();
-        let (_, address) = race(addresses(&["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"]), |address| async move {
-            match address.ip().to_string().as_str() {
-                "3.3.3.3" => Ok(()),
-                _ => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
-            }
-        })
+        let (_, address) = race(
+            addresses(&["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"]),
+            |address| async move {
+                match address.ip().to_string().as_str() {
+                    "3.3.3.3" => Ok(()),
+                    _ => Err(io::Error::from(io::ErrorKind::ConnectionRefused)),
+                }
+            },
+        )
         .await
         .unwrap();
         assert_eq!(address.to_string(), "3.3.3.3:1");
@@ -119,7 +127,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_of_a_thousand_addresses_is_not_a_thousand_dials() {
         let dialled = Arc::new(Mutex::new(0));
-        let many = (0..1000u16).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect();
+        let many = (0..1000u16)
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+            .collect();
         let failed = race(many, |_| {
             *dialled.lock().unwrap() += 1;
             async { Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionRefused)) }

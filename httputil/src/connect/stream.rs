@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -12,9 +12,9 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug)]
 pub(crate) enum Raw {
     Tcp(TcpStream),
-    /// In-memory, for tests and benches.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the memory dialer is for tests"))]
-    Memory(DuplexStream),
+    /// In-memory, for tests with a paused clock.
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream),
 }
 
 /// The protocol that both sides speak on a new connection.

@@ -10,7 +10,11 @@ use crate::settings::Tcp;
 
 /// Opens a connection to one address.
 pub(super) async fn dial(address: SocketAddr, options: Tcp) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     let stream = socket.connect(address).await?;
     apply(&stream, &options)?;
     Ok(stream)
@@ -19,10 +23,13 @@ pub(super) async fn dial(address: SocketAddr, options: Tcp) -> io::Result<TcpStr
 /// Sets `tcp.*` on a connected socket.
 fn apply(stream: &TcpStream, options: &Tcp) -> io::Result<()> {
     stream.set_nodelay(options.nodelay)?;
-    let Some(first_probe) = options.keepalive else { return Ok(()) };
+    let Some(first_probe) = options.keepalive else {
+        return Ok(());
+    };
     // With only the first probe's time set, the kernel would go on at its own pace: 9 probes, 75 s apart.
-    let keepalive =
-        TcpKeepalive::new().with_time(first_probe).with_interval(options.keepalive_interval.unwrap_or(first_probe));
+    let keepalive = TcpKeepalive::new()
+        .with_time(first_probe)
+        .with_interval(options.keepalive_interval.unwrap_or(first_probe));
     #[cfg(not(windows))]
     let keepalive = keepalive.with_retries(options.keepalive_retries);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
@@ -50,7 +57,11 @@ mod tests {
     #[tokio::test]
     async fn none_sends_no_probes() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let options = Tcp { keepalive: None, nodelay: false, ..Tcp::default() };
+        let options = Tcp {
+            keepalive: None,
+            nodelay: false,
+            ..Tcp::default()
+        };
         let stream = dial(listener.local_addr().unwrap(), options).await.unwrap();
         let socket = SockRef::from(&stream);
         assert!(!socket.keepalive().unwrap() && !socket.tcp_nodelay().unwrap());

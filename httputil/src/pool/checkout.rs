@@ -142,7 +142,10 @@ impl Inner {
         target: &Target,
         handle: &Handle,
     ) -> Result<usize, CheckoutFailure> {
-        if let Some(host) = state.find(KeyRef { target, runtime: handle.id() }) {
+        if let Some(host) = state.find(KeyRef {
+            target,
+            runtime: handle.id(),
+        }) {
             return Ok(host);
         }
         let key = Key::new(target.clone(), handle.clone()).ok_or(CheckoutFailure::BadHost)?;
@@ -161,8 +164,19 @@ impl Inner {
         deadline: Option<Instant>,
         pool_wait: Duration,
     ) -> Result<Delivery<H1, Place>, CheckoutFailure> {
-        let Waiting { host, id, receiver, dial, progress } = waiting;
-        let mut queued = Queued { pool: self, host, id, receiver: Some(receiver) };
+        let Waiting {
+            host,
+            id,
+            receiver,
+            dial,
+            progress,
+        } = waiting;
+        let mut queued = Queued {
+            pool: self,
+            host,
+            id,
+            receiver: Some(receiver),
+        };
         if let Some(dial) = dial {
             dial::start(self, dial);
         }
@@ -208,7 +222,11 @@ fn bound_of(
     pool_wait: Duration,
 ) -> (Option<Instant>, impl FnOnce() -> CheckoutFailure) {
     let progress = progress.map(Arc::clone);
-    let capped = if progress.is_none() { Instant::now().checked_add(pool_wait) } else { None };
+    let capped = if progress.is_none() {
+        Instant::now().checked_add(pool_wait)
+    } else {
+        None
+    };
     let (bound, is_pool_wait) = match (deadline, capped) {
         (Some(deadline), Some(capped)) if capped < deadline => (Some(capped), true),
         (None, Some(capped)) => (Some(capped), true),
@@ -253,7 +271,9 @@ impl Queued<'_> {
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        let Some(mut receiver) = self.receiver.take() else { return };
+        let Some(mut receiver) = self.receiver.take() else {
+            return;
+        };
         receiver.close();
         match receiver.try_recv() {
             Ok(Delivery::Exclusive(h1)) => self.pool.ready(h1),

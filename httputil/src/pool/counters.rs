@@ -21,8 +21,11 @@ pub(super) struct Counters {
 }
 
 /// The phases that a dial can fail in, and their words.
-const DIAL_PHASES: [(Phase, &str); 3] =
-    [(Phase::Dns, "dns"), (Phase::Connect, "connect"), (Phase::TlsHandshake, "tls_handshake")];
+const DIAL_PHASES: [(Phase, &str); 3] = [
+    (Phase::Dns, "dns"),
+    (Phase::Connect, "connect"),
+    (Phase::TlsHandshake, "tls_handshake"),
+];
 
 /// A pool's statistics at one moment.
 ///
@@ -69,7 +72,10 @@ impl PoolStats {
 
     /// Connections closed for one reason.
     pub fn closed_for(&self, reason: CloseReason) -> u64 {
-        self.closed.iter().find(|(other, _)| *other == reason).map_or(0, |(_, count)| *count)
+        self.closed
+            .iter()
+            .find(|(other, _)| *other == reason)
+            .map_or(0, |(_, count)| *count)
     }
 
     /// Dials that failed, in whatever phase.
@@ -79,7 +85,11 @@ impl PoolStats {
 
     /// The share of requests that found a connection that had been used before, 0 to 1.
     pub fn reuse_ratio(&self) -> f64 {
-        if self.requests == 0 { 0.0 } else { self.reuses as f64 / self.requests as f64 }
+        if self.requests == 0 {
+            0.0
+        } else {
+            self.reuses as f64 / self.requests as f64
+        }
     }
 }
 
@@ -95,7 +105,12 @@ impl Counters {
     pub(super) fn dial_failed(&self, kind: Kind) {
         let phase = match kind {
             Kind::Dns | Kind::Timeout { phase: Phase::Dns, .. } => 0,
-            Kind::Tls | Kind::Protocol | Kind::Timeout { phase: Phase::TlsHandshake, .. } => 2,
+            Kind::Tls
+            | Kind::Protocol
+            | Kind::Timeout {
+                phase: Phase::TlsHandshake,
+                ..
+            } => 2,
             _ => 1,
         };
         Self::add(&self.dial_failures[phase]);
@@ -109,8 +124,11 @@ impl Counters {
             .map(|reason| (*reason, load(&self.closed[*reason as usize])))
             .filter(|(_, count)| *count > 0)
             .collect();
-        let dial_failures: Vec<(&'static str, u64)> =
-            DIAL_PHASES.iter().zip(&self.dial_failures).map(|((_, word), count)| (*word, load(count))).collect();
+        let dial_failures: Vec<(&'static str, u64)> = DIAL_PHASES
+            .iter()
+            .zip(&self.dial_failures)
+            .map(|((_, word), count)| (*word, load(count)))
+            .collect();
         let dialled = load(&self.dialled);
         let dials_started = load(&self.dials_started);
         let closed_total: u64 = closed.iter().map(|(_, count)| count).sum();

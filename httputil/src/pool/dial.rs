@@ -29,7 +29,7 @@ pub(super) fn start(pool: &Arc<Inner>, dial: Dial) {
         let host = pending.dial.seat.host;
         match result {
             Ok(connection) => {
-                pending.is_done();
+                pending.succeed();
                 Counters::add(&pool.counters.dialled);
                 pool.with_state(|state, todo| match connection {
                     Connection::H1(h1) => state.dialled_exclusive(host, h1, Instant::now(), todo),
@@ -57,7 +57,7 @@ pub(super) fn start_fresh(pool: &Arc<Inner>, dial: Dial, sender: oneshot::Sender
                 return;
             }
         };
-        pending.is_done();
+        pending.succeed();
         Counters::add(&pool.counters.dialled);
         pool.with_state(|state, _| state.end_fresh(host, true));
         let back = match connection {
@@ -91,15 +91,26 @@ struct Pending {
 impl Pending {
     fn new(pool: &Arc<Inner>, dial: Dial) -> Pending {
         Counters::add(&pool.counters.dials_started);
-        Pending { pool: Arc::clone(pool), dial, is_over: false }
+        Pending {
+            pool: Arc::clone(pool),
+            dial,
+            is_over: false,
+        }
     }
 
     async fn run(&self) -> Result<Connection, DialFailure> {
         let home: Arc<dyn Home> = Arc::clone(&self.pool) as _;
-        open(&self.pool.connector, &self.dial.key.target, &self.dial.progress, home, self.dial.seat).await
+        open(
+            &self.pool.connector,
+            &self.dial.key.target,
+            &self.dial.progress,
+            home,
+            self.dial.seat,
+        )
+        .await
     }
 
-    fn is_done(mut self) {
+    fn succeed(mut self) {
         self.is_over = true;
     }
 
@@ -111,7 +122,11 @@ impl Pending {
     fn report(&self, failure: &DialFailure) {
         self.pool.counters.dial_failed(failure.kind);
         tracing::debug!(pool = %self.pool.name, "dial failed: {}", failure.message);
-        let Dial { seat: Seat { host, .. }, waiter, .. } = self.dial;
+        let Dial {
+            seat: Seat { host, .. },
+            waiter,
+            ..
+        } = self.dial;
         self.pool.with_state(|state, _| {
             if waiter == u64::MAX {
                 state.end_fresh(host, false);
@@ -125,7 +140,10 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.is_over {
-            self.report(&DialFailure::new(Kind::Connect, "the runtime shut down while the connection was being made"));
+            self.report(&DialFailure::new(
+                Kind::Connect,
+                "the runtime shut down while the connection was being made",
+            ));
         }
     }
 }

@@ -58,7 +58,11 @@ impl Eq for Key {}
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        KeyRef { target: &self.target, runtime: self.runtime }.hash(state);
+        KeyRef {
+            target: &self.target,
+            runtime: self.runtime,
+        }
+        .hash(state);
     }
 }
 

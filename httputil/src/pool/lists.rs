@@ -28,17 +28,27 @@ struct Links {
     is_linked: bool,
 }
 
-const UNLINKED: Links = Links { older: NIL, newer: NIL, is_linked: false };
+const UNLINKED: Links = Links {
+    older: NIL,
+    newer: NIL,
+    is_linked: false,
+};
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Slab { slots: Vec::new(), free: Vec::new() }
+        Slab {
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 
 impl<T> Slab<T> {
     pub(super) fn insert(&mut self, value: T) -> usize {
-        let slot = Slot { value: Some(value), links: [UNLINKED; 2] };
+        let slot = Slot {
+            value: Some(value),
+            links: [UNLINKED; 2],
+        };
         if let Some(index) = self.free.pop() {
             self.slots[index] = slot;
             index
@@ -51,7 +61,10 @@ impl<T> Slab<T> {
     /// Takes an entry out; it must stand in no list.
     pub(super) fn remove(&mut self, index: usize) -> Option<T> {
         let slot = self.slots.get_mut(index)?;
-        debug_assert!(slot.links.iter().all(|links| !links.is_linked), "an entry is removed that is still in a list");
+        debug_assert!(
+            slot.links.iter().all(|links| !links.is_linked),
+            "an entry is removed that is still in a list"
+        );
         let value = slot.value.take()?;
         self.free.push(index);
         Some(value)
@@ -66,7 +79,10 @@ impl<T> Slab<T> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| Some((index, slot.value.as_ref()?)))
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((index, slot.value.as_ref()?)))
     }
 }
 
@@ -80,7 +96,11 @@ pub(super) struct List<const WHICH: usize> {
 
 impl<const WHICH: usize> Default for List<WHICH> {
     fn default() -> Self {
-        List { oldest: NIL, newest: NIL, len: 0 }
+        List {
+            oldest: NIL,
+            newest: NIL,
+            len: 0,
+        }
     }
 }
 
@@ -100,7 +120,11 @@ impl<const WHICH: usize> List<WHICH> {
     pub(super) fn push<T>(&mut self, slab: &mut Slab<T>, index: usize) {
         let links = &mut slab.slots[index].links[WHICH];
         debug_assert!(!links.is_linked, "an entry is pushed twice");
-        *links = Links { older: self.newest, newer: NIL, is_linked: true };
+        *links = Links {
+            older: self.newest,
+            newer: NIL,
+            is_linked: true,
+        };
         match self.newest {
             NIL => self.oldest = index,
             newest => slab.slots[newest].links[WHICH].newer = index,
@@ -111,7 +135,11 @@ impl<const WHICH: usize> List<WHICH> {
 
     /// Takes the entry out of this list; `false` if it was not in it.
     pub(super) fn unlink<T>(&mut self, slab: &mut Slab<T>, index: usize) -> bool {
-        let Links { older, newer, is_linked } = std::mem::replace(&mut slab.slots[index].links[WHICH], UNLINKED);
+        let Links {
+            older,
+            newer,
+            is_linked,
+        } = std::mem::replace(&mut slab.slots[index].links[WHICH], UNLINKED);
         if !is_linked {
             return false;
         }

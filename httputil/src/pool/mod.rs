@@ -20,8 +20,8 @@ mod reaper;
 mod shared;
 mod state;
 
-pub use counters::PoolStats;
 pub(crate) use checkout::CheckoutFailure;
+pub use counters::PoolStats;
 pub(crate) use key::Key;
 pub(crate) use lease::{Lease, Ticket};
 pub(crate) use shared::Pool;

@@ -47,10 +47,6 @@ impl Pool {
         Pool { inner }
     }
 
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.inner.name
-    }
-
     pub(crate) fn stats(&self) -> PoolStats {
         self.inner.counters.read(&self.inner.name)
     }
@@ -62,7 +58,8 @@ impl Pool {
 
     /// Closes what is idle now. Shared connections in use take no new request and end after those under way.
     pub(crate) fn close_idle(&self) {
-        self.inner.with_state(|state, todo| state.close_idle(CloseReason::CloseIdle, todo));
+        self.inner
+            .with_state(|state, todo| state.close_idle(CloseReason::CloseIdle, todo));
     }
 
     /// Counts a request that is sent again.
@@ -86,7 +83,9 @@ impl Pool {
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").field("name", &self.inner.name).finish_non_exhaustive()
+        f.debug_struct("Pool")
+            .field("name", &self.inner.name)
+            .finish_non_exhaustive()
     }
 }
 

@@ -95,7 +95,12 @@ pub(super) struct Todo<C, S: Multiplexed> {
 
 impl<C, S: Multiplexed> Default for Todo<C, S> {
     fn default() -> Self {
-        Todo { leaving: Vec::new(), places: Vec::new(), dials: Vec::new(), reap: false }
+        Todo {
+            leaving: Vec::new(),
+            places: Vec::new(),
+            dials: Vec::new(),
+            reap: false,
+        }
     }
 }
 
@@ -223,13 +228,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// A connection for a request: idle, a place, or a wait.
     pub(super) fn checkout(&mut self, host: usize, now: Instant, todo: &mut Todo<C, S>) -> Outcome<C, S::Place> {
         while let Some(newest) = self.hosts.get(host).and_then(|host| host.idle.newest()) {
-            let Some(entry) = self.unlink_and_remove(newest) else { break };
+            let Some(entry) = self.unlink_and_remove(newest) else {
+                break;
+            };
             let idle_for = now.saturating_duration_since(entry.since);
             let Held::Idle(connection) = entry.held else { break };
             if idle_for < self.limits.pool.idle_timeout {
                 return Outcome::Idle(connection, idle_for);
             }
-            todo.leaving.push(Leaving::Exclusive(connection, CloseReason::IdleTimeout));
+            todo.leaving
+                .push(Leaving::Exclusive(connection, CloseReason::IdleTimeout));
         }
         if let Some(place) = self.acquire(host) {
             return Outcome::Place(place);
@@ -242,7 +250,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let shared = &self.hosts.get(host)?.shared;
         for position in 0..shared.len() {
             let index = self.hosts.get(host)?.shared[position];
-            let Some(Entry { held: Held::Shared(connection), .. }) = self.entries.get(index) else { continue };
+            let Some(Entry {
+                held: Held::Shared(connection),
+                ..
+            }) = self.entries.get(index)
+            else {
+                continue;
+            };
             if let Some(place) = connection.try_acquire() {
                 self.by_age.unlink(&mut self.entries, index);
                 return Some(place);
@@ -255,7 +269,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let id = self.next_waiter;
         self.next_waiter += 1;
         let (may_dial_shared, generation) = (self.may_dial_shared(index), self.generation);
-        let host = self.hosts.get_mut(index).expect("the caller has just found or added the host");
+        let host = self
+            .hosts
+            .get_mut(index)
+            .expect("the caller has just found or added the host");
         let has_dial = match host.protocol {
             // Whichever comes first, a returning connection or the new one, serves the request.
             Protocol::H1 => true,
@@ -267,11 +284,19 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         host.waiters.push_back(Waiter { id, sender, has_dial });
         self.waiting += 1;
         let dial = has_dial.then(|| Self::begin_dial(host, index, generation, id));
-        Waiting { host: index, id, receiver, dial, progress: host.progress.clone() }
+        Waiting {
+            host: index,
+            id,
+            receiver,
+            dial,
+            progress: host.progress.clone(),
+        }
     }
 
     fn may_dial_shared(&self, host: usize) -> bool {
-        self.hosts.get(host).is_some_and(|host| host.shared.len() < self.limits.max_shared_per_host)
+        self.hosts
+            .get(host)
+            .is_some_and(|host| host.shared.len() < self.limits.max_shared_per_host)
     }
 
     fn begin_dial(host: &mut Host<C, S::Place>, index: usize, generation: u64, waiter: u64) -> Dial {
@@ -279,7 +304,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         host.references += 1;
         let progress = Arc::new(Progress::default());
         host.progress = Some(Arc::clone(&progress));
-        Dial { seat: Seat { host: index, generation }, key: Arc::clone(&host.key), waiter, progress }
+        Dial {
+            seat: Seat {
+                host: index,
+                generation,
+            },
+            key: Arc::clone(&host.key),
+            waiter,
+            progress,
+        }
     }
 
     /// A dial outside the queue, for a request that must not have a connection that was used before.
@@ -345,10 +378,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Takes a shared connection in and serves those who wait.
+    #[expect(clippy::needless_pass_by_value, reason = "the pool takes the connection in")]
     pub(super) fn add_shared(&mut self, index: usize, connection: S, now: Instant, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get_mut(index) else { return };
         host.protocol = Protocol::H2;
-        let entry = self.entries.insert(Entry { held: Held::Shared(connection.clone()), host: index, since: now });
+        let entry = self.entries.insert(Entry {
+            held: Held::Shared(connection.clone()),
+            host: index,
+            since: now,
+        });
         connection.place().store(entry, Ordering::Relaxed);
         host.shared.push(entry);
         self.places_changed(entry, now, todo);
@@ -356,7 +394,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// A shared connection has places free, or none is taken any more.
     pub(super) fn places_changed(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
-        let Some(Entry { held: Held::Shared(connection), host, .. }) = self.entries.get(index) else { return };
+        let Some(Entry {
+            held: Held::Shared(connection),
+            host,
+            ..
+        }) = self.entries.get(index)
+        else {
+            return;
+        };
         let (connection, host_index) = (connection.clone(), *host);
         while let Some(host) = self.hosts.get_mut(host_index)
             && !host.waiters.is_empty()
@@ -417,7 +462,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         }
         if connection.generation() != self.generation {
-            todo.leaving.push(Leaving::Exclusive(connection, CloseReason::CloseIdle));
+            todo.leaving
+                .push(Leaving::Exclusive(connection, CloseReason::CloseIdle));
             return;
         }
         self.serve(index, connection, now, todo);
@@ -426,21 +472,31 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// Gives the connection to the first waiter, else lets it be idle, else closes it.
     fn serve(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
         let connection = match self.deliver(index, Delivery::Exclusive(connection)) {
-            Ok(()) => return,
             Err(Delivery::Exclusive(connection)) => connection,
-            Err(_) => return,
+            // What comes back is what went in.
+            Ok(()) | Err(_) => return,
         };
         if let Some(reason) = self.refusal() {
             todo.leaving.push(Leaving::Exclusive(connection, reason));
             return;
         }
         let Some(host) = self.hosts.get_mut(index) else { return };
-        let oldest = (host.idle.len() >= self.limits.pool.max_idle_per_host).then(|| host.idle.oldest()).flatten();
+        let oldest = (host.idle.len() >= self.limits.pool.max_idle_per_host)
+            .then(|| host.idle.oldest())
+            .flatten();
         if let Some(oldest) = oldest {
             self.expel(oldest, CloseReason::IdleCap, todo);
         }
-        let entry = self.entries.insert(Entry { held: Held::Idle(connection), host: index, since: now });
-        if let Some(Entry { held: Held::Idle(connection), .. }) = self.entries.get(entry) {
+        let entry = self.entries.insert(Entry {
+            held: Held::Idle(connection),
+            host: index,
+            since: now,
+        });
+        if let Some(Entry {
+            held: Held::Idle(connection),
+            ..
+        }) = self.entries.get(entry)
+        {
             connection.place().store(entry, Ordering::Relaxed);
         }
         if let Some(host) = self.hosts.get_mut(index) {
@@ -461,7 +517,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Hands something to the first waiter that still waits; gives it back if there is none.
     fn deliver(&mut self, index: usize, delivery: Delivery<C, S::Place>) -> Result<(), Delivery<C, S::Place>> {
-        let Some(host) = self.hosts.get_mut(index) else { return Err(delivery) };
+        let Some(host) = self.hosts.get_mut(index) else {
+            return Err(delivery);
+        };
         let mut delivery = delivery;
         while let Some(waiter) = host.waiters.pop_front() {
             self.waiting -= 1;
@@ -572,7 +630,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let entry = self.entries.remove(index)?;
         let place = match &entry.held {
             Held::Idle(connection) => connection.place(),
-            Held::Shared(connection) => connection.place(),
+            Held::Shared(connection) => Multiplexed::place(connection),
         };
         place.store(Link::NOWHERE, Ordering::Relaxed);
         Some(entry)

@@ -53,6 +53,8 @@ impl RegistryBuilder {
 
 impl std::fmt::Debug for RegistryBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RegistryBuilder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("RegistryBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

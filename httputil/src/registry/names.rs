@@ -37,7 +37,9 @@ pub(super) struct Inner {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        f.debug_struct("Registry").field("pools", &pools.keys().collect::<Vec<_>>()).finish_non_exhaustive()
+        f.debug_struct("Registry")
+            .field("pools", &pools.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,7 +96,11 @@ impl Registry {
             return Ok(pool.clone());
         }
         let tls = &profile.transport.tls;
-        let identity = self.inner.identities.intern(tls).map_err(|problem| Error::config(vec![problem]))?;
+        let identity = self
+            .inner
+            .identities
+            .intern(tls)
+            .map_err(|problem| Error::config(vec![problem]))?;
         let connector = Connector::new(
             profile.transport.clone(),
             identity,
@@ -114,13 +120,21 @@ impl Registry {
     /// What all pools count, at this moment. Takes no pool's lock.
     pub fn stats(&self) -> Stats {
         let pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        Stats { pools: pools.values().map(Pool::stats).collect() }
+        Stats {
+            pools: pools.values().map(Pool::stats).collect(),
+        }
     }
 
     /// Closes the idle connections of every pool now. Those in use close when their requests have ended.
     pub fn close_idle_connections(&self) {
-        let pools: Vec<Pool> =
-            self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let pools: Vec<Pool> = self
+            .inner
+            .pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect();
         for pool in pools {
             pool.close_idle();
         }

@@ -23,10 +23,19 @@ pub(crate) struct PooledBody {
 }
 
 enum Hold {
-    H1 { incoming: Incoming, exchange: Exchange },
-    H2 { incoming: Incoming, _place: Place },
+    H1 {
+        incoming: Incoming,
+        exchange: Exchange,
+    },
+    H2 {
+        incoming: Incoming,
+        _place: Place,
+    },
     /// An HTTP/2 body with a deadline that somebody else watches.
-    Watched { shared: Arc<Mutex<Watched>>, watch: AbortHandle },
+    Watched {
+        shared: Arc<Mutex<Watched>>,
+        watch: AbortHandle,
+    },
     Ended,
 }
 
@@ -48,7 +57,9 @@ impl PooledBody {
             exchange.complete();
             return PooledBody { hold: Hold::Ended };
         }
-        PooledBody { hold: Hold::H1 { incoming, exchange } }
+        PooledBody {
+            hold: Hold::H1 { incoming, exchange },
+        }
     }
 
     pub(super) fn h2(incoming: Incoming, place: Place, deadline: Option<Instant>) -> PooledBody {
@@ -56,9 +67,17 @@ impl PooledBody {
             return PooledBody { hold: Hold::Ended };
         }
         let Some(deadline) = deadline else {
-            return PooledBody { hold: Hold::H2 { incoming, _place: place } };
+            return PooledBody {
+                hold: Hold::H2 {
+                    incoming,
+                    _place: place,
+                },
+            };
         };
-        let shared = Arc::new(Mutex::new(Watched { body: Some((incoming, place)), reader: None }));
+        let shared = Arc::new(Mutex::new(Watched {
+            body: Some((incoming, place)),
+            reader: None,
+        }));
         let watched = Arc::clone(&shared);
         let watch = tokio::spawn(async move {
             tokio::time::sleep_until(deadline).await;
@@ -72,7 +91,9 @@ impl PooledBody {
             }
         })
         .abort_handle();
-        PooledBody { hold: Hold::Watched { shared, watch } }
+        PooledBody {
+            hold: Hold::Watched { shared, watch },
+        }
     }
 }
 
@@ -80,10 +101,7 @@ impl Body for PooledBody {
     type Data = Bytes;
     type Error = BodyFailure;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         let (polled, is_over) = match &mut self.hold {
             Hold::Ended => return Poll::Ready(None),
             Hold::H1 { incoming, exchange } => {
@@ -102,8 +120,11 @@ impl Body for PooledBody {
                     _ => false,
                 };
                 let polled = polled.map_err(|error| {
-                    let failure =
-                        if exchange.is_timed_out() { BodyFailure::Deadline } else { BodyFailure::Hyper(error) };
+                    let failure = if exchange.is_timed_out() {
+                        BodyFailure::Deadline
+                    } else {
+                        BodyFailure::Hyper(error)
+                    };
                     exchange.close(CloseReason::Error);
                     failure
                 });
@@ -145,7 +166,10 @@ impl Body for PooledBody {
             Hold::H1 { incoming, .. } | Hold::H2 { incoming, .. } => incoming.size_hint(),
             Hold::Watched { shared, .. } => {
                 let watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                watched.body.as_ref().map_or_else(SizeHint::default, |(incoming, _)| incoming.size_hint())
+                watched
+                    .body
+                    .as_ref()
+                    .map_or_else(SizeHint::default, |(incoming, _)| incoming.size_hint())
             }
         }
     }

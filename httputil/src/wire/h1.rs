@@ -79,7 +79,11 @@ impl H1 {
             is_finished: false,
         };
         let _ = shared.driver.set(tokio::spawn(driver).abort_handle());
-        H1 { sender, shared, uses: 0 }
+        H1 {
+            sender,
+            shared,
+            uses: 0,
+        }
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -126,7 +130,11 @@ impl H1 {
         self.shared.set_deadline(deadline);
         self.uses += 1;
         let answer = self.sender.try_send_request(request);
-        let mut exchange = Exchange { h1: Some(self), completion, written };
+        let mut exchange = Exchange {
+            h1: Some(self),
+            completion,
+            written,
+        };
         match answer.await {
             Ok(response) => Ok(response.map(|body| PooledBody::h1(body, exchange))),
             Err(mut error) => {
@@ -146,7 +154,11 @@ impl H1 {
                     Cause::Hyper(error.into_error())
                 };
                 exchange.close(CloseReason::Error);
-                Err(SendFailure { processed, request, cause })
+                Err(SendFailure {
+                    processed,
+                    request,
+                    cause,
+                })
             }
         }
     }
@@ -179,7 +191,10 @@ impl H1 {
 
 impl std::fmt::Debug for H1 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("H1").field("link", &self.shared.link).field("uses", &self.uses).finish_non_exhaustive()
+        f.debug_struct("H1")
+            .field("link", &self.shared.link)
+            .field("uses", &self.uses)
+            .finish_non_exhaustive()
     }
 }
 
@@ -201,14 +216,20 @@ impl Shared {
             return;
         }
         let mut settling = self.lock();
-        let Some(parts) = settling.take_if(|parts| parts.sender.is_ready() || parts.sender.is_closed()) else { return };
+        let Some(parts) = settling.take_if(|parts| parts.sender.is_ready() || parts.sender.is_closed()) else {
+            return;
+        };
         self.has_settling.store(false, Ordering::SeqCst);
         drop(settling);
         if parts.sender.is_closed() {
             return;
         }
         let H1Parts { sender, uses } = parts;
-        self.link.home.ready(H1 { sender, shared: Arc::clone(self), uses });
+        self.link.home.ready(H1 {
+            sender,
+            shared: Arc::clone(self),
+            uses,
+        });
     }
 }
 
@@ -221,7 +242,11 @@ pub(super) struct Exchange {
 
 impl Exchange {
     fn shared(&self) -> &Shared {
-        &self.h1.as_ref().expect("an exchange holds its connection until its verdict").shared
+        &self
+            .h1
+            .as_ref()
+            .expect("an exchange holds its connection until its verdict")
+            .shared
     }
 
     fn is_reused(&self) -> bool {
@@ -229,7 +254,9 @@ impl Exchange {
     }
 
     pub(super) fn is_timed_out(&self) -> bool {
-        self.h1.as_ref().is_some_and(|h1| h1.shared.is_timed_out.load(Ordering::Acquire))
+        self.h1
+            .as_ref()
+            .is_some_and(|h1| h1.shared.is_timed_out.load(Ordering::Acquire))
     }
 
     /// The answer has been read to its end: the connection goes home, if the request is through too.
@@ -272,7 +299,9 @@ impl Driver {
             // Only a nearer deadline sets the sleep anew; one that has moved away is looked at when the sleep is over.
             if deadline < self.armed {
                 self.armed = deadline;
-                self.sleep.as_mut().reset(self.shared.epoch + std::time::Duration::from_nanos(deadline));
+                self.sleep
+                    .as_mut()
+                    .reset(self.shared.epoch + std::time::Duration::from_nanos(deadline));
             }
             if self.armed == NO_DEADLINE || self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -299,7 +328,11 @@ impl Future for Driver {
         }
         match Pin::new(&mut this.connection).poll(cx) {
             Poll::Ready(result) => {
-                let reason = if result.is_ok() { CloseReason::PeerClosed } else { CloseReason::Error };
+                let reason = if result.is_ok() {
+                    CloseReason::PeerClosed
+                } else {
+                    CloseReason::Error
+                };
                 this.shared.link.socket.set_reason(reason);
                 this.is_finished = true;
                 Poll::Ready(())

@@ -68,7 +68,13 @@ impl H2 {
             uses: AtomicUsize::new(0),
             is_retired: AtomicBool::new(false),
         });
-        tokio::spawn(Driver { connection, shared: Arc::clone(&shared), max_streams, executor, is_finished: false });
+        tokio::spawn(Driver {
+            connection,
+            shared: Arc::clone(&shared),
+            max_streams,
+            executor,
+            is_finished: false,
+        });
         H2 { sender, shared }
     }
 
@@ -85,7 +91,9 @@ impl H2 {
         let limit = shared.limit.load(Ordering::Acquire);
         let taken = shared
             .in_use
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |in_use| (in_use < limit).then_some(in_use + 1))
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |in_use| {
+                (in_use < limit).then_some(in_use + 1)
+            })
             .is_ok();
         taken.then(|| Place { h2: self.clone() })
     }
@@ -104,7 +112,9 @@ impl H2 {
 
 impl std::fmt::Debug for H2 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("H2").field("link", &self.shared.link).finish_non_exhaustive()
+        f.debug_struct("H2")
+            .field("link", &self.shared.link)
+            .finish_non_exhaustive()
     }
 }
 
@@ -137,7 +147,11 @@ impl Place {
             Some(deadline) => match tokio::time::timeout_at(deadline, answer).await {
                 Ok(answer) => answer,
                 Err(_) => {
-                    return Err(SendFailure { processed: Processed::Maybe, request: None, cause: Cause::Deadline });
+                    return Err(SendFailure {
+                        processed: Processed::Maybe,
+                        request: None,
+                        cause: Cause::Deadline,
+                    });
                 }
             },
         };
@@ -153,7 +167,11 @@ impl Place {
                 } else {
                     Processed::Maybe
                 };
-                Err(SendFailure { processed, request, cause: Cause::Hyper(error) })
+                Err(SendFailure {
+                    processed,
+                    request,
+                    cause: Cause::Hyper(error),
+                })
             }
         }
     }

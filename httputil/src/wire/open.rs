@@ -41,10 +41,24 @@ pub(crate) async fn open(
     let Established { stream, alpn, .. } = established.await?;
     let socket = socket.expect("a stream was wrapped before it was established");
     let received = Arc::new(AtomicU64::new(0));
-    let wire = TokioIo::new(Counted { stream, received: Arc::clone(&received) });
-    let link = |socket| Arc::new(Link { home, seat, place: AtomicUsize::new(Link::NOWHERE), socket });
+    let wire = TokioIo::new(Counted {
+        stream,
+        received: Arc::clone(&received),
+    });
+    let link = |socket| {
+        Arc::new(Link {
+            home,
+            seat,
+            place: AtomicUsize::new(Link::NOWHERE),
+            socket,
+        })
+    };
     let failed = |error: hyper::Error| {
-        DialFailure::new(Kind::Protocol, format!("HTTP could not be started with {target}: {error}")).with_source(error)
+        DialFailure::new(
+            Kind::Protocol,
+            format!("HTTP could not be started with {target}: {error}"),
+        )
+        .with_source(error)
     };
     match alpn {
         Alpn::H1 => {
@@ -69,12 +83,23 @@ pub(crate) async fn open(
             let (sender, connection) = tokio::time::timeout(bound, builder.handshake(wire))
                 .await
                 .map_err(|_| {
-                    DialFailure::timed_out(crate::error::Phase::Connect, &target.to_string(), bound, "timeouts.connect")
+                    DialFailure::timed_out(
+                        crate::error::Phase::Connect,
+                        &target.to_string(),
+                        bound,
+                        "timeouts.connect",
+                    )
                 })?
                 .map_err(failed)?;
             let link = link(socket.clone());
             socket.attach(Arc::clone(&link));
-            Ok(Connection::H2(H2::start(sender, connection, link, executor, settings.max_streams_per_connection)))
+            Ok(Connection::H2(H2::start(
+                sender,
+                connection,
+                link,
+                executor,
+                settings.max_streams_per_connection,
+            )))
         }
     }
 }

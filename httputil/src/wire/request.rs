@@ -31,7 +31,11 @@ impl RequestBody {
     }
 
     pub(crate) fn of_bytes(bytes: Bytes) -> RequestBody {
-        RequestBody { content: Content::Bytes(bytes), touched: false, finished: None }
+        RequestBody {
+            content: Content::Bytes(bytes),
+            touched: false,
+            finished: None,
+        }
     }
 
     pub(crate) fn new(body: reqwest::Body) -> RequestBody {
@@ -69,7 +73,10 @@ impl RequestBody {
 
     /// Tells later whether the body was taken to its end.
     pub(super) fn completion(&self) -> Completion {
-        Completion { finished: self.finished.clone(), length: self.length().unwrap_or(0) }
+        Completion {
+            finished: self.finished.clone(),
+            length: self.length().unwrap_or(0),
+        }
     }
 }
 
@@ -93,7 +100,10 @@ impl Completion {
     /// `written` is what the socket has taken since the exchange began. The head and TLS only add to it, so that a
     /// smaller number than the body's length proves that some of the body is still here.
     pub(super) fn has_left(&self, written: u64) -> bool {
-        let taken = self.finished.as_ref().is_none_or(|finished| finished.load(Ordering::Acquire));
+        let taken = self
+            .finished
+            .as_ref()
+            .is_none_or(|finished| finished.load(Ordering::Acquire));
         taken && written >= self.length
     }
 }
@@ -102,10 +112,7 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.touched = true;
         let polled = match &mut self.content {
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),

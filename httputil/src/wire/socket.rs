@@ -85,12 +85,10 @@ impl SocketHandle {
 
     /// Says why the connection is about to be closed; the first reason stays.
     pub(crate) fn set_reason(&self, reason: CloseReason) {
-        let _ = self.0.reason.compare_exchange(
-            CloseReason::UNSET,
-            reason as u8,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let _ = self
+            .0
+            .reason
+            .compare_exchange(CloseReason::UNSET, reason as u8, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(crate) fn reason(&self) -> Option<CloseReason> {
@@ -104,6 +102,7 @@ impl SocketHandle {
         let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let peeked = match stream.as_ref() {
             None => return Peek::Closed,
+            #[cfg(test)]
             Some(Raw::Memory(_)) => return Peek::Quiet,
             Some(Raw::Tcp(stream)) => SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]),
         };
@@ -118,7 +117,13 @@ impl SocketHandle {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let stream = self.shared.0.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stream = self
+            .shared
+            .0
+            .stream
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         drop(stream);
         if let Some(link) = self.shared.0.link.get() {
             link.closed(self.shared.reason().unwrap_or(CloseReason::PeerClosed));
@@ -131,6 +136,7 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         let polled = self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
         });
         match &polled {
@@ -160,6 +166,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
         });
         self.count(&polled);
@@ -173,6 +180,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let polled = self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         });
         self.count(&polled);
@@ -191,6 +199,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
         })
     }

@@ -27,7 +27,9 @@ fn in_words(error: &Error) -> String {
             AlertDescription::ProtocolVersion => {
                 "the server refused our TLS versions (alert protocol_version); see tls.min_version".to_owned()
             }
-            AlertDescription::HandshakeFailure => "the server refused the handshake (alert handshake_failure)".to_owned(),
+            AlertDescription::HandshakeFailure => {
+                "the server refused the handshake (alert handshake_failure)".to_owned()
+            }
             AlertDescription::NoApplicationProtocol => {
                 "the server speaks none of the protocols offered by ALPN (alert no_application_protocol)".to_owned()
             }
@@ -70,10 +72,17 @@ fn certificate(error: &CertificateError) -> String {
 /// Names out of a peer's certificate: a few of them, printable, cut.
 fn shown(names: &[String]) -> String {
     const MANY: usize = 4;
-    let mut shown: Vec<String> =
-        names.iter().take(MANY).map(|name| name.chars().take(80).flat_map(char::escape_default).collect()).collect();
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(MANY)
+        .map(|name| name.chars().take(80).flat_map(char::escape_default).collect())
+        .collect();
     if names.len() > MANY {
         shown.push(format!("and {} more", names.len() - MANY));
     }
-    if shown.is_empty() { "it names none".to_owned() } else { shown.join(", ") }
+    if shown.is_empty() {
+        "it names none".to_owned()
+    } else {
+        shown.join(", ")
+    }
 }

@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::identity::{Identity, Offer};
 use super::failure;
+use super::identity::{Identity, Offer};
 use crate::connect::{Alpn, DialFailure, Host, Target};
 use crate::error::{Kind, Phase};
 use crate::settings::Http2;

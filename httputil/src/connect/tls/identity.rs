@@ -27,13 +27,15 @@ impl Identities {
         let own = read(&tls.ca_file, "tls.ca_file")?;
         let extra = read(&tls.extra_ca_file, "tls.extra_ca_file")?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |identity: &&Arc<Identity>| {
-            matches!(&identity.source, Source::Settings { tls: t, own: o, extra: e } if t == tls && *o == own && *e == extra)
-        };
+        let same = |identity: &&Arc<Identity>| matches!(&identity.source, Source::Settings { tls: t, own: o, extra: e } if t == tls && *o == own && *e == extra);
         if let Some(identity) = known.iter().find(same) {
             return Ok(Arc::clone(identity));
         }
-        let identity = Identity::new(Source::Settings { tls: tls.clone(), own, extra });
+        let identity = Identity::new(Source::Settings {
+            tls: tls.clone(),
+            own,
+            extra,
+        });
         identity.check_files()?;
         known.push(Arc::clone(&identity));
         Ok(identity)
@@ -47,7 +49,11 @@ pub(crate) struct Identity {
 }
 
 enum Source {
-    Settings { tls: Tls, own: Option<Vec<CertificateDer<'static>>>, extra: Option<Vec<CertificateDer<'static>>> },
+    Settings {
+        tls: Tls,
+        own: Option<Vec<CertificateDer<'static>>>,
+        extra: Option<Vec<CertificateDer<'static>>>,
+    },
     Custom(Arc<ClientConfig>),
 }
 
@@ -68,7 +74,10 @@ pub(crate) enum Offer {
 
 impl Identity {
     fn new(source: Source) -> Arc<Identity> {
-        Arc::new(Identity { source, configs: OnceCell::new() })
+        Arc::new(Identity {
+            source,
+            configs: OnceCell::new(),
+        })
     }
 
     /// The user's own rustls configuration; only its ALPN list is replaced.
@@ -97,7 +106,7 @@ impl Identity {
     fn build(&self) -> Result<Configs, DialFailure> {
         let base = match &self.source {
             Source::Custom(config) => ClientConfig::clone(config),
-            Source::Settings { tls, .. } => self.from_settings(tls)?,
+            Source::Settings { tls, .. } => self.settings_config(tls)?,
         };
         // Clones share verifier, client-certificate resolver and session store: sessions resume whatever the ALPN.
         let with = |protocols: &[&[u8]]| {
@@ -105,10 +114,14 @@ impl Identity {
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
             Arc::new(config)
         };
-        Ok(Configs { http1: with(&[b"http/1.1"]), both: with(&[b"h2", b"http/1.1"]), http2: with(&[b"h2"]) })
+        Ok(Configs {
+            http1: with(&[b"http/1.1"]),
+            both: with(&[b"h2", b"http/1.1"]),
+            http2: with(&[b"h2"]),
+        })
     }
 
-    fn from_settings(&self, tls: &Tls) -> Result<ClientConfig, DialFailure> {
+    fn settings_config(&self, tls: &Tls) -> Result<ClientConfig, DialFailure> {
         // Never the process-wide provider: another crate may have turned on a second one, and then rustls panics.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = if tls.insecure_skip_verify {
@@ -135,19 +148,26 @@ impl Identity {
     }
 
     fn roots(&self, tls: &Tls) -> Result<Arc<RootCertStore>, DialFailure> {
-        let Source::Settings { own, extra, .. } = &self.source else { return Ok(Arc::new(RootCertStore::empty())) };
+        let Source::Settings { own, extra, .. } = &self.source else {
+            return Ok(Arc::new(RootCertStore::empty()));
+        };
         if own.is_none() && extra.is_none() {
             return roots::load(tls.roots);
         }
-        let store = self.from_files(|| roots::load(tls.roots))?;
+        let store = self.roots_of_files(|| roots::load(tls.roots))?;
         Ok(Arc::new(store))
     }
 
     /// Refuses a file whose certificates cannot be roots, before any connection needs them.
     fn check_files(&self) -> Result<(), Problem> {
-        let Source::Settings { tls, own, extra } = &self.source else { return Ok(()) };
+        let Source::Settings { tls, own, extra } = &self.source else {
+            return Ok(());
+        };
         let mut store = RootCertStore::empty();
-        for (certificates, path, key) in [(own, &tls.ca_file, "tls.ca_file"), (extra, &tls.extra_ca_file, "tls.extra_ca_file")] {
+        for (certificates, path, key) in [
+            (own, &tls.ca_file, "tls.ca_file"),
+            (extra, &tls.extra_ca_file, "tls.extra_ca_file"),
+        ] {
             if let (Some(certificates), Some(path)) = (certificates, path) {
                 roots::add(&mut store, certificates, path, key)?;
             }
@@ -155,11 +175,13 @@ impl Identity {
         Ok(())
     }
 
-    fn from_files(
+    fn roots_of_files(
         &self,
         platform: impl FnOnce() -> Result<Arc<RootCertStore>, DialFailure>,
     ) -> Result<RootCertStore, DialFailure> {
-        let Source::Settings { own, extra, .. } = &self.source else { return Ok(RootCertStore::empty()) };
+        let Source::Settings { own, extra, .. } = &self.source else {
+            return Ok(RootCertStore::empty());
+        };
         let mut store = match own {
             Some(_) => RootCertStore::empty(),
             None => RootCertStore::clone(&*platform()?),

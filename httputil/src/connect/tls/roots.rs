@@ -19,7 +19,9 @@ static BUNDLED: OnceLock<Arc<RootCertStore>> = OnceLock::new();
 pub(super) fn load(roots: Roots) -> Result<Arc<RootCertStore>, DialFailure> {
     match roots {
         Roots::Bundled => Ok(Arc::clone(BUNDLED.get_or_init(|| {
-            Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+            Arc::new(RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            })
         }))),
         Roots::Platform => {
             if let Some(store) = PLATFORM.get() {
@@ -53,13 +55,14 @@ fn platform(certificates: Vec<CertificateDer<'static>>, error: Option<String>) -
 /// All certificates of a PEM file.
 pub(super) fn read_pem(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let problem = |message: String| Problem::at(Origin::WholeFile(Arc::new(path.to_owned())), message);
-    let bytes =
-        std::fs::read(path).map_err(|error| problem(format!("{key}: the file cannot be read: {error}")))?;
+    let bytes = std::fs::read(path).map_err(|error| problem(format!("{key}: the file cannot be read: {error}")))?;
     let certificates = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| problem(format!("{key}: not a PEM file of certificates")))?;
     if certificates.is_empty() {
-        return Err(problem(format!("{key}: holds no certificate (a PEM block \"BEGIN CERTIFICATE\" is wanted)")));
+        return Err(problem(format!(
+            "{key}: holds no certificate (a PEM block \"BEGIN CERTIFICATE\" is wanted)"
+        )));
     }
     Ok(certificates)
 }
@@ -88,7 +91,11 @@ mod tests {
     fn a_machine_without_a_ca_package_is_told_of_the_bundled_roots() {
         let failure = platform(Vec::new(), Some("No such file or directory".to_owned())).unwrap_err();
         assert_eq!(failure.kind, Kind::Tls);
-        assert!(failure.message.contains("tls.roots = \"bundled\""), "{}", failure.message);
+        assert!(
+            failure.message.contains("tls.roots = \"bundled\""),
+            "{}",
+            failure.message
+        );
         assert!(failure.message.contains("No such file"), "{}", failure.message);
     }
 

@@ -46,26 +46,28 @@ impl ServerCertVerifier for Explaining {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).map_err(|error| {
-            // A self-signed certificate that is marked as an authority is refused as such before its issuer is looked
-            // up; webpki's own error type is the only place that says so.
-            match &error {
-                Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                    let untrusted = if is_self_signed(end_entity) {
-                        Untrusted::SelfSigned
-                    } else if intermediates.is_empty() {
-                        Untrusted::NoIntermediate
-                    } else {
-                        Untrusted::UnknownRoot
-                    };
-                    CertificateError::Other(OtherError(Arc::new(untrusted))).into()
+        self.0
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .map_err(|error| {
+                // A self-signed certificate that is marked as an authority is refused as such before its issuer is looked
+                // up; webpki's own error type is the only place that says so.
+                match &error {
+                    Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                        let untrusted = if is_self_signed(end_entity) {
+                            Untrusted::SelfSigned
+                        } else if intermediates.is_empty() {
+                            Untrusted::NoIntermediate
+                        } else {
+                            Untrusted::UnknownRoot
+                        };
+                        CertificateError::Other(OtherError(Arc::new(untrusted))).into()
+                    }
+                    Error::InvalidCertificate(CertificateError::Other(_)) if is_self_signed(end_entity) => {
+                        CertificateError::Other(OtherError(Arc::new(Untrusted::SelfSigned))).into()
+                    }
+                    _ => error,
                 }
-                Error::InvalidCertificate(CertificateError::Other(_)) if is_self_signed(end_entity) => {
-                    CertificateError::Other(OtherError(Arc::new(Untrusted::SelfSigned))).into()
-                }
-                _ => error,
-            }
-        })
+            })
     }
 
     fn verify_tls12_signature(
