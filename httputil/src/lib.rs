@@ -17,3 +17,9 @@ pub use httputil_macros::PooledClient;
 pub use registry::{Registry, RegistryBuilder, default_client};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};
+
+/// What the derive's code calls; no part of the promise.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::service::generated::*;
+}
