@@ -26,16 +26,26 @@ pub(crate) fn service(input: &DeriveInput, errors: &mut Errors) -> Service {
         None => {
             if !above.profile_is_broken {
                 let message = format!(
-                    "`{}` names no profile: write `#[pooled_client(profile = \"…\")]` above it, \"default\" included",
+                    "`{}` names no profile: write `#[pooled_client(profile = \"…\")]` above it (\"default\" is one)",
                     input.ident
                 );
                 errors.at(input.ident.span(), message);
             }
-            Profile { name: String::new(), span: input.ident.span(), valid: false }
+            Profile {
+                name: String::new(),
+                span: input.ident.span(),
+                valid: false,
+            }
         }
     };
-    let (vis, name) = above.constructor.unwrap_or_else(|| (None, Ident::new("new", Span::mixed_site())));
-    let explicit = if name == "new" { "with_registry".to_owned() } else { format!("{}_with", name.unraw()) };
+    let (vis, name) = above
+        .constructor
+        .unwrap_or_else(|| (None, Ident::new("new", Span::mixed_site())));
+    let explicit = if name == "new" {
+        "with_registry".to_owned()
+    } else {
+        format!("{}_with", name.unraw())
+    };
     let constructor = Constructor {
         vis: vis.unwrap_or_else(|| input.vis.clone()),
         explicit: Ident::new(&explicit, name.span()),
@@ -70,11 +80,17 @@ fn fields(input: &DeriveInput, krate: &Path, own: &Profile, errors: &mut Errors)
             }
         },
         Data::Enum(data) => {
-            errors.on(data.enum_token, format!("a service is a struct with a client, not an enum: write {example}"));
+            errors.on(
+                data.enum_token,
+                format!("a service is a struct with a client, not an enum: write {example}"),
+            );
             return Vec::new();
         }
         Data::Union(data) => {
-            errors.on(data.union_token, format!("a service is a struct with a client, not a union: write {example}"));
+            errors.on(
+                data.union_token,
+                format!("a service is a struct with a client, not a union: write {example}"),
+            );
             return Vec::new();
         }
     };
@@ -87,11 +103,18 @@ fn fields(input: &DeriveInput, krate: &Path, own: &Profile, errors: &mut Errors)
         let role = role(&ident, &field.ty, above, krate, own, &mut unclear, errors);
         if let Role::Setting { key, .. } = &role {
             if keys.contains(key) {
-                errors.at(ident.span(), format!("the setting `{key}` is read by two fields; give one `setting = \"…\"`"));
+                errors.at(
+                    ident.span(),
+                    format!("the setting `{key}` is read by two fields; give one `setting = \"…\"`"),
+                );
             }
             keys.push(key.clone());
         }
-        fields.push(Field { ident, ty: field.ty.clone(), role });
+        fields.push(Field {
+            ident,
+            ty: field.ty.clone(),
+            role,
+        });
     }
     clients(name, own, &fields, unclear, errors);
     fields
@@ -107,11 +130,21 @@ fn role(
     unclear: &mut bool,
     errors: &mut Errors,
 ) -> Role {
-    let OnField { client, argument, profile: other, profile_is_broken, setting, default } = above;
+    let OnField {
+        client,
+        argument,
+        profile: other,
+        profile_is_broken,
+        setting,
+        default,
+    } = above;
     let is_client = client.is_some() || other.is_some() || profile_is_broken;
     if let Some(argument) = argument {
         if is_client || setting.is_some() || default.is_some() {
-            errors.at(argument, "an `argument` comes from the caller: remove `argument`, or the other attributes");
+            errors.at(
+                argument,
+                "an `argument` comes from the caller: remove `argument`, or the other attributes",
+            );
         }
         return Role::Argument;
     }
@@ -119,12 +152,19 @@ fn role(
         if let Some((span, _)) = setting {
             errors.at(span, "a client is no setting: keep the one or the other");
         } else if let Some((span, _)) = default {
-            errors.at(span, "a client comes from its profile and takes no default: remove `default`");
+            errors.at(
+                span,
+                "a client comes from its profile and takes no default: remove `default`",
+            );
         }
         return Role::Client(match other {
             Some(literal) => profile(&literal, errors),
             // A name that no other client has, so that nothing more is said about it.
-            None if profile_is_broken => Profile { name: format!("? of {ident}"), span: ident.span(), valid: false },
+            None if profile_is_broken => Profile {
+                name: format!("? of {ident}"),
+                span: ident.span(),
+                valid: false,
+            },
             None => own.clone(),
         });
     }
@@ -166,7 +206,10 @@ fn clients(name: &Ident, own: &Profile, fields: &[Field], unclear: bool, errors:
         })
         .collect();
     for (index, (field, profile)) in clients.iter().enumerate() {
-        let Some((first, _)) = clients[..index].iter().find(|(_, earlier)| earlier.name == profile.name) else {
+        let Some((first, _)) = clients[..index]
+            .iter()
+            .find(|(_, earlier)| earlier.name == profile.name)
+        else {
             continue;
         };
         let message = format!(
@@ -176,7 +219,10 @@ fn clients(name: &Ident, own: &Profile, fields: &[Field], unclear: bool, errors:
         errors.at(field.ident.span(), message);
     }
     if clients.is_empty() && !unclear {
-        errors.at(name.span(), format!("`{name}` has no client: add a field `client: httputil::Client`"));
+        errors.at(
+            name.span(),
+            format!("`{name}` has no client: add a field `client: httputil::Client`"),
+        );
     } else if !clients.is_empty() && own.valid && clients.iter().all(|(_, profile)| profile.name != own.name) {
         let message = format!(
             "`{name}` has no client of its own profile `{own}`: remove `profile` from one field, or write \
@@ -196,9 +242,16 @@ fn profile(literal: &LitStr, errors: &mut Errors) -> Profile {
         errors.on(literal, not_a_name("a profile's name", &name, "telemetry"));
     } else if RESERVED.contains(&name.as_str()) {
         valid = false;
-        errors.on(literal, format!("`{name}` is reserved and names no profile; choose another name"));
+        errors.on(
+            literal,
+            format!("`{name}` is reserved and names no profile; choose another name"),
+        );
     }
-    Profile { name, span: literal.span(), valid }
+    Profile {
+        name,
+        span: literal.span(),
+        valid,
+    }
 }
 
 fn setting_key(ident: &Ident, span: Span, written: Option<&LitStr>, errors: &mut Errors) -> String {
@@ -214,7 +267,8 @@ fn setting_key(ident: &Ident, span: Span, written: Option<&LitStr>, errors: &mut
             let key = ident.unraw().to_string();
             if !is_name(&key) {
                 let meant = named_like(&key).unwrap_or_else(|| "…".to_owned());
-                let message = format!("the field's name `{key}` is no key for a setting: write `setting = \"{meant}\"`");
+                let message =
+                    format!("the field's name `{key}` is no key for a setting: write `setting = \"{meant}\"`");
                 errors.at(span, message);
             }
             key
@@ -233,7 +287,10 @@ fn not_a_name(what: &str, written: &str, example: &str) -> String {
 pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.split('_').all(|word| {
-            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         })
 }
 
@@ -241,9 +298,11 @@ pub(crate) fn is_name(text: &str) -> bool {
 fn named_like(text: &str) -> Option<String> {
     let mut name = String::new();
     let mut after_lower = false;
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         if character.is_ascii_alphanumeric() {
-            if character.is_ascii_uppercase() && after_lower {
+            let begins_a_word = characters.peek().is_some_and(char::is_ascii_lowercase);
+            if character.is_ascii_uppercase() && after_lower && begins_a_word {
                 name.push('_');
             }
             name.push(character.to_ascii_lowercase());
@@ -268,14 +327,27 @@ enum ClientType {
 
 /// Reads a type as far as a derive can: by its spelling.
 fn client_type(ty: &Type, krate: &Path) -> ClientType {
-    let Some(path) = plain_path(ty) else { return ClientType::Not };
-    let words: Vec<String> = path.segments.iter().map(|segment| segment.ident.unraw().to_string()).collect();
-    let ends_as_client = path.segments.last().is_some_and(|last| last.ident == "Client" && last.arguments.is_none());
+    let Some(path) = plain_path(ty) else {
+        return ClientType::Not;
+    };
+    let words: Vec<String> = path
+        .segments
+        .iter()
+        .map(|segment| segment.ident.unraw().to_string())
+        .collect();
+    let ends_as_client = path
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "Client" && last.arguments.is_none());
     if !ends_as_client {
         return ClientType::Not;
     }
     let module = &words[..words.len() - 1];
-    let is_crate = krate.segments.iter().map(|segment| segment.ident.unraw().to_string()).eq(module.iter().cloned());
+    let is_crate = krate
+        .segments
+        .iter()
+        .map(|segment| segment.ident.unraw().to_string())
+        .eq(module.iter().cloned());
     if is_crate || matches!(module, [] | [_] if module.first().is_none_or(|name| name == "httputil")) {
         return ClientType::Ours;
     }
@@ -288,7 +360,9 @@ fn option_of(ty: &Type) -> Option<&Type> {
     let last = path.segments.last()?;
     let is_option = match path.segments.len() {
         1 => path.leading_colon.is_none(),
-        3 => (path.segments[0].ident == "std" || path.segments[0].ident == "core") && path.segments[1].ident == "option",
+        3 => {
+            (path.segments[0].ident == "std" || path.segments[0].ident == "core") && path.segments[1].ident == "option"
+        }
         _ => false,
     };
     match &last.arguments {
@@ -328,7 +402,12 @@ mod tests {
 
     #[test]
     fn a_name_in_another_style_is_put_into_ours() {
-        for (written, meant) in [("TeleMetry", "tele_metry"), ("s3-migration", "s3_migration"), ("_x_", "x"), ("A B", "a_b")] {
+        for (written, meant) in [
+            ("TeleMetry", "tele_metry"),
+            ("s3-migration", "s3_migration"),
+            ("_x_", "x"),
+            ("A B", "a_b"),
+        ] {
             assert_eq!(named_like(written).as_deref(), Some(meant));
         }
         assert_eq!(named_like("9"), None);

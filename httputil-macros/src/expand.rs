@@ -31,14 +31,10 @@ pub(crate) fn service(service: &Service, watched: &[PathBuf]) -> TokenStream {
         registry: quote_spanned!(site()=> registry),
         arguments: as_one(service.arguments().map(|field| local(field).into_token_stream())),
         from_registry: from_registry(service),
-        client: {
-            let first = service.clients()[0];
-            let ident = &first.ident;
-            quote_spanned!(site()=> &self.#ident)
-        },
+        client: { borrowed(service.clients()[0]) },
         clients: {
-            let clients = service.clients().into_iter().map(|field| &field.ident);
-            quote_spanned!(site()=> ::core::iter::IntoIterator::into_iter([#(&self.#clients),*]))
+            let clients = service.clients().into_iter().map(borrowed);
+            quote_spanned!(site()=> ::core::iter::IntoIterator::into_iter([#(#clients),*]))
         },
     };
     let items = items(service, &bodies);
@@ -77,7 +73,12 @@ struct Bodies {
 }
 
 fn items(service: &Service, bodies: &Bodies) -> TokenStream {
-    let Service { ident, krate, constructor, .. } = service;
+    let Service {
+        ident,
+        krate,
+        constructor,
+        ..
+    } = service;
     let (vis, global, explicit) = (&constructor.vis, &constructor.global, &constructor.explicit);
     let profile = &service.profile.name;
     let keys = service.settings();
@@ -87,13 +88,16 @@ fn items(service: &Service, bodies: &Bodies) -> TokenStream {
     let types: Vec<_> = service.arguments().map(|field| &field.ty).collect();
     let parameters: Vec<_> = service.arguments().map(bodies.parameter).collect();
     let args = as_one(types.iter().map(ToTokens::to_token_stream));
-    let Bodies { registry, arguments, .. } = bodies;
+    let Bodies {
+        registry, arguments, ..
+    } = bodies;
     let (global_body, explicit_body) = (&bodies.global, &bodies.explicit);
     let (from_registry, client, clients) = (&bodies.from_registry, &bodies.client, &bodies.clients);
 
     let built = format!(" Builds it from the process-wide registry, on the profile `{profile}`.");
     let built_with = format!(" Builds it from this registry, on the profile `{profile}`.");
-    let errors = " If the configuration has mistakes, a setting is missing or of another type, or the profile is unknown.";
+    let errors =
+        " If the configuration has mistakes, a setting is missing or of another type, or the profile is unknown.";
     quote_spanned! {site()=>
         #[allow(dead_code, clippy::too_many_arguments)]
         impl #impl_generics #ident #type_generics #where_clause {
@@ -191,12 +195,12 @@ fn from_registry(service: &Service) -> TokenStream {
 fn drop_impl(service: &Service) -> TokenStream {
     let Service { ident, krate, .. } = service;
     let (impl_generics, type_generics, where_clause) = service.generics.split_for_impl();
-    let clients = service.clients().into_iter().map(|field| &field.ident);
+    let clients = service.clients().into_iter().map(borrowed);
     quote_spanned! {site()=>
         #[automatically_derived]
         impl #impl_generics ::core::ops::Drop for #ident #type_generics #where_clause {
             fn drop(&mut self) {
-                #krate::__private::release([#(&self.#clients),*]);
+                #krate::__private::release([#(#clients),*]);
             }
         }
     }
@@ -227,7 +231,11 @@ fn with_bounds(service: &Service) -> Generics {
         }
         match &field.role {
             Role::Setting { fallback, .. } => {
-                let read = if let Fallback::None(inner) = fallback { inner } else { ty };
+                let read = if let Fallback::None(inner) = fallback {
+                    inner
+                } else {
+                    ty
+                };
                 let bounds = &mut generics.make_where_clause().predicates;
                 bounds.push(parse_quote!(#read: #krate::__private::DeserializeOwned));
                 if let Fallback::Default = fallback {
@@ -235,7 +243,10 @@ fn with_bounds(service: &Service) -> Generics {
                 }
             }
             Role::Default(None) => {
-                generics.make_where_clause().predicates.push(parse_quote!(#ty: ::core::default::Default));
+                generics
+                    .make_where_clause()
+                    .predicates
+                    .push(parse_quote!(#ty: ::core::default::Default));
             }
             _ => {}
         }
@@ -271,6 +282,12 @@ fn as_one(values: impl Iterator<Item = TokenStream>) -> TokenStream {
 /// The local variable that holds a field's value until the struct is made.
 fn local(field: &Field) -> Ident {
     format_ident!("{}_", field.ident, span = site())
+}
+
+/// `&self.field`; where that is no client, the compiler points at the field's type.
+fn borrowed(field: &Field) -> TokenStream {
+    let ident = &field.ident;
+    quote_spanned!(site().located_at(field.ty.span())=> &self.#ident)
 }
 
 /// Locals resolve where the macro is defined, everything else where it is used.

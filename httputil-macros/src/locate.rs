@@ -36,7 +36,11 @@ pub(crate) enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Error::Both(folder) = self;
-        write!(f, "{}: both {NAME} and config/{NAME} are there; keep one", folder.display())
+        write!(
+            f,
+            "{}: both {NAME} and config/{NAME} are there; keep one",
+            folder.display()
+        )
     }
 }
 
@@ -69,7 +73,9 @@ pub(crate) fn locate(start: &Path, config_var: Option<&OsStr>) -> Result<Found, 
 /// The folders to search, in order: `start` and its parents to the first that bounds a project, else `start` alone.
 pub(crate) fn folders(start: &Path) -> Vec<&Path> {
     let all: Vec<&Path> = start.ancestors().collect();
-    let bound = all.iter().position(|folder| folder.join("Cargo.lock").exists() || folder.join(".git").exists());
+    let bound = all
+        .iter()
+        .position(|folder| folder.join("Cargo.lock").exists() || folder.join(".git").exists());
     all[..=bound.unwrap_or(0)].to_vec()
 }
 

@@ -12,7 +12,15 @@ use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token, Visib
 use crate::errors::Errors;
 use crate::nearest::nearest;
 
-const ON_STRUCTS: [&str; 7] = ["profile", "constructor", "drop", "on_stop", "isolated", "unchecked", "crate"];
+const ON_STRUCTS: [&str; 7] = [
+    "profile",
+    "constructor",
+    "drop",
+    "on_stop",
+    "isolated",
+    "unchecked",
+    "crate",
+];
 const ON_FIELDS: [&str; 5] = ["client", "profile", "setting", "default", "argument"];
 
 /// What stands above the struct.
@@ -103,7 +111,11 @@ pub(crate) fn on_field(attributes: &[Attribute], errors: &mut Errors) -> OnField
                 read.profile_is_broken = read.profile.is_none();
             }
             "setting" => {
-                let key = item.value.is_some().then(|| text(&item, "setting = \"endpoint\"", errors)).flatten();
+                let key = item
+                    .value
+                    .is_some()
+                    .then(|| text(&item, "setting = \"endpoint\"", errors))
+                    .flatten();
                 read.setting = Some((span, key));
             }
             "default" => read.default = Some((span, item.value)),
@@ -130,7 +142,11 @@ fn items(
         let list = match &attribute.meta {
             Meta::List(list) => list,
             Meta::Path(_) | Meta::NameValue(_) => {
-                let example = if place == "struct" { "profile = \"telemetry\"" } else { "setting" };
+                let example = if place == "struct" {
+                    "profile = \"telemetry\""
+                } else {
+                    "setting"
+                };
                 errors.on(&attribute.meta, format!("write `#[pooled_client({example})]`"));
                 broken = true;
                 continue;
@@ -149,15 +165,24 @@ fn items(
             if !known.contains(&name.as_str()) {
                 if elsewhere.contains(&name.as_str()) {
                     let other = if place == "struct" { "a field" } else { "the struct" };
-                    errors.at(item.name.span(), format!("`{name}` belongs on {other}, not on this {place}"));
+                    errors.at(
+                        item.name.span(),
+                        format!("`{name}` belongs on {other}, not on this {place}"),
+                    );
                     continue;
                 }
                 let Some(meant) = nearest(&name, known.iter().copied()) else {
                     let known = known.join("`, `");
-                    errors.at(item.name.span(), format!("unknown attribute `{name}`; a {place} knows `{known}`"));
+                    errors.at(
+                        item.name.span(),
+                        format!("unknown attribute `{name}`; a {place} knows `{known}`"),
+                    );
                     continue;
                 };
-                errors.at(item.name.span(), format!("unknown attribute `{name}`; did you mean `{meant}`?"));
+                errors.at(
+                    item.name.span(),
+                    format!("unknown attribute `{name}`; did you mean `{meant}`?"),
+                );
                 // Read on as if it had been written right.
                 item.name = Ident::new(meant, item.name.span());
             }
@@ -191,7 +216,9 @@ impl syn::parse::Parse for Item {
             return Err(input.error(format!("write `{name} = …`, without parentheses")));
         }
         let value = match input.parse::<Option<Token![=]>>()? {
-            Some(_) if input.is_empty() => return Err(syn::Error::new(name.span(), format!("`{name} =` lacks its value"))),
+            Some(_) if input.is_empty() => {
+                return Err(syn::Error::new(name.span(), format!("`{name} =` lacks its value")));
+            }
             Some(_) => Some(input.parse()?),
             None => None,
         };
@@ -206,7 +233,9 @@ impl syn::parse::Parse for Item {
 fn text(item: &Item, example: &str, errors: &mut Errors) -> Option<LitStr> {
     let name = &item.name;
     match &item.value {
-        Some(Expr::Lit(ExprLit { lit: Lit::Str(literal), .. })) => return Some(literal.clone()),
+        Some(Expr::Lit(ExprLit {
+            lit: Lit::Str(literal), ..
+        })) => return Some(literal.clone()),
         Some(other) => errors.on(other, format!("`{name}` takes a string in quotes, such as `{example}`")),
         None => errors.at(name.span(), format!("`{name}` needs a value, such as `{example}`")),
     }
@@ -216,20 +245,31 @@ fn text(item: &Item, example: &str, errors: &mut Errors) -> Option<LitStr> {
 /// Complains about a value where none belongs.
 fn flag(item: &Item, errors: &mut Errors) {
     if let Some(value) = &item.value {
-        errors.on(value, format!("`{name}` takes no value: write just `{name}`", name = item.name));
+        errors.on(
+            value,
+            format!("`{name}` takes no value: write just `{name}`", name = item.name),
+        );
     }
 }
 
 fn path(item: &Item, errors: &mut Errors) -> Option<Path> {
     match &item.value {
         Some(Expr::Path(value)) if value.qself.is_none() => return Some(value.path.clone()),
-        Some(Expr::Lit(ExprLit { lit: Lit::Str(literal), .. })) => {
+        Some(Expr::Lit(ExprLit {
+            lit: Lit::Str(literal), ..
+        })) => {
             let meant = literal.value();
-            errors.on(literal, format!("`crate` takes a path, not a string: write `crate = {meant}`"));
+            errors.on(
+                literal,
+                format!("`crate` takes a path, not a string: write `crate = {meant}`"),
+            );
             return literal.parse().ok();
         }
         Some(other) => errors.on(other, "`crate` takes a path, such as `crate = my_prelude::httputil`"),
-        None => errors.at(item.name.span(), "`crate` needs a path, such as `crate = my_prelude::httputil`"),
+        None => errors.at(
+            item.name.span(),
+            "`crate` needs a path, such as `crate = my_prelude::httputil`",
+        ),
     }
     None
 }

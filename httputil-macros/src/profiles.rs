@@ -42,7 +42,9 @@ impl Place {
 
 /// Checks every profile that the service names; returns the files that the answer depends on.
 pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Vec<PathBuf> {
-    let Some(folder) = place.folder.as_deref().filter(|folder| folder.is_absolute()) else { return Vec::new() };
+    let Some(folder) = place.folder.as_deref().filter(|folder| folder.is_absolute()) else {
+        return Vec::new();
+    };
     if service.unchecked || is_foreign(folder) {
         return Vec::new();
     }
@@ -65,7 +67,10 @@ pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Ve
         if let Err(message) = read(file, &mut known) {
             // All services of the crate read this file; one of them says so, and none is judged by half of it.
             if first_time(&message) {
-                errors.at(service.profile.span, format!("{message}; no profile can be checked until it is mended"));
+                errors.at(
+                    service.profile.span,
+                    format!("{message}; no profile can be checked until it is mended"),
+                );
             }
             return files;
         }
@@ -78,7 +83,10 @@ pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Ve
                 None => format!("add a table `[{name}]` to it"),
             };
             let all = known.iter().cloned().collect::<Vec<_>>().join(", ");
-            errors.at(profile.span, format!("no profile `{name}` in {shown}; {hint} (it has: {all})"));
+            errors.at(
+                profile.span,
+                format!("no profile `{name}` in {shown}; {hint} (it has: {all})"),
+            );
         }
     }
     files
@@ -88,12 +96,16 @@ pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Ve
 fn is_foreign(folder: &Path) -> bool {
     // A git checkout is marked at its root only, so every folder of the project is looked at.
     folder.join(".cargo-checksum.json").exists()
-        || folders(folder).into_iter().any(|folder| folder.join(".cargo-ok").exists())
+        || folders(folder)
+            .into_iter()
+            .any(|folder| folder.join(".cargo-ok").exists())
 }
 
 /// The `httputil.<env>.toml` files beside the main file, sorted.
 fn environment_files(main: &Path) -> Vec<PathBuf> {
-    let Some(entries) = main.parent().and_then(|folder| folder.read_dir().ok()) else { return Vec::new() };
+    let Some(entries) = main.parent().and_then(|folder| folder.read_dir().ok()) else {
+        return Vec::new();
+    };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| {
             let name = entry.ok()?.file_name().into_string().ok()?;
@@ -135,7 +147,10 @@ fn read(file: &Path, known: &mut BTreeSet<String>) -> Result<(), String> {
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
 }
 
 /// The path as people in the project call it: `httputil.toml`, `config/httputil.toml`.

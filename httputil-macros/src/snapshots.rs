@@ -7,18 +7,30 @@ use syn::{DeriveInput, parse_quote};
 use crate::profiles::Place;
 
 fn expansion(input: &DeriveInput) -> String {
-    let tokens = crate::derive(input, &Place { folder: None, config_var: None });
+    let tokens = crate::derive(
+        input,
+        &Place {
+            folder: None,
+            config_var: None,
+        },
+    );
     prettyplease::unparse(&syn::parse2(tokens).expect("the expansion is a sequence of items"))
 }
 
 fn compare(name: &str, input: &DeriveInput) {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots").join(format!("{name}.rs"));
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("snapshots")
+        .join(format!("{name}.rs"));
     let got = expansion(input);
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&file, &got).expect("the snapshot can be written");
     }
     let wanted = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(got == wanted, "{} is out of date; the derive now prints:\n{got}", file.display());
+    assert!(
+        got == wanted,
+        "{} is out of date; the derive now prints:\n{got}",
+        file.display()
+    );
 }
 
 #[test]

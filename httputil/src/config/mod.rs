@@ -18,7 +18,10 @@ pub struct ConfigBuilder {}
 impl Config {
     /// Loads by the file rule and the process's environment.
     pub fn load() -> Result<Config, Error> {
-        Config::builder().env(&Environment::of_process()).search_from(std::env::current_dir().unwrap_or_default()).load()
+        Config::builder()
+            .env(&Environment::of_process())
+            .search_from(std::env::current_dir().unwrap_or_default())
+            .load()
     }
 
     /// Starts from nothing: no file, an empty environment.

@@ -53,12 +53,18 @@ pub struct Problem {
 impl Problem {
     /// A problem at a known place. `message` is lower case and ends without a period.
     pub fn at(origin: Origin, message: impl Into<String>) -> Problem {
-        Problem { origin: Some(origin), message: message.into() }
+        Problem {
+            origin: Some(origin),
+            message: message.into(),
+        }
     }
 
     /// A problem that has no single place.
     pub fn new(message: impl Into<String>) -> Problem {
-        Problem { origin: None, message: message.into() }
+        Problem {
+            origin: None,
+            message: message.into(),
+        }
     }
 
     /// Where it stands, if it stands in one place.

@@ -113,13 +113,21 @@ impl Error {
     }
 
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error(Box::new(Inner { kind: Some(kind), message: message.into(), ..Inner::default() }))
+        Error(Box::new(Inner {
+            kind: Some(kind),
+            message: message.into(),
+            ..Inner::default()
+        }))
     }
 
     /// One error out of all problems found; never call it with none.
     pub(crate) fn config(problems: Vec<Problem>) -> Error {
         debug_assert!(!problems.is_empty(), "a configuration error without a problem");
-        Error(Box::new(Inner { kind: Some(Kind::Config), problems, ..Inner::default() }))
+        Error(Box::new(Inner {
+            kind: Some(Kind::Config),
+            problems,
+            ..Inner::default()
+        }))
     }
 
     pub(crate) fn with_source(mut self, source: Arc<dyn StdError + Send + Sync>) -> Error {
@@ -202,6 +210,9 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+        self.0
+            .source
+            .as_ref()
+            .map(|source| &**source as &(dyn StdError + 'static))
     }
 }

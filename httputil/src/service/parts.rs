@@ -68,7 +68,8 @@ impl<'r> Parts<'r> {
         if let Part(Some(None)) = found
             && self.has_profile
         {
-            self.problems.push(setting::missing::<T>(self.service, self.profile, key));
+            self.problems
+                .push(setting::missing::<T>(self.service, self.profile, key));
         }
         Part(found.0.flatten())
     }
@@ -122,6 +123,7 @@ impl<'r> Parts<'r> {
 impl Complete {
     /// Opens a part.
     pub fn take<T>(&self, part: Part<T>) -> T {
-        part.0.expect("a missing part is a problem, and with a problem nothing is complete")
+        part.0
+            .expect("a missing part is a problem, and with a problem nothing is complete")
     }
 }

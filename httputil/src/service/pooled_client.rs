@@ -89,7 +89,11 @@ async fn shutdown_all(clients: &[Client], grace: Duration) -> Shutdown {
             }
             Poll::Pending => true,
         });
-        if waits.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        if waits.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     sum

@@ -23,7 +23,9 @@ pub struct ClientConfig {
 
 impl Default for ClientConfig {
     fn default() -> ClientConfig {
-        ClientConfig { profile: Profile::named("default") }
+        ClientConfig {
+            profile: Profile::named("default"),
+        }
     }
 }
 

@@ -27,7 +27,9 @@ impl Environment {
 
     /// The process's variables, as they are now.
     pub fn of_process() -> Environment {
-        Environment { variables: std::env::vars_os().collect() }
+        Environment {
+            variables: std::env::vars_os().collect(),
+        }
     }
 
     /// Adds or replaces one.
@@ -44,7 +46,9 @@ impl Environment {
 
     /// All variables, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 }
 

@@ -37,7 +37,12 @@ pub struct Pool {
 
 impl Default for Pool {
     fn default() -> Pool {
-        Pool { max_idle: 100, max_idle_per_host: 10, idle_timeout: Duration::from_secs(90), reuse: true }
+        Pool {
+            max_idle: 100,
+            max_idle_per_host: 10,
+            idle_timeout: Duration::from_secs(90),
+            reuse: true,
+        }
     }
 }
 
@@ -57,7 +62,12 @@ pub struct Tcp {
 
 impl Default for Tcp {
     fn default() -> Tcp {
-        Tcp { keepalive: Some(Duration::from_secs(30)), keepalive_interval: None, keepalive_retries: 3, nodelay: true }
+        Tcp {
+            keepalive: Some(Duration::from_secs(30)),
+            keepalive_interval: None,
+            keepalive_retries: 3,
+            nodelay: true,
+        }
     }
 }
 

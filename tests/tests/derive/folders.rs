@@ -30,14 +30,35 @@ pub(crate) struct Case {
 }
 
 const fn case(name: &'static str, tree: &'static [&'static str], start: &'static str, outcome: Outcome) -> Case {
-    Case { name, tree, open: &[], start, outcome }
+    Case {
+        name,
+        tree,
+        open: &[],
+        start,
+        outcome,
+    }
 }
 
 pub(crate) const CASES: &[Case] = &[
     case("no file", &["a/Cargo.lock"], "a", Outcome::Nothing),
-    case("in the starting folder", &["a/httputil.toml"], "a", Outcome::File("a/httputil.toml")),
-    case("in config", &["a/config/httputil.toml"], "a", Outcome::File("a/config/httputil.toml")),
-    case("both in one folder", &["a/httputil.toml", "a/config/httputil.toml"], "a", Outcome::Both("a")),
+    case(
+        "in the starting folder",
+        &["a/httputil.toml"],
+        "a",
+        Outcome::File("a/httputil.toml"),
+    ),
+    case(
+        "in config",
+        &["a/config/httputil.toml"],
+        "a",
+        Outcome::File("a/config/httputil.toml"),
+    ),
+    case(
+        "both in one folder",
+        &["a/httputil.toml", "a/config/httputil.toml"],
+        "a",
+        Outcome::Both("a"),
+    ),
     case(
         "the project's, from a member",
         &["a/Cargo.lock", "a/config/httputil.toml", "a/crates/b/"],
@@ -56,13 +77,48 @@ pub(crate) const CASES: &[Case] = &[
         "a/b",
         Outcome::Both("a"),
     ),
-    case("not beyond Cargo.lock", &["a/httputil.toml", "a/b/Cargo.lock", "a/b/c/"], "a/b/c", Outcome::Nothing),
-    case("not beyond .git, a folder", &["a/httputil.toml", "a/b/.git/", "a/b/c/"], "a/b/c", Outcome::Nothing),
-    case("not beyond .git, a file", &["a/httputil.toml", "a/b/.git", "a/b/c/"], "a/b/c", Outcome::Nothing),
-    case("not beyond a starting folder with Cargo.lock", &["a/httputil.toml", "a/b/Cargo.lock"], "a/b", Outcome::Nothing),
-    case("only the starting folder if no parent bounds", &["a/httputil.toml", "a/b/"], "a/b", Outcome::Nothing),
-    case("a starting folder without bound", &["a/b/httputil.toml"], "a/b", Outcome::File("a/b/httputil.toml")),
-    case("files of an environment alone are none", &["a/httputil.test.toml"], "a", Outcome::Nothing),
+    case(
+        "not beyond Cargo.lock",
+        &["a/httputil.toml", "a/b/Cargo.lock", "a/b/c/"],
+        "a/b/c",
+        Outcome::Nothing,
+    ),
+    case(
+        "not beyond .git, a folder",
+        &["a/httputil.toml", "a/b/.git/", "a/b/c/"],
+        "a/b/c",
+        Outcome::Nothing,
+    ),
+    case(
+        "not beyond .git, a file",
+        &["a/httputil.toml", "a/b/.git", "a/b/c/"],
+        "a/b/c",
+        Outcome::Nothing,
+    ),
+    case(
+        "not beyond a starting folder with Cargo.lock",
+        &["a/httputil.toml", "a/b/Cargo.lock"],
+        "a/b",
+        Outcome::Nothing,
+    ),
+    case(
+        "only the starting folder if no parent bounds",
+        &["a/httputil.toml", "a/b/"],
+        "a/b",
+        Outcome::Nothing,
+    ),
+    case(
+        "a starting folder without bound",
+        &["a/b/httputil.toml"],
+        "a/b",
+        Outcome::File("a/b/httputil.toml"),
+    ),
+    case(
+        "files of an environment alone are none",
+        &["a/httputil.test.toml"],
+        "a",
+        Outcome::Nothing,
+    ),
     Case {
         name: "a parent that anyone can write to is passed over",
         tree: &["a/Cargo.lock", "a/httputil.toml", "a/b/httputil.toml", "a/b/c/"],
@@ -72,7 +128,13 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "a bound that anyone can write to still bounds",
-        tree: &["a/Cargo.lock", "a/httputil.toml", "a/b/.git/", "a/b/httputil.toml", "a/b/c/"],
+        tree: &[
+            "a/Cargo.lock",
+            "a/httputil.toml",
+            "a/b/.git/",
+            "a/b/httputil.toml",
+            "a/b/c/",
+        ],
         open: &["a/b"],
         start: "a/b/c",
         outcome: Outcome::Nothing,
@@ -130,7 +192,11 @@ fn the_variable_counts_for_the_derive_only_as_the_absolute_path_of_a_file() {
     let file = |path: &PathBuf| Ok(Found::File(path.clone()));
     assert_eq!(find(named.as_os_str()), file(&named));
     assert_eq!(find(OsStr::new("other.toml")), file(&found), "relative");
-    assert_eq!(find(root.path().join("missing.toml").as_os_str()), file(&found), "missing");
+    assert_eq!(
+        find(root.path().join("missing.toml").as_os_str()),
+        file(&found),
+        "missing"
+    );
     assert_eq!(find(root.path().as_os_str()), file(&found), "a folder");
     assert_eq!(find(OsStr::new("none")), file(&found));
     assert_eq!(find(OsStr::new("")), file(&found));

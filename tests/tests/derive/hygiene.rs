@@ -28,7 +28,10 @@ fn generics_lifetimes_constants_and_where_clauses_carry_through() {
     }
     let name = "a".to_owned();
     let generic = Generic::<u32, 1>::with_registry(&registry(""), [&name]).unwrap();
-    assert_eq!((generic.pair, generic.maybe, generic.all.len(), generic.names), ([0, 0], None, 0, ["a"]));
+    assert_eq!(
+        (generic.pair, generic.maybe, generic.all.len(), generic.names),
+        ([0, 0], None, 0, ["a"])
+    );
     assert_eq!((generic.client.profile(), generic.marker), ("default", PhantomData));
 }
 
@@ -48,7 +51,10 @@ fn raw_identifiers_and_the_names_of_the_codes_own_locals_are_fine_for_fields() {
         client_: u64,
     }
     let odd = Odd::with_registry(&registry(""), 1, 2, 3, 6).unwrap();
-    assert_eq!((odd.registry, odd.parts, odd.args, odd.r#match, odd.client, odd.client_), (1, 2, 3, 4, 5, 6));
+    assert_eq!(
+        (odd.registry, odd.parts, odd.args, odd.r#match, odd.client, odd.client_),
+        (1, 2, 3, 4, 5, 6)
+    );
     assert_eq!((odd.r#type.profile(), Odd::SETTINGS), ("default", ["match"].as_slice()));
 }
 
@@ -85,7 +91,10 @@ fn fields_can_depend_on_cfg() {
         made: u8,
     }
     let service = Conditional::with_registry(&registry(""), 1).unwrap();
-    assert_eq!((service.present, service.made, service.client.profile()), (1, 9, "default"));
+    assert_eq!(
+        (service.present, service.made, service.client.profile()),
+        (1, 9, "default")
+    );
 }
 
 #[test]
@@ -141,5 +150,10 @@ fn a_scope_with_other_meanings_for_common_names_changes_nothing() {
             pub(super) count: u8,
         }
     }
-    assert_eq!(hostile::Hostile::with_registry(&registry("")).map(|hostile| hostile.count).ok(), Some(0));
+    assert_eq!(
+        hostile::Hostile::with_registry(&registry(""))
+            .map(|hostile| hostile.count)
+            .ok(),
+        Some(0)
+    );
 }

@@ -1,5 +1,12 @@
 //! The code keeps the strictest lints, without a prelude: this file does not compile otherwise.
-#![deny(missing_docs, unreachable_pub, unused, clippy::all, clippy::pedantic, clippy::nursery)]
+#![deny(
+    missing_docs,
+    unreachable_pub,
+    unused,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery
+)]
 
 /// Where nothing is imported, not even the prelude.
 #[no_implicit_prelude]
@@ -35,7 +42,17 @@ pub(crate) mod strict {
 fn the_strictest_lints_find_nothing() {
     let registry = crate::support::registry("[telemetry]\n[audit]\n");
     let strict = strict::Strict::with_registry(&registry, 'a', 2, 3, 4, 5, 6, 7, String::new()).unwrap();
-    assert_eq!((strict.endpoint.as_str(), strict.tries, strict.count, strict.one), ("", None, 0, 'a'));
-    let numbers = [strict.two, strict.three, strict.four, strict.five, strict.six, strict.seven];
+    assert_eq!(
+        (strict.endpoint.as_str(), strict.tries, strict.count, strict.one),
+        ("", None, 0, 'a')
+    );
+    let numbers = [
+        strict.two,
+        strict.three,
+        strict.four,
+        strict.five,
+        strict.six,
+        strict.seven,
+    ];
     assert_eq!((numbers, strict.eight.as_str()), ([2, 3, 4, 5, 6, 7], ""));
 }

@@ -7,6 +7,7 @@ mod compile_fail;
 mod folders;
 mod hygiene;
 mod lints;
+mod projects;
 mod service;
 mod settings;
 mod support;

@@ -136,7 +136,9 @@ fn an_unknown_profile_is_one_error_and_its_settings_are_none() {
         #[pooled_client(setting)]
         endpoint: String,
     }
-    let error = Elsewhere::with_registry(&registry(PROFILES)).expect_err("there is no such profile");
+    let error = Elsewhere::with_registry(&registry(PROFILES))
+        .map(|elsewhere| elsewhere.endpoint.clone())
+        .expect_err("there is no such profile");
     assert_eq!(error.problems().len(), 1, "{error}");
     assert!(error.to_string().contains("elsewhere"), "{error}");
 }

@@ -53,7 +53,10 @@ fn what_is_set_is_read_by_the_type_of_the_field() {
 fn what_is_not_set_is_none_or_its_default() {
     let registry = registry("[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\n");
     let exporter = Exporter::with_registry(&registry).unwrap();
-    assert_eq!((exporter.tenant.as_ref(), exporter.tries, exporter.labels.len()), (None, 3, 0));
+    assert_eq!(
+        (exporter.tenant.as_ref(), exporter.tries, exporter.labels.len()),
+        (None, 3, 0)
+    );
 }
 
 #[test]
@@ -67,10 +70,15 @@ fn a_table_is_read_into_a_struct_and_a_list_into_a_vec() {
         #[pooled_client(setting)]
         names: Vec<String>,
     }
-    let registry =
-        registry("[telemetry.settings]\nqueue = { name = \"spans\", depth = 9 }\nnames = [\"a\", \"b\"]\n");
+    let registry = registry("[telemetry.settings]\nqueue = { name = \"spans\", depth = 9 }\nnames = [\"a\", \"b\"]\n");
     let queues = Queues::with_registry(&registry).unwrap();
-    assert_eq!(queues.queue, Queue { name: "spans".to_owned(), depth: 9 });
+    assert_eq!(
+        queues.queue,
+        Queue {
+            name: "spans".to_owned(),
+            depth: 9
+        }
+    );
     assert_eq!(queues.names, ["a", "b"]);
     queues.stop();
     assert!(queues.client.is_stopped());
@@ -96,7 +104,10 @@ fn a_setting_of_a_wrong_type_is_told_beside_one_that_is_missing() {
     let error = Exporter::with_registry(&registry("[telemetry.settings]\nbatch = \"many\"\n"))
         .expect_err("one setting is missing and one is wrong");
     assert_eq!(error.problems().len(), 2, "{error}");
-    assert!(error.to_string().contains("endpoint") && error.to_string().contains("batch"), "{error}");
+    assert!(
+        error.to_string().contains("endpoint") && error.to_string().contains("batch"),
+        "{error}"
+    );
 }
 
 #[test]
