@@ -19,3 +19,9 @@ pub use registry::{Registry, RegistryBuilder, Stats, default_client};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};
 pub use wire::CloseReason;
+
+/// What the derive's code calls; no part of the promise.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::service::generated::*;
+}

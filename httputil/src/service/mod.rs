@@ -1,4 +1,24 @@
-//! What the derive writes against.
+//! What the derive writes against: the trait of a service, and what the generated code calls.
+//!
+//! ```text
+//! #[derive(PooledClient)] ─► from_registry ─► Parts ─► clients (registry) and settings (config), or all problems
+//!                         └► Drop ─► release
+//! ```
+//!
+//! A service goes in as its profile, its settings' keys and the caller's arguments; what comes out is the struct, or
+//! one error with everything that is wrong. The rule: generated code calls one function here per field and holds no
+//! logic of its own.
 
-/// Implemented by the derive.
-pub trait PooledClient {}
+mod parts;
+mod pooled_client;
+mod release;
+mod setting;
+
+pub use pooled_client::PooledClient;
+
+/// What only generated code calls.
+pub(crate) mod generated {
+    pub use super::parts::{Complete, Part, Parts};
+    pub use super::release::release;
+    pub use serde::de::DeserializeOwned;
+}

@@ -1,0 +1,416 @@
+//! The rules: attributes as written, with the struct, become a [`Service`].
+//!
+//! Every rule that is broken adds an error at the token to change; what comes out is always a service, with the
+//! likeliest meaning where something is wrong, so that `expand` can print its outline.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::{Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, Path, PathArguments, Type, parse_quote};
+
+use crate::errors::Errors;
+use crate::model::{Constructor, Fallback, Field, Profile, Role, Service};
+use crate::parse::{self, OnField};
+
+/// Names that mean something else at the top of the file.
+pub(crate) const RESERVED: [&str; 13] = [
+    "global", "registry", "config", "env", "log", "profile", "profiles", "include", "version", "settings", "all",
+    "none", "self",
+];
+
+/// Reads and checks one annotated item.
+pub(crate) fn service(input: &DeriveInput, errors: &mut Errors) -> Service {
+    let above = parse::on_struct(&input.attrs, errors);
+    let krate = above.krate.unwrap_or_else(|| parse_quote!(::httputil));
+    let profile = match &above.profile {
+        Some(literal) => profile(literal, errors),
+        None => {
+            if !above.profile_is_broken {
+                let message = format!(
+                    "`{}` names no profile: write `#[pooled_client(profile = \"…\")]` above it (\"default\" is one)",
+                    input.ident
+                );
+                errors.at(input.ident.span(), message);
+            }
+            Profile {
+                name: String::new(),
+                span: input.ident.span(),
+                valid: false,
+            }
+        }
+    };
+    let (vis, name) = above
+        .constructor
+        .unwrap_or_else(|| (None, Ident::new("new", Span::mixed_site())));
+    let explicit = if name == "new" {
+        "with_registry".to_owned()
+    } else {
+        format!("{}_with", name.unraw())
+    };
+    let constructor = Constructor {
+        vis: vis.unwrap_or_else(|| input.vis.clone()),
+        explicit: Ident::new(&explicit, name.span()),
+        global: name,
+    };
+    let fields = fields(input, &krate, &profile, errors);
+    Service {
+        ident: input.ident.clone(),
+        generics: input.generics.clone(),
+        krate,
+        profile,
+        constructor,
+        drop: !above.no_drop,
+        unchecked: above.unchecked,
+        fields,
+    }
+}
+
+fn fields(input: &DeriveInput, krate: &Path, own: &Profile, errors: &mut Errors) -> Vec<Field> {
+    let name = &input.ident;
+    let example = format!("`struct {name} {{ client: httputil::Client, … }}`");
+    let written = match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => &fields.named,
+            Fields::Unnamed(fields) => {
+                errors.on(fields, format!("a service's fields have names: write {example}"));
+                return Vec::new();
+            }
+            Fields::Unit => {
+                errors.on(name, format!("a service holds its client in a field: write {example}"));
+                return Vec::new();
+            }
+        },
+        Data::Enum(data) => {
+            errors.on(
+                data.enum_token,
+                format!("a service is a struct with a client, not an enum: write {example}"),
+            );
+            return Vec::new();
+        }
+        Data::Union(data) => {
+            errors.on(
+                data.union_token,
+                format!("a service is a struct with a client, not a union: write {example}"),
+            );
+            return Vec::new();
+        }
+    };
+    let mut fields = Vec::new();
+    let mut keys: Vec<String> = Vec::new();
+    let mut unclear = false;
+    for field in written {
+        let Some(ident) = field.ident.clone() else { continue };
+        let above = parse::on_field(&field.attrs, errors);
+        let role = role(&ident, &field.ty, above, krate, own, &mut unclear, errors);
+        if let Role::Setting { key, .. } = &role {
+            if keys.contains(key) {
+                errors.at(
+                    ident.span(),
+                    format!("the setting `{key}` is read by two fields; give one `setting = \"…\"`"),
+                );
+            }
+            keys.push(key.clone());
+        }
+        fields.push(Field {
+            ident,
+            ty: field.ty.clone(),
+            role,
+        });
+    }
+    clients(name, own, &fields, unclear, errors);
+    fields
+}
+
+/// What a field is. `unclear` is set when the answer waits for the user, so that nothing else is asked because of it.
+fn role(
+    ident: &Ident,
+    ty: &Type,
+    above: OnField,
+    krate: &Path,
+    own: &Profile,
+    unclear: &mut bool,
+    errors: &mut Errors,
+) -> Role {
+    let OnField {
+        client,
+        argument,
+        profile: other,
+        profile_is_broken,
+        setting,
+        default,
+    } = above;
+    let is_client = client.is_some() || other.is_some() || profile_is_broken;
+    if let Some(argument) = argument {
+        if is_client || setting.is_some() || default.is_some() {
+            errors.at(
+                argument,
+                "an `argument` comes from the caller: remove `argument`, or the other attributes",
+            );
+        }
+        return Role::Argument;
+    }
+    if is_client {
+        if let Some((span, _)) = setting {
+            errors.at(span, "a client is no setting: keep the one or the other");
+        } else if let Some((span, _)) = default {
+            errors.at(
+                span,
+                "a client comes from its profile and takes no default: remove `default`",
+            );
+        }
+        return Role::Client(match other {
+            Some(literal) => profile(&literal, errors),
+            // A name that no other client has, so that nothing more is said about it.
+            None if profile_is_broken => Profile {
+                name: format!("? of {ident}"),
+                span: ident.span(),
+                valid: false,
+            },
+            None => own.clone(),
+        });
+    }
+    if let Some((span, key)) = setting {
+        let key = setting_key(ident, span, key.as_ref(), errors);
+        let fallback = match (default, option_of(ty)) {
+            (Some((_, Some(expr))), _) => Fallback::Expr(expr),
+            (Some((_, None)), _) => Fallback::Default,
+            (None, Some(inner)) => Fallback::None(inner.clone()),
+            (None, None) => Fallback::Required,
+        };
+        return Role::Setting { key, fallback };
+    }
+    if let Some((_, expr)) = default {
+        return Role::Default(expr);
+    }
+    match client_type(ty, krate) {
+        ClientType::Ours => Role::Client(own.clone()),
+        ClientType::Unclear(written) => {
+            *unclear = true;
+            let message = format!(
+                "is `{written}` httputil's client? if so, write `httputil::Client` or mark the field \
+                 `#[pooled_client(client)]`; if the caller passes it in, mark it `#[pooled_client(argument)]`"
+            );
+            errors.on(ty, message);
+            Role::Argument
+        }
+        ClientType::Not => Role::Argument,
+    }
+}
+
+/// The rules about all clients together: one of the struct's own profile, and no profile twice.
+fn clients(name: &Ident, own: &Profile, fields: &[Field], unclear: bool, errors: &mut Errors) {
+    let clients: Vec<(&Field, &Profile)> = fields
+        .iter()
+        .filter_map(|field| match &field.role {
+            Role::Client(profile) => Some((field, profile)),
+            _ => None,
+        })
+        .collect();
+    for (index, (field, profile)) in clients.iter().enumerate() {
+        let Some((first, _)) = clients[..index]
+            .iter()
+            .find(|(_, earlier)| earlier.name == profile.name)
+        else {
+            continue;
+        };
+        let message = format!(
+            "`{}` already is the client of this profile: give `{}` its own, `#[pooled_client(profile = \"…\")]`",
+            first.ident, field.ident
+        );
+        errors.at(field.ident.span(), message);
+    }
+    if clients.is_empty() && !unclear {
+        errors.at(
+            name.span(),
+            format!("`{name}` has no client: add a field `client: httputil::Client`"),
+        );
+    } else if !clients.is_empty() && own.valid && clients.iter().all(|(_, profile)| profile.name != own.name) {
+        let message = format!(
+            "`{name}` has no client of its own profile `{own}`: remove `profile` from one field, or write \
+             `profile = \"{first}\"` above the struct",
+            own = own.name,
+            first = clients[0].1.name,
+        );
+        errors.at(own.span, message);
+    }
+}
+
+fn profile(literal: &LitStr, errors: &mut Errors) -> Profile {
+    let name = literal.value();
+    let mut valid = true;
+    if !is_name(&name) {
+        valid = false;
+        errors.on(literal, not_a_name("a profile's name", &name, "telemetry"));
+    } else if RESERVED.contains(&name.as_str()) {
+        valid = false;
+        errors.on(
+            literal,
+            format!("`{name}` is reserved and names no profile; choose another name"),
+        );
+    }
+    Profile {
+        name,
+        span: literal.span(),
+        valid,
+    }
+}
+
+fn setting_key(ident: &Ident, span: Span, written: Option<&LitStr>, errors: &mut Errors) -> String {
+    match written {
+        Some(literal) => {
+            let key = literal.value();
+            if !is_name(&key) {
+                errors.on(literal, not_a_name("a setting's key", &key, "endpoint"));
+            }
+            key
+        }
+        None => {
+            let key = ident.unraw().to_string();
+            if !is_name(&key) {
+                let meant = named_like(&key).unwrap_or_else(|| "…".to_owned());
+                let message =
+                    format!("the field's name `{key}` is no key for a setting: write `setting = \"{meant}\"`");
+                errors.at(span, message);
+            }
+            key
+        }
+    }
+}
+
+fn not_a_name(what: &str, written: &str, example: &str) -> String {
+    match named_like(written) {
+        Some(meant) => format!("{what} is lower-case words joined by `_`: did you mean \"{meant}\"?"),
+        None => format!("{what} is lower-case words joined by `_`, such as \"{example}\""),
+    }
+}
+
+/// Whether this is `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.split('_').all(|word| {
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
+}
+
+/// The name that was probably meant by `Tele-Metry`.
+fn named_like(text: &str) -> Option<String> {
+    let mut name = String::new();
+    let mut after_lower = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character.is_ascii_alphanumeric() {
+            let begins_a_word = characters.peek().is_some_and(char::is_ascii_lowercase);
+            if character.is_ascii_uppercase() && after_lower && begins_a_word {
+                name.push('_');
+            }
+            name.push(character.to_ascii_lowercase());
+            after_lower = !character.is_ascii_uppercase();
+        } else {
+            if !name.is_empty() && !name.ends_with('_') {
+                name.push('_');
+            }
+            after_lower = false;
+        }
+    }
+    let name = name.trim_end_matches('_').to_owned();
+    is_name(&name).then_some(name)
+}
+
+enum ClientType {
+    Ours,
+    /// Some other path's `Client`, as it was written.
+    Unclear(String),
+    Not,
+}
+
+/// Reads a type as far as a derive can: by its spelling.
+fn client_type(ty: &Type, krate: &Path) -> ClientType {
+    let Some(path) = plain_path(ty) else {
+        return ClientType::Not;
+    };
+    let words: Vec<String> = path
+        .segments
+        .iter()
+        .map(|segment| segment.ident.unraw().to_string())
+        .collect();
+    let ends_as_client = path
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "Client" && last.arguments.is_none());
+    if !ends_as_client {
+        return ClientType::Not;
+    }
+    let module = &words[..words.len() - 1];
+    let is_crate = krate
+        .segments
+        .iter()
+        .map(|segment| segment.ident.unraw().to_string())
+        .eq(module.iter().cloned());
+    if is_crate || matches!(module, [] | [_] if module.first().is_none_or(|name| name == "httputil")) {
+        return ClientType::Ours;
+    }
+    ClientType::Unclear(words.join("::"))
+}
+
+/// What an `Option` holds, however its path is written.
+fn option_of(ty: &Type) -> Option<&Type> {
+    let path = plain_path(ty)?;
+    let last = path.segments.last()?;
+    let is_option = match path.segments.len() {
+        1 => path.leading_colon.is_none(),
+        3 => {
+            (path.segments[0].ident == "std" || path.segments[0].ident == "core") && path.segments[1].ident == "option"
+        }
+        _ => false,
+    };
+    match &last.arguments {
+        PathArguments::AngleBracketed(list) if is_option && last.ident == "Option" && list.args.len() == 1 => {
+            match &list.args[0] {
+                GenericArgument::Type(inner) => Some(inner),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The path of a type that is one, through the invisible groups that macros put around it.
+fn plain_path(ty: &Type) -> Option<&Path> {
+    match ty {
+        Type::Path(path) if path.qself.is_none() => Some(&path.path),
+        Type::Group(group) => plain_path(&group.elem),
+        Type::Paren(paren) => plain_path(&paren.elem),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_name, named_like};
+
+    #[test]
+    fn names_are_lower_case_words_joined_by_underscores() {
+        for name in ["a", "telemetry", "s3_migration", "a1_2"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "_a", "a_", "a__b", "1a", "A", "a-b", "é", "a b"] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_another_style_is_put_into_ours() {
+        for (written, meant) in [
+            ("TeleMetry", "tele_metry"),
+            ("s3-migration", "s3_migration"),
+            ("_x_", "x"),
+            ("A B", "a_b"),
+        ] {
+            assert_eq!(named_like(written).as_deref(), Some(meant));
+        }
+        assert_eq!(named_like("9"), None);
+        assert_eq!(named_like("…"), None);
+    }
+}

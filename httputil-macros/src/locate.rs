@@ -1,0 +1,91 @@
+//! Where the configuration file is: the folder rule, and nothing else.
+//!
+//! ```text
+//! /home/ann/shop            Cargo.lock      ← the last folder that is searched
+//! /home/ann/shop/config     httputil.toml   ← found here
+//! /home/ann/shop/crates/api                 ← start
+//! ```
+//!
+//! In the starting folder and each parent, `httputil.toml`, else `config/httputil.toml`, up to and including the first
+//! folder that holds `Cargo.lock` or `.git`; if none does, only the starting folder. A parent folder that anyone can
+//! write to is passed over: the file decides proxy, CA and credentials. Run time has a twin of this file; one table of
+//! folder cases runs against both, so this one uses nothing but `std`.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+const NAME: &str = "httputil.toml";
+
+/// What the search came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// No file, which is no mistake.
+    Nothing,
+    /// This file.
+    File(PathBuf),
+}
+
+/// Why there is no one answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Error {
+    /// Both `httputil.toml` and `config/httputil.toml` are in this folder.
+    Both(PathBuf),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Error::Both(folder) = self;
+        write!(
+            f,
+            "{}: both {NAME} and config/{NAME} are there; keep one",
+            folder.display()
+        )
+    }
+}
+
+/// Finds the file from `start`, an absolute path. `config_var` is the value of `HTTPUTIL_CONFIG`, which counts at
+/// compile time only if it is the absolute path of an existing file.
+pub(crate) fn locate(start: &Path, config_var: Option<&OsStr>) -> Result<Found, Error> {
+    if let Some(path) = config_var.map(Path::new)
+        && path.is_absolute()
+        && path.is_file()
+    {
+        return Ok(Found::File(path.to_owned()));
+    }
+    for folder in folders(start) {
+        if folder != start && anyone_can_write(folder) {
+            continue;
+        }
+        let (plain, inner) = (folder.join(NAME), folder.join("config").join(NAME));
+        // Beside a parent's own permissions those of its `config` count too.
+        let inner_is_safe = folder == start || !anyone_can_write(&folder.join("config"));
+        match (plain.exists(), inner_is_safe && inner.exists()) {
+            (true, true) => return Err(Error::Both(folder.to_owned())),
+            (true, false) => return Ok(Found::File(plain)),
+            (false, true) => return Ok(Found::File(inner)),
+            (false, false) => {}
+        }
+    }
+    Ok(Found::Nothing)
+}
+
+/// The folders to search, in order: `start` and its parents to the first that bounds a project, else `start` alone.
+pub(crate) fn folders(start: &Path) -> Vec<&Path> {
+    let all: Vec<&Path> = start.ancestors().collect();
+    let bound = all
+        .iter()
+        .position(|folder| folder.join("Cargo.lock").exists() || folder.join(".git").exists());
+    all[..=bound.unwrap_or(0)].to_vec()
+}
+
+#[cfg(unix)]
+fn anyone_can_write(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o002 != 0)
+}
+
+#[cfg(not(unix))]
+fn anyone_can_write(_folder: &Path) -> bool {
+    false
+}

@@ -1,0 +1,293 @@
+//! Attributes as they were written: syntax only, with spans, and forgiving.
+//!
+//! A mistake is noted and reading goes on, with the likeliest meaning in place of what was written, so that one
+//! mistake stays one error. What the attributes mean together is for `check`.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token, Visibility};
+
+use crate::errors::Errors;
+use crate::nearest::nearest;
+
+const ON_STRUCTS: [&str; 7] = [
+    "profile",
+    "constructor",
+    "drop",
+    "on_stop",
+    "isolated",
+    "unchecked",
+    "crate",
+];
+const ON_FIELDS: [&str; 5] = ["client", "profile", "setting", "default", "argument"];
+
+/// What stands above the struct.
+#[derive(Default)]
+pub(crate) struct OnStruct {
+    pub(crate) profile: Option<LitStr>,
+    /// The visibility is `None` if only a name was written.
+    pub(crate) constructor: Option<(Option<Visibility>, Ident)>,
+    pub(crate) no_drop: bool,
+    pub(crate) unchecked: bool,
+    pub(crate) krate: Option<Path>,
+    /// Whether a mistake has already been told about `profile`.
+    pub(crate) profile_is_broken: bool,
+}
+
+/// What stands above a field.
+#[derive(Default)]
+pub(crate) struct OnField {
+    pub(crate) client: Option<Span>,
+    pub(crate) argument: Option<Span>,
+    pub(crate) profile: Option<LitStr>,
+    /// Whether `profile` is there and could not be read.
+    pub(crate) profile_is_broken: bool,
+    /// The key is `None` if the field's name is the key.
+    pub(crate) setting: Option<(Span, Option<LitStr>)>,
+    /// The expression is `None` for `Default::default()`.
+    pub(crate) default: Option<(Span, Option<Expr>)>,
+}
+
+/// `name`, or `name = value`.
+struct Item {
+    name: Ident,
+    value: Option<Expr>,
+}
+
+/// Reads the attributes above the struct.
+pub(crate) fn on_struct(attributes: &[Attribute], errors: &mut Errors) -> OnStruct {
+    let mut read = OnStruct::default();
+    let (items, broken) = items(attributes, "struct", &ON_STRUCTS, &ON_FIELDS, errors);
+    read.profile_is_broken = broken;
+    for item in items {
+        match item.name.unraw().to_string().as_str() {
+            "profile" => {
+                read.profile = text(&item, "profile = \"telemetry\"", errors);
+                read.profile_is_broken |= read.profile.is_none();
+            }
+            "constructor" => {
+                if let Some(literal) = text(&item, "constructor = \"connect\"", errors) {
+                    read.constructor = constructor(&literal, errors);
+                }
+            }
+            "drop" => match text(&item, "drop = \"none\"", errors) {
+                Some(literal) if literal.value() == "none" => read.no_drop = true,
+                Some(literal) => errors.on(literal, "`drop` knows one value: write `drop = \"none\"` for no `Drop`"),
+                None => {}
+            },
+            name @ ("on_stop" | "isolated") => errors.at(
+                item.name.span(),
+                format!("`{name}` is not available in this version of httputil; remove it"),
+            ),
+            "unchecked" => {
+                flag(&item, errors);
+                read.unchecked = true;
+            }
+            "crate" => read.krate = path(&item, errors),
+            _ => {}
+        }
+    }
+    read
+}
+
+/// Reads the attributes above a field.
+pub(crate) fn on_field(attributes: &[Attribute], errors: &mut Errors) -> OnField {
+    let mut read = OnField::default();
+    for item in items(attributes, "field", &ON_FIELDS, &ON_STRUCTS, errors).0 {
+        let span = item.name.span();
+        match item.name.unraw().to_string().as_str() {
+            "client" => {
+                flag(&item, errors);
+                read.client = Some(span);
+            }
+            "argument" => {
+                flag(&item, errors);
+                read.argument = Some(span);
+            }
+            "profile" => {
+                read.profile = text(&item, "profile = \"telemetry\"", errors);
+                read.profile_is_broken = read.profile.is_none();
+            }
+            "setting" => {
+                let key = item
+                    .value
+                    .is_some()
+                    .then(|| text(&item, "setting = \"endpoint\"", errors))
+                    .flatten();
+                read.setting = Some((span, key));
+            }
+            "default" => read.default = Some((span, item.value)),
+            _ => {}
+        }
+    }
+    read
+}
+
+/// All items of all `#[pooled_client(…)]`, and whether one of them could not be read.
+fn items(
+    attributes: &[Attribute],
+    place: &str,
+    known: &[&'static str],
+    elsewhere: &[&'static str],
+    errors: &mut Errors,
+) -> (Vec<Item>, bool) {
+    let mut items: Vec<Item> = Vec::new();
+    let mut broken = false;
+    for attribute in attributes {
+        if !is_ours(attribute, errors) {
+            continue;
+        }
+        let list = match &attribute.meta {
+            Meta::List(list) => list,
+            Meta::Path(_) | Meta::NameValue(_) => {
+                let example = if place == "struct" {
+                    "profile = \"telemetry\""
+                } else {
+                    "setting"
+                };
+                errors.on(&attribute.meta, format!("write `#[pooled_client({example})]`"));
+                broken = true;
+                continue;
+            }
+        };
+        let read = match Punctuated::<Item, Token![,]>::parse_terminated.parse2(list.tokens.clone()) {
+            Ok(read) => read,
+            Err(error) => {
+                errors.add(error);
+                broken = true;
+                continue;
+            }
+        };
+        for mut item in read {
+            let name = item.name.unraw().to_string();
+            if !known.contains(&name.as_str()) {
+                if elsewhere.contains(&name.as_str()) {
+                    let other = if place == "struct" { "a field" } else { "the struct" };
+                    errors.at(
+                        item.name.span(),
+                        format!("`{name}` belongs on {other}, not on this {place}"),
+                    );
+                    continue;
+                }
+                let Some(meant) = nearest(&name, known.iter().copied()) else {
+                    let known = known.join("`, `");
+                    errors.at(
+                        item.name.span(),
+                        format!("unknown attribute `{name}`; a {place} knows `{known}`"),
+                    );
+                    continue;
+                };
+                errors.at(
+                    item.name.span(),
+                    format!("unknown attribute `{name}`; did you mean `{meant}`?"),
+                );
+                // Read on as if it had been written right.
+                item.name = Ident::new(meant, item.name.span());
+            }
+            if items.iter().any(|earlier| earlier.name == item.name) {
+                errors.at(item.name.span(), format!("`{name}` is written twice; keep one"));
+                continue;
+            }
+            items.push(item);
+        }
+    }
+    (items, broken)
+}
+
+/// Whether this is our helper; one that is written with a path is told so, and read.
+fn is_ours(attribute: &Attribute, errors: &mut Errors) -> bool {
+    let path = attribute.path();
+    let ours = path.segments.last().is_some_and(|last| last.ident == "pooled_client");
+    if ours && (path.segments.len() > 1 || path.leading_colon.is_some()) {
+        errors.on(path, "the derive's attribute has no path: write `#[pooled_client(…)]`");
+    }
+    ours
+}
+
+impl syn::parse::Parse for Item {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Item> {
+        if !input.peek(Ident::peek_any) {
+            return Err(input.error("expected the name of an attribute, such as `profile`"));
+        }
+        let name = input.call(Ident::parse_any)?;
+        if input.peek(syn::token::Paren) {
+            return Err(input.error(format!("write `{name} = …`, without parentheses")));
+        }
+        let value = match input.parse::<Option<Token![=]>>()? {
+            Some(_) if input.is_empty() => {
+                return Err(syn::Error::new(name.span(), format!("`{name} =` lacks its value")));
+            }
+            Some(_) => Some(input.parse()?),
+            None => None,
+        };
+        if !input.is_empty() && !input.peek(Token![,]) {
+            return Err(input.error("expected `,` between attributes"));
+        }
+        Ok(Item { name, value })
+    }
+}
+
+/// The item's value, which must be a literal string.
+fn text(item: &Item, example: &str, errors: &mut Errors) -> Option<LitStr> {
+    let name = &item.name;
+    match &item.value {
+        Some(Expr::Lit(ExprLit {
+            lit: Lit::Str(literal), ..
+        })) => return Some(literal.clone()),
+        Some(other) => errors.on(other, format!("`{name}` takes a string in quotes, such as `{example}`")),
+        None => errors.at(name.span(), format!("`{name}` needs a value, such as `{example}`")),
+    }
+    None
+}
+
+/// Complains about a value where none belongs.
+fn flag(item: &Item, errors: &mut Errors) {
+    if let Some(value) = &item.value {
+        errors.on(
+            value,
+            format!("`{name}` takes no value: write just `{name}`", name = item.name),
+        );
+    }
+}
+
+fn path(item: &Item, errors: &mut Errors) -> Option<Path> {
+    match &item.value {
+        Some(Expr::Path(value)) if value.qself.is_none() => return Some(value.path.clone()),
+        Some(Expr::Lit(ExprLit {
+            lit: Lit::Str(literal), ..
+        })) => {
+            let meant = literal.value();
+            errors.on(
+                literal,
+                format!("`crate` takes a path, not a string: write `crate = {meant}`"),
+            );
+            return literal.parse().ok();
+        }
+        Some(other) => errors.on(other, "`crate` takes a path, such as `crate = my_prelude::httputil`"),
+        None => errors.at(
+            item.name.span(),
+            "`crate` needs a path, such as `crate = my_prelude::httputil`",
+        ),
+    }
+    None
+}
+
+fn constructor(literal: &LitStr, errors: &mut Errors) -> Option<(Option<Visibility>, Ident)> {
+    let parser = |input: ParseStream<'_>| {
+        let vis = match input.parse::<Visibility>()? {
+            Visibility::Inherited => None,
+            written => Some(written),
+        };
+        Ok((vis, input.parse::<Ident>()?))
+    };
+    let read = literal.parse_with(parser).ok();
+    if read.is_none() {
+        errors.at(
+            literal.span(),
+            "expected a function's name, with its visibility if it is not the struct's: \"connect\" or \"pub(crate) connect\"",
+        );
+    }
+    read
+}

@@ -1,0 +1,171 @@
+//! Whether the profiles that a service names exist: the file is read as the program will read it.
+//!
+//! A profile counts if the main file or a `httputil.<env>.toml` beside it has its table; `httputil.local.toml` does
+//! not count, for it is nowhere but on one desk. Every file read is tracked by the compiler, so that an edit rebuilds.
+//! Nothing is read for crates that are not the user's own (from a registry, a git checkout, a vendor folder), and
+//! where there is no file there is no check.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use toml::de::DeTable;
+
+use crate::check::{RESERVED, is_name};
+use crate::errors::Errors;
+use crate::locate::{Found, folders, locate};
+use crate::model::Service;
+use crate::nearest::nearest;
+
+/// The largest file that is read while compiling.
+const LARGEST: u64 = 4 << 20;
+
+/// Where the compiler is at work.
+pub(crate) struct Place {
+    /// The crate's folder; without it nothing is checked.
+    pub(crate) folder: Option<PathBuf>,
+    /// `HTTPUTIL_CONFIG`.
+    pub(crate) config_var: Option<OsString>,
+}
+
+impl Place {
+    /// The crate being compiled, as cargo describes it.
+    pub(crate) fn of_this_build() -> Place {
+        Place {
+            folder: std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from),
+            config_var: std::env::var_os("HTTPUTIL_CONFIG"),
+        }
+    }
+}
+
+/// Checks every profile that the service names; returns the files that the answer depends on.
+pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Vec<PathBuf> {
+    let Some(folder) = place.folder.as_deref().filter(|folder| folder.is_absolute()) else {
+        return Vec::new();
+    };
+    if service.unchecked || is_foreign(folder) {
+        return Vec::new();
+    }
+    let main = match locate(folder, place.config_var.as_deref()) {
+        Ok(Found::File(main)) => main,
+        Ok(Found::Nothing) => return Vec::new(),
+        Err(error) => {
+            let message = error.to_string();
+            if first_time(&message) {
+                errors.at(service.profile.span, message);
+            }
+            return Vec::new();
+        }
+    };
+    let shown = shown(&main);
+    let mut files = environment_files(&main);
+    files.insert(0, main);
+    let mut known = BTreeSet::from(["default".to_owned()]);
+    for file in &files {
+        if let Err(message) = read(file, &mut known) {
+            // All services of the crate read this file; one of them says so, and none is judged by half of it.
+            if first_time(&message) {
+                errors.at(
+                    service.profile.span,
+                    format!("{message}; no profile can be checked until it is mended"),
+                );
+            }
+            return files;
+        }
+    }
+    for profile in service.profiles() {
+        if profile.valid && !known.contains(&profile.name) {
+            let name = &profile.name;
+            let hint = match nearest(name, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("add a table `[{name}]` to it"),
+            };
+            let all = known.iter().cloned().collect::<Vec<_>>().join(", ");
+            errors.at(
+                profile.span,
+                format!("no profile `{name}` in {shown}; {hint} (it has: {all})"),
+            );
+        }
+    }
+    files
+}
+
+/// Whether cargo put this crate here: its user can change neither the crate nor, for it, the file.
+fn is_foreign(folder: &Path) -> bool {
+    // A git checkout is marked at its root only, so every folder of the project is looked at.
+    folder.join(".cargo-checksum.json").exists()
+        || folders(folder)
+            .into_iter()
+            .any(|folder| folder.join(".cargo-ok").exists())
+}
+
+/// The `httputil.<env>.toml` files beside the main file, sorted.
+fn environment_files(main: &Path) -> Vec<PathBuf> {
+    let Some(entries) = main.parent().and_then(|folder| folder.read_dir().ok()) else {
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name().into_string().ok()?;
+            let environment = name.strip_prefix("httputil.")?.strip_suffix(".toml")?;
+            let counts = !environment.is_empty() && environment != "local";
+            counts.then(|| main.with_file_name(&name))
+        })
+        .filter(|file| file != main && file.is_file())
+        .collect();
+    files.sort();
+    files
+}
+
+/// Adds the file's profiles to `known`, or says why it can't be read.
+fn read(file: &Path, known: &mut BTreeSet<String>) -> Result<(), String> {
+    let shown = shown(file);
+    let metadata = file.metadata().map_err(|error| format!("{shown}: {error}"))?;
+    if !metadata.is_file() || metadata.len() > LARGEST {
+        return Err(format!("{shown}: not a file of at most 4 MiB"));
+    }
+    let bytes = std::fs::read(file).map_err(|error| format!("{shown}: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{shown}: not UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let table = DeTable::parse(text).map_err(|error| {
+        let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+        let reason = error.message().lines().next().unwrap_or("not TOML");
+        format!("{shown}:{line}:{column}: {reason}")
+    })?;
+    for (key, value) in table.get_ref() {
+        let name = key.get_ref().as_ref();
+        if value.get_ref().is_table() && is_name(name) && !RESERVED.contains(&name) {
+            known.insert(name.to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Line and column, from 1, columns in characters.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
+}
+
+/// The path as people in the project call it: `httputil.toml`, `config/httputil.toml`.
+fn shown(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    match file.parent().and_then(Path::file_name) {
+        Some(folder) if folder == "config" => format!("config/{name}"),
+        _ => name.into_owned(),
+    }
+}
+
+/// Whether this is said for the first time in this process, which compiles one crate.
+fn first_time(message: &str) -> bool {
+    static SAID: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+    let mut hasher = DefaultHasher::new();
+    message.hash(&mut hasher);
+    SAID.lock().is_ok_and(|mut said| said.insert(hasher.finish()))
+}

@@ -1,0 +1,129 @@
+//! Collects what a service is made of, and every reason why a part is missing.
+//!
+//! ```text
+//! Parts::of ─► client / required / optional / or_else, each a Part ─► complete ─► take the parts, or one Error
+//! ```
+//!
+//! Nothing fails before `complete`: the user hears of all problems at once. A [`Part`] can be opened only by the
+//! [`Complete`] that says that all parts are there.
+
+use serde::de::DeserializeOwned;
+
+use crate::client::Client;
+use crate::config::Config;
+use crate::error::{Error, Problem};
+use crate::registry::Registry;
+
+use super::PooledClient;
+use super::setting;
+
+/// The parts of one service, while they are gathered.
+#[derive(Debug)]
+pub struct Parts<'r> {
+    registry: &'r Registry,
+    config: Config,
+    profile: &'static str,
+    service: &'static str,
+    /// Without its profile a service has no settings, and that is one problem, not one for each.
+    has_profile: bool,
+    problems: Vec<Problem>,
+    /// The first failure that is no mistake in the configuration.
+    failure: Option<Error>,
+}
+
+/// A client or a setting that may be missing.
+#[derive(Debug)]
+#[must_use]
+pub struct Part<T>(Option<T>);
+
+/// Proof that every part is there.
+#[derive(Debug)]
+pub struct Complete(());
+
+impl<'r> Parts<'r> {
+    /// Begins with nothing.
+    pub fn of<S: PooledClient>(registry: &'r Registry) -> Parts<'r> {
+        let config = registry.config();
+        let has_profile = config.profile(S::PROFILE).is_ok();
+        Parts {
+            registry,
+            config,
+            profile: S::PROFILE,
+            service: setting::short_name(std::any::type_name::<S>()),
+            has_profile,
+            problems: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// A lease on the pool of `profile`.
+    pub fn client(&mut self, profile: &str) -> Part<Client> {
+        let leased = self.registry.client(profile);
+        self.part(leased)
+    }
+
+    /// A setting that must be there.
+    pub fn required<T: DeserializeOwned>(&mut self, key: &str) -> Part<T> {
+        let found = self.read::<T>(key);
+        if let Part(Some(None)) = found
+            && self.has_profile
+        {
+            self.problems
+                .push(setting::missing::<T>(self.service, self.profile, key));
+        }
+        Part(found.0.flatten())
+    }
+
+    /// A setting that may be left out.
+    pub fn optional<T: DeserializeOwned>(&mut self, key: &str) -> Part<Option<T>> {
+        self.read(key)
+    }
+
+    /// A setting with a value for when it is left out.
+    pub fn or_else<T: DeserializeOwned>(&mut self, key: &str, fallback: impl FnOnce() -> T) -> Part<T> {
+        Part(self.read(key).0.map(|found| found.unwrap_or_else(fallback)))
+    }
+
+    /// Whether all is there; if not, everything that is wrong.
+    pub fn complete(self) -> Result<Complete, Error> {
+        match (self.problems.is_empty(), self.failure) {
+            (false, _) => Err(Error::config(self.problems)),
+            (true, Some(failure)) => Err(failure),
+            (true, None) => Ok(Complete(())),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, key: &str) -> Part<Option<T>> {
+        if !self.has_profile {
+            return Part(None);
+        }
+        let read = self.config.setting(self.profile, key);
+        self.part(read)
+    }
+
+    /// Keeps the value, or what the error says.
+    fn part<T>(&mut self, result: Result<T, Error>) -> Part<T> {
+        let error = match result {
+            Ok(value) => return Part(Some(value)),
+            Err(error) => error,
+        };
+        if error.problems().is_empty() {
+            self.failure.get_or_insert(error);
+        } else {
+            for problem in error.problems() {
+                if !self.problems.contains(problem) {
+                    self.problems.push(problem.clone());
+                }
+            }
+        }
+        Part(None)
+    }
+}
+
+impl Complete {
+    /// Opens a part.
+    pub fn take<T>(&self, part: Part<T>) -> T {
+        part.0
+            .expect("a missing part is a problem, and with a problem nothing is complete")
+    }
+}

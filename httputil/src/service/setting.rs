@@ -1,0 +1,61 @@
+//! The words for a setting that is missing.
+
+use std::any::type_name;
+
+use crate::error::Problem;
+
+/// Says which setting is missing, who needs it, and the line to write.
+pub(super) fn missing<T>(service: &str, profile: &str, key: &str) -> Problem {
+    let (wanted, example) = words(short_name(type_name::<T>()));
+    let variable = format!("HTTPUTIL_{}__SETTINGS__{}", profile.to_uppercase(), key.to_uppercase());
+    Problem::new(format!(
+        "{profile}.settings.{key}: not set, and {service} needs it ({wanted}); \
+         write `{key} = {example}` under `[{profile}.settings]`, or set {variable}"
+    ))
+}
+
+/// A type's name without its modules and parameters: `Vec` of `alloc::vec::Vec<u8>`.
+pub(super) fn short_name(full: &'static str) -> &'static str {
+    let plain = full.split_once('<').map_or(full, |(plain, _)| plain);
+    plain.rsplit("::").next().unwrap_or(plain)
+}
+
+/// What a type is to someone who writes TOML, and how a value of it looks.
+fn words(type_name: &str) -> (String, &'static str) {
+    let (words, example) = match type_name {
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize"
+        | "NonZero" => ("a whole number", "10"),
+        "f32" | "f64" => ("a number", "0.5"),
+        "bool" => ("true or false", "true"),
+        "String" | "str" | "Box" | "Arc" | "Rc" => ("a text", "\"…\""),
+        "Url" => ("a URL", "\"https://…\""),
+        "PathBuf" => ("a path", "\"…\""),
+        "Duration" => ("a duration", "\"30s\""),
+        "Vec" | "HashSet" | "BTreeSet" => ("a list", "[…]"),
+        "HashMap" | "BTreeMap" => ("a table", "{ … }"),
+        "IpAddr" | "Ipv4Addr" | "Ipv6Addr" => ("an IP address", "\"127.0.0.1\""),
+        "SocketAddr" => ("an address with a port", "\"127.0.0.1:8080\""),
+        other => return (format!("of type {other}"), "…"),
+    };
+    (words.to_owned(), example)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{missing, short_name};
+
+    #[test]
+    fn a_missing_setting_names_profile_key_type_and_the_line_to_write() {
+        assert_eq!(
+            missing::<url::Url>("SpanExporter", "telemetry", "endpoint").to_string(),
+            "telemetry.settings.endpoint: not set, and SpanExporter needs it (a URL); write `endpoint = \"https://…\"` \
+             under `[telemetry.settings]`, or set HTTPUTIL_TELEMETRY__SETTINGS__ENDPOINT"
+        );
+    }
+
+    #[test]
+    fn a_type_is_called_by_its_last_name() {
+        assert_eq!(short_name("alloc::vec::Vec<core::option::Option<u8>>"), "Vec");
+        assert_eq!(short_name("u32"), "u32");
+    }
+}

@@ -1,0 +1,13 @@
+//! The derive, as its users meet it: what it writes, what it refuses and in which words, and the profiles it checks.
+//!
+//! The services here name profiles that the workspace's `config/httputil.toml` has, for the derive looks them up.
+
+mod attributes;
+mod compile_fail;
+mod folders;
+mod hygiene;
+mod lints;
+mod projects;
+mod service;
+mod settings;
+mod support;

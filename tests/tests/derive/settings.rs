@@ -1,0 +1,124 @@
+//! Settings: typed by their fields, read from `[profile.settings]`, all problems told together.
+
+use std::collections::BTreeMap;
+
+use httputil::{Client, PooledClient};
+use serde::Deserialize;
+use url::Url;
+
+use crate::support::registry;
+
+#[derive(Debug, PooledClient)]
+#[pooled_client(profile = "telemetry")]
+struct Exporter {
+    client: Client,
+    #[pooled_client(setting)]
+    endpoint: Url,
+    #[pooled_client(setting = "batch")]
+    batch_size: usize,
+    #[pooled_client(setting)]
+    tenant: Option<String>,
+    #[pooled_client(setting, default = 3)]
+    tries: u32,
+    #[pooled_client(setting, default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Queue {
+    name: String,
+    depth: u16,
+}
+
+#[test]
+fn the_keys_are_told_in_the_order_of_the_fields() {
+    assert_eq!(Exporter::SETTINGS, ["endpoint", "batch", "tenant", "tries", "labels"]);
+}
+
+#[test]
+fn what_is_set_is_read_by_the_type_of_the_field() {
+    let registry = registry(
+        "[telemetry.settings]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\nbatch = 512\ntenant = \"acme\"\n\
+         tries = 5\nlabels = { zone = \"a\" }\n",
+    );
+    let exporter = Exporter::with_registry(&registry).unwrap();
+    assert_eq!(exporter.endpoint.as_str(), "http://127.0.0.1:4318/v1/traces");
+    assert_eq!((exporter.batch_size, exporter.tries), (512, 5));
+    assert_eq!(exporter.tenant.as_deref(), Some("acme"));
+    assert_eq!(exporter.labels["zone"], "a");
+    assert_eq!(exporter.client.profile(), "telemetry");
+}
+
+#[test]
+fn what_is_not_set_is_none_or_its_default() {
+    let registry = registry("[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\n");
+    let exporter = Exporter::with_registry(&registry).unwrap();
+    assert_eq!(
+        (exporter.tenant.as_ref(), exporter.tries, exporter.labels.len()),
+        (None, 3, 0)
+    );
+}
+
+#[test]
+fn a_table_is_read_into_a_struct_and_a_list_into_a_vec() {
+    #[derive(PooledClient)]
+    #[pooled_client(profile = "telemetry")]
+    struct Queues {
+        client: Client,
+        #[pooled_client(setting)]
+        queue: Queue,
+        #[pooled_client(setting)]
+        names: Vec<String>,
+    }
+    let registry = registry("[telemetry.settings]\nqueue = { name = \"spans\", depth = 9 }\nnames = [\"a\", \"b\"]\n");
+    let queues = Queues::with_registry(&registry).unwrap();
+    assert_eq!(
+        queues.queue,
+        Queue {
+            name: "spans".to_owned(),
+            depth: 9
+        }
+    );
+    assert_eq!(queues.names, ["a", "b"]);
+    queues.stop();
+    assert!(queues.client.is_stopped());
+}
+
+#[test]
+fn all_settings_that_are_missing_are_told_at_once() {
+    let error = Exporter::with_registry(&registry("[telemetry]\n")).expect_err("two settings are missing");
+    let told: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "telemetry.settings.endpoint: not set, and Exporter needs it (a URL); write `endpoint = \"https://…\"` \
+             under `[telemetry.settings]`, or set HTTPUTIL_TELEMETRY__SETTINGS__ENDPOINT",
+            "telemetry.settings.batch: not set, and Exporter needs it (a whole number); write `batch = 10` \
+             under `[telemetry.settings]`, or set HTTPUTIL_TELEMETRY__SETTINGS__BATCH",
+        ]
+    );
+}
+
+#[test]
+fn a_setting_of_a_wrong_type_is_told_beside_one_that_is_missing() {
+    let error = Exporter::with_registry(&registry("[telemetry.settings]\nbatch = \"many\"\n"))
+        .expect_err("one setting is missing and one is wrong");
+    assert_eq!(error.problems().len(), 2, "{error}");
+    assert!(
+        error.to_string().contains("endpoint") && error.to_string().contains("batch"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_default_is_made_only_when_it_is_needed() {
+    #[derive(PooledClient)]
+    #[pooled_client(profile = "telemetry")]
+    struct Careful {
+        client: Client,
+        #[pooled_client(setting, default = panic!("not needed"))]
+        limit: u32,
+    }
+    let careful = Careful::with_registry(&registry("[telemetry.settings]\nlimit = 7\n")).unwrap();
+    assert_eq!((careful.limit, careful.client.profile()), (7, "telemetry"));
+}

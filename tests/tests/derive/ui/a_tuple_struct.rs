@@ -1,0 +1,7 @@
+use httputil::{Client, PooledClient};
+
+#[derive(PooledClient)]
+#[pooled_client(profile = "telemetry")]
+struct Exporter(Client);
+
+fn main() {}

@@ -1,0 +1,7 @@
+use httputil::PooledClient;
+
+#[derive(PooledClient)]
+#[pooled_client(profile = "telemetry")]
+struct Exporter;
+
+fn main() {}

@@ -1,0 +1,9 @@
+use httputil::PooledClient;
+
+#[derive(PooledClient)]
+#[pooled_client(profile = "telemetry")]
+struct Exporter {
+    name: String,
+}
+
+fn main() {}

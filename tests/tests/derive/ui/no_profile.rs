@@ -1,0 +1,8 @@
+use httputil::{Client, PooledClient};
+
+#[derive(PooledClient)]
+struct Exporter {
+    client: Client,
+}
+
+fn main() {}

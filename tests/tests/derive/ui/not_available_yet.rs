@@ -1,0 +1,11 @@
+use httputil::{Client, PooledClient};
+
+fn farewell(_: &Exporter) {}
+
+#[derive(PooledClient)]
+#[pooled_client(profile = "telemetry", isolated, on_stop = farewell)]
+struct Exporter {
+    client: Client,
+}
+
+fn main() {}
