@@ -107,7 +107,6 @@ impl<C, S: Multiplexed> Default for Todo<C, S> {
 struct Waiter<C, P> {
     id: u64,
     sender: oneshot::Sender<Delivery<C, P>>,
-    has_dial: bool,
 }
 
 enum Held<C, S> {
@@ -273,17 +272,18 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             .hosts
             .get_mut(index)
             .expect("the caller has just found or added the host");
-        let has_dial = match host.protocol {
-            // Whichever comes first, a returning connection or the new one, serves the request.
-            Protocol::H1 => true,
+        let needs_dial = match host.protocol {
+            // Whichever comes first, a returning connection or the new one, serves the request. A dial whose request was
+            // served by another connection serves this one, so that there are never more dials than requests that wait.
+            Protocol::H1 => host.dialling <= host.waiters.len(),
             // One dial tells all who wait which protocol the host speaks.
             Protocol::Unknown => host.dialling == 0,
             Protocol::H2 => host.dialling == 0 && may_dial_shared,
         };
         let (sender, receiver) = oneshot::channel();
-        host.waiters.push_back(Waiter { id, sender, has_dial });
+        host.waiters.push_back(Waiter { id, sender });
         self.waiting += 1;
-        let dial = has_dial.then(|| Self::begin_dial(host, index, generation, id));
+        let dial = needs_dial.then(|| Self::begin_dial(host, index, generation, id));
         Waiting {
             host: index,
             id,
@@ -347,15 +347,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             // Those who waited to learn the protocol need a connection each.
             let generation = self.generation;
             let Some(host) = self.hosts.get_mut(index) else { return };
-            let mut dials = Vec::new();
-            for position in 0..host.waiters.len() {
-                if !host.waiters[position].has_dial {
-                    host.waiters[position].has_dial = true;
-                    let waiter = host.waiters[position].id;
-                    dials.push(Self::begin_dial(host, index, generation, waiter));
-                }
+            while let Some(waiter) = host.waiters.get(host.dialling).map(|waiter| waiter.id) {
+                todo.dials.push(Self::begin_dial(host, index, generation, waiter));
             }
-            todo.dials.append(&mut dials);
         }
     }
 
@@ -415,12 +409,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let (needs_more, generation) = (self.may_dial_shared(host_index), self.generation);
         if let Some(host) = self.hosts.get_mut(host_index)
-            && let Some(waiter) = host.waiters.front_mut()
+            && let Some(id) = host.waiters.front().map(|waiter| waiter.id)
             && needs_more
             && host.dialling == 0
         {
-            waiter.has_dial = true;
-            let id = waiter.id;
             todo.dials.push(Self::begin_dial(host, host_index, generation, id));
         }
         if connection.is_unused() {
@@ -539,13 +531,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let mut failed = Vec::new();
         if let Some(position) = host.waiters.iter().position(|candidate| candidate.id == waiter) {
             failed.extend(host.waiters.remove(position));
-        } else if let Some(position) = host.waiters.iter().position(|candidate| candidate.has_dial)
-            && host.waiters.iter().filter(|candidate| candidate.has_dial).count() > host.dialling
-        {
-            // Its own waiter was served by another's connection, whose waiter would now wait for nothing.
-            failed.extend(host.waiters.remove(position));
+        } else if host.protocol == Protocol::H1 && host.waiters.len() > host.dialling {
+            // Its own waiter was served by another connection; somebody else relied on this dial.
+            failed.extend(host.waiters.pop_front());
         }
-        // Those who had no dial of their own waited for this one.
+        // Without a dial and without a connection there is nothing left to wait for.
         if host.dialling == 0 && host.shared.is_empty() {
             failed.extend(host.waiters.drain(..));
         }
@@ -572,10 +562,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             && state.protocol == Protocol::H2
             && state.dialling == 0
             && may_dial
-            && let Some(waiter) = state.waiters.front_mut()
+            && let Some(id) = state.waiters.front().map(|waiter| waiter.id)
         {
-            waiter.has_dial = true;
-            let id = waiter.id;
             todo.dials.push(Self::begin_dial(state, host, generation, id));
         }
         // Its driver has said why.
