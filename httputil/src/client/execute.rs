@@ -41,8 +41,7 @@ pub(super) async fn execute(client: &Arc<Inner>, request: reqwest::Request) -> R
         let is_reused = checked.is_reused();
         // On a connection that nobody has used there is no keep-alive race to lose; HTTP/2 may still refuse the stream.
         let keep = is_reused || checked.is_h2();
-        let sent = draft.request_for(&checked.key, checked.is_h2(), keep);
-        let can_replay = keep && (draft.body.length() == sent.body().length());
+        let (sent, can_replay) = draft.request_for(&checked.key, checked.is_h2(), keep);
         match checked.send(sent, deadline).await {
             Ok(response) => {
                 let url = draft.url;

@@ -51,9 +51,11 @@ impl Draft {
         self.body = body;
     }
 
-    /// The request for a connection. The draft keeps what a second sending would need, if `keep`.
-    pub(super) fn request_for(&mut self, key: &Key, is_h2: bool, keep: bool) -> Request<RequestBody> {
+    /// The request for a connection. If `keep`, the draft keeps what a second sending would need, where it can; whether it
+    /// did comes back too.
+    pub(super) fn request_for(&mut self, key: &Key, is_h2: bool, keep: bool) -> (Request<RequestBody>, bool) {
         let spare = if keep { self.body.replay() } else { None };
+        let is_kept = spare.is_some();
         let body = std::mem::replace(&mut self.body, RequestBody::empty());
         let headers = match spare {
             Some(spare) => {
@@ -66,7 +68,7 @@ impl Draft {
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = headers;
         fit(&mut request, &self.path, key, is_h2);
-        request
+        (request, is_kept)
     }
 }
 

@@ -31,10 +31,15 @@ pub(super) fn start(pool: &Arc<Inner>, dial: Dial) {
             Ok(connection) => {
                 pending.succeed();
                 Counters::add(&pool.counters.dialled);
+                let link = Arc::clone(match &connection {
+                    Connection::H1(h1) => h1.link(),
+                    Connection::H2(h2) => h2.link(),
+                });
                 pool.with_state(|state, todo| match connection {
                     Connection::H1(h1) => state.dialled_exclusive(host, h1, Instant::now(), todo),
                     Connection::H2(h2) => state.dialled_shared(host, h2, Instant::now(), todo),
                 });
+                pool.settle_race(&link);
             }
             Err(failure) => pending.fail(&failure),
         }
@@ -64,7 +69,9 @@ pub(super) fn start_fresh(pool: &Arc<Inner>, dial: Dial, sender: oneshot::Sender
             Connection::H1(h1) => sender.send(Fresh::H1(h1)),
             Connection::H2(h2) => {
                 let place = h2.try_acquire();
+                let link = Arc::clone(h2.link());
                 pool.with_state(|state, todo| state.add_shared(host, h2, Instant::now(), todo));
+                pool.settle_race(&link);
                 match place {
                     Some(place) => sender.send(Fresh::Place(place)),
                     None => sender.send(Fresh::Failed(DialFailure::new(

@@ -19,6 +19,8 @@ mod lists;
 mod reaper;
 mod shared;
 mod state;
+#[cfg(test)]
+mod state_tests;
 
 pub(crate) use checkout::CheckoutFailure;
 pub use counters::PoolStats;

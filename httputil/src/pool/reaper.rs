@@ -21,7 +21,10 @@ pub(super) fn arm(pool: &Arc<Inner>) {
     if pool.is_reaping.swap(true, Ordering::AcqRel) {
         return;
     }
-    let running = Running(Arc::downgrade(pool));
+    let mut running = Running {
+        pool: Arc::downgrade(pool),
+        is_done: false,
+    };
     runtime.spawn(async move {
         while let Some(due) = running.reap() {
             tokio::time::sleep_until(due).await;
@@ -30,31 +33,33 @@ pub(super) fn arm(pool: &Arc<Inner>) {
 }
 
 /// A reaper. It keeps no pool alive, and says when it is gone, also when its runtime shuts down under it.
-struct Running(Weak<Inner>);
+struct Running {
+    pool: Weak<Inner>,
+    is_done: bool,
+}
 
 impl Running {
-    fn reap(&self) -> Option<Instant> {
-        let pool = self.0.upgrade()?;
-        pool.with_state(|state, todo| {
+    fn reap(&mut self) -> Option<Instant> {
+        let pool = self.pool.upgrade()?;
+        let due = pool.with_state(|state, todo| {
             let due = state.reap(Instant::now(), todo);
             if due.is_none() {
                 // Under the lock, so that whoever makes something idle next sees it and arms anew.
                 pool.is_reaping.store(false, Ordering::Release);
             }
             due
-        })
+        });
+        self.is_done = due.is_none();
+        due
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(pool) = self.0.upgrade() {
-            let state = pool.lock();
-            let is_idle = state.idle() > 0;
-            drop(state);
-            if is_idle {
-                pool.is_reaping.store(false, Ordering::Release);
-            }
+        if !self.is_done
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.is_reaping.store(false, Ordering::Release);
         }
     }
 }

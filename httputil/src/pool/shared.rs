@@ -90,6 +90,13 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Inner {
+    /// A connection was taken in. If it went in the meantime, it was not found here then.
+    pub(super) fn settle_race(&self, link: &Arc<Link>) {
+        if link.is_gone() {
+            self.retired(link);
+        }
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State<H1, H2>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,8 +137,9 @@ impl Inner {
 
 impl Home for Inner {
     fn ready(&self, connection: H1) {
-        let host = connection.link().seat.host;
-        self.with_state(|state, todo| state.check_in(host, connection, Instant::now(), todo));
+        let link = Arc::clone(connection.link());
+        self.with_state(|state, todo| state.check_in(link.seat.host, connection, Instant::now(), todo));
+        self.settle_race(&link);
     }
 
     fn places_changed(&self, link: &Arc<Link>) {

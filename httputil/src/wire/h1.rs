@@ -355,6 +355,6 @@ impl Drop for Driver {
         self.shared.is_polling.store(false, Ordering::SeqCst);
         let settled = self.shared.lock().take();
         drop(settled);
-        self.shared.link.home.retired(&self.shared.link);
+        self.shared.link.retired();
     }
 }

@@ -125,10 +125,6 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        self.h2.link()
-    }
-
     /// Whether a stream has been opened on the connection before.
     pub(crate) fn is_reused(&self) -> bool {
         self.h2.shared.uses.load(Ordering::Relaxed) > 0
@@ -249,6 +245,6 @@ impl Drop for Driver {
         }
         // Streams under way go on in the task that owns the socket; new ones would be refused.
         self.shared.is_retired.store(true, Ordering::Release);
-        self.shared.link.home.retired(&self.shared.link);
+        self.shared.link.retired();
     }
 }

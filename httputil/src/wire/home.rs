@@ -1,7 +1,7 @@
 //! Where a connection lives, and what it says there.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{H1, SocketHandle};
 
@@ -109,11 +109,36 @@ pub(crate) struct Link {
     /// The pool's number of the place where it keeps the connection; written under the pool's lock only.
     pub(crate) place: AtomicUsize,
     pub(crate) socket: SocketHandle,
+    /// Set when the connection takes no more requests, before its home is told.
+    is_gone: AtomicBool,
 }
 
 impl Link {
     /// `place` of a connection that the pool keeps nowhere.
     pub(crate) const NOWHERE: usize = usize::MAX;
+
+    pub(super) fn new(home: Arc<dyn Home>, seat: Seat, socket: SocketHandle) -> Arc<Link> {
+        let place = AtomicUsize::new(Link::NOWHERE);
+        Arc::new(Link {
+            home,
+            seat,
+            place,
+            socket,
+            is_gone: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the connection takes no more requests. Whoever keeps a connection looks at this after having written down
+    /// where: one that went in between was told too early.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::SeqCst)
+    }
+
+    /// The connection takes no more requests.
+    pub(super) fn retired(self: &Arc<Self>) {
+        self.is_gone.store(true, Ordering::SeqCst);
+        self.home.retired(self);
+    }
 
     pub(super) fn closed(&self, reason: CloseReason) {
         self.home.closed(self, reason);

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use hyper::client::conn::{http1, http2};
@@ -45,14 +45,6 @@ pub(crate) async fn open(
         stream,
         received: Arc::clone(&received),
     });
-    let link = |socket| {
-        Arc::new(Link {
-            home,
-            seat,
-            place: AtomicUsize::new(Link::NOWHERE),
-            socket,
-        })
-    };
     let failed = |error: hyper::Error| {
         DialFailure::new(
             Kind::Protocol,
@@ -63,7 +55,7 @@ pub(crate) async fn open(
     match alpn {
         Alpn::H1 => {
             let (sender, connection) = http1::Builder::new().handshake(wire).await.map_err(failed)?;
-            let link = link(socket.clone());
+            let link = Link::new(home, seat, socket.clone());
             socket.attach(Arc::clone(&link));
             Ok(Connection::H1(H1::start(sender, connection, link, received)))
         }
@@ -91,7 +83,7 @@ pub(crate) async fn open(
                     )
                 })?
                 .map_err(failed)?;
-            let link = link(socket.clone());
+            let link = Link::new(home, seat, socket.clone());
             socket.attach(Arc::clone(&link));
             Ok(Connection::H2(H2::start(
                 sender,
