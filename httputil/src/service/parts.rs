@@ -42,6 +42,7 @@ pub struct Complete(());
 
 impl<'r> Parts<'r> {
     /// Begins with nothing.
+    #[must_use]
     pub fn of<S: PooledClient>(registry: &'r Registry) -> Parts<'r> {
         let config = registry.config();
         let has_profile = config.profile(S::PROFILE).is_ok();
@@ -122,6 +123,11 @@ impl<'r> Parts<'r> {
 
 impl Complete {
     /// Opens a part.
+    ///
+    /// # Panics
+    ///
+    /// If the part is another service's and is missing; generated code has one service's only.
+    #[must_use]
     pub fn take<T>(&self, part: Part<T>) -> T {
         part.0
             .expect("a missing part is a problem, and with a problem nothing is complete")
