@@ -127,7 +127,7 @@ pub(crate) const CASES: &[Case] = &[
         outcome: Outcome::File("a/httputil.toml"),
     },
     Case {
-        name: "a bound that anyone can write to still bounds",
+        name: "a parent that anyone can write to does not bound",
         tree: &[
             "a/Cargo.lock",
             "a/httputil.toml",
@@ -137,6 +137,13 @@ pub(crate) const CASES: &[Case] = &[
         ],
         open: &["a/b"],
         start: "a/b/c",
+        outcome: Outcome::File("a/httputil.toml"),
+    },
+    Case {
+        name: "a parent's config that anyone can write to is passed over",
+        tree: &["a/Cargo.lock", "a/config/httputil.toml", "a/b/"],
+        open: &["a/config"],
+        start: "a/b",
         outcome: Outcome::Nothing,
     },
     Case {
