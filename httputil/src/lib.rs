@@ -14,9 +14,11 @@ pub use client::{Client, RequestBuilder, Shutdown};
 pub use config::{Config, ConfigBuilder};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
-pub use registry::{Registry, RegistryBuilder, default_client};
+pub use pool::PoolStats;
+pub use registry::{Registry, RegistryBuilder, Stats, default_client};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};
+pub use wire::CloseReason;
 
 /// What the derive's code calls; no part of the promise.
 #[doc(hidden)]

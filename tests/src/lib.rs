@@ -1,1 +1,36 @@
-//! Servers for the tests.
+//! The other side of the wire: servers, names and ports that behave as a test wants, and say what they saw.
+//!
+//! | a test needs | it takes |
+//! |---|---|
+//! | a server that answers well | [`server::Server`] with a handler of [`server::handlers`] |
+//! | a server that misbehaves in HTTP/1, TLS or TCP | [`script::Script`], one list of steps a connection |
+//! | a server that misbehaves in HTTP/2 | [`h2_script::H2Script`], one list of steps a stream |
+//! | certificates, good and bad | [`ca::Ca`], [`ca::Wrong`]; then [`tls::ServerTls`] |
+//! | names that resolve, fail or hang | [`resolver::ScriptedResolver`] |
+//! | addresses that refuse or swallow | [`tcp::ClosedPort`], [`tcp::BlackHole`] |
+//! | to stop time at a point of its choice | [`gate::Gate`] |
+//! | to know that nothing is left behind | [`leaks::Baseline`] |
+//!
+//! Three rules hold it together. Every server keeps a [`ledger::Ledger`] and dereferences to it, so that a test awaits
+//! what the server sees (`server.until_open(1).await`) and nobody sleeps. Everything listens on `127.0.0.1`, on a port
+//! that the kernel chose. Dropping a server ends its tasks and connections; `stop().await` waits until they are gone.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "to panic with a sentence is how a test kit reports"
+)]
+
+pub mod ca;
+pub mod gate;
+// pub mod h2_script;
+pub mod leaks;
+pub mod ledger;
+pub mod patience;
+pub mod resolver;
+// pub mod script;
+pub mod server;
+pub mod tasks;
+pub mod tcp;
+pub mod tls;
+
+pub use patience::{PATIENCE, within};

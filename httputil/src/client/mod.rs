@@ -1,55 +1,22 @@
-//! Client, RequestBuilder, the request's way through the policies.
+//! The client: a handle on a lease, requests in reqwest's language, and a request's way to the pool.
+//!
+//! ```text
+//! RequestBuilder ─► reqwest::Request ─► total deadline ─► resend ─► pool ─► wire        reqwest::Response ◄─┘
+//! ```
+//!
+//! Each stage is one file: [`execute`] is the way as a whole, `resend` says what may be sent again, `message` turns
+//! reqwest's types into hyper's and back, `body` is the response's body as the user reads it, `failure` makes the one
+//! [`Error`](crate::Error) of whatever happened.
 
-use std::time::Duration;
+mod body;
+mod builder;
+mod execute;
+mod failure;
+mod handle;
+mod message;
+mod resend;
+#[cfg(test)]
+mod tests;
 
-use crate::error::Error;
-use crate::settings::ClientConfig;
-
-/// A handle on a shared pool. Clones share one lease.
-#[derive(Clone, Debug)]
-pub struct Client {}
-
-/// What `shutdown` found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Shutdown {
-    /// Requests that were under way and finished within the grace.
-    pub finished: usize,
-    /// Requests still under way when the grace was over.
-    pub left: usize,
-}
-
-/// A request under construction.
-#[derive(Debug)]
-pub struct RequestBuilder {}
-
-impl Client {
-    /// A client of its own, without configuration.
-    pub fn new(config: ClientConfig) -> Result<Client, Error> {
-        let _ = config;
-        Ok(Client {})
-    }
-
-    /// The profile's name.
-    pub fn profile(&self) -> &str {
-        "default"
-    }
-
-    /// Ends the lease.
-    pub fn stop(&self) {}
-
-    /// Whether the lease has ended.
-    pub fn is_stopped(&self) -> bool {
-        false
-    }
-
-    /// Ends the lease and waits.
-    pub async fn shutdown(&self, grace: Duration) -> Shutdown {
-        let _ = grace;
-        Shutdown { finished: 0, left: 0 }
-    }
-
-    /// Ends the lease if this is its last clone; what dropping the clone would do, but now.
-    #[doc(hidden)]
-    pub fn release(&self) {}
-}
+pub use builder::RequestBuilder;
+pub use handle::{Client, Shutdown};

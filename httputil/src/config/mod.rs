@@ -1,83 +1,55 @@
 //! What the user wrote: layers, spans, origins → settings.
+//!
+//! ```text
+//!  embedded text ─┐ toml_text                       ┌ inherit: parents → order
+//!  files ─────────┤ (tree: every value   ┌───────┐  │ merge: [global], profile, parents, [default]
+//!  variables ─────┤  knows its place) ──►│ walk  │─►│ extract: serde → settings::Profile
+//!  set in code ───┘                      └───▲───┘  └ contradictions: within a profile, within a pool
+//!                                model ─► schema
+//! ```
+//!
+//! [`ConfigBuilder`] says where a configuration comes from and loads it; [`Config`] answers: profiles, a service's own
+//! settings, where a value was written. Settings of the right type go out, or one error that holds everything that is
+//! wrong in all layers.
+//!
+//! The rules that hold the room together:
+//!
+//! - **The model is the only description of the keys.** `model` (serde, schemars) becomes `schema`, and that, as data,
+//!   drives checks, suggestions and listings.
+//! - **Every value keeps the place where it was written**, through merging and into serde (`read`), so that whatever
+//!   goes wrong can be shown at the right line, and `origin` needs no book-keeping of its own.
+//! - **A value is shown only where its key is known and not secret**: never of an unknown key, never from `settings`,
+//!   never a line of a file.
+//! - **Nothing is read behind the caller's back**: environment and folder come in as values, except in [`Config::load`].
+//!
+//! figment is not used; `merge` says why.
 
-use std::path::PathBuf;
+mod builder;
+mod contradictions;
+mod effective;
+mod environment;
+mod extract;
+mod file;
+mod inherit;
+mod kind;
+mod layer;
+mod loaded;
+mod locate;
+mod merge;
+mod misfit;
+mod model;
+mod names;
+mod overrides;
+mod planned;
+mod position;
+mod problems;
+mod read;
+mod schema;
+mod suggest;
+mod toml_text;
+mod tree;
+mod values;
+mod walk;
 
-use serde::de::DeserializeOwned;
-
-use crate::error::Error;
-use crate::settings::{Environment, Profile};
-
-/// A loaded, checked configuration. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Config {}
-
-/// Says where a configuration comes from.
-#[derive(Clone, Debug, Default)]
-pub struct ConfigBuilder {}
-
-impl Config {
-    /// Loads by the file rule and the process's environment.
-    pub fn load() -> Result<Config, Error> {
-        Config::builder()
-            .env(&Environment::of_process())
-            .search_from(std::env::current_dir().unwrap_or_default())
-            .load()
-    }
-
-    /// Starts from nothing: no file, an empty environment.
-    pub fn builder() -> ConfigBuilder {
-        ConfigBuilder::default()
-    }
-
-    /// The settings of a profile, or an error that names the nearest one.
-    pub fn profile(&self, name: &str) -> Result<Profile, Error> {
-        Ok(Profile::named(name))
-    }
-
-    /// The names of all profiles, `default` included, sorted.
-    pub fn profiles(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// A service's own value, `[profile.settings] key`, typed; `None` if it is not set.
-    pub fn setting<T: DeserializeOwned>(&self, profile: &str, key: &str) -> Result<Option<T>, Error> {
-        let _ = (profile, key);
-        Ok(None)
-    }
-
-    /// The environment that the configuration was loaded with.
-    pub fn environment(&self) -> &Environment {
-        todo!()
-    }
-}
-
-impl ConfigBuilder {
-    /// Exactly this file as the main file; its `httputil.<env>.toml` and `httputil.local.toml` siblings count too.
-    pub fn file(self, path: impl Into<PathBuf>) -> ConfigBuilder {
-        let _ = path.into();
-        self
-    }
-
-    /// Finds the file by the file rule, from this folder upward.
-    pub fn search_from(self, folder: impl Into<PathBuf>) -> ConfigBuilder {
-        let _ = folder.into();
-        self
-    }
-
-    /// The environment to read variables from.
-    pub fn env(self, environment: &Environment) -> ConfigBuilder {
-        let _ = environment;
-        self
-    }
-
-    /// Sets a key in code, the strongest layer.
-    pub fn set(self, key: impl Into<String>, value: impl Into<String>) -> ConfigBuilder {
-        let _ = (key.into(), value.into());
-        self
-    }
-
-    /// Reads, checks, merges.
-    pub fn load(self) -> Result<Config, Error> {
-        Ok(Config {})
-    }
-}
+pub use builder::ConfigBuilder;
+pub use loaded::Config;

@@ -1,1 +1,29 @@
-//! stub
+//! From a target to an established stream, each phase under its own bound and with its own error.
+//!
+//! ```text
+//! route ─► dns ─► race (tcp) ─► tls ─► Established { stream, alpn, remote }
+//! ```
+//!
+//! The caller's socket wrapper goes around the raw stream *beneath* TLS (the `wrap` argument of
+//! [`Connector::connect`]), so that bytes are counted where they touch the wire. Nothing here knows HTTP or the pool.
+
+mod connector;
+mod dialer;
+mod dns;
+mod failure;
+mod proxy;
+mod race;
+mod stream;
+mod target;
+mod tcp;
+mod tls;
+
+pub(crate) use connector::{Connector, Established, Progress};
+#[cfg(test)]
+pub(crate) use dialer::Dialer;
+pub(crate) use dns::Resolver;
+pub(crate) use failure::DialFailure;
+pub(crate) use proxy::Proxies;
+pub(crate) use stream::{Alpn, MaybeTls, Raw};
+pub(crate) use target::{Host, Scheme, Target};
+pub(crate) use tls::{Identities, Identity};

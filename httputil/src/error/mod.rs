@@ -8,6 +8,7 @@
 //! The rule: the rooms below fail with small typed failures of their own; the attempt (`client`) makes an `Error` of
 //! them, once, and nobody wraps it again.
 
+mod duration;
 mod kind;
 mod problem;
 mod report;
@@ -16,4 +17,5 @@ pub use kind::{Kind, Phase};
 pub use problem::{Origin, Problem};
 pub use report::Error;
 
+pub(crate) use duration::Human;
 pub(crate) use report::BoxError;

@@ -47,6 +47,7 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     origin: Option<Origin>,
+    value: Option<String>,
     message: String,
 }
 
@@ -55,6 +56,7 @@ impl Problem {
     pub fn at(origin: Origin, message: impl Into<String>) -> Problem {
         Problem {
             origin: Some(origin),
+            value: None,
             message: message.into(),
         }
     }
@@ -63,7 +65,22 @@ impl Problem {
     pub fn new(message: impl Into<String>) -> Problem {
         Problem {
             origin: None,
+            value: None,
             message: message.into(),
+        }
+    }
+
+    /// A problem with the value of a key that is known and not secret: `file:1:2: key = value: message`, or
+    /// `VARIABLE=value: message`, where the variable's name already says the key.
+    pub(crate) fn with_value(origin: Origin, key: &str, value: impl Into<String>, message: &str) -> Problem {
+        let value = value.into();
+        match origin {
+            Origin::Variable(_) | Origin::Code(_) => Problem {
+                origin: Some(origin),
+                value: Some(value),
+                message: message.to_owned(),
+            },
+            _ => Problem::at(origin, format!("{key} = {value}: {message}")),
         }
     }
 
@@ -80,9 +97,10 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Some(origin) => write!(f, "{origin}: {}", self.message),
-            None => f.write_str(&self.message),
+        match (&self.origin, &self.value) {
+            (Some(origin), Some(value)) => write!(f, "{origin}={value}: {}", self.message),
+            (Some(origin), None) => write!(f, "{origin}: {}", self.message),
+            (None, _) => f.write_str(&self.message),
         }
     }
 }

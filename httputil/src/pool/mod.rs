@@ -1,1 +1,27 @@
-//! stub
+//! The pool: keys, idle connections, waiters, caps, the reaper, statistics.
+//!
+//! ```text
+//! checkout ─► State (pure, behind one mutex) ─┬─► an idle connection, newest first, peeked at
+//!                                             ├─► a stream's place on a shared connection
+//!                                             └─► a waiter, and perhaps a dial that serves the pool
+//! check-in ─► State ─► the first waiter, else idle under the caps, else closed
+//! ```
+//!
+//! [`State`](state::State) holds no I/O and reads no clock: it is told what happened and says what to do, so that it can
+//! be tested alone. The rule: the lock is never held over I/O, an await, or the drop of a connection.
+
+mod checkout;
+mod counters;
+mod dial;
+mod key;
+mod lease;
+mod lists;
+mod reaper;
+mod shared;
+mod state;
+
+pub(crate) use checkout::CheckoutFailure;
+pub use counters::PoolStats;
+pub(crate) use key::Key;
+pub(crate) use lease::{Lease, Ticket};
+pub(crate) use shared::Pool;

@@ -1,1 +1,29 @@
-//! stub
+//! One live connection: its socket, its driver, and the exchange of one request over it.
+//!
+//! ```text
+//! Socket (bytes, peek, close reason) ─ TLS ─ hyper ─ driver task        exchange: request ─► response ─► body
+//!                                                                       └► verdict: reuse, or close and why
+//! ```
+//!
+//! A connection reports to its [`Home`] (the pool) through four calls: it is ready again, its stream places changed,
+//! it takes no more requests, its socket is gone. The rule: a connection counts as closed when its [`Socket`] is
+//! dropped, nowhere else.
+
+mod body;
+mod h1;
+mod h2;
+mod home;
+mod open;
+mod request;
+mod send;
+mod socket;
+
+pub(crate) use body::{BodyFailure, PooledBody};
+pub(crate) use h1::H1;
+pub(crate) use h2::{H2, Place};
+pub use home::CloseReason;
+pub(crate) use home::{Home, Link, Seat};
+pub(crate) use open::{Connection, open};
+pub(crate) use request::RequestBody;
+pub(crate) use send::{Cause, Processed, SendFailure};
+pub(crate) use socket::{Peek, Socket, SocketHandle};

@@ -1,0 +1,179 @@
+//! Making the one [`Error`] of whatever went wrong below.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use tokio::time::Instant;
+use url::Url;
+
+use super::handle::Inner;
+use crate::connect::DialFailure;
+use crate::error::{Error, Human, Kind, Phase};
+use crate::pool::CheckoutFailure;
+use crate::wire::{BodyFailure, Cause, Processed, SendFailure};
+
+/// What an error about this request needs to know.
+pub(super) struct Failing {
+    client: Arc<str>,
+    method: Method,
+    url: Box<Url>,
+    began: Instant,
+    timeout: Option<Duration>,
+    pub(super) attempts: u32,
+}
+
+impl Failing {
+    pub(super) fn new(
+        client: &Inner,
+        request: &reqwest::Request,
+        began: Instant,
+        timeout: Option<Duration>,
+    ) -> Failing {
+        Failing {
+            client: Arc::clone(&client.name),
+            method: request.method().clone(),
+            url: Box::new(request.url().clone()),
+            began,
+            timeout,
+            attempts: 0,
+        }
+    }
+
+    /// Adds the request to an error.
+    pub(super) fn describe(&self, error: Error) -> Error {
+        error.for_request(
+            &self.method,
+            &self.url,
+            &self.client,
+            self.attempts,
+            self.began.elapsed(),
+        )
+    }
+
+    pub(super) fn of_dial(&self, failure: DialFailure) -> Error {
+        let error = Error::new(failure.kind, &*failure.message).retryable(true);
+        self.describe(match failure.source {
+            Some(source) => error.with_source(source),
+            None => error,
+        })
+    }
+
+    pub(super) fn of_checkout(&self, failure: CheckoutFailure, pool_wait: Duration) -> Error {
+        match failure {
+            CheckoutFailure::Dial(failure) => self.of_dial(failure),
+            CheckoutFailure::Deadline(phase) => self.deadline(phase).retryable(true),
+            CheckoutFailure::PoolWait => {
+                let kind = Kind::Timeout {
+                    phase: Phase::PoolWait,
+                    after: pool_wait,
+                };
+                let message = format!(
+                    "no connection became free within {} (timeouts.pool_wait)",
+                    Human(pool_wait)
+                );
+                self.describe(Error::new(kind, message).retryable(true))
+            }
+            CheckoutFailure::NoRuntime => self.describe(Error::new(
+                Kind::Request,
+                "a request must be sent from within a tokio runtime, and there is none here",
+            )),
+            CheckoutFailure::BadHost => {
+                self.describe(Error::new(Kind::Request, "the URL's host cannot stand in a request"))
+            }
+        }
+    }
+
+    pub(super) fn of_send(&self, failure: SendFailure) -> Error {
+        let error = match failure.cause {
+            Cause::Deadline => return self.deadline(Phase::ResponseHeader),
+            Cause::Hyper(error) => error,
+        };
+        let (kind, message) = classify(&error, failure.processed);
+        let error = Error::new(kind, message).with_source(Arc::new(error));
+        self.describe(error.retryable(failure.processed == Processed::No))
+    }
+
+    pub(super) fn of_body(&self, failure: BodyFailure) -> Error {
+        match failure {
+            BodyFailure::Deadline => self.deadline(Phase::Body),
+            BodyFailure::Hyper(error) => {
+                let message = if error.is_incomplete_message() || is_reset(&error) {
+                    "the connection was closed before the response's body had ended"
+                } else if error.is_parse() {
+                    "the response's body breaks the protocol"
+                } else {
+                    "the response's body failed"
+                };
+                let message = format!("{message}: {}", root(&error));
+                self.describe(Error::new(Kind::Body, message).with_source(Arc::new(error)))
+            }
+        }
+    }
+
+    /// The deadline of the whole request has passed.
+    fn deadline(&self, phase: Phase) -> Error {
+        let after = self.timeout.unwrap_or_default();
+        let message = format!("timed out after {} (timeout), {phase}", Human(after));
+        self.describe(Error::new(Kind::Timeout { phase, after }, message))
+    }
+}
+
+fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
+    let hint = match processed {
+        Processed::No => "; the server has not processed it",
+        Processed::Unknown | Processed::Maybe => "; it may have been processed",
+    };
+    if error.is_user() {
+        return (Kind::Request, format!("the request's body failed: {}", root(error)));
+    }
+    if error.is_parse() {
+        return (
+            Kind::Protocol,
+            format!("the server's answer breaks the protocol: {}", root(error)),
+        );
+    }
+    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+        return (
+            Kind::Connection,
+            format!("the server closed the connection before it answered{hint}"),
+        );
+    }
+    if is_reset(error) {
+        return (
+            Kind::Connection,
+            format!("the connection was reset before the server answered{hint}"),
+        );
+    }
+    (
+        Kind::Connection,
+        format!(
+            "the connection failed before the server answered: {}{hint}",
+            root(error)
+        ),
+    )
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return matches!(
+                io.kind(),
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe
+            );
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// The innermost cause, in its own words.
+fn root(error: &hyper::Error) -> String {
+    let mut innermost: &dyn StdError = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,231 @@
+//! The handle that services hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Method};
+use reqwest::IntoUrl;
+
+use super::RequestBuilder;
+use super::builder::shim;
+use super::execute::execute;
+use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
+use crate::error::{Error, Kind, Problem};
+use crate::pool::{Lease, Pool, PoolStats};
+use crate::settings::{ClientConfig, Environment, Profile};
+
+/// A lease on a shared connection pool, with a profile's policies. Cheap to clone; clones share the lease.
+///
+/// The lease ends at [`stop`](Client::stop), or when the last clone is dropped; when a pool's last lease is back, its
+/// idle connections are closed.
+///
+/// Requests are made within a tokio runtime with its I/O and time drivers on; the client itself can be made anywhere.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) lease: Arc<Lease>,
+    pub(super) profile: Profile,
+    pub(super) name: Arc<str>,
+    pub(super) user_agent: HeaderValue,
+}
+
+/// The lease is the client's: a request under way, which holds the pool's side of it, must not keep it alive.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.lease.end();
+    }
+}
+
+/// What [`Client::shutdown`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// Requests that were under way and ended within the grace, bodies included.
+    pub finished: usize,
+    /// Requests still under way when the grace was over. They go on.
+    pub left: usize,
+}
+
+impl Shutdown {
+    /// The sum of two.
+    #[must_use]
+    pub fn and(self, other: Shutdown) -> Shutdown {
+        Shutdown {
+            finished: self.finished + other.finished,
+            left: self.left + other.left,
+        }
+    }
+}
+
+impl Client {
+    /// A client with a pool of its own, made in code: no file and no `HTTPUTIL_*` variable is read. The proxy variables
+    /// count unless `proxy.from_env` is off.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`] if a CA file cannot be used or the user agent cannot be a header's value.
+    pub fn new(config: ClientConfig) -> Result<Client, Error> {
+        let tls = &config.profile.transport.tls;
+        let identity = Identities::default()
+            .intern(tls)
+            .map_err(|problem| Error::config(vec![problem]))?;
+        Client::alone(config.profile, identity)
+    }
+
+    /// [`Client::new`] with every default but the total time-out.
+    pub fn with_timeout(timeout: Duration) -> Result<Client, Error> {
+        Client::new(ClientConfig::default().timeout(timeout))
+    }
+
+    /// A client with a pool of its own that uses your rustls configuration. Its ALPN list is replaced by ours.
+    pub fn with_tls(timeout: Duration, tls: rustls::ClientConfig) -> Result<Client, Error> {
+        Client::alone(ClientConfig::default().timeout(timeout).profile, Identity::custom(tls))
+    }
+
+    fn alone(profile: Profile, identity: Arc<Identity>) -> Result<Client, Error> {
+        let proxies = Proxies::of(&Environment::of_process());
+        let connector = Connector::new(profile.transport.clone(), identity, Resolver::System, proxies);
+        Client::on(Pool::new(profile.pool.as_str(), connector), profile)
+    }
+
+    /// A new lease on a pool.
+    pub(crate) fn on(pool: Pool, profile: Profile) -> Result<Client, Error> {
+        let user_agent = HeaderValue::from_str(&profile.policy.user_agent).map_err(|_| {
+            let message = format!(
+                "{}.user_agent: holds a character that a header cannot bear",
+                profile.name
+            );
+            Error::config(vec![Problem::new(message)])
+        })?;
+        let name = Arc::from(profile.name.as_str());
+        Ok(Client {
+            inner: Arc::new(Inner {
+                lease: Lease::new(pool),
+                profile,
+                name,
+                user_agent,
+            }),
+        })
+    }
+
+    /// Begins a `GET`. A URL that cannot be parsed is an error of `send()`.
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// Begins a `POST`.
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// Begins a `PUT`.
+    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// Begins a `PATCH`.
+    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// Begins a `DELETE`.
+    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Begins a `HEAD`.
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// Begins a request of any method.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), shim().request(method, url))
+    }
+
+    /// Sends a request that was built elsewhere.
+    ///
+    /// Dropping the future abandons the request: an HTTP/1 connection it was written to is closed, an HTTP/2 stream is
+    /// reset, a place in the queue is left.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Kind`] but `Config`; see [`Error`]. An answer with an error status is no error.
+    pub async fn execute(&self, request: reqwest::Request) -> Result<reqwest::Response, Error> {
+        execute(&self.inner, request).await
+    }
+
+    /// The profile's name.
+    pub fn profile(&self) -> &str {
+        &self.inner.profile.name
+    }
+
+    /// The pool's statistics.
+    pub fn stats(&self) -> PoolStats {
+        self.inner.lease.pool().stats()
+    }
+
+    /// Closes the pool's idle connections now, for everybody who shares the pool. Those in use close when their requests
+    /// have ended; later requests dial anew.
+    pub fn close_idle_connections(&self) {
+        self.inner.lease.pool().close_idle();
+    }
+
+    /// Ends the lease, for all clones: later requests fail with [`Kind::Stopped`], those under way finish. Closes the
+    /// pool's idle connections if nobody else holds a lease. Stopping twice does nothing.
+    pub fn stop(&self) {
+        self.inner.lease.end();
+    }
+
+    /// Whether the lease has ended.
+    pub fn is_stopped(&self) -> bool {
+        self.inner.lease.has_ended()
+    }
+
+    /// [`stop`](Client::stop), then waits up to `grace` for the requests begun through this lease, bodies included.
+    ///
+    /// Dropping the future stops the waiting; the lease stays ended.
+    pub async fn shutdown(&self, grace: Duration) -> Shutdown {
+        let lease = &self.inner.lease;
+        lease.end();
+        let under_way = lease.under_way();
+        if under_way == 0 {
+            return Shutdown { finished: 0, left: 0 };
+        }
+        let _ = tokio::time::timeout(grace, lease.drained()).await;
+        let left = lease.under_way();
+        Shutdown {
+            finished: under_way.saturating_sub(left),
+            left,
+        }
+    }
+
+    /// Ends the lease if this is its last clone: what dropping the clone would do, but now.
+    #[doc(hidden)]
+    pub fn release(&self) {
+        if Arc::strong_count(&self.inner) == 1 {
+            self.inner.lease.end();
+        }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("profile", &self.inner.profile.name)
+            .field("pool", &self.inner.profile.pool)
+            .field("stopped", &self.is_stopped())
+            .finish()
+    }
+}
+
+/// An error that belongs to no request.
+pub(super) fn stopped() -> Error {
+    Error::new(
+        Kind::Stopped,
+        "the client was stopped; make a new one from the registry",
+    )
+}

@@ -1,0 +1,182 @@
+//! Time, over streams in memory and with the clock paused: what is due is seen at the very instant.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::Client;
+use crate::connect::{Connector, Dialer, Identities, Proxies, Resolver};
+use crate::error::{Error, Kind, Phase};
+use crate::pool::Pool;
+use crate::settings::Profile;
+use crate::wire::CloseReason;
+
+/// A client whose server lives in the same process and answers every request at once, except those to `/never`; `open`
+/// counts the server's connections.
+fn client(profile: Profile) -> (Client, Arc<AtomicUsize>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&open);
+    let dialer = Dialer::Memory(Arc::new(move |_| {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let counted = Arc::clone(&counted);
+        tokio::spawn(async move {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let service = service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+                if request.uri().path() == "/never" {
+                    std::future::pending::<()>().await;
+                }
+                let length = request.uri().path().trim_start_matches('/').parse().unwrap_or(2);
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(vec![b'x'; length]))))
+            });
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(theirs), service)
+                .await;
+            counted.fetch_sub(1, Ordering::SeqCst);
+        });
+        ours
+    }));
+    let identity = Identities::default().intern(&profile.transport.tls).unwrap();
+    let connector = Connector::new(
+        profile.transport.clone(),
+        identity,
+        Resolver::System,
+        Proxies::default(),
+    );
+    let pool = Pool::new("memory", connector.dialling_by(dialer));
+    (Client::on(pool, profile).unwrap(), open)
+}
+
+async fn get(client: &Client, path: &str) -> usize {
+    let response = client.get(format!("http://server{path}")).send().await.unwrap();
+    response.bytes().await.unwrap().len()
+}
+
+/// Lets every task that can run do so, without moving the clock.
+async fn settled() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_when_idle_timeout_is_over_and_not_before() {
+    let (client, open) = client(Profile::named("test"));
+    assert_eq!(get(&client, "/").await, 2);
+    settled().await;
+    assert_eq!((client.stats().idle, open.load(Ordering::SeqCst)), (1, 1));
+
+    tokio::time::advance(Duration::from_secs(89)).await;
+    settled().await;
+    assert_eq!((client.stats().idle, open.load(Ordering::SeqCst)), (1, 1));
+
+    tokio::time::advance(Duration::from_secs(1)).await;
+    settled().await;
+    let stats = client.stats();
+    assert_eq!((stats.idle, stats.open, open.load(Ordering::SeqCst)), (0, 0, 0));
+    assert_eq!(stats.closed_for(CloseReason::IdleTimeout), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_use_begins_the_idle_time_anew() {
+    let (client, open) = client(Profile::named("test"));
+    for _ in 0..5 {
+        get(&client, "/").await;
+        settled().await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    assert_eq!(open.load(Ordering::SeqCst), 1);
+    assert_eq!(client.stats().dialled, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_in_use_is_never_timed_out_as_idle() {
+    let mut profile = Profile::named("test");
+    profile.policy.timeout = None;
+    let (client, open) = client(profile);
+    let response = client.get("http://server/500000").send().await.unwrap();
+    tokio::time::advance(Duration::from_secs(500)).await;
+    settled().await;
+    assert_eq!(open.load(Ordering::SeqCst), 1);
+    assert_eq!(response.bytes().await.unwrap().len(), 500_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_time_out_ends_a_request_that_is_never_answered() {
+    let (client, open) = client(Profile::named("test"));
+    let began = Instant::now();
+    let error = client.get("http://server/never").send().await.unwrap_err();
+    assert_eq!(began.elapsed(), Duration::from_secs(30));
+    let expected = Kind::Timeout {
+        phase: Phase::ResponseHeader,
+        after: Duration::from_secs(30),
+    };
+    assert_eq!(error.kind(), expected);
+    assert_eq!(
+        error.to_string(),
+        "GET http://server/never: timed out after 30 s (timeout), waiting for the response header (profile test)"
+    );
+    settled().await;
+    assert_eq!((client.stats().open, open.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!(client.stats().closed_for(CloseReason::Timeout), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_time_out_covers_a_body_that_nobody_polls() {
+    let (client, open) = client(Profile::named("test"));
+    let response = client.get("http://server/500000").send().await.unwrap();
+    settled().await;
+    assert_eq!(client.stats().in_use, 1);
+
+    tokio::time::advance(Duration::from_secs(30)).await;
+    settled().await;
+    assert_eq!((client.stats().open, open.load(Ordering::SeqCst)), (0, 0));
+
+    let error = response.bytes().await.unwrap_err();
+    let ours = Error::of(&error).expect("our error is in reqwest's");
+    assert!(
+        matches!(ours.kind(), Kind::Timeout { phase: Phase::Body, .. }),
+        "{ours:?}"
+    );
+    assert!(error.is_timeout());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_s_own_time_out_overrides_the_profile_s() {
+    let (client, _open) = client(Profile::named("test"));
+    get(&client, "/").await;
+    let began = Instant::now();
+    let request = client.get("http://server/never").timeout(Duration::from_millis(200));
+    let error = request.send().await.unwrap_err();
+    assert_eq!(began.elapsed(), Duration::from_millis(200));
+    assert!(error.is_timeout());
+
+    let began = Instant::now();
+    let request = client.get("http://server/never").timeout(Duration::from_secs(100));
+    assert!(request.send().await.unwrap_err().is_timeout());
+    assert_eq!(began.elapsed(), Duration::from_secs(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_its_grace_and_reports_what_it_left() {
+    let (client, _open) = client(Profile::named("test"));
+    let request = tokio::spawn({
+        let client = client.clone();
+        async move { client.get("http://server/never").send().await.map(|_| ()) }
+    });
+    settled().await;
+    let began = Instant::now();
+    let report = client.shutdown(Duration::from_secs(5)).await;
+    assert_eq!((report.finished, report.left), (0, 1));
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
+    assert!(request.await.unwrap().unwrap_err().is_timeout());
+    let refused = client.get("http://server/").send().await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Stopped);
+}

@@ -1,0 +1,127 @@
+//! Values that are right one by one and wrong together: within a profile, and between profiles that share a pool.
+
+use std::collections::BTreeMap;
+
+use super::effective::values;
+use super::merge::Chain;
+use super::problems::Problems;
+use super::schema::schema;
+use super::tree::{Node, Value};
+use crate::error::{Origin, Problem};
+use crate::settings::Profile;
+
+/// The environments in which certificates may go unverified.
+const LENIENT: [&str; 2] = ["development", "test"];
+
+/// Checks one profile. A value that several profiles inherit is reported once, under the name it is written by.
+pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, problems: &mut Problems) {
+    let pair = |first: &str, second: &str| Some((chain.written(first).next()?, chain.written(second).next()?));
+    let transport = &profile.transport;
+    if transport.pool.max_idle_per_host > transport.pool.max_idle
+        && let Some((per_host, all)) = pair("pool.max_idle_per_host", "pool.max_idle")
+    {
+        problems.add(|| contradiction("pool.max_idle_per_host", per_host, "more than", "pool.max_idle", all));
+    }
+    if transport.tls.min_version > transport.tls.max_version
+        && let Some((min, max)) = pair("tls.min_version", "tls.max_version")
+    {
+        problems.add(|| contradiction("tls.min_version", min, "higher than", "tls.max_version", max));
+    }
+    if transport.http2.prior_knowledge
+        && !transport.http2.enabled
+        && let Some((prior, enabled)) = pair("http2.prior_knowledge", "http2.enabled")
+    {
+        problems.add(|| contradiction("http2.prior_knowledge", prior, "contradicts", "http2.enabled", enabled));
+    }
+    if transport.tls.insecure_skip_verify {
+        insecure(profile, chain, environment, problems);
+    }
+}
+
+fn contradiction(key: &str, at: (&str, &Node), relation: &str, other: &str, than: (&str, &Node)) -> Problem {
+    let (table, node) = at;
+    let (other_table, other_node) = than;
+    let message = format!(
+        "{relation} {other_table}.{other} = {} ({})",
+        shown(other_node),
+        other_node.origin
+    );
+    Problem::with_value(node.origin.clone(), &format!("{table}.{key}"), shown(node), &message)
+}
+
+/// Refused outside development and test; loud there.
+fn insecure(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, problems: &mut Problems) {
+    let key = "tls.insecure_skip_verify";
+    if environment.is_some_and(|name| LENIENT.contains(&name)) {
+        let origin = chain
+            .written(key)
+            .next()
+            .map(|(_, node)| node.origin.to_string())
+            .unwrap_or_default();
+        tracing::warn!(
+            profile = profile.name,
+            origin,
+            "certificates are NOT verified: anyone on the way can read and change this profile's traffic"
+        );
+    } else if let Some((table, node)) = chain.written(key).next() {
+        let is = environment.map_or_else(|| "it is not set".to_owned(), |name| format!("it is {name}"));
+        let message = format!(
+            "refused unless HTTPUTIL_ENV is development or test ({is}); to trust a private authority, use tls.extra_ca_file"
+        );
+        problems.add(|| Problem::with_value(node.origin.clone(), &format!("{table}.{key}"), "true", &message));
+    }
+}
+
+/// Profiles that name one pool must agree on everything that shapes its connections.
+pub(crate) fn between<'a>(profiles: impl Iterator<Item = (&'a Profile, Chain<'a>)>, problems: &mut Problems) {
+    let mut pools: BTreeMap<&str, (&Profile, Chain<'_>)> = BTreeMap::new();
+    for (profile, chain) in profiles {
+        let Some((first, first_chain)) = pools.get(profile.pool.as_str()) else {
+            pools.insert(&profile.pool, (profile, chain));
+            continue;
+        };
+        if first.transport != profile.transport {
+            problems.add(|| disagreement(first, first_chain, profile, &chain));
+        }
+    }
+}
+
+fn disagreement(first: &Profile, first_chain: &Chain<'_>, second: &Profile, second_chain: &Chain<'_>) -> Problem {
+    let of_transport = |key: &str| schema().key(key).is_some_and(|key| key.transport);
+    let pairs = values(first).into_iter().filter(|(key, _)| of_transport(key));
+    let seconds: BTreeMap<&str, String> = values(second).into_iter().collect();
+    // `tcp.keepalive_interval` may differ only in being written; the values shown are then the same, the pool too.
+    let differing = pairs.map(|(key, value)| (key, value, seconds.get(key).cloned().unwrap_or_default()));
+    let (key, one, other) = differing
+        .into_iter()
+        .find(|(_, one, other)| one != other)
+        .unwrap_or_default();
+    let place = |chain: &Chain<'_>, key: &str| {
+        chain
+            .written(key)
+            .next()
+            .map_or(Origin::BuiltIn, |(_, node)| node.origin.clone())
+    };
+    let message = format!(
+        "profiles {} and {} share the pool {} but differ in {key}: {one} ({}) and {other} ({})",
+        first.name,
+        second.name,
+        first.pool,
+        place(first_chain, key),
+        place(second_chain, key),
+    );
+    match place(second_chain, "pool.name") {
+        Origin::BuiltIn => Problem::at(place(first_chain, "pool.name"), message),
+        origin => Problem::at(origin, message),
+    }
+}
+
+/// The value of a known key that is not secret.
+fn shown(node: &Node) -> String {
+    match &node.value {
+        Value::Text(text) | Value::Raw(text) => super::layer::quoted(text),
+        Value::Whole(number) => number.to_string(),
+        Value::Flag(flag) => flag.to_string(),
+        other => other.what().to_owned(),
+    }
+}

@@ -1,0 +1,185 @@
+//! A profile's settings as text, key by key, as they would be written in a file.
+//!
+//! Every struct is taken apart field by field, so that a setting without a key, or a key without a line here, does not
+//! compile or fails the test below.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::layer::quoted;
+use super::values::{show_duration, show_size};
+use crate::settings::{Http2, Policy, Pool, Profile, Proxy, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};
+
+/// The keys that have a value, with it.
+pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
+    let Profile {
+        name: _,
+        description,
+        pool,
+        transport,
+        policy,
+    } = profile;
+    let Transport {
+        pool: pool_keys,
+        tcp,
+        tls,
+        http2,
+        proxy,
+        timeouts,
+    } = transport;
+    let Policy {
+        timeout,
+        pool_wait,
+        user_agent,
+    } = policy;
+    let mut values = vec![
+        ("user_agent", quoted(user_agent)),
+        ("timeout", duration_or_none(*timeout)),
+        ("timeouts.pool_wait", duration(*pool_wait)),
+        ("pool.name", quoted(pool)),
+    ];
+    values.extend(description.iter().map(|text| ("description", quoted(text))));
+    add_timeouts(&mut values, timeouts);
+    add_pool(&mut values, pool_keys);
+    add_tcp(&mut values, tcp);
+    add_tls(&mut values, tls);
+    add_http2(&mut values, http2);
+    let Proxy { from_env } = proxy;
+    values.push(("proxy.from_env", from_env.to_string()));
+    values
+}
+
+fn add_timeouts(values: &mut Vec<(&'static str, String)>, timeouts: &Timeouts) {
+    let Timeouts {
+        dns,
+        connect,
+        tls_handshake,
+    } = timeouts;
+    values.extend([
+        ("timeouts.dns", duration(*dns)),
+        ("timeouts.connect", duration(*connect)),
+        ("timeouts.tls_handshake", duration(*tls_handshake)),
+    ]);
+}
+
+fn add_pool(values: &mut Vec<(&'static str, String)>, pool: &Pool) {
+    let Pool {
+        max_idle,
+        max_idle_per_host,
+        idle_timeout,
+        reuse,
+    } = pool;
+    values.extend([
+        ("pool.max_idle", max_idle.to_string()),
+        ("pool.max_idle_per_host", max_idle_per_host.to_string()),
+        ("pool.idle_timeout", duration(*idle_timeout)),
+        ("pool.reuse", reuse.to_string()),
+    ]);
+}
+
+fn add_tcp(values: &mut Vec<(&'static str, String)>, tcp: &Tcp) {
+    let Tcp {
+        keepalive,
+        keepalive_interval,
+        keepalive_retries,
+        nodelay,
+    } = tcp;
+    values.extend([
+        ("tcp.keepalive", duration_or_none(*keepalive)),
+        (
+            "tcp.keepalive_interval",
+            duration_or_none(keepalive_interval.or(*keepalive)),
+        ),
+        ("tcp.keepalive_retries", keepalive_retries.to_string()),
+        ("tcp.nodelay", nodelay.to_string()),
+    ]);
+}
+
+fn add_tls(values: &mut Vec<(&'static str, String)>, tls: &Tls) {
+    let Tls {
+        min_version,
+        max_version,
+        roots,
+        ca_file,
+        extra_ca_file,
+        insecure_skip_verify,
+    } = tls;
+    let version = |version: &TlsVersion| match version {
+        TlsVersion::V1_2 => quoted("1.2"),
+        TlsVersion::V1_3 => quoted("1.3"),
+    };
+    let roots = match roots {
+        Roots::Platform => "platform",
+        Roots::Bundled => "bundled",
+    };
+    values.extend([
+        ("tls.min_version", version(min_version)),
+        ("tls.max_version", version(max_version)),
+        ("tls.roots", quoted(roots)),
+        ("tls.ca_file", path_or_none(ca_file.as_ref())),
+        ("tls.extra_ca_file", path_or_none(extra_ca_file.as_ref())),
+        ("tls.insecure_skip_verify", insecure_skip_verify.to_string()),
+    ]);
+}
+
+fn add_http2(values: &mut Vec<(&'static str, String)>, http2: &Http2) {
+    let Http2 {
+        enabled,
+        prior_knowledge,
+        max_connections_per_host,
+        max_streams_per_connection,
+        initial_stream_window,
+        initial_connection_window,
+        adaptive_window,
+        max_frame_size,
+        max_header_list_size,
+    } = http2;
+    values.extend([
+        ("http2.enabled", enabled.to_string()),
+        ("http2.prior_knowledge", prior_knowledge.to_string()),
+        ("http2.max_connections_per_host", max_connections_per_host.to_string()),
+        (
+            "http2.max_streams_per_connection",
+            max_streams_per_connection.to_string(),
+        ),
+        ("http2.initial_stream_window", size(*initial_stream_window)),
+        ("http2.initial_connection_window", size(*initial_connection_window)),
+        ("http2.adaptive_window", adaptive_window.to_string()),
+        ("http2.max_frame_size", size(*max_frame_size)),
+        ("http2.max_header_list_size", size(*max_header_list_size)),
+    ]);
+}
+
+fn duration(duration: Duration) -> String {
+    quoted(&show_duration(duration))
+}
+
+fn duration_or_none(duration: Option<Duration>) -> String {
+    duration.map_or_else(|| quoted("none"), self::duration)
+}
+
+fn size(bytes: u32) -> String {
+    quoted(&show_size(u64::from(bytes)))
+}
+
+fn path_or_none(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| quoted("none"), |path| quoted(&path.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::schema::schema;
+
+    #[test]
+    fn every_key_of_the_schema_has_a_value() {
+        let mut profile = Profile::named("a");
+        profile.description = Some(String::new());
+        let shown: BTreeSet<String> = values(&profile).into_iter().map(|(key, _)| key.to_owned()).collect();
+        let keys: BTreeSet<String> = schema().leaves().into_iter().map(|(key, _)| key).collect();
+        let beside: BTreeSet<String> = ["inherits", "settings"].map(str::to_owned).into();
+        assert_eq!(shown, &keys - &beside);
+    }
+}

@@ -1,0 +1,180 @@
+//! `HTTPUTIL_*` variables → a layer; every one that can't be meant is a problem that says what was.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use super::layer::{Layer, LayerKind, variable};
+use super::names::{DEFAULT, GLOBAL, REGISTRY, did_you_mean};
+use super::overrides::{Override, into_tables};
+use super::planned::{self, Planned};
+use super::problems::Problems;
+use super::schema::schema;
+use super::suggest;
+use crate::error::{Origin, Problem};
+use crate::settings::Environment;
+
+const PREFIX: &str = "HTTPUTIL_";
+const CONFIG: &str = "HTTPUTIL_CONFIG";
+const ENV: &str = "HTTPUTIL_ENV";
+
+/// Which profiles exist.
+pub(crate) struct Known<'a> {
+    /// Their names, `default` included.
+    pub(crate) profiles: &'a BTreeSet<String>,
+    /// Whether these are all: a file that could not be read may hold more, and what is missing then is no mistake.
+    pub(crate) complete: bool,
+}
+
+impl Known<'_> {
+    /// Whether a value may be set there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        [DEFAULT, GLOBAL, REGISTRY].contains(&name) || self.profiles.contains(name) || !self.complete
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.iter().map(String::as_str).chain([GLOBAL])
+    }
+}
+
+/// A variable that is read by name: `None` if it is not set, and empty is not set.
+pub(crate) fn reserved<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
+    environment.get(name).filter(|value| !value.is_empty())
+}
+
+/// `HTTPUTIL_CONFIG`, which replaces the search for a file.
+pub(crate) fn config_file(environment: &Environment) -> Option<&OsStr> {
+    reserved(environment, CONFIG)
+}
+
+/// `HTTPUTIL_ENV` as it is written; a value that isn't UTF-8 comes out garbled and is refused as a name.
+pub(crate) fn environment_name(environment: &Environment) -> Option<String> {
+    reserved(environment, ENV).map(|name| name.to_string_lossy().into_owned())
+}
+
+/// All variables that set keys.
+pub(crate) fn layer(environment: &Environment, known: &Known<'_>, problems: &mut Problems) -> Layer {
+    let mut overrides = Vec::new();
+    for (name, value) in environment.iter() {
+        let shown = name.to_string_lossy();
+        let Some(rest) = shown.strip_prefix(PREFIX) else {
+            continue;
+        };
+        if value.is_empty() || shown == CONFIG || shown == ENV || is_of_kubernetes(rest) {
+            continue;
+        }
+        let origin = Origin::Variable(Arc::from(&*shown));
+        if name.to_str().is_none() {
+            problems.add(|| Problem::at(origin, "the variable's name is not UTF-8"));
+            continue;
+        }
+        let path = match path(rest, known) {
+            Ok(path) => path,
+            Err(message) => {
+                problems.add(|| Problem::at(origin, message));
+                continue;
+            }
+        };
+        match value.to_str() {
+            Some(value) => overrides.push(Override {
+                path,
+                origin,
+                value: value.to_owned(),
+            }),
+            None => problems.add(|| Problem::at(origin, "the value is not UTF-8")),
+        }
+    }
+    let tables = into_tables(overrides, problems);
+    Layer {
+        kind: LayerKind::Variables,
+        folder: None,
+        tables,
+    }
+}
+
+/// The path that a variable names, profile first.
+fn path(rest: &str, known: &Known<'_>) -> Result<Vec<String>, String> {
+    let lower = rest.to_ascii_lowercase();
+    let path: Vec<String> = lower.split("__").map(str::to_owned).collect();
+    if lower.to_ascii_uppercase() != rest {
+        return Err(format!(
+            "variables are upper case; did you mean {PREFIX}{}?",
+            rest.to_ascii_uppercase()
+        ));
+    }
+    if path.len() > 1 && known.has(&path[0]) {
+        return Ok(path);
+    }
+    let as_key = path.join(".");
+    if let Some(key) = key_spelled(&as_key.replace('.', "_")) {
+        let (all, every) = (variable(DEFAULT, &key), variable(GLOBAL, &key));
+        return Err(format!(
+            "no profile is named; did you mean {all}, or {every} to override every profile?"
+        ));
+    }
+    if path.len() > 1 {
+        let near = suggest::nearest(&path[0], known.names());
+        let hint = near.map(|near| format!("; did you mean {}?", variable(near, &path[1..].join("."))));
+        return Err(format!("no profile is called {}{}", path[0], hint.unwrap_or_default()));
+    }
+    // One underscore where two are needed: the longest profile whose name it starts with is the one.
+    let profiles = known.names().chain([REGISTRY]);
+    let started = profiles.filter(|name| {
+        lower
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    });
+    if let Some(profile) = started.max_by_key(|name| name.len()) {
+        let rest = lower[profile.len()..].trim_start_matches('_');
+        let hint = match key_spelled(rest).or_else(|| suggest::key(rest)) {
+            Some(key) => format!("; did you mean {}?", variable(profile, &key)),
+            None => format!(", as in {}", variable(profile, "timeout")),
+        };
+        return Err(format!("two underscores stand between the parts of a name{hint}"));
+    }
+    let hint = did_you_mean(
+        &format!("{PREFIX}{rest}").to_ascii_lowercase(),
+        ["httputil_config", "httputil_env"],
+    );
+    Err(format!(
+        "unknown variable{}",
+        hint.to_ascii_uppercase().replace("; DID YOU MEAN", "; did you mean")
+    ))
+}
+
+/// The key whose path, all dots and double underscores taken for one underscore, is this.
+fn key_spelled(flat: &str) -> Option<String> {
+    let living = schema().leaves().into_iter().map(|(path, _)| path);
+    let planned = planned::keys().map(str::to_owned);
+    let sections = schema().keys.keys().cloned();
+    living
+        .chain(planned)
+        .chain(sections)
+        .find(|path| path.replace('.', "_") == flat)
+        .filter(|path| {
+            debug_assert!(schema().key(path).is_some() || planned::in_profile(path) != Planned::No);
+            true
+        })
+}
+
+/// The variables that Kubernetes makes for a Service called `httputil`.
+fn is_of_kubernetes(rest: &str) -> bool {
+    let of_port = |rest: &str| {
+        let mut parts = rest.split('_');
+        let number = parts
+            .next()
+            .is_some_and(|port| !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit()));
+        let protocol = parts
+            .next()
+            .is_some_and(|protocol| ["TCP", "UDP", "SCTP"].contains(&protocol));
+        let last = parts
+            .next()
+            .is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part));
+        number && protocol && last && parts.next().is_none()
+    };
+    rest == "SERVICE_HOST"
+        || rest == "SERVICE_PORT"
+        || rest.starts_with("SERVICE_PORT_")
+        || rest == "PORT"
+        || rest.strip_prefix("PORT_").is_some_and(of_port)
+}

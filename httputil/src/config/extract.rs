@@ -1,0 +1,146 @@
+//! A merged, checked table → the settings that the rest of the house reads.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::model::{
+    Http2Keys, PoolKeys, ProfileKeys, ProxyKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
+};
+use super::read::{Misfit, Reader};
+use super::tree::{Node, Table, Value};
+use super::values::{DurationText, OrNone, SizeText};
+use crate::error::Origin;
+use crate::settings::{Http2, Pool, Profile, Proxy, Roots, Tcp, Timeouts, Tls, TlsVersion};
+
+/// The profile of this name: what is written, over the defaults.
+pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
+    let node = Node::new(Origin::BuiltIn, Value::Table(merged));
+    let keys = ProfileKeys::deserialize(Reader::of(&node))?;
+    let mut profile = Profile::named(name);
+    let ProfileKeys {
+        inherits: _,
+        description,
+        user_agent,
+        timeout,
+        timeouts,
+        pool,
+        tcp,
+        tls,
+        http2,
+        proxy,
+        settings: _,
+    } = keys;
+    profile.description = description;
+    if let Some(name) = &pool.name {
+        profile.pool.clone_from(&name.0);
+    }
+    set(&mut profile.policy.user_agent, user_agent.map(|text| text.0));
+    set(&mut profile.policy.timeout, timeout.map(duration_or_none));
+    set(&mut profile.policy.pool_wait, timeouts.pool_wait.map(duration));
+    set_timeouts(&mut profile.transport.timeouts, &timeouts);
+    set_pool(&mut profile.transport.pool, &pool);
+    set_tcp(&mut profile.transport.tcp, &tcp);
+    set_tls(&mut profile.transport.tls, tls);
+    set_http2(&mut profile.transport.http2, &http2);
+    set_proxy(&mut profile.transport.proxy, &proxy);
+    Ok(profile)
+}
+
+fn set<T>(setting: &mut T, written: Option<T>) {
+    if let Some(written) = written {
+        *setting = written;
+    }
+}
+
+fn duration(text: DurationText) -> Duration {
+    text.0
+}
+
+fn duration_or_none(text: OrNone<DurationText>) -> Option<Duration> {
+    text.0.map(duration)
+}
+
+/// The check has bounded both kinds of numbers; saturating says so without a panic.
+fn size(text: SizeText) -> u32 {
+    u32::try_from(text.0).unwrap_or(u32::MAX)
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn set_timeouts(timeouts: &mut Timeouts, keys: &TimeoutsKeys) {
+    set(&mut timeouts.dns, keys.dns.map(duration));
+    set(&mut timeouts.connect, keys.connect.map(duration));
+    set(&mut timeouts.tls_handshake, keys.tls_handshake.map(duration));
+}
+
+/// Of the two caps, the one that is not written gives way: a written `max_idle` lowers the default per host, a written
+/// `max_idle_per_host` raises the default over all hosts, as the methods of `ClientConfig` do.
+fn set_pool(pool: &mut Pool, keys: &PoolKeys) {
+    set(&mut pool.max_idle, keys.max_idle.map(count));
+    set(&mut pool.max_idle_per_host, keys.max_idle_per_host.map(count));
+    if keys.max_idle_per_host.is_none() {
+        pool.max_idle_per_host = pool.max_idle_per_host.min(pool.max_idle);
+    } else if keys.max_idle.is_none() {
+        pool.max_idle = pool.max_idle.max(pool.max_idle_per_host);
+    }
+    set(&mut pool.idle_timeout, keys.idle_timeout.map(duration));
+    set(&mut pool.reuse, keys.reuse);
+}
+
+fn set_tcp(tcp: &mut Tcp, keys: &TcpKeys) {
+    set(&mut tcp.keepalive, keys.keepalive.clone().map(duration_or_none));
+    set(
+        &mut tcp.keepalive_interval,
+        keys.keepalive_interval.map(|text| Some(duration(text))),
+    );
+    set(&mut tcp.keepalive_retries, keys.keepalive_retries);
+    set(&mut tcp.nodelay, keys.nodelay);
+}
+
+fn set_tls(tls: &mut Tls, keys: TlsKeys) {
+    let version = |key| match key {
+        TlsVersionKey::V1_2 => TlsVersion::V1_2,
+        TlsVersionKey::V1_3 => TlsVersion::V1_3,
+    };
+    set(&mut tls.min_version, keys.min_version.map(version));
+    set(&mut tls.max_version, keys.max_version.map(version));
+    set(&mut tls.ca_file, keys.ca_file.map(|path| path.0.map(|path| path.0)));
+    set(
+        &mut tls.extra_ca_file,
+        keys.extra_ca_file.map(|path| path.0.map(|path| path.0)),
+    );
+    let roots = keys.roots.map(|key| match key {
+        RootsKey::Platform => Roots::Platform,
+        RootsKey::Bundled => Roots::Bundled,
+    });
+    set(&mut tls.roots, roots);
+    set(&mut tls.insecure_skip_verify, keys.insecure_skip_verify);
+}
+
+fn set_http2(http2: &mut Http2, keys: &Http2Keys) {
+    set(&mut http2.enabled, keys.enabled);
+    set(&mut http2.prior_knowledge, keys.prior_knowledge);
+    set(
+        &mut http2.max_connections_per_host,
+        keys.max_connections_per_host.map(count),
+    );
+    set(
+        &mut http2.max_streams_per_connection,
+        keys.max_streams_per_connection.map(count),
+    );
+    set(&mut http2.initial_stream_window, keys.initial_stream_window.map(size));
+    set(
+        &mut http2.initial_connection_window,
+        keys.initial_connection_window.map(size),
+    );
+    set(&mut http2.adaptive_window, keys.adaptive_window);
+    set(&mut http2.max_frame_size, keys.max_frame_size.map(size));
+    set(&mut http2.max_header_list_size, keys.max_header_list_size.map(size));
+}
+
+fn set_proxy(proxy: &mut Proxy, keys: &ProxyKeys) {
+    set(&mut proxy.from_env, keys.from_env);
+}

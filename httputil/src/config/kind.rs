@@ -1,0 +1,162 @@
+//! One value against what its key may hold.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::overrides::split_list;
+use super::schema::{Key, Kind};
+use super::tree::{Node, Value};
+use super::values::{check_header_text, parse_duration, parse_size, show_duration, show_size};
+use super::{layer::quoted, names};
+
+/// Checks a value and gives it the form that serde will read: text from variables becomes what its key wants, a path
+/// becomes relative to `folder`. The error says what would be right.
+pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Result<(), Cow<'static, str>> {
+    if node.as_text() == Some("none") {
+        if key.none {
+            return Ok(());
+        }
+        if matches!(
+            key.kind,
+            Kind::Duration { .. } | Kind::Size { .. } | Kind::Whole { .. } | Kind::Path
+        ) {
+            return Err(format!("this can't be switched off; {}", wanted(key)).into());
+        }
+    }
+    match &key.kind {
+        Kind::Duration { min, max } => {
+            if let Value::Whole(number @ 1..) = node.value {
+                return Err(format!("a duration is text with a unit; write \"{number}s\" or \"{number}ms\"").into());
+            }
+            let duration = parse_duration(node.as_text().ok_or_else(|| wanted(key))?)?;
+            if duration.is_zero() && !min.is_zero() {
+                let off = if key.none { "; \"none\" switches it off" } else { "" };
+                return Err(format!("zero makes no sense here{off}").into());
+            }
+            if duration < *min {
+                return Err(format!("too short, at least \"{}\"", show_duration(*min)).into());
+            }
+            if max.is_some_and(|max| duration > max) {
+                return Err(format!("too long, at most \"{}\"", show_duration(max.unwrap_or_default())).into());
+            }
+        }
+        Kind::Size { min, max } => {
+            if let Value::Whole(number @ 0..) = node.value {
+                return Err(format!("a size is text with a unit; write \"{number}B\" or \"{number}KiB\"").into());
+            }
+            let size = parse_size(node.as_text().ok_or_else(|| wanted(key))?)?;
+            if size < *min {
+                return Err(match size {
+                    0 => "zero makes no sense here".into(),
+                    _ => format!("too small, at least \"{}\"", show_size(*min)).into(),
+                });
+            }
+            if size > *max {
+                return Err(format!("too large, at most \"{}\"", show_size(*max)).into());
+            }
+        }
+        Kind::Whole { min, max } => {
+            let number = match &node.value {
+                Value::Whole(number) => *number,
+                Value::Raw(text) => whole(text).ok_or_else(|| wanted(key))?,
+                _ => return Err(wanted(key)),
+            };
+            if number == 0 && *min > 0 {
+                return Err("zero makes no sense here".into());
+            }
+            if number > *max {
+                return Err(format!("too large, at most {max}").into());
+            }
+            if number < *min {
+                return Err(wanted(key));
+            }
+            node.value = Value::Whole(number);
+        }
+        Kind::Flag => {
+            node.value = Value::Flag(match &node.value {
+                Value::Flag(flag) => *flag,
+                Value::Raw(text) => text.parse().map_err(|_| wanted(key))?,
+                _ => return Err(wanted(key)),
+            });
+        }
+        Kind::OneOf(values) => match &node.value {
+            Value::Float(number) if values.contains(&number.to_string()) => {
+                return Err(format!("write it in quotes, \"{number}\"").into());
+            }
+            _ => {
+                if !node
+                    .as_text()
+                    .is_some_and(|text| values.iter().any(|value| value == text))
+                {
+                    return Err(wanted(key));
+                }
+            }
+        },
+        Kind::Text => {
+            node.as_text().ok_or_else(|| wanted(key))?;
+        }
+        Kind::Header => check_header_text(node.as_text().ok_or_else(|| wanted(key))?)?,
+        Kind::Name => {
+            if !node.as_text().is_some_and(names::is_name) {
+                return Err(wanted(key));
+            }
+        }
+        Kind::Path => {
+            let text = node
+                .as_text()
+                .filter(|text| !text.is_empty())
+                .ok_or_else(|| wanted(key))?;
+            let path = folder.map_or_else(|| Path::new(text).to_owned(), |folder| folder.join(text));
+            // The folder is UTF-8 or the path stays as it is: a tree holds text.
+            if let Some(path) = path.to_str() {
+                node.value = Value::Text(path.to_owned());
+            }
+        }
+        Kind::Names => {
+            let names = match &node.value {
+                Value::Text(text) => vec![Node::new(node.origin.clone(), Value::Text(text.clone()))],
+                Value::Raw(text) => split_list(text, &node.origin).map_err(|_| wanted(key))?,
+                Value::List(names) => names.clone(),
+                _ => return Err(wanted(key)),
+            };
+            if names.iter().any(|name| name.as_text().is_none()) {
+                return Err(wanted(key));
+            }
+            node.value = Value::List(names);
+        }
+        Kind::Section(_) | Kind::Free => {}
+    }
+    Ok(())
+}
+
+/// What a key may hold, in the user's words.
+pub(crate) fn wanted(key: &Key) -> Cow<'static, str> {
+    match &key.kind {
+        Kind::Duration { .. } => "expected a duration such as \"10s\" or \"250ms\"".into(),
+        Kind::Size { .. } => "expected a size such as \"64KiB\" or \"10MB\"".into(),
+        Kind::Whole { min, max } if *max == i128::from(u32::MAX) => {
+            format!("expected a whole number, {min} or more").into()
+        }
+        Kind::Whole { min, max } => format!("expected a whole number from {min} to {max}").into(),
+        Kind::Flag => "expected true or false".into(),
+        Kind::OneOf(values) => {
+            let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+            format!("expected {}", values.join(" or ")).into()
+        }
+        Kind::Text | Kind::Header => "expected a text".into(),
+        Kind::Name => "expected a name of a-z, 0-9 and single _, starting with a letter".into(),
+        Kind::Names => "expected a profile's name or a list of them".into(),
+        Kind::Path => "expected a path".into(),
+        Kind::Section(_) | Kind::Free => "expected a table".into(),
+    }
+}
+
+/// A whole number as TOML would take it.
+pub(crate) fn whole(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let limit = if text.starts_with('-') { i128::MIN } else { i128::MAX };
+    Some(text.parse().unwrap_or(limit))
+}

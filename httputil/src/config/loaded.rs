@@ -1,0 +1,236 @@
+//! A configuration that has passed every check.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::builder::ConfigBuilder;
+use super::layer::{Layer, shown_key};
+use super::merge::Chain;
+use super::names::{DEFAULT, GLOBAL, did_you_mean};
+use super::read::Reader;
+use super::schema::{Kind, schema};
+use super::suggest;
+use super::tree::Table;
+use crate::error::{Error, Origin, Problem};
+use crate::settings::{Environment, Profile};
+
+/// A loaded, checked configuration. Cheap to clone.
+///
+/// Everything that was written is kept with its place, so that [`origin`](Config::origin) can say who set a value.
+#[derive(Clone)]
+pub struct Config {
+    loaded: Arc<Loaded>,
+}
+
+/// What a configuration holds.
+pub(super) struct Loaded {
+    /// The layers as they were written, weakest first.
+    pub(super) layers: Vec<Layer>,
+    /// The ancestors of each profile, weakest first.
+    pub(super) lineages: BTreeMap<String, Vec<String>>,
+    pub(super) profiles: BTreeMap<String, Profile>,
+    pub(super) environment: Environment,
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// Files and names only: values may be secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let profiles: Vec<&String> = self.loaded.profiles.keys().collect();
+        f.debug_struct("Config")
+            .field("files", &self.loaded.files)
+            .field("profiles", &profiles)
+            .finish()
+    }
+}
+
+impl Config {
+    pub(super) fn new(loaded: Loaded) -> Config {
+        Config {
+            loaded: Arc::new(loaded),
+        }
+    }
+
+    /// Loads by the file rule from the working directory, and the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// One that holds every problem of every layer.
+    pub fn load() -> Result<Config, Error> {
+        let folder = std::env::current_dir().map_err(|error| {
+            Error::config(vec![Problem::new(format!(
+                "the working directory can't be read: {error}"
+            ))])
+        })?;
+        let builder = Config::builder().env(&Environment::of_process()).shown_from(&folder);
+        builder.search_from(folder).load()
+    }
+
+    /// Starts from nothing: no file, an empty environment.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+
+    /// The built-in defaults: one profile, `default`, no file, an empty environment.
+    #[must_use]
+    pub fn empty() -> Config {
+        let profiles = BTreeMap::from([(DEFAULT.to_owned(), Profile::named(DEFAULT))]);
+        let lineages = BTreeMap::from([(DEFAULT.to_owned(), Vec::new())]);
+        Config::new(Loaded {
+            layers: Vec::new(),
+            lineages,
+            profiles,
+            environment: Environment::empty(),
+            files: Vec::new(),
+        })
+    }
+
+    /// The settings of a profile.
+    ///
+    /// # Errors
+    ///
+    /// That there is no such profile, with the nearest name.
+    pub fn profile(&self, name: &str) -> Result<Profile, Error> {
+        self.loaded
+            .profiles
+            .get(name)
+            .cloned()
+            .ok_or_else(|| self.no_profile(name))
+    }
+
+    /// The names of all profiles, `default` included, sorted.
+    #[must_use]
+    pub fn profiles(&self) -> Vec<String> {
+        self.loaded.profiles.keys().cloned().collect()
+    }
+
+    /// A service's own value, `[profile.settings] key`, typed by serde; `None` if it is not set. A value is inherited
+    /// and overridden like any other. A [`Duration`](std::time::Duration) is read from text such as `"10s"`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use httputil::Config;
+    ///
+    /// let text = "[telemetry.settings]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\nflush = \"5s\"";
+    /// let config = Config::builder().embedded("built in", text).load()?;
+    /// let endpoint: Option<url::Url> = config.setting("telemetry", "endpoint")?;
+    /// assert_eq!(endpoint.unwrap().port(), Some(4318));
+    /// assert_eq!(config.setting("telemetry", "flush")?, Some(Duration::from_secs(5)));
+    /// # Ok::<(), httputil::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That there is no such profile, or that the value is not of the type: with its place, never with the value.
+    pub fn setting<T: DeserializeOwned>(&self, profile: &str, key: &str) -> Result<Option<T>, Error> {
+        let settings = self.settings(profile)?;
+        let Some(entry) = settings.get(key) else {
+            return Ok(None);
+        };
+        T::deserialize(Reader::of(&entry.node)).map(Some).map_err(|misfit| {
+            let origin = misfit.origin().unwrap_or(&entry.node.origin).clone();
+            // A variable's name says the key, but not which part of a table in it.
+            let name = match origin {
+                Origin::Variable(_) | Origin::Code(_) => misfit.path(),
+                _ => format!("{profile}.settings.{key}{}", misfit.path()),
+            };
+            let name = name.trim_start_matches('.');
+            let colon = if name.is_empty() { "" } else { ": " };
+            Error::config(vec![Problem::at(origin, format!("{name}{colon}{}", misfit.message()))])
+        })
+    }
+
+    /// The keys of a profile's settings, sorted.
+    ///
+    /// # Errors
+    ///
+    /// That there is no such profile.
+    pub fn setting_keys(&self, profile: &str) -> Result<Vec<String>, Error> {
+        Ok(self.settings(profile)?.into_keys().collect())
+    }
+
+    /// Where the value in force of a key was written: `origin("telemetry", "pool.idle_timeout")`,
+    /// `origin("telemetry", "settings.endpoint")`.
+    ///
+    /// # Errors
+    ///
+    /// That there is no such profile or no such key.
+    pub fn origin(&self, profile: &str, key: &str) -> Result<Origin, Error> {
+        Ok(self
+            .origins(profile, key)?
+            .into_iter()
+            .next()
+            .unwrap_or(Origin::BuiltIn))
+    }
+
+    /// Every place where a key's value was written, the one in force first, then those that it shadows; empty if the
+    /// built-in default counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`origin`](Config::origin).
+    pub fn origins(&self, profile: &str, key: &str) -> Result<Vec<Origin>, Error> {
+        let chain = self.chain(profile)?;
+        let known = match key.strip_prefix("settings.") {
+            Some(_) => true,
+            None => schema()
+                .key(key)
+                .is_some_and(|key| !matches!(key.kind, Kind::Section(_) | Kind::Free)),
+        };
+        if !known {
+            let hint = suggest::key(key)
+                .map(|near| format!("; did you mean {near}?"))
+                .unwrap_or_default();
+            return Err(Error::config(vec![Problem::new(format!(
+                "there is no key {}{hint}",
+                shown_key(key)
+            ))]));
+        }
+        Ok(chain.written(key).map(|(_, node)| node.origin.clone()).collect())
+    }
+
+    /// The environment that the configuration was loaded with.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.loaded.environment
+    }
+
+    /// The files that were read, weakest first.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.loaded.files
+    }
+
+    fn settings(&self, profile: &str) -> Result<Table, Error> {
+        let merged = self.chain(profile)?.merged();
+        Ok(merged
+            .get("settings")
+            .and_then(|entry| entry.node.as_table())
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    fn chain<'a>(&'a self, profile: &'a str) -> Result<Chain<'a>, Error> {
+        match self.loaded.lineages.get(profile) {
+            Some(ancestors) => Ok(Chain::of(&self.loaded.layers, profile, ancestors)),
+            None => Err(self.no_profile(profile)),
+        }
+    }
+
+    fn no_profile(&self, name: &str) -> Error {
+        let shown = shown_key(name);
+        Error::config(vec![Problem::new(if name == GLOBAL {
+            "[global] is no profile: it overrides every profile".to_owned()
+        } else {
+            let hint = did_you_mean(name, self.loaded.profiles.keys().map(String::as_str));
+            match self.loaded.files.first() {
+                Some(file) => format!("no profile is called {shown} in {}{hint}", file.display()),
+                None => format!("no profile is called {shown}, and no configuration file was found{hint}"),
+            }
+        })])
+    }
+}

@@ -1,0 +1,201 @@
+//! A value that is not of the type that was asked for, said in the user's words.
+
+use std::fmt;
+
+use serde::de::{self, Expected, Unexpected};
+
+use super::names::did_you_mean;
+use super::tree::{Node, Value};
+use crate::error::Origin;
+
+/// Why a value could not be read as a type. Never repeats the value.
+#[derive(Clone, Debug)]
+pub(crate) struct Misfit {
+    message: String,
+    /// Whether the message was written elsewhere and might repeat the value.
+    foreign: bool,
+    path: Vec<String>,
+    origin: Option<Origin>,
+}
+
+impl Misfit {
+    pub(crate) fn new(message: String) -> Misfit {
+        Misfit {
+            message,
+            foreign: false,
+            path: Vec::new(),
+            origin: None,
+        }
+    }
+
+    /// Where the value stands; the innermost place counts.
+    pub(crate) fn at(mut self, node: &Node) -> Misfit {
+        if self.foreign {
+            self.message = without_value(&self.message, &node.value);
+            self.foreign = false;
+        }
+        self.origin.get_or_insert_with(|| node.origin.clone());
+        self
+    }
+
+    /// Where the key stands that is the trouble.
+    pub(crate) fn at_key(mut self, key: &Origin) -> Misfit {
+        self.foreign = false;
+        self.origin.get_or_insert_with(|| key.clone());
+        self
+    }
+
+    /// The value is below this key.
+    pub(crate) fn within(mut self, key: &str) -> Misfit {
+        self.path.insert(0, key.to_owned());
+        self
+    }
+
+    /// The keys below the value that was asked for, each with a dot before it.
+    pub(crate) fn path(&self) -> String {
+        self.path.iter().map(|key| format!(".{key}")).collect()
+    }
+
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+impl de::Error for Misfit {
+    fn custom<T: fmt::Display>(message: T) -> Misfit {
+        Misfit {
+            foreign: true,
+            ..Misfit::new(message.to_string())
+        }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Misfit {
+        Misfit::new(format!(
+            "expected {}, found {}",
+            in_words(&expected.to_string()),
+            kind_of(found)
+        ))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Misfit {
+        Misfit::new(format!("expected {}", in_words(&expected.to_string())))
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Misfit {
+        Misfit::new(format!(
+            "expected {}, found {length} values",
+            in_words(&expected.to_string())
+        ))
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Misfit {
+        let values: Vec<String> = expected.iter().map(|value| format!("\"{value}\"")).collect();
+        Misfit::new(format!("expected {}", values.join(" or ")))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Misfit {
+        let field_shown = super::layer::shown_key(field);
+        Misfit::new(format!(
+            "unknown key {field_shown}{}",
+            did_you_mean(field, expected.iter().copied())
+        ))
+    }
+
+    fn missing_field(field: &'static str) -> Misfit {
+        Misfit::new(format!("the key {field} is missing"))
+    }
+
+    fn duplicate_field(field: &'static str) -> Misfit {
+        Misfit::new(format!("the key {field} is given twice"))
+    }
+}
+
+/// A message written elsewhere, such as in a `FromStr` of the user's, which may repeat the value or a part of it.
+fn without_value(message: &str, value: &Value) -> String {
+    let value = match value {
+        Value::Text(text) | Value::Raw(text) | Value::Date(text) => text.clone(),
+        Value::Whole(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        // Of a list or a table any part might be repeated.
+        _ => return "this value does not fit".to_owned(),
+    };
+    let message = message.strip_suffix(&format!(": {value:?}")).unwrap_or(message);
+    let words = message.split(|next: char| !next.is_alphanumeric());
+    if OF_URL.contains(&message) {
+        format!("expected {}", in_words(message))
+    } else if words.filter(|word| word.len() > 3).any(|word| value.contains(word)) || message.contains(&value) {
+        "this value does not fit".to_owned()
+    } else {
+        message.to_owned()
+    }
+}
+
+/// What `url` says about text that is no URL.
+const OF_URL: [&str; 9] = [
+    "empty host",
+    "invalid international domain name",
+    "invalid port number",
+    "invalid IPv4 address",
+    "invalid IPv6 address",
+    "invalid domain character",
+    "relative URL without a base",
+    "relative URL with a cannot-be-a-base base",
+    "URLs more than 4 GB are not supported",
+];
+
+/// serde's and `url`'s words for what was expected, in a user's.
+fn in_words(expected: &str) -> String {
+    let range = |min: i128, max: i128| format!("a whole number from {min} to {max}");
+    if OF_URL.contains(&expected) {
+        return format!("a URL such as \"https://collector:4318/v1/traces\" ({expected})");
+    }
+    match expected {
+        "u8" => range(0, u8::MAX.into()),
+        "u16" => range(0, u16::MAX.into()),
+        "u32" => range(0, u32::MAX.into()),
+        "u64" | "usize" | "u128" => "a whole number, 0 or more".to_owned(),
+        "i8" => range(i8::MIN.into(), i8::MAX.into()),
+        "i16" => range(i16::MIN.into(), i16::MAX.into()),
+        "i32" => range(i32::MIN.into(), i32::MAX.into()),
+        "i64" | "isize" | "i128" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a string" | "a str" | "a borrowed string" | "string" => "a text".to_owned(),
+        "a string representing an URL" => "a URL such as \"https://collector:4318/v1/traces\"".to_owned(),
+        "a character" => "a single character".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a map" => "a table".to_owned(),
+        "a nonzero u32" | "a nonzero u64" | "a nonzero usize" | "a nonzero u16" | "a nonzero u8" => {
+            "a whole number, 1 or more".to_owned()
+        }
+        other if other.starts_with("struct ") => "a table".to_owned(),
+        other if other.starts_with("a tuple of size ") => other.replace("a tuple of size", "a list of length"),
+        other => other.to_owned(),
+    }
+}
+
+fn kind_of(found: Unexpected<'_>) -> &str {
+    match found {
+        Unexpected::Bool(_) => "true or false",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a whole number",
+        Unexpected::Float(_) => "a number with a fraction",
+        Unexpected::Char(_) | Unexpected::Str(_) => "a text",
+        Unexpected::Seq => "a list",
+        Unexpected::Map => "a table",
+        // Only ours: the words of `Value::what`.
+        Unexpected::Other(what) => what,
+        _ => "something else",
+    }
+}

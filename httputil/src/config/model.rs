@@ -1,0 +1,184 @@
+//! The keys of a profile: the one description that everything else is made from.
+//!
+//! The doc comments are the reference's texts, the types say what a value looks like, the attributes what is allowed:
+//! `x-transport` marks what profiles sharing a pool must agree on, `x-own` what is not inherited, `x-min`, `x-max` and
+//! `x-zero` bound durations and sizes. `schema` reads all of it back as data and drives the checks; serde fills the
+//! structs from a merged table that has passed them, and `extract` puts them over the defaults of `settings`.
+//!
+//! To give life to a key: add the field here, its line in `extract` and in `effective`, and take it off `planned`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::values::{DurationText, FilePath, Free, HeaderText, Name, Names, OrNone, SizeText};
+
+/// A profile.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProfileKeys {
+    /// Parent profile, or a list; each ancestor is applied once, parents first, a later one in the list wins.
+    #[schemars(extend("x-own" = true))]
+    #[expect(dead_code, reason = "resolved before anything is extracted")]
+    pub(crate) inherits: Option<Names>,
+    /// What the profile is for, for people.
+    #[schemars(extend("x-own" = true))]
+    pub(crate) description: Option<String>,
+    /// `User-Agent` of requests that name none.
+    pub(crate) user_agent: Option<HeaderText>,
+    /// The whole request: queue, redirects, body.
+    pub(crate) timeout: Option<OrNone<DurationText>>,
+    /// The bounds of single phases.
+    #[serde(default)]
+    pub(crate) timeouts: TimeoutsKeys,
+    /// How many connections are kept, and for how long.
+    #[serde(default)]
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) pool: PoolKeys,
+    /// Options of the socket.
+    #[serde(default)]
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) tcp: TcpKeys,
+    /// Whom to trust, and how to speak.
+    #[serde(default)]
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) tls: TlsKeys,
+    /// HTTP/2.
+    #[serde(default)]
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) http2: Http2Keys,
+    /// Proxies.
+    #[serde(default)]
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) proxy: ProxyKeys,
+    /// The service's own values.
+    #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
+    pub(crate) settings: Option<Free>,
+}
+
+/// `[timeouts]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimeoutsKeys {
+    /// For a connection, when at a cap; zero does not wait.
+    #[schemars(extend("x-zero" = true))]
+    pub(crate) pool_wait: Option<DurationText>,
+    /// The name look-up.
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) dns: Option<DurationText>,
+    /// The TCP connect, all addresses together.
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) connect: Option<DurationText>,
+    /// The TLS handshake.
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) tls_handshake: Option<DurationText>,
+}
+
+/// `[pool]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PoolKeys {
+    /// The pool to draw from, by default one of the profile's own name; profiles naming one pool share its connections.
+    #[schemars(extend("x-own" = true))]
+    pub(crate) name: Option<Name>,
+    /// Idle connections kept, over all hosts; the least recently used goes first.
+    pub(crate) max_idle: Option<u32>,
+    /// Idle connections kept to one host; should be at least the usual concurrency.
+    pub(crate) max_idle_per_host: Option<u32>,
+    /// An idle connection is closed after this.
+    pub(crate) idle_timeout: Option<DurationText>,
+    /// `false` is one connection per request.
+    pub(crate) reuse: Option<bool>,
+}
+
+/// `[tcp]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TcpKeys {
+    /// Idle time before the first keep-alive probe.
+    #[schemars(extend("x-min" = "1s", "x-max" = "32767s"))]
+    pub(crate) keepalive: Option<OrNone<DurationText>>,
+    /// Time between keep-alive probes; by default as `tcp.keepalive`.
+    #[schemars(extend("x-min" = "1s", "x-max" = "32767s"))]
+    pub(crate) keepalive_interval: Option<DurationText>,
+    /// Probes without an answer before the connection is given up.
+    #[schemars(range(min = 1, max = 127))]
+    pub(crate) keepalive_retries: Option<u32>,
+    /// Send small packets at once.
+    pub(crate) nodelay: Option<bool>,
+}
+
+/// `[tls]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsKeys {
+    /// The lowest TLS version spoken.
+    pub(crate) min_version: Option<TlsVersionKey>,
+    /// The highest TLS version spoken.
+    pub(crate) max_version: Option<TlsVersionKey>,
+    /// A PEM file of certificate authorities that replaces the roots.
+    pub(crate) ca_file: Option<OrNone<FilePath>>,
+    /// A PEM file of certificate authorities that adds to the roots.
+    pub(crate) extra_ca_file: Option<OrNone<FilePath>>,
+    /// Where trusted roots come from: the operating system, or Mozilla's list built into the program.
+    pub(crate) roots: Option<RootsKey>,
+    /// Accept any certificate; refused unless `HTTPUTIL_ENV` is `development` or `test`.
+    pub(crate) insecure_skip_verify: Option<bool>,
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) enum TlsVersionKey {
+    #[serde(rename = "1.2")]
+    V1_2,
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// A source of roots.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) enum RootsKey {
+    #[serde(rename = "platform")]
+    Platform,
+    #[serde(rename = "bundled")]
+    Bundled,
+}
+
+/// `[http2]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http2Keys {
+    /// Offer HTTP/2 by ALPN.
+    pub(crate) enabled: Option<bool>,
+    /// Speak HTTP/2 without asking, over plain TCP too.
+    pub(crate) prior_knowledge: Option<bool>,
+    /// HTTP/2 connections to one host; the next is dialled at about 70 % of the places.
+    #[schemars(range(min = 1))]
+    pub(crate) max_connections_per_host: Option<u32>,
+    /// Requests at once on one connection, never more than the peer allows.
+    #[schemars(range(min = 1))]
+    pub(crate) max_streams_per_connection: Option<u32>,
+    /// Bytes of one response that may be under way unread.
+    #[schemars(extend("x-max" = "2147483647B"))]
+    pub(crate) initial_stream_window: Option<SizeText>,
+    /// Bytes of all responses of a connection that may be under way unread.
+    #[schemars(extend("x-min" = "65535B", "x-max" = "2147483647B"))]
+    pub(crate) initial_connection_window: Option<SizeText>,
+    /// Let the windows follow the measured bandwidth.
+    pub(crate) adaptive_window: Option<bool>,
+    /// The largest frame accepted.
+    #[schemars(extend("x-min" = "16KiB", "x-max" = "16777215B"))]
+    pub(crate) max_frame_size: Option<SizeText>,
+    /// The largest response header accepted.
+    #[schemars(extend("x-max" = "4294967295B"))]
+    pub(crate) max_header_list_size: Option<SizeText>,
+}
+
+/// `[proxy]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProxyKeys {
+    /// Heed `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    pub(crate) from_env: Option<bool>,
+}

@@ -1,0 +1,153 @@
+//! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
+
+/// Keys of a profile, by path.
+const PROFILE: [&str; 81] = [
+    "auth.basic",
+    "auth.bearer",
+    "auth.oauth2",
+    "auth.origins",
+    "base_url",
+    "breaker.enabled",
+    "breaker.failure_ratio",
+    "breaker.half_open_requests",
+    "breaker.max_open_for",
+    "breaker.min_requests",
+    "breaker.open_for",
+    "breaker.window",
+    "compression.accept",
+    "compression.max_ratio",
+    "cookies",
+    "dns.balance",
+    "dns.overrides",
+    "dns.prefer",
+    "dns.resolver",
+    "dns.stale_for",
+    "dns.ttl",
+    "egress.allow",
+    "egress.deny",
+    "egress.deny_private",
+    "egress.https_only",
+    "egress.trust_proxy",
+    "headers",
+    "hedge.after",
+    "http1.max_header_bytes",
+    "http1.max_headers",
+    "http1.title_case_headers",
+    "http2.keepalive_interval",
+    "http2.keepalive_timeout",
+    "http2.keepalive_while_idle",
+    "limit.burst",
+    "limit.max_concurrent",
+    "limit.max_concurrent_per_host",
+    "limit.max_response_bytes",
+    "limit.queue",
+    "limit.rate",
+    "pool.hibernate_after",
+    "pool.max_connections",
+    "pool.max_connections_per_host",
+    "pool.max_lifetime",
+    "pool.max_requests_per_connection",
+    "pool.min_idle_per_host",
+    "pool.warm",
+    "proxy.http",
+    "proxy.https",
+    "proxy.no_proxy",
+    "proxy.password",
+    "proxy.url",
+    "proxy.username",
+    "redirect.cross_origin",
+    "redirect.downgrade",
+    "redirect.max",
+    "retry.backoff.base",
+    "retry.backoff.jitter",
+    "retry.backoff.max",
+    "retry.budget.min_per_second",
+    "retry.budget.ratio",
+    "retry.idempotency_header",
+    "retry.max_attempts",
+    "retry.max_retry_after",
+    "retry.methods",
+    "retry.respect_retry_after",
+    "retry.statuses",
+    "tcp.interface",
+    "tcp.local_address",
+    "tcp.user_timeout",
+    "timeouts.attempt",
+    "timeouts.expect_continue",
+    "timeouts.proxy_connect",
+    "timeouts.read",
+    "timeouts.response_header",
+    "timeouts.write",
+    "tls.cert_file",
+    "tls.crl_files",
+    "tls.key_file",
+    "tls.pins",
+    "tls.server_name",
+];
+
+/// Keys of `[registry]`.
+const REGISTRY: [&str; 4] = ["max_connections", "metrics.max_hosts", "strict", "watch"];
+
+/// What a path is, as far as the plans go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planned {
+    /// A key.
+    Key,
+    /// A table that holds such keys.
+    Section,
+    /// Nothing of ours.
+    No,
+}
+
+/// Looks a profile's key up.
+pub(crate) fn in_profile(path: &str) -> Planned {
+    look_up(&PROFILE, path)
+}
+
+/// Looks a key of `[registry]` up.
+pub(crate) fn in_registry(path: &str) -> Planned {
+    look_up(&REGISTRY, path)
+}
+
+/// All planned keys of a profile.
+pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
+    PROFILE.into_iter()
+}
+
+/// The keys of `[registry]`.
+pub(crate) fn registry_keys() -> impl Iterator<Item = &'static str> {
+    REGISTRY.into_iter()
+}
+
+fn look_up(keys: &[&str], path: &str) -> Planned {
+    let below = |key: &str, path: &str| path.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+    if keys.iter().any(|key| *key == path || below(key, path)) {
+        Planned::Key
+    } else if keys.iter().any(|key| below(path, key)) {
+        Planned::Section
+    } else {
+        Planned::No
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sections_and_typos_are_told_apart() {
+        assert_eq!(in_profile("retry.backoff.base"), Planned::Key);
+        assert_eq!(in_profile("headers.x_request_id"), Planned::Key);
+        assert_eq!(in_profile("retry.backoff"), Planned::Section);
+        assert_eq!(in_profile("retry"), Planned::Section);
+        assert_eq!(in_profile("retries"), Planned::No);
+        assert_eq!(in_registry("strict"), Planned::Key);
+    }
+
+    #[test]
+    fn no_living_key_is_planned() {
+        for (path, _) in crate::config::schema::schema().leaves() {
+            assert_eq!(in_profile(&path), Planned::No, "{path}");
+        }
+    }
+}

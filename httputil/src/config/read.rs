@@ -1,0 +1,249 @@
+//! serde over a tree: a value comes out as whatever type is asked for, a failure knows its place.
+//!
+//! Text from variables becomes what the type asks for: a number, a flag, a list, a table. `std::time::Duration` is read
+//! from `"10s"`. Failures never repeat a value: a service's settings may be secrets.
+
+use serde::de::value::StrDeserializer;
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+
+use super::kind::whole;
+use super::overrides::split_list;
+use super::toml_text::parse_value;
+use super::tree::{Entry, Node, Value};
+use super::values::parse_duration;
+
+pub(crate) use super::misfit::Misfit;
+
+/// Reads one value.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a>(&'a Node);
+
+impl<'a> Reader<'a> {
+    pub(crate) fn of(node: &'a Node) -> Reader<'a> {
+        Reader(node)
+    }
+
+    fn wanted(self, wanted: &str) -> Misfit {
+        de::Error::invalid_type(Unexpected::Other(self.0.value.what()), &wanted)
+    }
+
+    fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match &self.0.value {
+            Value::Text(text) | Value::Raw(text) | Value::Date(text) => visitor.visit_str(text),
+            Value::Whole(number) => visit_whole(*number, visitor),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Flag(flag) => visitor.visit_bool(*flag),
+            Value::List(list) => visitor.visit_seq(Items {
+                items: list.iter(),
+                index: 0,
+            }),
+            Value::Table(table) => visitor.visit_map(Entries {
+                entries: table.iter(),
+                value: None,
+            }),
+        }
+    }
+
+    fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match &self.0.value {
+            Value::Raw(text) => visit_whole(whole(text).ok_or_else(|| self.wanted("a whole number"))?, visitor),
+            _ => self.any(visitor),
+        }
+    }
+}
+
+fn visit_whole<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Value, Misfit> {
+    if let Ok(number) = i64::try_from(number) {
+        visitor.visit_i64(number)
+    } else if let Ok(number) = u64::try_from(number) {
+        visitor.visit_u64(number)
+    } else {
+        visitor.visit_i128(number)
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+            self.number(visitor).map_err(|misfit| misfit.at(self.0))
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.any(visitor).map_err(|misfit| misfit.at(self.0))
+    }
+
+    numbers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let read = match &self.0.value {
+            Value::Raw(text) => text
+                .parse()
+                .map_err(|_| self.wanted("a number"))
+                .and_then(|number| visitor.visit_f64(number)),
+            _ => self.any(visitor),
+        };
+        read.map_err(|misfit| misfit.at(self.0))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let read = match &self.0.value {
+            Value::Raw(text) => text
+                .parse()
+                .map_err(|_| self.wanted("a boolean"))
+                .and_then(|flag| visitor.visit_bool(flag)),
+            _ => self.any(visitor),
+        };
+        read.map_err(|misfit| misfit.at(self.0))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let read = match &self.0.value {
+            Value::Raw(text) => split_list(text, &self.0.origin).map_err(Misfit::new).and_then(|list| {
+                visitor.visit_seq(Items {
+                    items: list.iter(),
+                    index: 0,
+                })
+            }),
+            _ => self.any(visitor),
+        };
+        read.map_err(|misfit| misfit.at(self.0))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let read = match &self.0.value {
+            Value::Raw(text) if text.starts_with('{') => parse_value(text, &self.0.origin)
+                .map_err(Misfit::new)
+                .and_then(|node| Reader(&node).any(visitor)),
+            _ => self.any(visitor),
+        };
+        read.map_err(|misfit| misfit.at(self.0))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        // serde's own form of a `std::time::Duration` is a struct of two numbers, which nobody writes by hand.
+        if name == "Duration" && fields == ["secs", "nanos"] {
+            let duration = self.0.as_text().and_then(|text| parse_duration(text).ok());
+            let duration = duration.ok_or_else(|| self.wanted("a duration such as \"10s\" or \"250ms\"").at(self.0))?;
+            let parts = [duration.as_secs(), u64::from(duration.subsec_nanos())];
+            return visitor.visit_seq(de::value::SeqDeserializer::<_, Misfit>::new(parts.into_iter()));
+        }
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_newtype_struct(self).map_err(|misfit| misfit.at(self.0))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        let read = match &self.0.value {
+            Value::Text(text) | Value::Raw(text) => {
+                let variant: StrDeserializer<'_, Misfit> = text.as_str().into_deserializer();
+                visitor.visit_enum(variant)
+            }
+            Value::Table(table) => {
+                let entries = Entries {
+                    entries: table.iter(),
+                    value: None,
+                };
+                visitor.visit_enum(de::value::MapAccessDeserializer::new(entries))
+            }
+            _ => Err(self.wanted("a text")),
+        };
+        read.map_err(|misfit| misfit.at(self.0))
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! { char str string bytes byte_buf unit unit_struct identifier }
+}
+
+struct Items<'a> {
+    items: std::slice::Iter<'a, Node>,
+    index: usize,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = Misfit;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
+        let Some(item) = self.items.next() else { return Ok(None) };
+        let index = self.index;
+        self.index += 1;
+        seed.deserialize(Reader(item))
+            .map(Some)
+            .map_err(|misfit| misfit.within(&index.to_string()))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+struct Entries<'a> {
+    entries: std::collections::btree_map::Iter<'a, String, Entry>,
+    value: Option<(&'a str, &'a Node)>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = Misfit;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
+        let Some((key, entry)) = self.entries.next() else {
+            return Ok(None);
+        };
+        self.value = Some((key, &entry.node));
+        let reader: StrDeserializer<'_, Misfit> = key.as_str().into_deserializer();
+        seed.deserialize(reader)
+            .map(Some)
+            .map_err(|misfit| misfit.at_key(&entry.key))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
+        let (key, node) = self
+            .value
+            .take()
+            .ok_or_else(|| Misfit::new("a value was asked for before its key".to_owned()))?;
+        seed.deserialize(Reader(node)).map_err(|misfit| misfit.within(key))
+    }
+}

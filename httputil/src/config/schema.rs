@@ -1,0 +1,274 @@
+//! The schema as data: what keys there are and what each may hold.
+//!
+//! schemars makes a JSON schema from `model`; this reads it back into a tree of [`Key`]s, once a process. Checks,
+//! suggestions and listings know the keys from here alone, so a key added to the model is checked and suggested
+//! without another line of code.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value as Json;
+
+use super::model::ProfileKeys;
+use super::values::{parse_duration, parse_size};
+
+/// The keys of a table.
+pub(crate) struct Section {
+    pub(crate) keys: BTreeMap<String, Key>,
+}
+
+/// One key.
+pub(crate) struct Key {
+    /// What it holds.
+    pub(crate) kind: Kind,
+    /// Whether `"none"` switches it off.
+    pub(crate) none: bool,
+    /// Whether profiles that share a pool must agree on it.
+    pub(crate) transport: bool,
+    /// Whether it is a profile's own: not inherited, not in `[default]` or `[global]`.
+    pub(crate) own: bool,
+}
+
+/// What a key holds.
+pub(crate) enum Kind {
+    Section(Section),
+    Free,
+    Duration {
+        min: std::time::Duration,
+        max: Option<std::time::Duration>,
+    },
+    Size {
+        min: u64,
+        max: u64,
+    },
+    Whole {
+        min: i128,
+        max: i128,
+    },
+    Flag,
+    Text,
+    Header,
+    Name,
+    Names,
+    Path,
+    OneOf(Vec<String>),
+}
+
+/// The keys of a profile.
+pub(crate) fn schema() -> &'static Section {
+    static SCHEMA: OnceLock<Section> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let schema = settings.into_generator().into_root_schema_for::<ProfileKeys>();
+        section(schema.as_value(), false)
+    })
+}
+
+impl Section {
+    /// The key at a path, sections and the free table included.
+    pub(crate) fn key(&self, path: &str) -> Option<&Key> {
+        let (first, rest) = path
+            .split_once('.')
+            .map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let key = self.keys.get(first)?;
+        match (&key.kind, rest) {
+            (_, None) => Some(key),
+            (Kind::Section(section), Some(rest)) => section.key(rest),
+            _ => None,
+        }
+    }
+
+    /// All keys that hold a value, by path, in alphabetical order.
+    pub(crate) fn leaves(&self) -> Vec<(String, &Key)> {
+        let mut leaves = Vec::new();
+        for (name, key) in &self.keys {
+            match &key.kind {
+                Kind::Section(section) => {
+                    leaves.extend(
+                        section
+                            .leaves()
+                            .into_iter()
+                            .map(|(path, key)| (format!("{name}.{path}"), key)),
+                    );
+                }
+                _ => leaves.push((name.clone(), key)),
+            }
+        }
+        leaves
+    }
+}
+
+fn section(schema: &Json, transport: bool) -> Section {
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    Section {
+        keys: properties
+            .map(|(name, schema)| (name.clone(), key(schema, transport)))
+            .collect(),
+    }
+}
+
+fn key(schema: &Json, transport: bool) -> Key {
+    let flag = |name: &str| schema[name].as_bool().unwrap_or(false);
+    let own = flag("x-own");
+    let transport = (transport || flag("x-transport")) && !own;
+    // The bounds stand on the field, the kind on the type, which `"none"` and serde's `Option` wrap.
+    let choices = schema["anyOf"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let none = choices
+        .iter()
+        .any(|choice| choice["const"] == "none" || none_within(choice));
+    let kind = kind(schema, typed(schema), transport);
+    Key {
+        kind,
+        none,
+        transport,
+        own,
+    }
+}
+
+fn none_within(schema: &Json) -> bool {
+    schema["anyOf"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|choice| choice["const"] == "none")
+}
+
+/// The part of a schema that says what the value is.
+fn typed(schema: &Json) -> &Json {
+    if schema.get("x-kind").is_some() {
+        return schema;
+    }
+    match schema["anyOf"].as_array().and_then(|choices| choices.first()) {
+        Some(first) => typed(first),
+        None => schema,
+    }
+}
+
+fn kind(field: &Json, typed: &Json, transport: bool) -> Kind {
+    if let Some(values) = typed["enum"].as_array() {
+        return Kind::OneOf(values.iter().filter_map(Json::as_str).map(str::to_owned).collect());
+    }
+    let bound = |name: &str| field[name].as_str();
+    match typed["x-kind"].as_str() {
+        Some("duration") => {
+            let duration = |text: &str| parse_duration(text).expect("bounds in the model are durations");
+            let smallest = std::time::Duration::from_micros(u64::from(field["x-zero"] != true));
+            return Kind::Duration {
+                min: bound("x-min").map_or(smallest, duration),
+                max: bound("x-max").map(duration),
+            };
+        }
+        Some("size") => {
+            let size = |text: &str| parse_size(text).expect("bounds in the model are sizes");
+            return Kind::Size {
+                min: bound("x-min").map_or(1, size),
+                max: bound("x-max").map_or(u64::MAX, size),
+            };
+        }
+        Some("free") => return Kind::Free,
+        Some("header") => return Kind::Header,
+        Some("name") => return Kind::Name,
+        Some("names") => return Kind::Names,
+        Some("path") => return Kind::Path,
+        _ => {}
+    }
+    let is = |name: &str| {
+        typed["type"] == name
+            || typed["type"]
+                .as_array()
+                .is_some_and(|types| types.iter().any(|each| each == name))
+    };
+    if is("object") {
+        Kind::Section(section(typed, transport))
+    } else if is("boolean") {
+        Kind::Flag
+    } else if is("integer") {
+        let number = |name: &str, other: u32| i128::from(typed[name].as_u64().unwrap_or(u64::from(other)));
+        Kind::Whole {
+            min: number("minimum", 0),
+            max: number("maximum", u32::MAX),
+        }
+    } else {
+        Kind::Text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schema is read from what schemars makes; a new version of it must not change what we check.
+    #[test]
+    fn every_key_has_the_kind_that_its_type_says() {
+        let text: Vec<String> = schema()
+            .leaves()
+            .iter()
+            .map(|(path, key)| format!("{path} {}", describe(key)))
+            .collect();
+        let expected = "\
+description text own
+http2.adaptive_window flag transport
+http2.enabled flag transport
+http2.initial_connection_window size 65535..2147483647 transport
+http2.initial_stream_window size 1..2147483647 transport
+http2.max_connections_per_host whole 1..4294967295 transport
+http2.max_frame_size size 16384..16777215 transport
+http2.max_header_list_size size 1..4294967295 transport
+http2.max_streams_per_connection whole 1..4294967295 transport
+http2.prior_knowledge flag transport
+inherits names own
+pool.idle_timeout duration 1µs.. transport
+pool.max_idle whole 0..4294967295 transport
+pool.max_idle_per_host whole 0..4294967295 transport
+pool.name name own
+pool.reuse flag transport
+proxy.from_env flag transport
+settings free
+tcp.keepalive duration 1s..32767s none transport
+tcp.keepalive_interval duration 1s..32767s transport
+tcp.keepalive_retries whole 1..127 transport
+tcp.nodelay flag transport
+timeout duration 1µs.. none
+timeouts.connect duration 1µs.. transport
+timeouts.dns duration 1µs.. transport
+timeouts.pool_wait duration 0ns..
+timeouts.tls_handshake duration 1µs.. transport
+tls.ca_file path none transport
+tls.extra_ca_file path none transport
+tls.insecure_skip_verify flag transport
+tls.max_version one of 1.2 1.3 transport
+tls.min_version one of 1.2 1.3 transport
+tls.roots one of platform bundled transport
+user_agent header";
+        assert_eq!(text.join("\n"), expected);
+    }
+
+    fn describe(key: &Key) -> String {
+        let mut text = match &key.kind {
+            Kind::Section(_) => "section".to_owned(),
+            Kind::Free => "free".to_owned(),
+            Kind::Duration { min, max } => {
+                format!(
+                    "duration {min:?}..{}",
+                    max.map(|max| format!("{max:?}")).unwrap_or_default()
+                )
+            }
+            Kind::Size { min, max } => format!("size {min}..{max}"),
+            Kind::Whole { min, max } => format!("whole {min}..{max}"),
+            Kind::Flag => "flag".to_owned(),
+            Kind::Text => "text".to_owned(),
+            Kind::Header => "header".to_owned(),
+            Kind::Name => "name".to_owned(),
+            Kind::Names => "names".to_owned(),
+            Kind::Path => "path".to_owned(),
+            Kind::OneOf(values) => format!("one of {}", values.join(" ")),
+        };
+        for (flag, word) in [(key.none, " none"), (key.transport, " transport"), (key.own, " own")] {
+            if flag {
+                text.push_str(word);
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,142 @@
+//! TOML text → tree with origins.
+//!
+//! `toml`'s own `Display` prints the source line, which may hold a secret; only its message and the place are used.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::position::Positions;
+use super::tree::{Entry, Node, Table, Value};
+use crate::error::{Origin, Problem};
+
+/// Syntax errors shown of one file: after the first few, the rest are consequences.
+const MOST_ERRORS: usize = 10;
+
+/// Reads a document; `shown` is the path as messages show it.
+pub(crate) fn parse_document(text: &str, shown: &Arc<PathBuf>) -> Result<Table, Vec<Problem>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let positions = Positions::new(text);
+    let at = |offset: usize| {
+        let (line, column) = positions.of(offset);
+        Origin::File {
+            path: Arc::clone(shown),
+            line,
+            column,
+        }
+    };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        return Ok(table(document.into_inner(), &at));
+    }
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut lines = Vec::new();
+    for error in errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        let line = positions.of(offset).0;
+        // The parser goes on after an error, and what it meets on the same line is nearly always the same mistake.
+        if !lines.contains(&line) && problems.len() < MOST_ERRORS {
+            lines.push(line);
+            problems.push(Problem::at(
+                at(offset),
+                format!("not TOML: {}", plain_words(error.message())),
+            ));
+        }
+    }
+    Err(problems)
+}
+
+/// Reads one value, such as an inline table, that stands in a variable or in code; all of it has that origin.
+pub(crate) fn parse_value(text: &str, origin: &Origin) -> Result<Node, String> {
+    let (value, errors) = DeValue::parse_recoverable(text);
+    match errors.first() {
+        Some(error) => Err(format!("not TOML: {}", plain_words(error.message()))),
+        None => Ok(node(value, &|_| origin.clone())),
+    }
+}
+
+fn plain_words(message: &str) -> String {
+    match message {
+        "cannot recurse further; max recursion depth met" | "recursion limit" => "nested too deeply".to_owned(),
+        "duplicate key" => "this key or table is written twice".to_owned(),
+        "key with no value" => "a key without a value, expected `=`".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn table(table: DeTable<'_>, at: &impl Fn(usize) -> Origin) -> Table {
+    let entry = |(key, value): (Spanned<_>, Spanned<DeValue<'_>>)| {
+        let origin = at(key.span().start);
+        let name: std::borrow::Cow<'_, str> = key.into_inner();
+        let mut node = node(value, at);
+        if matches!(node.value, Value::Table(_)) {
+            // A table's own span is its header's, or none where only its children have one: its key is what people look for.
+            node.origin = origin.clone();
+        }
+        (name.into_owned(), Entry { key: origin, node })
+    };
+    table.into_iter().map(entry).collect()
+}
+
+fn node(value: Spanned<DeValue<'_>>, at: &impl Fn(usize) -> Origin) -> Node {
+    let origin = at(value.span().start);
+    let value = match value.into_inner() {
+        DeValue::String(text) => Value::Text(text.into_owned()),
+        // Beyond 128 bits every number is as much too large as the largest.
+        DeValue::Integer(whole) => {
+            let limit = if whole.as_str().starts_with('-') {
+                i128::MIN
+            } else {
+                i128::MAX
+            };
+            Value::Whole(i128::from_str_radix(whole.as_str(), whole.radix()).unwrap_or(limit))
+        }
+        DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(flag) => Value::Flag(flag),
+        DeValue::Datetime(date) => Value::Date(date.to_string()),
+        DeValue::Array(list) => Value::List(list.into_iter().map(|value| node(value, at)).collect()),
+        DeValue::Table(below) => Value::Table(table(below, at)),
+    };
+    Node::new(origin, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tree::find;
+
+    fn parse(text: &str) -> Result<Table, Vec<Problem>> {
+        parse_document(text, &Arc::new(PathBuf::from("f.toml")))
+    }
+
+    #[test]
+    fn every_key_and_value_knows_its_place() {
+        let table = parse("\u{feff}[a.b]\r\nc = 1\r\n\r\nd = { e = \"ä\", f = [true] }\r\n")
+            .ok()
+            .unwrap();
+        let place = |path: &str| find(&table, path).unwrap().origin.to_string();
+        assert_eq!(place("a.b.c"), "f.toml:2:5");
+        assert_eq!(place("a.b.d"), "f.toml:4:1");
+        assert_eq!(place("a.b.d.e"), "f.toml:4:11");
+        assert_eq!(place("a.b.d.f"), "f.toml:4:20");
+        assert_eq!(place("a"), "f.toml:1:2");
+    }
+
+    #[test]
+    fn no_number_is_too_large_to_be_read() {
+        let digits = "9".repeat(60);
+        let table = parse(&format!("a = {digits}\nb = -{digits}\nc = 0xff\nd = 1_000"))
+            .ok()
+            .unwrap();
+        let whole = |path: &str| match find(&table, path).unwrap().value {
+            Value::Whole(whole) => whole,
+            _ => panic!("not a whole number"),
+        };
+        assert_eq!(
+            (whole("a"), whole("b"), whole("c"), whole("d")),
+            (i128::MAX, i128::MIN, 255, 1000)
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! The walk over one layer, key by key along the schema: every problem is found, nothing stops at the first.
+//!
+//! What is wrong is taken out of the layer, so that the later steps (inheritance, contradictions) work on the sound
+//! rest and add what they find to the same list.
+
+use std::path::Path;
+
+use super::kind::{check as check_kind, wanted};
+use super::layer::{Layer, LayerKind, quoted, shown_key};
+use super::names::{self, DEFAULT, GLOBAL, REGISTRY};
+use super::planned::{self, Planned};
+use super::problems::Problems;
+use super::schema::{Key, Kind, Section, schema};
+use super::suggest;
+use super::tree::{Entry, Node, Table, Value};
+use crate::error::Problem;
+
+/// Checks all tables of a layer.
+pub(crate) fn check(layer: &mut Layer, problems: &mut Problems) {
+    let mut found = Problems::default();
+    let mut walk = Walk {
+        kind: layer.kind,
+        folder: layer.folder.as_deref(),
+        problems: &mut found,
+    };
+    layer.tables.retain(|name, entry| walk.top(name, entry));
+    problems.append(found);
+}
+
+struct Walk<'a> {
+    kind: LayerKind,
+    folder: Option<&'a Path>,
+    problems: &'a mut Problems,
+}
+
+impl Walk<'_> {
+    fn top(&mut self, name: &str, entry: &mut Entry) -> bool {
+        let Value::Table(table) = &mut entry.node.value else {
+            let hint = match suggest::key(name) {
+                Some(key) if schema().key(name).is_none() => format!(", as {key}"),
+                _ => String::new(),
+            };
+            self.problems.add(|| {
+                let place = "stands outside of a profile; write it below [default] or a profile's own table";
+                Problem::at(entry.key.clone(), format!("{}: {place}{hint}", shown_key(name)))
+            });
+            return false;
+        };
+        if let Some(why) = names::refuse_profile(name) {
+            self.problems
+                .add(|| Problem::at(entry.key.clone(), format!("[{}]: {why}", shown_key(name))));
+            return false;
+        }
+        if name == REGISTRY {
+            table.retain(|key, entry| self.unknown(name, key, entry));
+        } else {
+            self.section(name, "", schema(), table);
+        }
+        true
+    }
+
+    fn section(&mut self, profile: &str, path: &str, section: &Section, table: &mut Table) {
+        table.retain(|name, entry| {
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            match section.keys.get(name) {
+                Some(key) => self.key(profile, &path, key, entry),
+                None => self.unknown(profile, &path, entry),
+            }
+        });
+    }
+
+    fn key(&mut self, profile: &str, path: &str, key: &Key, entry: &mut Entry) -> bool {
+        if let Some(why) = self.misplaced(profile, path, key) {
+            self.problems
+                .add(|| Problem::at(entry.key.clone(), self.kind.describe(profile, path, &why)));
+            return false;
+        }
+        match &key.kind {
+            Kind::Section(section) => {
+                if let Value::Table(table) = &mut entry.node.value {
+                    self.section(profile, path, section, table);
+                    return true;
+                }
+                // Its value is not shown: `proxy = "http://user:password@host"` is a likely mistake.
+                let hint = suggest::nearest(path, leaves_at_top());
+                let hint = hint.map(|near| format!("; did you mean {}?", spell(self.kind, profile, "", near)));
+                let message = format!("a table is wanted here, [{profile}.{path}]{}", hint.unwrap_or_default());
+                self.problems
+                    .add(|| Problem::at(entry.node.origin.clone(), self.kind.describe(profile, path, &message)));
+                false
+            }
+            Kind::Free => self.free(profile, path, entry),
+            _ => match check_kind(key, &mut entry.node, self.folder) {
+                Ok(()) => true,
+                Err(message) => {
+                    self.wrong(profile, path, key, &entry.node, &message);
+                    false
+                }
+            },
+        }
+    }
+
+    /// Why a key can't stand in this table or this kind of layer.
+    fn misplaced(&self, profile: &str, path: &str, key: &Key) -> Option<String> {
+        if !key.own || path == "description" {
+            return None;
+        }
+        match (path, profile) {
+            ("inherits", GLOBAL | DEFAULT) => {
+                Some(format!("only profiles inherit, [{profile}] applies to all of them"))
+            }
+            ("inherits", _) if self.kind == LayerKind::Variables => {
+                Some("who inherits from whom is written in a file, not in a variable".to_owned())
+            }
+            (_, GLOBAL | DEFAULT) => Some(format!(
+                "not in [{profile}]; name the pool in each profile that shares it"
+            )),
+            _ => None,
+        }
+    }
+
+    fn wrong(&mut self, profile: &str, path: &str, key: &Key, node: &Node, message: &str) {
+        self.problems.add(|| {
+            let full = format!("{profile}.{path}");
+            let origin = node.origin.clone();
+            match &node.value {
+                Value::Table(_) => {
+                    let near = suggest::nearest(path, sections()).map(|near| format!("; did you mean {near}?"));
+                    let message = format!("{message}, found a table{}", near.unwrap_or_default());
+                    Problem::at(origin, self.kind.describe(profile, path, &message))
+                }
+                Value::List(_) if !matches!(key.kind, Kind::Names) => {
+                    let message = format!("{}, found a list", wanted(key));
+                    Problem::at(origin, self.kind.describe(profile, path, &message))
+                }
+                Value::List(_) => Problem::at(origin, self.kind.describe(profile, path, message)),
+                Value::Raw(text) if text.len() > 1 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']) => {
+                    Problem::with_value(origin, &full, quoted(text), &format!("{message}; leave the quotes out"))
+                }
+                Value::Raw(text) | Value::Text(text) => Problem::with_value(origin, &full, quoted(text), message),
+                Value::Whole(i128::MAX | i128::MIN) => Problem::at(origin, self.kind.describe(profile, path, message)),
+                Value::Whole(number) => Problem::with_value(origin, &full, number.to_string(), message),
+                Value::Float(number) => Problem::with_value(origin, &full, number.to_string(), message),
+                Value::Flag(flag) => Problem::with_value(origin, &full, flag.to_string(), message),
+                Value::Date(date) => Problem::with_value(origin, &full, date.clone(), message),
+            }
+        });
+    }
+
+    fn free(&mut self, profile: &str, path: &str, entry: &mut Entry) -> bool {
+        let Value::Table(table) = &mut entry.node.value else {
+            let message = format!("a table is wanted here, [{profile}.{path}]");
+            self.problems
+                .add(|| Problem::at(entry.node.origin.clone(), self.kind.describe(profile, path, &message)));
+            return false;
+        };
+        table.retain(|name, entry| {
+            let fine = names::is_name(name);
+            if !fine {
+                let hint = names::as_name(name)
+                    .map(|name| format!("; did you mean {name}?"))
+                    .unwrap_or_default();
+                let message =
+                    format!("a setting's name is made of a-z, 0-9 and single _, and starts with a letter{hint}");
+                let path = format!("{path}.{name}");
+                self.problems
+                    .add(|| Problem::at(entry.key.clone(), self.kind.describe(profile, &path, &message)));
+            }
+            fine
+        });
+        true
+    }
+
+    /// A key that is not in the schema: planned, or a mistake. Always taken out.
+    fn unknown(&mut self, profile: &str, path: &str, entry: &mut Entry) -> bool {
+        let planned = if profile == REGISTRY {
+            planned::in_registry(path)
+        } else {
+            planned::in_profile(path)
+        };
+        match (planned, &mut entry.node.value) {
+            (Planned::No, _) => self.problems.add(|| {
+                let hint = hint(self.kind, profile, path).map(|hint| format!("; did you mean {hint}?"));
+                let message = format!("unknown key{}", hint.unwrap_or_default());
+                Problem::at(entry.key.clone(), self.kind.describe(profile, path, &message))
+            }),
+            (Planned::Section, Value::Table(table)) => {
+                table.retain(|name, entry| self.unknown(profile, &format!("{path}.{name}"), entry));
+            }
+            (Planned::Key | Planned::Section, _) => self.problems.add(|| {
+                let message = "known, but not available in this version";
+                Problem::at(entry.key.clone(), self.kind.describe(profile, path, message))
+            }),
+        }
+        false
+    }
+}
+
+/// The key that was meant by an unknown one.
+fn hint(kind: LayerKind, profile: &str, path: &str) -> Option<String> {
+    if profile == REGISTRY {
+        return suggest::nearest(path, planned::registry_keys()).map(|near| spell(kind, profile, "", near));
+    }
+    // `[pool]` at the top of a file would be a profile of that name.
+    let moved = format!("{profile}.{path}");
+    if schema().key(&moved).is_some() || planned::in_profile(&moved) != Planned::No {
+        return Some(kind.spell(DEFAULT, &moved));
+    }
+    let section = path.rsplit_once('.').map_or("", |(section, _)| section);
+    let near = suggest::key(path).or_else(|| suggest::nearest(path, planned::keys()).map(str::to_owned))?;
+    Some(spell(kind, profile, section, &near))
+}
+
+/// A key as it would be written beside the wrong one: in a file, only its name if it is in the same table.
+fn spell(kind: LayerKind, profile: &str, section: &str, path: &str) -> String {
+    match kind {
+        LayerKind::File if section.is_empty() => path.to_owned(),
+        LayerKind::File => path
+            .strip_prefix(section)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .unwrap_or(path)
+            .to_owned(),
+        kind => kind.spell(profile, path),
+    }
+}
+
+impl LayerKind {
+    /// A message about a key: with its name, except where the origin is the name.
+    fn describe(self, profile: &str, path: &str, message: &str) -> String {
+        match self {
+            LayerKind::File => format!("{}: {message}", shown_key(&format!("{profile}.{path}"))),
+            _ => message.to_owned(),
+        }
+    }
+}
+
+fn leaves_at_top() -> impl Iterator<Item = &'static str> {
+    let leaf = |(name, key): (&'static String, &Key)| (!matches!(key.kind, Kind::Section(_))).then_some(name.as_str());
+    schema().keys.iter().filter_map(leaf)
+}
+
+fn sections() -> impl Iterator<Item = &'static str> {
+    let section = |(name, key): (&'static String, &Key)| matches!(key.kind, Kind::Section(_)).then_some(name.as_str());
+    schema().keys.iter().filter_map(section)
+}

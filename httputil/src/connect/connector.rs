@@ -1,0 +1,166 @@
+//! The phases of a dial, in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::dialer::Dialer;
+use super::{Alpn, DialFailure, Identity, MaybeTls, Proxies, Raw, Resolver, Scheme, Target, race, tcp, tls};
+use crate::error::{Kind, Phase};
+use crate::settings::Transport;
+
+/// Makes connections as one pool's transport settings say.
+pub(crate) struct Connector {
+    transport: Transport,
+    identity: Arc<Identity>,
+    dialer: Dialer,
+    resolver: Resolver,
+    proxies: Option<Proxies>,
+}
+
+/// A stream on which HTTP can begin.
+pub(crate) struct Established<S> {
+    pub(crate) stream: MaybeTls<S>,
+    pub(crate) alpn: Alpn,
+}
+
+/// Where a dial is, readable by those who wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(AtomicU8);
+
+impl Progress {
+    /// The phase that the dial is in.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Phase::Dns,
+            1 => Phase::Connect,
+            _ => Phase::TlsHandshake,
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        let number = match phase {
+            Phase::Connect => 1,
+            Phase::TlsHandshake => 2,
+            _ => 0,
+        };
+        self.0.store(number, Ordering::Relaxed);
+    }
+}
+
+impl Connector {
+    pub(crate) fn new(
+        transport: Transport,
+        identity: Arc<Identity>,
+        resolver: Resolver,
+        proxies: Proxies,
+    ) -> Connector {
+        let proxies = transport.proxy.from_env.then_some(proxies);
+        Connector {
+            transport,
+            identity,
+            dialer: Dialer::System,
+            resolver,
+            proxies,
+        }
+    }
+
+    /// The same, over streams that somebody else makes.
+    #[cfg(test)]
+    pub(crate) fn dialling_by(self, dialer: Dialer) -> Connector {
+        Connector { dialer, ..self }
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Whether the target can be reached by a route that we know how to take.
+    pub(crate) fn check_route(&self, target: &Target) -> Result<(), DialFailure> {
+        self.proxies.as_ref().map_or(Ok(()), |proxies| proxies.check(target))
+    }
+
+    /// Dials the target. `wrap` puts the caller's socket around the raw stream, beneath TLS.
+    ///
+    /// Dropping the future abandons the dial and closes what it had opened.
+    pub(crate) async fn connect<S>(
+        &self,
+        target: &Target,
+        progress: &Progress,
+        wrap: impl FnOnce(Raw) -> S,
+    ) -> Result<Established<S>, DialFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Transport { timeouts, http2, .. } = &self.transport;
+        let stream = wrap(match &self.dialer {
+            Dialer::System => self.dial(target, progress).await?,
+            #[cfg(test)]
+            Dialer::Memory(dial) => Raw::Memory(dial(target)),
+        });
+
+        let (stream, alpn) = match target.scheme {
+            Scheme::Http if http2.prior_knowledge => (MaybeTls::Plain(stream), Alpn::H2),
+            Scheme::Http => (MaybeTls::Plain(stream), Alpn::H1),
+            Scheme::Https => {
+                progress.enter(Phase::TlsHandshake);
+                let (stream, alpn) =
+                    tls::handshake(&self.identity, target, http2, timeouts.tls_handshake, stream).await?;
+                (MaybeTls::Tls(Box::new(stream)), alpn)
+            }
+        };
+        Ok(Established { stream, alpn })
+    }
+
+    async fn dial(&self, target: &Target, progress: &Progress) -> Result<Raw, DialFailure> {
+        let Transport { timeouts, tcp, .. } = &self.transport;
+        progress.enter(Phase::Dns);
+        let addresses = self.resolver.resolve(target, timeouts.dns).await?;
+        progress.enter(Phase::Connect);
+        let options = tcp.clone();
+        let racing = race::race(addresses, move |address| tcp::dial(address, options.clone()));
+        let (stream, _address) = tokio::time::timeout(timeouts.connect, racing)
+            .await
+            .map_err(|_| {
+                DialFailure::timed_out(
+                    Phase::Connect,
+                    &target.to_string(),
+                    timeouts.connect,
+                    "timeouts.connect",
+                )
+            })?
+            .map_err(|failed| all_failed(target, failed))?;
+        Ok(Raw::Tcp(stream))
+    }
+}
+
+fn all_failed(target: &Target, mut failed: race::AllFailed) -> DialFailure {
+    let listed: Vec<String> = failed
+        .iter()
+        .map(|(address, error)| format!("{address}: {}", plain(error)))
+        .collect();
+    let kind = if failed.iter().all(|(_, error)| is_our_own(error)) {
+        Kind::LimitExceeded
+    } else {
+        Kind::Connect
+    };
+    let failure = DialFailure::new(kind, format!("TCP connect to {target} failed: {}", listed.join("; ")));
+    match failed.pop() {
+        Some((_, error)) => failure.with_source(error),
+        None => failure,
+    }
+}
+
+/// Out of file descriptors (EMFILE, ENFILE) or local ports (EADDRNOTAVAIL): this process's fault, not the host's.
+fn is_our_own(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        _ if is_our_own(error) => format!("{error} (a limit of this process or machine)"),
+        _ => error.to_string(),
+    }
+}

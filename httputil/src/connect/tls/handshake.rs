@@ -1,0 +1,60 @@
+//! The TLS handshake over any stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::failure;
+use super::identity::{Identity, Offer};
+use crate::connect::{Alpn, DialFailure, Host, Target};
+use crate::error::{Kind, Phase};
+use crate::settings::Http2;
+
+/// Shakes hands with the target over `stream`, within `bound` (`timeouts.tls_handshake`).
+pub(in crate::connect) async fn handshake<S>(
+    identity: &Arc<Identity>,
+    target: &Target,
+    http2: &Http2,
+    bound: Duration,
+    stream: S,
+) -> Result<(TlsStream<S>, Alpn), DialFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let offer = match (http2.prior_knowledge, http2.enabled) {
+        (true, _) => Offer::Http2,
+        (false, true) => Offer::Both,
+        (false, false) => Offer::Http1,
+    };
+    let config = identity.config(offer).await?;
+    let name = server_name(target)?;
+    let whom = target.to_string();
+    let stream = tokio::time::timeout(bound, TlsConnector::from(config).connect(name, stream))
+        .await
+        .map_err(|_| DialFailure::timed_out(Phase::TlsHandshake, &whom, bound, "timeouts.tls_handshake"))?
+        .map_err(|error| failure::explain(error, &whom))?;
+    let alpn = match (offer, stream.get_ref().1.alpn_protocol()) {
+        (_, Some(b"h2")) => Alpn::H2,
+        (Offer::Http2, _) => {
+            return Err(DialFailure::new(
+                Kind::Tls,
+                format!("{whom} did not agree to HTTP/2, which http2.prior_knowledge = true asks for"),
+            ));
+        }
+        _ => Alpn::H1,
+    };
+    Ok((stream, alpn))
+}
+
+fn server_name(target: &Target) -> Result<ServerName<'static>, DialFailure> {
+    match &target.host {
+        Host::Ip(ip) => Ok(ServerName::IpAddress((*ip).into())),
+        // A trailing dot means "fully qualified" to the resolver and is no part of the certificate's name (RFC 6066 §3).
+        Host::Name(name) => ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())
+            .map_err(|_| DialFailure::new(Kind::Tls, format!("{name} is not a name that a certificate can bear"))),
+    }
+}

@@ -1,0 +1,306 @@
+//! Getting a connection for a request.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::counters::Counters;
+use super::dial::{self, Fresh};
+use super::key::{Key, KeyRef};
+use super::shared::{Inner, Pool};
+use super::state::{Delivery, Outcome, Protocol, Waiting};
+use crate::connect::{DialFailure, Progress, Scheme, Target};
+use crate::error::Phase;
+use crate::wire::{H1, Home, Peek, Place, PooledBody, RequestBody, SendFailure};
+
+/// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
+const PEEK_AFTER: Duration = Duration::from_millis(1);
+
+/// A connection in the hands of one request.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) key: Arc<Key>,
+    connection: Connection,
+}
+
+#[derive(Debug)]
+enum Connection {
+    H1(H1),
+    Place(Place),
+}
+
+/// Why there is no connection.
+pub(crate) enum CheckoutFailure {
+    /// The request's own deadline, in this phase.
+    Deadline(Phase),
+    /// `timeouts.pool_wait`.
+    PoolWait,
+    Dial(DialFailure),
+    /// Not called from within a tokio runtime.
+    NoRuntime,
+    /// The host's name cannot stand in a request.
+    BadHost,
+}
+
+impl Checked {
+    /// Whether the connection has been used before.
+    pub(crate) fn is_reused(&self) -> bool {
+        match &self.connection {
+            Connection::H1(h1) => h1.is_reused(),
+            Connection::Place(place) => place.is_reused(),
+        }
+    }
+
+    pub(crate) fn is_h2(&self) -> bool {
+        matches!(self.connection, Connection::Place(_))
+    }
+
+    /// Sends the request and waits for the head of its answer.
+    pub(crate) async fn send(
+        self,
+        request: Request<RequestBody>,
+        deadline: Option<Instant>,
+    ) -> Result<Response<PooledBody>, SendFailure> {
+        match self.connection {
+            Connection::H1(h1) => h1.send(request, deadline).await,
+            Connection::Place(place) => place.send(request, deadline).await,
+        }
+    }
+}
+
+impl Pool {
+    /// A connection to `target`: idle, returning, or dialled.
+    ///
+    /// With `fresh`, one that nobody has used. Dropping the future leaves the queue; a dial that it began goes on and
+    /// serves the pool.
+    pub(crate) async fn checkout(
+        &self,
+        target: &Target,
+        fresh: bool,
+        deadline: Option<Instant>,
+        pool_wait: Duration,
+    ) -> Result<Checked, CheckoutFailure> {
+        let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
+        let inner = &self.inner;
+        let checked = if fresh {
+            inner.dial_fresh(target, handle, deadline).await?
+        } else {
+            inner.take(target, &handle, deadline, pool_wait).await?
+        };
+        Counters::add(&inner.counters.requests);
+        if checked.is_reused() {
+            Counters::add(&inner.counters.reuses);
+        }
+        Ok(checked)
+    }
+}
+
+impl Inner {
+    async fn take(
+        self: &Arc<Self>,
+        target: &Target,
+        handle: &Handle,
+        deadline: Option<Instant>,
+        pool_wait: Duration,
+    ) -> Result<Checked, CheckoutFailure> {
+        loop {
+            let (key, outcome) = self.with_state(|state, todo| {
+                let host = self.host(state, target, handle)?;
+                let outcome = state.checkout(host, Instant::now(), todo);
+                let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
+                Ok((key, outcome))
+            })?;
+            let connection = match outcome {
+                Outcome::Idle(h1, idle_for) => {
+                    if idle_for >= PEEK_AFTER && h1.socket().peek() != Peek::Quiet {
+                        // A close, or bytes that nobody asked for: its driver finds out.
+                        h1.set_aside();
+                        continue;
+                    }
+                    Connection::H1(h1)
+                }
+                Outcome::Place(place) => Connection::Place(place),
+                Outcome::Wait(waiting) => match self.wait(waiting, deadline, pool_wait).await? {
+                    Delivery::Exclusive(h1) => Connection::H1(h1),
+                    Delivery::Place(place) => Connection::Place(place),
+                    Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
+                },
+            };
+            return Ok(Checked { key, connection });
+        }
+    }
+
+    fn host(
+        &self,
+        state: &mut super::state::State<H1, crate::wire::H2>,
+        target: &Target,
+        handle: &Handle,
+    ) -> Result<usize, CheckoutFailure> {
+        if let Some(host) = state.find(KeyRef {
+            target,
+            runtime: handle.id(),
+        }) {
+            return Ok(host);
+        }
+        let key = Key::new(target.clone(), handle.clone()).ok_or(CheckoutFailure::BadHost)?;
+        let http2 = &self.connector.transport().http2;
+        let protocol = match target.scheme {
+            _ if http2.prior_knowledge => Protocol::H2,
+            Scheme::Https if http2.enabled => Protocol::Unknown,
+            _ => Protocol::H1,
+        };
+        Ok(state.add_host(Arc::new(key), protocol))
+    }
+
+    async fn wait(
+        self: &Arc<Self>,
+        waiting: Waiting<H1, Place>,
+        deadline: Option<Instant>,
+        pool_wait: Duration,
+    ) -> Result<Delivery<H1, Place>, CheckoutFailure> {
+        let Waiting {
+            host,
+            id,
+            receiver,
+            dial,
+            progress,
+        } = waiting;
+        let mut queued = Queued {
+            pool: self,
+            host,
+            id,
+            receiver: Some(receiver),
+        };
+        if let Some(dial) = dial {
+            dial::start(self, dial);
+        }
+        let (bound, failure) = bound_of(deadline, progress.as_ref(), pool_wait);
+        let delivered = within(bound, queued.delivery()).await;
+        match delivered {
+            Some(Some(delivery)) => Ok(delivery),
+            // Nobody is left to deliver: the pool was torn down around us.
+            Some(None) => Err(CheckoutFailure::PoolWait),
+            None => Err(failure()),
+        }
+    }
+
+    async fn dial_fresh(
+        self: &Arc<Self>,
+        target: &Target,
+        handle: Handle,
+        deadline: Option<Instant>,
+    ) -> Result<Checked, CheckoutFailure> {
+        let dial = self.with_state(|state, _| {
+            let host = self.host(state, target, &handle)?;
+            state.begin_fresh(host).ok_or(CheckoutFailure::BadHost)
+        })?;
+        let (key, progress) = (Arc::clone(&dial.key), Arc::clone(&dial.progress));
+        let (sender, receiver) = oneshot::channel();
+        dial::start_fresh(self, dial, sender);
+        let connection = match within(deadline, FreshGuard { pool: self, receiver }.fresh()).await {
+            None => return Err(CheckoutFailure::Deadline(progress.phase())),
+            Some(Some(Fresh::H1(h1))) => Connection::H1(h1),
+            Some(Some(Fresh::Place(place))) => Connection::Place(place),
+            Some(Some(Fresh::Failed(failure))) => return Err(CheckoutFailure::Dial(failure)),
+            Some(None) => return Err(CheckoutFailure::PoolWait),
+        };
+        Ok(Checked { key, connection })
+    }
+}
+
+/// Which bound ends the wait, and what it means. While a dial is under way its own bounds hold; without one a cap is
+/// reached and `pool_wait` counts.
+fn bound_of(
+    deadline: Option<Instant>,
+    progress: Option<&Arc<Progress>>,
+    pool_wait: Duration,
+) -> (Option<Instant>, impl FnOnce() -> CheckoutFailure) {
+    let progress = progress.map(Arc::clone);
+    let capped = if progress.is_none() {
+        Instant::now().checked_add(pool_wait)
+    } else {
+        None
+    };
+    let (bound, is_pool_wait) = match (deadline, capped) {
+        (Some(deadline), Some(capped)) if capped < deadline => (Some(capped), true),
+        (None, Some(capped)) => (Some(capped), true),
+        (deadline, _) => (deadline, false),
+    };
+    let failure = move || {
+        if is_pool_wait {
+            CheckoutFailure::PoolWait
+        } else {
+            CheckoutFailure::Deadline(progress.map_or(Phase::PoolWait, |progress| progress.phase()))
+        }
+    };
+    (bound, failure)
+}
+
+async fn within<T>(bound: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match bound {
+        None => Some(future.await),
+        Some(bound) => tokio::time::timeout_at(bound, future).await.ok(),
+    }
+}
+
+/// A place in the queue. Dropping it leaves the queue, and returns what was delivered in the meantime.
+struct Queued<'a> {
+    pool: &'a Arc<Inner>,
+    host: usize,
+    id: u64,
+    receiver: Option<oneshot::Receiver<Delivery<H1, Place>>>,
+}
+
+impl Queued<'_> {
+    async fn delivery(&mut self) -> Option<Delivery<H1, Place>> {
+        let delivered = poll_fn(|cx| match &mut self.receiver {
+            Some(receiver) => Pin::new(receiver).poll(cx).map(Result::ok),
+            None => std::task::Poll::Ready(None),
+        })
+        .await;
+        self.receiver = None;
+        delivered
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        let Some(mut receiver) = self.receiver.take() else {
+            return;
+        };
+        receiver.close();
+        match receiver.try_recv() {
+            Ok(Delivery::Exclusive(h1)) => self.pool.ready(h1),
+            Ok(Delivery::Place(place)) => drop(place),
+            Ok(Delivery::Failed(_)) => {}
+            Err(_) => self.pool.with_state(|state, _| state.cancel(self.host, self.id)),
+        }
+    }
+}
+
+/// Returns a connection that arrives when its request has just gone.
+struct FreshGuard<'a> {
+    pool: &'a Arc<Inner>,
+    receiver: oneshot::Receiver<Fresh>,
+}
+
+impl FreshGuard<'_> {
+    async fn fresh(mut self) -> Option<Fresh> {
+        (&mut self.receiver).await.ok()
+    }
+}
+
+impl Drop for FreshGuard<'_> {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(Fresh::H1(h1)) = self.receiver.try_recv() {
+            self.pool.ready(h1);
+        }
+    }
+}

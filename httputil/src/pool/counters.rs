@@ -1,0 +1,155 @@
+//! What the pool counts, readable without its lock.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::error::{Kind, Phase};
+use crate::wire::CloseReason;
+
+/// Counters and gauges of one pool.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) dials_started: AtomicU64,
+    pub(super) dialled: AtomicU64,
+    dial_failures: [AtomicU64; DIAL_PHASES.len()],
+    closed: [AtomicU64; CloseReason::ALL.len()],
+    pub(super) requests: AtomicU64,
+    pub(super) reuses: AtomicU64,
+    pub(super) resends: AtomicU64,
+    pub(super) idle: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
+    pub(super) leases: AtomicUsize,
+}
+
+/// The phases that a dial can fail in, and their words.
+const DIAL_PHASES: [(Phase, &str); 3] = [
+    (Phase::Dns, "dns"),
+    (Phase::Connect, "connect"),
+    (Phase::TlsHandshake, "tls_handshake"),
+];
+
+/// A pool's statistics at one moment.
+///
+/// Read from atomics without stopping the pool, so that two of the numbers can be a moment apart; once nothing is under
+/// way, `dials_started == dial_failures + dialled` and `dialled == open + closed` hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// The pool's name.
+    pub name: String,
+    /// Leases held on it.
+    pub leases: usize,
+    /// Connections that exist.
+    pub open: u64,
+    /// Of those, idle.
+    pub idle: u64,
+    /// Of those, with a request on them.
+    pub in_use: u64,
+    /// Requests that wait for a connection.
+    pub waiting: usize,
+    /// Dials begun.
+    pub dials_started: u64,
+    /// Dials under way.
+    pub dials_in_progress: u64,
+    /// Dials that became a connection.
+    pub dialled: u64,
+    /// Dials that failed, by phase: `dns`, `connect`, `tls_handshake`.
+    pub dial_failures: Vec<(&'static str, u64)>,
+    /// Connections closed, by reason; reasons that never occurred are left out.
+    pub closed: Vec<(CloseReason, u64)>,
+    /// Requests put on a connection, resends included.
+    pub requests: u64,
+    /// Of those, on a connection that had been used before.
+    pub reuses: u64,
+    /// Requests sent again because the server had not processed them.
+    pub resends: u64,
+}
+
+impl PoolStats {
+    /// Connections closed, for whatever reason.
+    pub fn closed_total(&self) -> u64 {
+        self.closed.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Connections closed for one reason.
+    pub fn closed_for(&self, reason: CloseReason) -> u64 {
+        self.closed
+            .iter()
+            .find(|(other, _)| *other == reason)
+            .map_or(0, |(_, count)| *count)
+    }
+
+    /// Dials that failed, in whatever phase.
+    pub fn dial_failures_total(&self) -> u64 {
+        self.dial_failures.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The share of requests that found a connection that had been used before, 0 to 1.
+    pub fn reuse_ratio(&self) -> f64 {
+        if self.requests == 0 {
+            0.0
+        } else {
+            self.reuses as f64 / self.requests as f64
+        }
+    }
+}
+
+impl Counters {
+    pub(super) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn closed(&self, reason: CloseReason) {
+        Self::add(&self.closed[reason as usize]);
+    }
+
+    pub(super) fn dial_failed(&self, kind: Kind) {
+        let phase = match kind {
+            Kind::Dns | Kind::Timeout { phase: Phase::Dns, .. } => 0,
+            Kind::Tls
+            | Kind::Protocol
+            | Kind::Timeout {
+                phase: Phase::TlsHandshake,
+                ..
+            } => 2,
+            _ => 1,
+        };
+        Self::add(&self.dial_failures[phase]);
+    }
+
+    pub(super) fn read(&self, name: &str) -> PoolStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // Ends are read before beginnings, so that no difference comes out negative.
+        let closed: Vec<(CloseReason, u64)> = CloseReason::ALL
+            .iter()
+            .map(|reason| (*reason, load(&self.closed[*reason as usize])))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let dial_failures: Vec<(&'static str, u64)> = DIAL_PHASES
+            .iter()
+            .zip(&self.dial_failures)
+            .map(|((_, word), count)| (*word, load(count)))
+            .collect();
+        let dialled = load(&self.dialled);
+        let dials_started = load(&self.dials_started);
+        let closed_total: u64 = closed.iter().map(|(_, count)| count).sum();
+        let failed: u64 = dial_failures.iter().map(|(_, count)| count).sum();
+        let open = dialled.saturating_sub(closed_total);
+        let idle = (self.idle.load(Ordering::Relaxed) as u64).min(open);
+        PoolStats {
+            name: name.to_owned(),
+            leases: self.leases.load(Ordering::Relaxed),
+            open,
+            idle,
+            in_use: open - idle,
+            waiting: self.waiting.load(Ordering::Relaxed),
+            dials_started,
+            dials_in_progress: dials_started.saturating_sub(dialled + failed),
+            dialled,
+            dial_failures,
+            closed,
+            requests: load(&self.requests),
+            reuses: load(&self.reuses),
+            resends: load(&self.resends),
+        }
+    }
+}

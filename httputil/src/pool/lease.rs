@@ -1,0 +1,88 @@
+//! A lease: the right to use a pool, and the reason that it keeps idle connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use super::Pool;
+
+/// A hold on a pool. It ends once: by [`Lease::end`], or when its owner drops it and calls `end`.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pool: Pool,
+    has_ended: AtomicBool,
+    under_way: AtomicUsize,
+    went: Notify,
+}
+
+/// A request under way through a lease, its body included.
+#[derive(Debug)]
+pub(crate) struct Ticket(Arc<Lease>);
+
+impl Lease {
+    pub(crate) fn new(pool: Pool) -> Arc<Lease> {
+        pool.add_lease();
+        Arc::new(Lease {
+            pool,
+            has_ended: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            went: Notify::new(),
+        })
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Ends the lease. Requests under way go on; the pool's idle connections are closed if this was its last lease.
+    pub(crate) fn end(&self) {
+        if !self.has_ended.swap(true, Ordering::AcqRel) {
+            self.pool.remove_lease();
+        }
+    }
+
+    /// Begins a request, unless the lease has ended.
+    pub(crate) fn begin(self: &Arc<Self>) -> Option<Ticket> {
+        // Counted first: `end` followed by a look at the count must see every request that got in.
+        let ticket = Ticket(Arc::clone(self));
+        self.under_way.fetch_add(1, Ordering::AcqRel);
+        (!self.has_ended()).then_some(ticket)
+    }
+
+    /// Requests under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Acquire)
+    }
+
+    /// Waits until no request is under way. Cancel-safe.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let went = self.went.notified();
+            tokio::pin!(went);
+            went.as_mut().enable();
+            if self.under_way() == 0 {
+                return;
+            }
+            went.await;
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.went.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A slab whose entries can stand in two lists at once: their host's, and the pool's by age.
+//!
+//! Every operation takes the same time however many entries there are.
+
+const NIL: usize = usize::MAX;
+
+/// The list of one host's idle connections.
+pub(super) const BY_HOST: usize = 0;
+/// The list of all idle connections of the pool.
+pub(super) const BY_AGE: usize = 1;
+
+#[derive(Debug)]
+pub(super) struct Slab<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    value: Option<T>,
+    links: [Links; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Links {
+    older: usize,
+    newer: usize,
+    is_linked: bool,
+}
+
+const UNLINKED: Links = Links {
+    older: NIL,
+    newer: NIL,
+    is_linked: false,
+};
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Slab {
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<T> Slab<T> {
+    pub(super) fn insert(&mut self, value: T) -> usize {
+        let slot = Slot {
+            value: Some(value),
+            links: [UNLINKED; 2],
+        };
+        if let Some(index) = self.free.pop() {
+            self.slots[index] = slot;
+            index
+        } else {
+            self.slots.push(slot);
+            self.slots.len() - 1
+        }
+    }
+
+    /// Takes an entry out; it must stand in no list.
+    pub(super) fn remove(&mut self, index: usize) -> Option<T> {
+        let slot = self.slots.get_mut(index)?;
+        debug_assert!(
+            slot.links.iter().all(|links| !links.is_linked),
+            "an entry is removed that is still in a list"
+        );
+        let value = slot.value.take()?;
+        self.free.push(index);
+        Some(value)
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&T> {
+        self.slots.get(index)?.value.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.slots.get_mut(index)?.value.as_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((index, slot.value.as_ref()?)))
+    }
+}
+
+/// One list through a slab, `WHICH` of each entry's two pairs of links.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct List<const WHICH: usize> {
+    oldest: usize,
+    newest: usize,
+    len: usize,
+}
+
+impl<const WHICH: usize> Default for List<WHICH> {
+    fn default() -> Self {
+        List {
+            oldest: NIL,
+            newest: NIL,
+            len: 0,
+        }
+    }
+}
+
+impl<const WHICH: usize> List<WHICH> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn newest(&self) -> Option<usize> {
+        (self.newest != NIL).then_some(self.newest)
+    }
+
+    pub(super) fn oldest(&self) -> Option<usize> {
+        (self.oldest != NIL).then_some(self.oldest)
+    }
+
+    pub(super) fn push<T>(&mut self, slab: &mut Slab<T>, index: usize) {
+        let links = &mut slab.slots[index].links[WHICH];
+        debug_assert!(!links.is_linked, "an entry is pushed twice");
+        *links = Links {
+            older: self.newest,
+            newer: NIL,
+            is_linked: true,
+        };
+        match self.newest {
+            NIL => self.oldest = index,
+            newest => slab.slots[newest].links[WHICH].newer = index,
+        }
+        self.newest = index;
+        self.len += 1;
+    }
+
+    /// Takes the entry out of this list; `false` if it was not in it.
+    pub(super) fn unlink<T>(&mut self, slab: &mut Slab<T>, index: usize) -> bool {
+        let Links {
+            older,
+            newer,
+            is_linked,
+        } = std::mem::replace(&mut slab.slots[index].links[WHICH], UNLINKED);
+        if !is_linked {
+            return false;
+        }
+        match older {
+            NIL => self.oldest = newer,
+            older => slab.slots[older].links[WHICH].newer = newer,
+        }
+        match newer {
+            NIL => self.newest = older,
+            newer => slab.slots[newer].links[WHICH].older = older,
+        }
+        self.len -= 1;
+        true
+    }
+}

@@ -1,0 +1,60 @@
+//! Building a registry of one's own.
+
+use std::sync::Arc;
+
+use reqwest::dns::Resolve;
+
+use super::Registry;
+use super::names::Inner;
+use crate::config::Config;
+use crate::connect::{Identities, Proxies, Resolver};
+use crate::error::Error;
+
+/// Says what a registry is made of. Without [`config`](RegistryBuilder::config), [`Config::load`] is used.
+#[derive(Default)]
+#[must_use]
+pub struct RegistryBuilder {
+    config: Option<Config>,
+    resolver: Option<Arc<dyn Resolve>>,
+}
+
+impl RegistryBuilder {
+    /// The configuration to follow.
+    pub fn config(mut self, config: Config) -> RegistryBuilder {
+        self.config = Some(config);
+        self
+    }
+
+    /// Resolves names by `resolver` instead of the system. Ports in its answers are ignored: the URL's counts.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> RegistryBuilder {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// Builds the registry. It opens no connection and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// Whatever [`Config::load`] says, if no configuration was given.
+    pub fn build(self) -> Result<Registry, Error> {
+        let config = match self.config {
+            Some(config) => config,
+            None => Config::load()?,
+        };
+        Ok(Registry::new(Inner {
+            proxies: Proxies::of(config.environment()),
+            resolver: self.resolver.map_or(Resolver::System, Resolver::Custom),
+            identities: Identities::default(),
+            pools: std::sync::Mutex::default(),
+            config,
+        }))
+    }
+}
+
+impl std::fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistryBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! The registry itself.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::RegistryBuilder;
+use crate::client::Client;
+use crate::config::Config;
+use crate::connect::{Connector, Identities, Proxies, Resolver};
+use crate::error::Error;
+use crate::pool::{Pool, PoolStats};
+use crate::settings::Profile;
+
+/// Shared connection pools by name, and the configuration that they follow. Cheap to clone; clones are one registry.
+///
+/// ```no_run
+/// # fn main() -> Result<(), httputil::Error> {
+/// let registry = httputil::Registry::global()?;
+/// let client = registry.client("telemetry")?;
+/// println!("{} connections open", registry.stats().open());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) config: Config,
+    pub(super) resolver: Resolver,
+    pub(super) proxies: Proxies,
+    pub(super) identities: Identities,
+    pub(super) pools: Mutex<BTreeMap<String, Pool>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Registry")
+            .field("pools", &pools.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The statistics of all pools of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// One for each pool that has been used, sorted by name.
+    pub pools: Vec<PoolStats>,
+}
+
+impl Stats {
+    /// One pool's statistics.
+    pub fn pool(&self, name: &str) -> Option<&PoolStats> {
+        self.pools.iter().find(|pool| pool.name == name)
+    }
+
+    /// Connections that exist, over all pools.
+    pub fn open(&self) -> u64 {
+        self.pools.iter().map(|pool| pool.open).sum()
+    }
+
+    /// Idle connections, over all pools.
+    pub fn idle(&self) -> u64 {
+        self.pools.iter().map(|pool| pool.idle).sum()
+    }
+}
+
+impl Registry {
+    pub(super) fn new(inner: Inner) -> Registry {
+        Registry { inner: Arc::new(inner) }
+    }
+
+    /// Begins a registry of one's own: for tests, or for two tenants in one process.
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder::default()
+    }
+
+    /// A new lease on the pool of a profile.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`](crate::Kind::Config) if there is no such profile (the nearest name is suggested) or a CA file
+    /// of it cannot be used.
+    pub fn client(&self, profile: &str) -> Result<Client, Error> {
+        let profile = self.inner.config.profile(profile)?;
+        let pool = self.pool(&profile)?;
+        Client::on(pool, profile)
+    }
+
+    fn pool(&self, profile: &Profile) -> Result<Pool, Error> {
+        let mut pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&profile.pool) {
+            return Ok(pool.clone());
+        }
+        let tls = &profile.transport.tls;
+        let identity = self
+            .inner
+            .identities
+            .intern(tls)
+            .map_err(|problem| Error::config(vec![problem]))?;
+        let connector = Connector::new(
+            profile.transport.clone(),
+            identity,
+            self.inner.resolver.clone(),
+            self.inner.proxies.clone(),
+        );
+        let pool = Pool::new(profile.pool.as_str(), connector);
+        pools.insert(profile.pool.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Config {
+        self.inner.config.clone()
+    }
+
+    /// What all pools count, at this moment. Takes no pool's lock.
+    pub fn stats(&self) -> Stats {
+        let pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        Stats {
+            pools: pools.values().map(Pool::stats).collect(),
+        }
+    }
+
+    /// Closes the idle connections of every pool now. Those in use close when their requests have ended.
+    pub fn close_idle_connections(&self) {
+        let pools: Vec<Pool> = self
+            .inner
+            .pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect();
+        for pool in pools {
+            pool.close_idle();
+        }
+    }
+}

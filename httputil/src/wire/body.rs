@@ -1,0 +1,202 @@
+//! A response's body: what is left of an exchange once the head has come.
+//!
+//! When it has been read to its end, the connection goes back to the pool; dropped before, an HTTP/1 connection is
+//! closed and an HTTP/2 stream reset. The deadline holds although nobody reads: for HTTP/1 the connection's driver
+//! keeps it, for HTTP/2 a small task that takes the body away.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::h1::Exchange;
+use super::{CloseReason, Place};
+
+/// The body of a response over a pooled connection.
+pub(crate) struct PooledBody {
+    hold: Hold,
+}
+
+enum Hold {
+    H1 {
+        incoming: Incoming,
+        exchange: Exchange,
+    },
+    H2 {
+        incoming: Incoming,
+        _place: Place,
+    },
+    /// An HTTP/2 body with a deadline that somebody else watches.
+    Watched {
+        shared: Arc<Mutex<Watched>>,
+        watch: AbortHandle,
+    },
+    Ended,
+}
+
+struct Watched {
+    body: Option<(Incoming, Place)>,
+    reader: Option<Waker>,
+}
+
+/// Why a body ended early.
+#[derive(Debug)]
+pub(crate) enum BodyFailure {
+    Deadline,
+    Hyper(hyper::Error),
+}
+
+impl PooledBody {
+    pub(super) fn h1(incoming: Incoming, mut exchange: Exchange) -> PooledBody {
+        if incoming.is_end_stream() {
+            exchange.complete();
+            return PooledBody { hold: Hold::Ended };
+        }
+        PooledBody {
+            hold: Hold::H1 { incoming, exchange },
+        }
+    }
+
+    pub(super) fn h2(incoming: Incoming, place: Place, deadline: Option<Instant>) -> PooledBody {
+        if incoming.is_end_stream() {
+            return PooledBody { hold: Hold::Ended };
+        }
+        let Some(deadline) = deadline else {
+            return PooledBody {
+                hold: Hold::H2 {
+                    incoming,
+                    _place: place,
+                },
+            };
+        };
+        let shared = Arc::new(Mutex::new(Watched {
+            body: Some((incoming, place)),
+            reader: None,
+        }));
+        let watched = Arc::clone(&shared);
+        let watch = tokio::spawn(async move {
+            tokio::time::sleep_until(deadline).await;
+            let (body, reader) = {
+                let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+                (watched.body.take(), watched.reader.take())
+            };
+            drop(body);
+            if let Some(reader) = reader {
+                reader.wake();
+            }
+        })
+        .abort_handle();
+        PooledBody {
+            hold: Hold::Watched { shared, watch },
+        }
+    }
+}
+
+impl Body for PooledBody {
+    type Data = Bytes;
+    type Error = BodyFailure;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        let (polled, is_over) = match &mut self.hold {
+            Hold::Ended => return Poll::Ready(None),
+            Hold::H1 { incoming, exchange } => {
+                let polled = Pin::new(&mut *incoming).poll_frame(cx);
+                let is_over = match &polled {
+                    Poll::Ready(Some(Err(_))) => true,
+                    Poll::Ready(None) => {
+                        exchange.complete();
+                        true
+                    }
+                    // The last piece of a body of known length: the end need not be asked for.
+                    Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => {
+                        exchange.complete();
+                        true
+                    }
+                    _ => false,
+                };
+                let polled = polled.map_err(|error| {
+                    let failure = if exchange.is_timed_out() {
+                        BodyFailure::Deadline
+                    } else {
+                        BodyFailure::Hyper(error)
+                    };
+                    exchange.close(CloseReason::Error);
+                    failure
+                });
+                (polled, is_over)
+            }
+            Hold::H2 { incoming, .. } => poll_stream(incoming, cx),
+            Hold::Watched { shared, watch } => {
+                let mut watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let (polled, is_over) = match &mut watched.body {
+                    Some((incoming, _)) => poll_stream(incoming, cx),
+                    None => (Poll::Ready(Some(Err(BodyFailure::Deadline))), true),
+                };
+                if polled.is_pending() {
+                    watched.reader = Some(cx.waker().clone());
+                }
+                if is_over {
+                    watch.abort();
+                }
+                (polled, is_over)
+            }
+        };
+        if is_over {
+            self.hold = Hold::Ended;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.hold {
+            Hold::Ended => true,
+            Hold::H1 { incoming, .. } | Hold::H2 { incoming, .. } => incoming.is_end_stream(),
+            Hold::Watched { .. } => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.hold {
+            Hold::Ended => SizeHint::with_exact(0),
+            Hold::H1 { incoming, .. } | Hold::H2 { incoming, .. } => incoming.size_hint(),
+            Hold::Watched { shared, .. } => {
+                let watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                watched
+                    .body
+                    .as_ref()
+                    .map_or_else(SizeHint::default, |(incoming, _)| incoming.size_hint())
+            }
+        }
+    }
+}
+
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyFailure>>>;
+
+fn poll_stream(incoming: &mut Incoming, cx: &mut Context<'_>) -> (Polled, bool) {
+    let polled = Pin::new(&mut *incoming).poll_frame(cx).map_err(BodyFailure::Hyper);
+    let is_over = match &polled {
+        Poll::Ready(Some(Ok(_))) => incoming.is_end_stream(),
+        Poll::Ready(_) => true,
+        Poll::Pending => false,
+    };
+    (polled, is_over)
+}
+
+impl Drop for PooledBody {
+    fn drop(&mut self) {
+        match &mut self.hold {
+            Hold::H1 { exchange, .. } => exchange.close(CloseReason::HalfRead),
+            Hold::Watched { watch, shared } => {
+                watch.abort();
+                let body = shared.lock().unwrap_or_else(PoisonError::into_inner).body.take();
+                drop(body);
+            }
+            Hold::H2 { .. } | Hold::Ended => {}
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! An HTTP/1 connection: one exchange at a time, and a driver of our own around hyper's.
+//!
+//! The driver does two things that hyper's does not. It keeps the deadline of the exchange under way, so that a
+//! response that nobody reads still ends in time and no request pays for a timer: one sleep a connection, set anew only
+//! when a nearer deadline comes. And it hands the connection home when an exchange is over, but only after hyper's poll
+//! has returned: until then hyper may hold bytes behind the answer that it has not complained about yet, and a request
+//! written over them would take them for its answer.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use hyper::client::conn::http1;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, Sleep};
+
+use super::open::Wire;
+use super::request::Completion;
+use super::{Cause, CloseReason, Link, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
+
+type Sender = http1::SendRequest<RequestBody>;
+
+/// The right to put the next request on an HTTP/1 connection. Dropping it closes the connection politely.
+pub(crate) struct H1 {
+    sender: Sender,
+    shared: Arc<Shared>,
+    /// Exchanges begun so far.
+    uses: u32,
+}
+
+struct Shared {
+    link: Arc<Link>,
+    /// Deadlines are kept as nanoseconds after this instant.
+    epoch: Instant,
+    deadline: AtomicU64,
+    is_timed_out: AtomicBool,
+    /// Bytes of HTTP received, above TLS.
+    received: Arc<AtomicU64>,
+    driver: OnceLock<AbortHandle>,
+    is_polling: AtomicBool,
+    /// A connection whose exchange is over and that hyper is not ready to use again.
+    has_settling: AtomicBool,
+    settling: Mutex<Option<H1Parts>>,
+}
+
+struct H1Parts {
+    sender: Sender,
+    uses: u32,
+}
+
+const NO_DEADLINE: u64 = u64::MAX;
+
+impl H1 {
+    /// Puts a driver around hyper's connection and starts it on the current runtime.
+    pub(super) fn start(
+        sender: Sender,
+        connection: http1::Connection<Wire, RequestBody>,
+        link: Arc<Link>,
+        received: Arc<AtomicU64>,
+    ) -> H1 {
+        let shared = Arc::new(Shared {
+            link,
+            epoch: Instant::now(),
+            deadline: AtomicU64::new(NO_DEADLINE),
+            is_timed_out: AtomicBool::new(false),
+            received,
+            driver: OnceLock::new(),
+            is_polling: AtomicBool::new(false),
+            has_settling: AtomicBool::new(false),
+            settling: Mutex::new(None),
+        });
+        let driver = Driver {
+            connection,
+            shared: Arc::clone(&shared),
+            sleep: Box::pin(tokio::time::sleep_until(shared.epoch)),
+            armed: NO_DEADLINE,
+            is_finished: false,
+        };
+        let _ = shared.driver.set(tokio::spawn(driver).abort_handle());
+        H1 {
+            sender,
+            shared,
+            uses: 0,
+        }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.shared.link
+    }
+
+    pub(crate) fn socket(&self) -> &SocketHandle {
+        &self.shared.link.socket
+    }
+
+    /// Whether an exchange has been begun on it before.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.uses > 0
+    }
+
+    /// Closes the connection politely (a TLS close, then FIN), for `reason`.
+    pub(crate) fn retire(self, reason: CloseReason) {
+        self.socket().set_reason(reason);
+    }
+
+    /// Gives the connection back to its driver, since there is something in its socket: if the bytes hold no HTTP (a
+    /// TLS ticket), the driver brings it home again, else the driver ends.
+    pub(crate) fn set_aside(self) {
+        let shared = Arc::clone(&self.shared);
+        self.put_down();
+        // The driver may have read everything before it could see the connection lying here.
+        if shared.link.socket.peek() == Peek::Quiet && !shared.is_polling.load(Ordering::SeqCst) {
+            shared.settle();
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// Dropping the future closes the connection: HTTP/1 has no other way to take a request back.
+    pub(crate) async fn send(
+        mut self,
+        request: Request<RequestBody>,
+        deadline: Option<Instant>,
+    ) -> Result<Response<PooledBody>, SendFailure> {
+        let completion = request.body().completion();
+        let written = self.socket().written();
+        let received = self.shared.received.load(Ordering::Relaxed);
+        // Before the request, whose arrival makes the driver look at the deadline.
+        self.shared.set_deadline(deadline);
+        self.uses += 1;
+        let answer = self.sender.try_send_request(request);
+        let mut exchange = Exchange {
+            h1: Some(self),
+            completion,
+            written,
+        };
+        match answer.await {
+            Ok(response) => Ok(response.map(|body| PooledBody::h1(body, exchange))),
+            Err(mut error) => {
+                let request = error.take_message().map(Box::new);
+                let shared = exchange.shared();
+                let has_answer = shared.received.load(Ordering::Relaxed) != received;
+                let processed = if request.is_some() || shared.link.socket.written() == written {
+                    Processed::No
+                } else if exchange.is_reused() && !has_answer {
+                    Processed::Unknown
+                } else {
+                    Processed::Maybe
+                };
+                let cause = if shared.is_timed_out.load(Ordering::Acquire) {
+                    Cause::Deadline
+                } else {
+                    Cause::Hyper(error.into_error())
+                };
+                exchange.close(CloseReason::Error);
+                Err(SendFailure {
+                    processed,
+                    request,
+                    cause,
+                })
+            }
+        }
+    }
+
+    /// Closes the connection at once.
+    fn abort(self, reason: CloseReason) {
+        self.socket().set_reason(reason);
+        if let Some(driver) = self.shared.driver.get() {
+            driver.abort();
+        }
+    }
+
+    /// The exchange is over; the connection goes home as soon as hyper can use it again.
+    fn settle(self) {
+        let shared = Arc::clone(&self.shared);
+        shared.set_deadline(None);
+        self.put_down();
+        // In the other case the driver looks for it when its poll is over.
+        if !shared.is_polling.load(Ordering::SeqCst) {
+            shared.settle();
+        }
+    }
+
+    fn put_down(self) {
+        let H1 { sender, shared, uses } = self;
+        *shared.lock() = Some(H1Parts { sender, uses });
+        shared.has_settling.store(true, Ordering::SeqCst);
+    }
+}
+
+impl std::fmt::Debug for H1 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("H1")
+            .field("link", &self.shared.link)
+            .field("uses", &self.uses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<H1Parts>> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_deadline(&self, deadline: Option<Instant>) {
+        let nanos = deadline.map_or(NO_DEADLINE, |deadline| {
+            u64::try_from(deadline.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NO_DEADLINE)
+        });
+        self.deadline.store(nanos, Ordering::Release);
+    }
+
+    /// Brings a settled connection home.
+    fn settle(self: &Arc<Self>) {
+        if !self.has_settling.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut settling = self.lock();
+        let Some(parts) = settling.take_if(|parts| parts.sender.is_ready() || parts.sender.is_closed()) else {
+            return;
+        };
+        self.has_settling.store(false, Ordering::SeqCst);
+        drop(settling);
+        if parts.sender.is_closed() {
+            return;
+        }
+        let H1Parts { sender, uses } = parts;
+        self.link.home.ready(H1 {
+            sender,
+            shared: Arc::clone(self),
+            uses,
+        });
+    }
+}
+
+/// An exchange under way. Dropping it without a verdict closes the connection.
+pub(super) struct Exchange {
+    h1: Option<H1>,
+    completion: Completion,
+    written: u64,
+}
+
+impl Exchange {
+    fn shared(&self) -> &Shared {
+        &self
+            .h1
+            .as_ref()
+            .expect("an exchange holds its connection until its verdict")
+            .shared
+    }
+
+    fn is_reused(&self) -> bool {
+        self.h1.as_ref().is_some_and(|h1| h1.uses > 1)
+    }
+
+    pub(super) fn is_timed_out(&self) -> bool {
+        self.h1
+            .as_ref()
+            .is_some_and(|h1| h1.shared.is_timed_out.load(Ordering::Acquire))
+    }
+
+    /// The answer has been read to its end: the connection goes home, if the request is through too.
+    pub(super) fn complete(&mut self) {
+        let Some(h1) = self.h1.take() else { return };
+        if self.completion.has_left(h1.socket().written() - self.written) {
+            h1.settle();
+        } else {
+            h1.abort(CloseReason::EarlyResponse);
+        }
+    }
+
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        if let Some(h1) = self.h1.take() {
+            h1.abort(reason);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.close(CloseReason::Cancelled);
+    }
+}
+
+struct Driver {
+    connection: http1::Connection<Wire, RequestBody>,
+    shared: Arc<Shared>,
+    sleep: Pin<Box<Sleep>>,
+    /// The deadline that `sleep` is set to.
+    armed: u64,
+    is_finished: bool,
+}
+
+impl Driver {
+    /// Whether the exchange under way is out of time.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let deadline = self.shared.deadline.load(Ordering::Acquire);
+            // Only a nearer deadline sets the sleep anew; one that has moved away is looked at when the sleep is over.
+            if deadline < self.armed {
+                self.armed = deadline;
+                self.sleep
+                    .as_mut()
+                    .reset(self.shared.epoch + std::time::Duration::from_nanos(deadline));
+            }
+            if self.armed == NO_DEADLINE || self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if deadline <= self.armed {
+                return Poll::Ready(());
+            }
+            self.armed = NO_DEADLINE;
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.shared.is_polling.store(true, Ordering::SeqCst);
+        if this.poll_deadline(cx).is_ready() {
+            this.shared.is_timed_out.store(true, Ordering::Release);
+            this.shared.link.socket.set_reason(CloseReason::Timeout);
+            this.is_finished = true;
+            return Poll::Ready(());
+        }
+        match Pin::new(&mut this.connection).poll(cx) {
+            Poll::Ready(result) => {
+                let reason = if result.is_ok() {
+                    CloseReason::PeerClosed
+                } else {
+                    CloseReason::Error
+                };
+                this.shared.link.socket.set_reason(reason);
+                this.is_finished = true;
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                this.shared.is_polling.store(false, Ordering::SeqCst);
+                this.shared.settle();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.shared.link.socket.set_reason(CloseReason::RuntimeGone);
+        }
+        // From here on nobody looks for a settled connection; `is_polling` stays set only for those that come later.
+        self.shared.is_polling.store(false, Ordering::SeqCst);
+        let settled = self.shared.lock().take();
+        drop(settled);
+        self.shared.link.home.retired(&self.shared.link);
+    }
+}

@@ -1,0 +1,127 @@
+//! Where a connection lives, and what it says there.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::{H1, SocketHandle};
+
+/// Why a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// It was idle for `pool.idle_timeout`.
+    IdleTimeout,
+    /// A cap on idle connections was reached and it was the least recently used, or none may be idle.
+    IdleCap,
+    /// The peer closed it, or said that it would.
+    PeerClosed,
+    /// It failed: a reset, or a protocol error.
+    Error,
+    /// A response's body was dropped before its end.
+    HalfRead,
+    /// A request was dropped while its answer was awaited.
+    Cancelled,
+    /// A time-out.
+    Timeout,
+    /// The answer came to its end before the request's body did.
+    EarlyResponse,
+    /// `close_idle_connections` was called.
+    CloseIdle,
+    /// The pool's last lease is back.
+    Stopped,
+    /// `pool.reuse` is off.
+    NoReuse,
+    /// The runtime that drove it shut down.
+    RuntimeGone,
+}
+
+impl CloseReason {
+    pub(super) const UNSET: u8 = u8::MAX;
+
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [CloseReason; 12] = [
+        CloseReason::IdleTimeout,
+        CloseReason::IdleCap,
+        CloseReason::PeerClosed,
+        CloseReason::Error,
+        CloseReason::HalfRead,
+        CloseReason::Cancelled,
+        CloseReason::Timeout,
+        CloseReason::EarlyResponse,
+        CloseReason::CloseIdle,
+        CloseReason::Stopped,
+        CloseReason::NoReuse,
+        CloseReason::RuntimeGone,
+    ];
+
+    pub(super) fn from_number(number: u8) -> Option<CloseReason> {
+        CloseReason::ALL.get(usize::from(number)).copied()
+    }
+
+    /// The word that metrics and logs use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CloseReason::IdleTimeout => "idle_timeout",
+            CloseReason::IdleCap => "idle_cap",
+            CloseReason::PeerClosed => "peer_closed",
+            CloseReason::Error => "error",
+            CloseReason::HalfRead => "half_read",
+            CloseReason::Cancelled => "cancelled",
+            CloseReason::Timeout => "timeout",
+            CloseReason::EarlyResponse => "early_response",
+            CloseReason::CloseIdle => "close_idle",
+            CloseReason::Stopped => "stopped",
+            CloseReason::NoReuse => "no_reuse",
+            CloseReason::RuntimeGone => "runtime_gone",
+        }
+    }
+}
+
+/// The pool, as a connection sees it.
+pub(crate) trait Home: Send + Sync + 'static {
+    /// An HTTP/1 connection has finished an exchange and can take another request.
+    fn ready(&self, connection: H1);
+
+    /// An HTTP/2 connection has a place more, or its peer allows another number of them.
+    fn places_changed(&self, link: &Arc<Link>);
+
+    /// It takes no more requests; exchanges under way may go on.
+    fn retired(&self, link: &Arc<Link>);
+
+    /// Its socket is gone.
+    fn closed(&self, link: &Link, reason: CloseReason);
+}
+
+/// What the pool wants to know of a connection that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// The pool's number of the host that the connection is for.
+    pub(crate) host: usize,
+    /// The pool's generation when the connection was dialled.
+    pub(crate) generation: u64,
+}
+
+/// What ties one connection to its home.
+pub(crate) struct Link {
+    pub(crate) home: Arc<dyn Home>,
+    pub(crate) seat: Seat,
+    /// The pool's number of the place where it keeps the connection; written under the pool's lock only.
+    pub(crate) place: AtomicUsize,
+    pub(crate) socket: SocketHandle,
+}
+
+impl Link {
+    /// `place` of a connection that the pool keeps nowhere.
+    pub(crate) const NOWHERE: usize = usize::MAX;
+
+    pub(super) fn closed(&self, reason: CloseReason) {
+        self.home.closed(self, reason);
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("seat", &self.seat).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! The request's body on its way to the wire.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::error::BoxError;
+
+/// A request body that knows whether it can be sent again.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    content: Content,
+    touched: bool,
+    /// Set when a stream has been taken to its end; bytes are one piece and need none.
+    finished: Option<Arc<AtomicBool>>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Bytes(Bytes),
+    Stream(reqwest::Body),
+}
+
+impl RequestBody {
+    pub(crate) fn empty() -> RequestBody {
+        RequestBody::of_bytes(Bytes::new())
+    }
+
+    pub(crate) fn of_bytes(bytes: Bytes) -> RequestBody {
+        RequestBody {
+            content: Content::Bytes(bytes),
+            touched: false,
+            finished: None,
+        }
+    }
+
+    pub(crate) fn new(body: reqwest::Body) -> RequestBody {
+        match body.as_bytes() {
+            Some(_) => RequestBody::of_bytes(bytes_of(body)),
+            None => RequestBody::of_stream(body),
+        }
+    }
+
+    fn of_stream(body: reqwest::Body) -> RequestBody {
+        RequestBody {
+            content: Content::Stream(body),
+            touched: false,
+            finished: Some(Arc::new(AtomicBool::new(false))),
+        }
+    }
+
+    /// The same body once more, if it can be had.
+    pub(crate) fn replay(&self) -> Option<RequestBody> {
+        match &self.content {
+            Content::Bytes(bytes) if !self.touched => Some(RequestBody::of_bytes(bytes.clone())),
+            _ => None,
+        }
+    }
+
+    /// Whether the wire has taken anything of it.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.touched
+    }
+
+    /// The length, where it is known beforehand.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
+    /// Tells later whether the body was taken to its end.
+    pub(super) fn completion(&self) -> Completion {
+        Completion {
+            finished: self.finished.clone(),
+            length: self.length().unwrap_or(0),
+        }
+    }
+}
+
+/// The bytes of a `reqwest::Body` that holds nothing else.
+fn bytes_of(mut body: reqwest::Body) -> Bytes {
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    match Pin::new(&mut body).poll_frame(&mut cx) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        _ => Bytes::new(),
+    }
+}
+
+/// Whether the request's body had left when the answer ended.
+#[derive(Debug)]
+pub(super) struct Completion {
+    finished: Option<Arc<AtomicBool>>,
+    length: u64,
+}
+
+impl Completion {
+    /// `written` is what the socket has taken since the exchange began. The head and TLS only add to it, so that a
+    /// smaller number than the body's length proves that some of the body is still here.
+    pub(super) fn has_left(&self, written: u64) -> bool {
+        let taken = self
+            .finished
+            .as_ref()
+            .is_none_or(|finished| finished.load(Ordering::Acquire));
+        taken && written >= self.length
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.touched = true;
+        let polled = match &mut self.content {
+            Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Stream(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        };
+        let ended = matches!(polled, Poll::Ready(None)) || self.is_end_stream();
+        if ended && let Some(finished) = &self.finished {
+            finished.store(true, Ordering::Release);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.is_empty(),
+            Content::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Stream(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! How an exchange can fail, and what that says about the server.
+
+use http::Request;
+
+use super::RequestBody;
+
+/// The request was not answered.
+pub(crate) struct SendFailure {
+    pub(crate) processed: Processed,
+    /// The request itself, if it never left the queue in front of the wire.
+    pub(crate) request: Option<Box<Request<RequestBody>>>,
+    pub(crate) cause: Cause,
+}
+
+/// Whether the server can have acted on the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Processed {
+    /// Certainly not: it was never written, or the peer says so.
+    No,
+    /// A reused connection was closed before any byte of the answer: probably a keep-alive race.
+    Unknown,
+    /// It may have.
+    Maybe,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    /// The deadline of the whole request.
+    Deadline,
+    /// hyper's error.
+    Hyper(hyper::Error),
+}

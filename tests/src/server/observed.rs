@@ -1,0 +1,80 @@
+//! A socket that writes into the ledger how its peer leaves.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::ledger::{End, Entry};
+
+/// The accepted socket with its entry; dropping it closes both.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    stream: TcpStream,
+    entry: Entry,
+}
+
+impl Observed {
+    pub(crate) fn new(stream: TcpStream, entry: Entry) -> Self {
+        // Small answers at once. A socket that is reset already can't be told so, and need not be.
+        let _ = stream.set_nodelay(true);
+        Self { stream, entry }
+    }
+
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    fn note<T>(&self, result: &Poll<io::Result<T>>) {
+        if let Poll::Ready(Err(error)) = result {
+            match error.kind() {
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => self.entry.ended(End::Rst),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl AsyncRead for Observed {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = (buf.filled().len(), buf.remaining());
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if matches!(result, Poll::Ready(Ok(()))) && before.1 > 0 && buf.filled().len() == before.0 {
+            self.entry.ended(End::Fin);
+        }
+        self.note(&result);
+        result
+    }
+}
+
+impl AsyncWrite for Observed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.note(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, data);
+        self.note(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
