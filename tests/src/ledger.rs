@@ -217,11 +217,35 @@ impl Ledger {
         }
     }
 
+    /// The TLS handshake on the connection was completed.
+    pub(crate) fn shook_hands(&self, connection: usize, tls: &rustls::ServerConnection) {
+        let kind = match tls.handshake_kind() {
+            Some(rustls::HandshakeKind::Resumed) => Handshake::Resumed,
+            _ => Handshake::Full,
+        };
+        let alpn = tls
+            .alpn_protocol()
+            .map(|name| String::from_utf8_lossy(name).into_owned());
+        self.0.send_modify(|seen| {
+            seen.full_handshakes += usize::from(kind == Handshake::Full);
+            seen.resumed_handshakes += usize::from(kind == Handshake::Resumed);
+            seen.connections[connection].handshake = Some(kind);
+            seen.connections[connection].alpn = alpn;
+        });
+    }
+
+    /// A TLS handshake failed.
+    pub(crate) fn handshake_failed(&self, why: &std::io::Error) {
+        self.0.send_modify(|seen| seen.failed_handshakes.push(why.to_string()));
+    }
+
     pub(crate) fn is_idle(&self, connection: usize) -> bool {
         self.0.borrow().connections[connection].in_flight == 0
     }
 
-    pub(crate) fn end_of(&self, connection: usize) -> End {
+    /// How a connection (from 0) ended; `Open` also before it was accepted.
+    #[must_use]
+    pub fn saw(&self, connection: usize) -> End {
         self.0
             .borrow()
             .connections
@@ -261,29 +285,6 @@ impl Entry {
             first
         });
     }
-
-    pub(crate) fn shook_hands(&self, tls: &rustls::ServerConnection) {
-        let kind = match tls.handshake_kind() {
-            Some(rustls::HandshakeKind::Resumed) => Handshake::Resumed,
-            _ => Handshake::Full,
-        };
-        let alpn = tls
-            .alpn_protocol()
-            .map(|name| String::from_utf8_lossy(name).into_owned());
-        self.ledger.0.send_modify(|seen| {
-            seen.full_handshakes += usize::from(kind == Handshake::Full);
-            seen.resumed_handshakes += usize::from(kind == Handshake::Resumed);
-            seen.connections[self.number].handshake = Some(kind);
-            seen.connections[self.number].alpn = alpn;
-        });
-    }
-}
-
-/// A TLS handshake failed; the entry itself may be gone with the socket by then.
-pub(crate) fn note_failed_handshake(ledger: &Ledger, why: &std::io::Error) {
-    ledger
-        .0
-        .send_modify(|seen| seen.failed_handshakes.push(why.to_string()));
 }
 
 impl Drop for Entry {

@@ -27,7 +27,7 @@ pub mod leaks;
 pub mod ledger;
 pub mod patience;
 pub mod resolver;
-// pub mod script;
+pub mod script;
 pub mod server;
 pub mod tasks;
 pub mod tcp;

@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use tokio_rustls::TlsAcceptor;
 
 use super::{ConnectionNumber, Handler, Observed, Reply};
-use crate::ledger::{Ledger, note_failed_handshake};
+use crate::ledger::Ledger;
 use crate::tasks::Tasks;
 
 /// What all connections of a server have in common.
@@ -66,11 +66,11 @@ pub(super) async fn serve(io: Observed, plan: Arc<Plan>, orders: broadcast::Rece
     match TlsAcceptor::from(tls).accept(io).await {
         Ok(stream) => {
             let (io, tls) = stream.get_ref();
-            io.entry().shook_hands(tls);
+            io.entry().ledger().shook_hands(here.number, tls);
             here.h2 = tls.alpn_protocol() == Some(b"h2");
             speak(stream, &plan, here, orders).await;
         }
-        Err(error) => note_failed_handshake(&here.ledger, &error),
+        Err(error) => here.ledger.handshake_failed(&error),
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod client;
 mod hyper_server;
+mod scripted;
 mod surroundings;
 mod tls;
