@@ -35,6 +35,13 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn top(&mut self, name: &str, entry: &mut Entry) -> bool {
+        if matches!(entry.node.value, Value::List(_)) {
+            self.problems.add(|| {
+                let message = format!("a profile is one table, in single brackets, [{}]", shown_key(name));
+                Problem::at(entry.key.clone(), message)
+            });
+            return false;
+        }
         let Value::Table(table) = &mut entry.node.value else {
             let hint = match suggest::key(name) {
                 Some(key) if schema().key(name).is_none() => format!(", as {key}"),
@@ -184,7 +191,9 @@ impl Walk<'_> {
         };
         match (planned, &mut entry.node.value) {
             (Planned::No, _) => self.problems.add(|| {
-                let hint = hint(self.kind, profile, path).map(|hint| format!("; did you mean {hint}?"));
+                let table = entry.node.as_table().and_then(|_| suggest::nearest(path, sections()));
+                let hint = table.map(str::to_owned).or_else(|| hint(self.kind, profile, path));
+                let hint = hint.map(|hint| format!("; did you mean {hint}?"));
                 let message = format!("unknown key{}", hint.unwrap_or_default());
                 Problem::at(entry.key.clone(), self.kind.describe(profile, path, &message))
             }),
@@ -211,7 +220,7 @@ fn hint(kind: LayerKind, profile: &str, path: &str) -> Option<String> {
         return Some(kind.spell(DEFAULT, &moved));
     }
     let section = path.rsplit_once('.').map_or("", |(section, _)| section);
-    let near = suggest::key(path).or_else(|| suggest::nearest(path, planned::keys()).map(str::to_owned))?;
+    let near = suggest::key(path).or_else(|| suggest::nearest_path(path, planned::keys()).map(str::to_owned))?;
     Some(spell(kind, profile, section, &near))
 }
 
