@@ -73,7 +73,7 @@ impl fmt::Debug for ConfigBuilder {
         );
         debug.field("env", &self.environment);
         debug.field("set", &self.values.iter().map(|(key, _)| key).collect::<Vec<_>>());
-        debug.finish()
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -320,7 +320,9 @@ impl Loading<'_> {
             }
             Err(problems) => {
                 self.complete = false;
-                problems.into_iter().for_each(|problem| self.problems.add(|| problem));
+                for problem in problems {
+                    self.problems.add(|| problem);
+                }
             }
         }
     }

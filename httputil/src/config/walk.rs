@@ -144,12 +144,13 @@ impl Walk<'_> {
                     let message = format!("{}, found a list", wanted(key));
                     Problem::at(origin, self.kind.describe(profile, path, &message))
                 }
-                Value::List(_) => Problem::at(origin, self.kind.describe(profile, path, message)),
                 Value::Raw(text) if text.len() > 1 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']) => {
                     Problem::with_value(origin, &full, quoted(text), &format!("{message}; leave the quotes out"))
                 }
                 Value::Raw(text) | Value::Text(text) => Problem::with_value(origin, &full, quoted(text), message),
-                Value::Whole(i128::MAX | i128::MIN) => Problem::at(origin, self.kind.describe(profile, path, message)),
+                Value::List(_) | Value::Whole(i128::MAX | i128::MIN) => {
+                    Problem::at(origin, self.kind.describe(profile, path, message))
+                }
                 Value::Whole(number) => Problem::with_value(origin, &full, number.to_string(), message),
                 Value::Float(number) => Problem::with_value(origin, &full, number.to_string(), message),
                 Value::Flag(flag) => Problem::with_value(origin, &full, flag.to_string(), message),

@@ -10,7 +10,7 @@ use crate::scenario::Scenario;
 fn write(root: &Path, path: &str) {
     let full = root.join(path);
     std::fs::create_dir_all(full.parent().unwrap()).unwrap();
-    std::fs::write(full, if path.ends_with(".toml") { "[found]\n" } else { "" }).unwrap();
+    std::fs::write(&full, if full.extension().is_some() { "[found]\n" } else { "" }).unwrap();
 }
 
 #[cfg(unix)]

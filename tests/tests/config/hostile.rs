@@ -15,6 +15,11 @@ fn messages(bytes: impl AsRef<[u8]>) -> String {
     messages
 }
 
+/// So many pieces, one after the other.
+fn numbered(count: usize, piece: impl Fn(usize) -> String) -> String {
+    (0..count).map(piece).collect()
+}
+
 #[test]
 fn empty_files_are_fine() {
     for text in ["", "\u{feff}", "\n\n", "# nothing\r\n", "   \t"] {
@@ -113,7 +118,7 @@ fn nesting_that_toml_allows_is_fine() {
 
 #[test]
 fn a_file_of_garbage_gets_a_short_message_quickly() {
-    let keys: String = (0..150_000).map(|index| format!("key_{index} = 1\n")).collect();
+    let keys: String = numbered(150_000, |index| format!("key_{index} = 1\n"));
     let text = messages(format!("[telemetry]\n{keys}"));
     assert_eq!(text.lines().count(), 201);
     assert!(
@@ -125,7 +130,7 @@ fn a_file_of_garbage_gets_a_short_message_quickly() {
 
 #[test]
 fn a_file_of_one_long_line_is_read_quickly() {
-    let keys: String = (0..200_000).map(|index| format!("k{index} = 1, ")).collect();
+    let keys: String = numbered(200_000, |index| format!("k{index} = 1, "));
     assert_eq!(
         messages(format!("telemetry.settings = {{ ä = 1, {keys} }}"))
             .lines()
@@ -137,9 +142,7 @@ fn a_file_of_one_long_line_is_read_quickly() {
 
 #[test]
 fn many_profiles_are_loaded_quickly() {
-    let profiles: String = (0..20_000)
-        .map(|index| format!("[p{index}]\ntimeout = \"1s\"\n"))
-        .collect();
+    let profiles: String = numbered(20_000, |index| format!("[p{index}]\ntimeout = \"1s\"\n"));
     assert_eq!(messages(profiles), "");
 }
 
@@ -257,4 +260,51 @@ fn a_name_of_thousands_of_parts_is_an_error() {
             .messages()
             .contains("unknown key")
     );
+}
+
+const SHIPPED: &str = include_str!("../../../config/httputil.toml");
+
+/// Loads a text, whatever it is; all that matters is that an error, if there is one, says something.
+fn survive(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Err(error) = Config::builder().embedded("text", text).load() {
+        assert!(!error.problems().is_empty());
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_never_panics() {
+    for end in (0..SHIPPED.len()).step_by(17) {
+        survive(&SHIPPED.as_bytes()[..end]);
+    }
+}
+
+#[test]
+fn a_file_with_any_bytes_changed_never_panics() {
+    let live: String = SHIPPED
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut next = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let interesting = b"[]{}=\"'.,#\n\r\0-_0aZ \xc3\xff";
+    for _ in 0..500 {
+        let mut bytes = live.clone().into_bytes();
+        for _ in 0..=next(4) {
+            let at = next(bytes.len());
+            match next(3) {
+                0 => bytes[at] = interesting[next(interesting.len())],
+                1 => bytes.insert(at, interesting[next(interesting.len())]),
+                _ => drop(bytes.remove(at)),
+            }
+        }
+        survive(&bytes);
+    }
 }

@@ -71,7 +71,13 @@ fn tables_of_settings_merge_and_lists_replace() {
 fn a_long_chain_is_an_error_and_not_an_overflow() {
     let mut text = "[a0]\n".to_owned();
     for index in 1..6_000 {
-        text.push_str(&format!("[a{index}]\ninherits = \"a{}\"\n", index - 1));
+        text.extend([
+            "[a",
+            &index.to_string(),
+            "]\ninherits = \"a",
+            &(index - 1).to_string(),
+            "\"\n",
+        ]);
     }
     assert!(
         Scenario::main_file(&text)
@@ -84,7 +90,13 @@ fn a_long_chain_is_an_error_and_not_an_overflow() {
 fn a_chain_of_fifty_is_fine() {
     let mut text = "[a0]\ntimeout = \"1s\"\n".to_owned();
     for index in 1..50 {
-        text.push_str(&format!("[a{index}]\ninherits = \"a{}\"\n", index - 1));
+        text.extend([
+            "[a",
+            &index.to_string(),
+            "]\ninherits = \"a",
+            &(index - 1).to_string(),
+            "\"\n",
+        ]);
     }
     assert_eq!(timeout(&text, "a49"), 1);
 }

@@ -38,7 +38,6 @@ impl TryFrom<String> for Chatty {
 }
 
 #[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "only reading is tested")]
 enum Choice {
     One,
     Two,

@@ -57,11 +57,12 @@ fn the_defaults_that_it_shows_are_the_built_in_ones() {
     let start = text.find("\n[default]\n").unwrap();
     let end = text.find("# An operator's override").unwrap();
     let keep = |line: &&str| !line.contains("ca.pem");
-    let shown: String = text[start..end]
-        .lines()
-        .filter(keep)
-        .map(|line| format!("{}\n", line.trim_start_matches("# ")))
-        .collect();
+    let lines = text[start..end].lines().filter(keep);
+    let shown: Vec<&str> = lines.map(|line| line.trim_start_matches("# ")).collect();
+    let shown = shown.join(
+        "
+",
+    );
     assert!(shown.lines().count() > 25);
     let config = Config::builder()
         .embedded("shown", shown)
