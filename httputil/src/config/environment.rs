@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::layer::{Layer, LayerKind, variable};
 use super::names::{DEFAULT, GLOBAL, REGISTRY};
 use super::overrides::{Override, into_tables};
-use super::planned::{self, Planned};
+use super::planned;
 use super::problems::Problems;
 use super::schema::schema;
 use super::suggest;
@@ -146,10 +146,6 @@ fn key_spelled(flat: &str) -> Option<String> {
         .chain(planned)
         .chain(sections)
         .find(|path| path.replace('.', "_") == flat)
-        .filter(|path| {
-            debug_assert!(schema().key(path).is_some() || planned::in_profile(path) != Planned::No);
-            true
-        })
 }
 
 /// The variables that Kubernetes makes for a Service called `httputil`.
