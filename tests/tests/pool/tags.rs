@@ -14,7 +14,7 @@ async fn tagged(client: &Client, url: &str, number: u32) {
     let patience = Duration::from_micros(u64::from(number.wrapping_mul(2_654_435_761) % 1500));
     let request = client.post(url).header("x-tag", &tag).body(tag.clone());
     let exchange = async {
-        let response = request.send().await.map_err(|error| error.to_string())?;
+        let response = request.send().await.map_err(|error| format!("{error:?}"))?;
         let header = response.headers()["x-tag"].to_str().unwrap().to_owned();
         Ok::<_, String>((header, response.text().await.map_err(|error| error.to_string())?))
     };
