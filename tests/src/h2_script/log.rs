@@ -53,7 +53,7 @@ impl FrameLog {
         let log = self.clone();
         async move {
             let mut news = log.0.subscribe();
-            let enough = news.wait_for(|_| log.count(connection, kind) >= n);
+            let enough = news.wait_for(|all| count(all, connection, kind) >= n);
             let seen = tokio::time::timeout(PATIENCE, enough).await;
             let frames = || {
                 log.of(connection)
@@ -68,4 +68,9 @@ impl FrameLog {
             );
         }
     }
+}
+
+fn count(all: &[Vec<Frame>], connection: usize, kind: Kind) -> usize {
+    all.get(connection)
+        .map_or(0, |frames| frames.iter().filter(|frame| frame.kind == kind).count())
 }

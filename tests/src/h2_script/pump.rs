@@ -70,7 +70,7 @@ pub(super) async fn inward(
         biased;
         () = async {
             drop(frozen.wait_for(|frozen| *frozen).await);
-            pending().await
+            pending::<()>().await;
         } => {}
         // A client that breaks off is in the ledger already.
         _ = forward(&mut frames, &mut h2, number, &log) => {}
