@@ -22,7 +22,7 @@
 
 pub mod ca;
 pub mod gate;
-// pub mod h2_script;
+pub mod h2_script;
 pub mod leaks;
 pub mod ledger;
 pub mod patience;
