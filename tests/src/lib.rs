@@ -34,3 +34,8 @@ pub mod tcp;
 pub mod tls;
 
 pub use patience::{PATIENCE, within};
+
+/// The README's Rust, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,11 +1,13 @@
 //! Leases: what stop, shutdown and drop do to the pool.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use httputil::{Client, CloseReason, Config, Environment, Kind, Registry, Shutdown};
 use httputil_tests::gate::Gate;
 use httputil_tests::leaks::Baseline;
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tcp::ClosedPort;
 
 use crate::common::{TrustedCa, Way, assert_accounted, client, get, until};
 
@@ -157,9 +159,11 @@ fn a_client_dropped_outside_a_runtime_and_in_a_panic_is_harmless() {
 
 #[tokio::test]
 async fn requests_stops_and_errors_in_turn_leave_nothing_behind() {
-    let baseline = Baseline::take();
+    // By port: other tests of this process open and close sockets of their own meanwhile.
+    let port = Arc::new(ClosedPort::new());
+    let baseline = Baseline::take_on(port.port());
     {
-        let server = Server::builder().start().await;
+        let server = Server::builder().start_on(port).await;
         let registry = registry();
         for round in 0..60_usize {
             let client = registry.client("default").unwrap();
