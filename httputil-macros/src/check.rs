@@ -21,21 +21,20 @@ pub(crate) const RESERVED: [&str; 13] = [
 pub(crate) fn service(input: &DeriveInput, errors: &mut Errors) -> Service {
     let above = parse::on_struct(&input.attrs, errors);
     let krate = above.krate.unwrap_or_else(|| parse_quote!(::httputil));
-    let profile = match &above.profile {
-        Some(literal) => profile(literal, errors),
-        None => {
-            if !above.profile_is_broken {
-                let message = format!(
-                    "`{}` names no profile: write `#[pooled_client(profile = \"…\")]` above it (\"default\" is one)",
-                    input.ident
-                );
-                errors.at(input.ident.span(), message);
-            }
-            Profile {
-                name: String::new(),
-                span: input.ident.span(),
-                valid: false,
-            }
+    let profile = if let Some(literal) = &above.profile {
+        profile(literal, errors)
+    } else {
+        if !above.profile_is_broken {
+            let message = format!(
+                "`{}` names no profile: write `#[pooled_client(profile = \"…\")]` above it (\"default\" is one)",
+                input.ident
+            );
+            errors.at(input.ident.span(), message);
+        }
+        Profile {
+            name: String::new(),
+            span: input.ident.span(),
+            valid: false,
         }
     };
     let (vis, name) = above
@@ -255,25 +254,22 @@ fn profile(literal: &LitStr, errors: &mut Errors) -> Profile {
 }
 
 fn setting_key(ident: &Ident, span: Span, written: Option<&LitStr>, errors: &mut Errors) -> String {
-    match written {
-        Some(literal) => {
-            let key = literal.value();
-            if !is_name(&key) {
-                errors.on(literal, not_a_name("a setting's key", &key, "endpoint"));
-            }
-            key
+    if let Some(literal) = written {
+        let key = literal.value();
+        if !is_name(&key) {
+            errors.on(literal, not_a_name("a setting's key", &key, "endpoint"));
         }
-        None => {
-            let key = ident.unraw().to_string();
-            if !is_name(&key) {
-                let meant = named_like(&key).unwrap_or_else(|| "…".to_owned());
-                let message =
-                    format!("the field's name `{key}` is no key for a setting: write `setting = \"{meant}\"`");
-                errors.at(span, message);
-            }
-            key
-        }
+        return key;
     }
+    let key = ident.unraw().to_string();
+    if !is_name(&key) {
+        let meant = named_like(&key).unwrap_or_else(|| "…".to_owned());
+        errors.at(
+            span,
+            format!("the field's name `{key}` is no key for a setting: write `setting = \"{meant}\"`"),
+        );
+    }
+    key
 }
 
 fn not_a_name(what: &str, written: &str, example: &str) -> String {
@@ -366,8 +362,8 @@ fn option_of(ty: &Type) -> Option<&Type> {
         _ => false,
     };
     match &last.arguments {
-        PathArguments::AngleBracketed(list) if is_option && last.ident == "Option" && list.args.len() == 1 => {
-            match &list.args[0] {
+        PathArguments::AngleBracketed(held) if is_option && last.ident == "Option" && held.args.len() == 1 => {
+            match &held.args[0] {
                 GenericArgument::Type(inner) => Some(inner),
                 _ => None,
             }

@@ -8,7 +8,7 @@
 //!
 //! In the starting folder and each parent, `httputil.toml`, else `config/httputil.toml`, up to and including the first
 //! folder that holds `Cargo.lock` or `.git`; if none does, only the starting folder. A parent folder that anyone can
-//! write to is passed over: the file decides proxy, CA and credentials. Run time has a twin of this file; one table of
+//! write to is passed over, with all that lies in it: the file decides proxy, CA and credentials. Run time has a twin of this file; one table of
 //! folder cases runs against both, so this one uses nothing but `std`.
 
 use std::ffi::OsStr;
@@ -54,13 +54,10 @@ pub(crate) fn locate(start: &Path, config_var: Option<&OsStr>) -> Result<Found, 
         return Ok(Found::File(path.to_owned()));
     }
     for folder in folders(start) {
-        if folder != start && anyone_can_write(folder) {
-            continue;
-        }
         let (plain, inner) = (folder.join(NAME), folder.join("config").join(NAME));
         // Beside a parent's own permissions those of its `config` count too.
-        let inner_is_safe = folder == start || !anyone_can_write(&folder.join("config"));
-        match (plain.exists(), inner_is_safe && inner.exists()) {
+        let inner_counts = folder == start || !anyone_can_write(&folder.join("config"));
+        match (is_there(&plain), inner_counts && is_there(&inner)) {
             (true, true) => return Err(Error::Both(folder.to_owned())),
             (true, false) => return Ok(Found::File(plain)),
             (false, true) => return Ok(Found::File(inner)),
@@ -71,12 +68,22 @@ pub(crate) fn locate(start: &Path, config_var: Option<&OsStr>) -> Result<Found, 
 }
 
 /// The folders to search, in order: `start` and its parents to the first that bounds a project, else `start` alone.
+/// Parents that anyone can write to are left out, so what lies in them neither configures nor bounds.
 pub(crate) fn folders(start: &Path) -> Vec<&Path> {
-    let all: Vec<&Path> = start.ancestors().collect();
-    let bound = all
+    let mut folders: Vec<&Path> = start
+        .ancestors()
+        .filter(|folder| *folder == start || !anyone_can_write(folder))
+        .collect();
+    let bound = folders
         .iter()
-        .position(|folder| folder.join("Cargo.lock").exists() || folder.join(".git").exists());
-    all[..=bound.unwrap_or(0)].to_vec()
+        .position(|folder| is_there(&folder.join("Cargo.lock")) || is_there(&folder.join(".git")));
+    folders.truncate(bound.unwrap_or(0) + 1);
+    folders
+}
+
+/// A dangling link is there: reading it then says what is wrong, instead of silently using another file.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 #[cfg(unix)]

@@ -162,7 +162,8 @@ fn shown(file: &Path) -> String {
     }
 }
 
-/// Whether this is said for the first time in this process, which compiles one crate.
+/// Whether this is said for the first time in this process, which compiles one crate. (An editor's process lives longer
+/// and may not repeat it; its builds do.)
 fn first_time(message: &str) -> bool {
     static SAID: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
     let mut hasher = DefaultHasher::new();

@@ -58,12 +58,13 @@ impl Baseline {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };
-            if tokio::time::timeout(PATIENCE, back).await.is_err() {
-                panic!(
-                    "{caller}: left behind after {PATIENCE:?}: {:?}, before: {before:?}",
-                    Self::count(before.port)
-                );
-            }
+            let done = tokio::time::timeout(PATIENCE, back).await.is_ok();
+            let now = || Self::count(before.port);
+            assert!(
+                done,
+                "{caller}: left behind after {PATIENCE:?}: {:?}, before: {before:?}",
+                now()
+            );
         }
     }
 

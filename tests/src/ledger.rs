@@ -1,6 +1,6 @@
 //! What a server saw of its clients, kept so that a test can await it.
 //!
-//! One [`Ledger`] per server; each accepted connection is an [`Entry`] in it, which the connection's socket carries and
+//! One [`Ledger`] per server; each accepted connection is an entry in it, which the connection's socket carries and
 //! which closes the entry when it is dropped. A connection is closed for the ledger at the first of: the client's FIN,
 //! the client's RST, the server letting go of the socket.
 

@@ -22,7 +22,7 @@
 
 pub mod ca;
 pub mod gate;
-// pub mod h2_script;
+pub mod h2_script;
 pub mod leaks;
 pub mod ledger;
 pub mod patience;
@@ -34,3 +34,8 @@ pub mod tcp;
 pub mod tls;
 
 pub use patience::{PATIENCE, within};
+
+/// The README's Rust, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -21,9 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub fn within<F: Future>(duration: Duration, future: F) -> impl Future<Output = F::Output> {
     let caller = Location::caller();
     async move {
-        match tokio::time::timeout(duration, future).await {
-            Ok(output) => output,
-            Err(_) => panic!("{caller}: still waiting after {duration:?}"),
-        }
+        let done = tokio::time::timeout(duration, future).await;
+        done.unwrap_or_else(|_| panic!("{caller}: still waiting after {duration:?}"))
     }
 }

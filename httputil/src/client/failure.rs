@@ -99,7 +99,7 @@ impl Failing {
         match failure {
             BodyFailure::Deadline => self.deadline(Phase::Body),
             BodyFailure::Hyper(error) => {
-                let message = if error.is_incomplete_message() || is_reset(&error) {
+                let message = if error.is_incomplete_message() || is_cut(&error) {
                     "the connection was closed before the response's body had ended"
                 } else if error.is_parse() {
                     "the response's body breaks the protocol"
@@ -140,7 +140,7 @@ fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
             format!("the server closed the connection before it answered{hint}"),
         );
     }
-    if is_reset(error) {
+    if is_cut(error) {
         return (
             Kind::Connection,
             format!("the connection was reset before the server answered{hint}"),
@@ -155,14 +155,13 @@ fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
     )
 }
 
-fn is_reset(error: &hyper::Error) -> bool {
+/// Whether the peer ended the connection: with a reset, or with a FIN where more was promised.
+fn is_cut(error: &hyper::Error) -> bool {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return matches!(
-                io.kind(),
-                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe
-            );
+            use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+            return matches!(io.kind(), ConnectionReset | BrokenPipe | UnexpectedEof);
         }
         next = error.source();
     }

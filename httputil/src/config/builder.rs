@@ -1,23 +1,14 @@
 //! From files, variables and values in code to a checked configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::environment::{self, Known};
-use super::layer::{Layer, LayerKind, quoted};
 use super::loaded::{Config, Loaded};
-use super::locate::{Located, locate};
-use super::names::{self, DEFAULT};
-use super::overrides::{Override, into_tables};
-use super::problems::Problems;
-use super::{contradictions, extract, file, inherit, merge::Chain, suggest, toml_text, walk};
-use crate::error::{Error, Origin, Problem};
+use super::loading::Loading;
+use super::{contradictions, extract, inherit, merge::Chain, walk};
+use crate::error::{Error, Problem};
 use crate::settings::Environment;
-
-/// Environments that need no file of their own, though others have one.
-const USUAL: [&str; 4] = ["development", "test", "staging", "production"];
 
 /// Says where a configuration comes from.
 ///
@@ -41,17 +32,17 @@ const USUAL: [&str; 4] = ["development", "test", "staging", "production"];
 #[derive(Clone, Default)]
 #[must_use]
 pub struct ConfigBuilder {
-    main: Main,
-    embedded: Vec<(String, String)>,
-    environment: Environment,
-    values: Vec<(String, String)>,
+    pub(super) main: Main,
+    pub(super) embedded: Vec<(String, String)>,
+    pub(super) environment: Environment,
+    pub(super) values: Vec<(String, String)>,
     /// Paths below this folder are shown relative to it.
-    shown_from: Option<PathBuf>,
+    pub(super) shown_from: Option<PathBuf>,
 }
 
 /// Where the main file is.
 #[derive(Clone, Default)]
-enum Main {
+pub(super) enum Main {
     #[default]
     Nowhere,
     Exactly(PathBuf),
@@ -73,7 +64,7 @@ impl fmt::Debug for ConfigBuilder {
         );
         debug.field("env", &self.environment);
         debug.field("set", &self.values.iter().map(|(key, _)| key).collect::<Vec<_>>());
-        debug.finish()
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -124,13 +115,7 @@ impl ConfigBuilder {
     ///
     /// One of [`Kind::Config`](crate::Kind::Config) that holds every problem of every layer.
     pub fn load(self) -> Result<Config, Error> {
-        let mut loading = Loading {
-            builder: &self,
-            problems: Problems::default(),
-            layers: Vec::new(),
-            files: Vec::new(),
-            complete: true,
-        };
+        let mut loading = Loading::of(&self);
         let environment = loading.environment_name();
         loading.read_files(environment.as_deref());
         loading
@@ -188,209 +173,4 @@ impl ConfigBuilder {
             files,
         }))
     }
-}
-
-/// A configuration on its way.
-struct Loading<'a> {
-    builder: &'a ConfigBuilder,
-    problems: Problems,
-    layers: Vec<Layer>,
-    files: Vec<PathBuf>,
-    /// Whether every file could be read, so that a profile that is in none of them is surely missing.
-    complete: bool,
-}
-
-impl Loading<'_> {
-    /// `HTTPUTIL_ENV`, if it is set to a possible name.
-    fn environment_name(&mut self) -> Option<String> {
-        let name = environment::environment_name(&self.builder.environment)?;
-        match names::refuse_environment(&name) {
-            None => Some(name),
-            Some(why) => {
-                self.refuse_environment(&name, why);
-                None
-            }
-        }
-    }
-
-    fn refuse_environment(&mut self, name: &str, why: &str) {
-        let origin = Origin::Variable(Arc::from("HTTPUTIL_ENV"));
-        self.problems.add(|| Problem::with_value(origin, "", quoted(name), why));
-    }
-
-    fn read_files(&mut self, environment: Option<&str>) {
-        for (name, text) in &self.builder.embedded {
-            self.add_text(text, &Arc::new(PathBuf::from(name)), None);
-        }
-        let Some(main) = self.main_file() else { return };
-        self.add_file(&main);
-        let folder = match main.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let sibling =
-            |name: &str| Some(main.with_file_name(format!("httputil.{name}.toml"))).filter(|path| *path != main);
-        if let Some(name) = environment {
-            match sibling(name) {
-                Some(path) if is_there(&path) => self.add_file(&path),
-                _ => self.expect_usual(name, &main, folder),
-            }
-        }
-        if let Some(local) = sibling("local").filter(|path| is_there(path)) {
-            self.add_file(&local);
-        }
-    }
-
-    /// The path of the main file, or nothing if there is none or it is unclear which it is.
-    fn main_file(&mut self) -> Option<PathBuf> {
-        let start = match &self.builder.main {
-            Main::Nowhere => return None,
-            Main::Exactly(path) => return Some(path.clone()),
-            Main::SearchFrom(start) => start,
-        };
-        match environment::config_file(&self.builder.environment) {
-            Some(none) if none == "none" => return None,
-            Some(path) => return Some(start.join(path)),
-            None => {}
-        }
-        // Parents are found by taking the path apart, so it must have all of them.
-        match locate(&std::path::absolute(start).unwrap_or_else(|_| start.clone())) {
-            Located::Nothing => None,
-            Located::File(path) => Some(path),
-            Located::Both(plain, nested) => {
-                let nested = self.shown(&nested);
-                let message = format!(
-                    "{} is there as well, so it's unclear which counts; remove one",
-                    nested.display()
-                );
-                let origin = Origin::WholeFile(self.shown(&plain));
-                self.problems.add(|| Problem::at(origin, message));
-                self.complete = false;
-                None
-            }
-        }
-    }
-
-    /// Where other environments have files and this one has none, only a usual name is believed.
-    fn expect_usual(&mut self, name: &str, main: &Path, folder: &Path) {
-        if USUAL.contains(&name) {
-            return;
-        }
-        let files = folder.read_dir().into_iter().flatten().filter_map(Result::ok);
-        let others: BTreeSet<String> = files
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|file| main.file_name().is_none_or(|main| main != file.as_str()))
-            .filter_map(|file| Some(file.strip_prefix("httputil.")?.strip_suffix(".toml")?.to_owned()))
-            .filter(|other| names::refuse_environment(other).is_none())
-            .collect();
-        if others.is_empty() {
-            return;
-        }
-        let near = suggest::nearest(name, others.iter().map(String::as_str).chain(USUAL));
-        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        let main = self.shown(main);
-        self.refuse_environment(
-            name,
-            &format!("there is no httputil.{name}.toml beside {}{near}", main.display()),
-        );
-    }
-
-    fn add_file(&mut self, path: &Path) {
-        let shown = self.shown(path);
-        match file::read(path, &shown) {
-            Ok(text) => {
-                self.files.push(path.to_owned());
-                self.add_text(&text, &shown, path.parent());
-            }
-            Err(problem) => {
-                self.complete = false;
-                self.problems.add(|| problem);
-            }
-        }
-    }
-
-    fn add_text(&mut self, text: &str, shown: &Arc<PathBuf>, folder: Option<&Path>) {
-        match toml_text::parse_document(text, shown) {
-            Ok(tables) => {
-                self.layers.push(Layer {
-                    kind: LayerKind::File,
-                    folder: folder.map(Path::to_owned),
-                    tables,
-                });
-            }
-            Err(problems) => {
-                self.complete = false;
-                problems.into_iter().for_each(|problem| self.problems.add(|| problem));
-            }
-        }
-    }
-
-    fn shown(&self, path: &Path) -> Arc<PathBuf> {
-        let below = self
-            .builder
-            .shown_from
-            .as_ref()
-            .and_then(|folder| path.strip_prefix(folder).ok());
-        Arc::new(below.unwrap_or(path).to_owned())
-    }
-
-    /// The profiles that the files make, and `default`.
-    fn profile_names(&self) -> BTreeSet<String> {
-        let names = self.layers.iter().flat_map(|layer| layer.tables.keys()).cloned();
-        let special = |name: &String| [names::GLOBAL, names::REGISTRY].contains(&name.as_str());
-        names
-            .filter(|name| !special(name))
-            .chain([DEFAULT.to_owned()])
-            .collect()
-    }
-
-    fn add_overrides(&mut self, profiles: &BTreeSet<String>) {
-        let known = Known {
-            profiles,
-            complete: self.complete,
-        };
-        let mut layers = vec![environment::layer(
-            &self.builder.environment,
-            &known,
-            &mut self.problems,
-        )];
-        let mut overrides = Vec::new();
-        for (key, value) in &self.builder.values {
-            let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-            let origin = Origin::Code(Arc::from(key.as_str()));
-            if path.len() < 2 {
-                self.problems
-                    .add(|| Problem::at(origin, "expected a profile and a key, such as \"telemetry.timeout\""));
-            } else if known.has(&path[0]) {
-                overrides.push(Override {
-                    path,
-                    origin,
-                    value: value.clone(),
-                });
-            } else {
-                let hint = names::did_you_mean(&path[0], profiles.iter().map(String::as_str));
-                self.problems
-                    .add(|| Problem::at(origin, format!("no profile is called {}{hint}", path[0])));
-            }
-        }
-        let tables = into_tables(overrides, &mut self.problems);
-        layers.push(Layer {
-            kind: LayerKind::Code,
-            folder: None,
-            tables,
-        });
-        for mut layer in layers {
-            walk::check(&mut layer, &mut self.problems);
-            // Where a file could not be read, a value for a profile of that file is sound, but makes no profile.
-            layer
-                .tables
-                .retain(|name, _| profiles.contains(name) || name == names::GLOBAL);
-            self.layers.push(layer);
-        }
-    }
-}
-
-/// A dangling link is there, and reading it says so.
-fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }

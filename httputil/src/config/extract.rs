@@ -36,7 +36,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         profile.pool.clone_from(&name.0);
     }
     set(&mut profile.policy.user_agent, user_agent.map(|text| text.0));
-    set(&mut profile.policy.timeout, timeout.map(duration_or_none));
+    set(&mut profile.policy.timeout, timeout.as_ref().map(duration_or_none));
     set(&mut profile.policy.pool_wait, timeouts.pool_wait.map(duration));
     set_timeouts(&mut profile.transport.timeouts, &timeouts);
     set_pool(&mut profile.transport.pool, &pool);
@@ -57,7 +57,7 @@ fn duration(text: DurationText) -> Duration {
     text.0
 }
 
-fn duration_or_none(text: OrNone<DurationText>) -> Option<Duration> {
+fn duration_or_none(text: &OrNone<DurationText>) -> Option<Duration> {
     text.0.map(duration)
 }
 
@@ -91,7 +91,7 @@ fn set_pool(pool: &mut Pool, keys: &PoolKeys) {
 }
 
 fn set_tcp(tcp: &mut Tcp, keys: &TcpKeys) {
-    set(&mut tcp.keepalive, keys.keepalive.clone().map(duration_or_none));
+    set(&mut tcp.keepalive, keys.keepalive.as_ref().map(duration_or_none));
     set(
         &mut tcp.keepalive_interval,
         keys.keepalive_interval.map(|text| Some(duration(text))),

@@ -72,6 +72,7 @@ impl<'a> Search<'a> {
                     self.problems.add(|| Problem::at(parent.origin.clone(), message));
                     break;
                 } else if done.iter().any(|each| each == text) {
+                    // It applies already, and before whatever inherits from it.
                 } else if text == DEFAULT || text == GLOBAL {
                     let message = format!("{name}.inherits: [{text}] applies to every profile anyway, leave it out");
                     self.problems.add(|| Problem::at(parent.origin.clone(), message));

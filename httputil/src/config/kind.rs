@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::time::Duration;
 
 use super::overrides::split_list;
 use super::schema::{Key, Kind};
@@ -11,7 +12,7 @@ use super::{layer::quoted, names};
 
 /// Checks a value and gives it the form that serde will read: text from variables becomes what its key wants, a path
 /// becomes relative to `folder`. The error says what would be right.
-pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Result<(), Cow<'static, str>> {
+pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<()> {
     if node.as_text() == Some("none") {
         if key.none {
             return Ok(());
@@ -24,54 +25,9 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Result
         }
     }
     match &key.kind {
-        Kind::Duration { min, max } => {
-            if let Value::Whole(number @ 1..) = node.value {
-                return Err(format!("a duration is text with a unit; write \"{number}s\" or \"{number}ms\"").into());
-            }
-            let duration = parse_duration(node.as_text().ok_or_else(|| wanted(key))?)?;
-            if duration.is_zero() && !min.is_zero() {
-                let off = if key.none { "; \"none\" switches it off" } else { "" };
-                return Err(format!("zero makes no sense here{off}").into());
-            }
-            if duration < *min {
-                return Err(format!("too short, at least \"{}\"", show_duration(*min)).into());
-            }
-            if max.is_some_and(|max| duration > max) {
-                return Err(format!("too long, at most \"{}\"", show_duration(max.unwrap_or_default())).into());
-            }
-        }
-        Kind::Size { min, max } => {
-            if let Value::Whole(number @ 0..) = node.value {
-                return Err(format!("a size is text with a unit; write \"{number}B\" or \"{number}KiB\"").into());
-            }
-            let size = parse_size(node.as_text().ok_or_else(|| wanted(key))?)?;
-            if size < *min {
-                return Err(match size {
-                    0 => "zero makes no sense here".into(),
-                    _ => format!("too small, at least \"{}\"", show_size(*min)).into(),
-                });
-            }
-            if size > *max {
-                return Err(format!("too large, at most \"{}\"", show_size(*max)).into());
-            }
-        }
-        Kind::Whole { min, max } => {
-            let number = match &node.value {
-                Value::Whole(number) => *number,
-                Value::Raw(text) => whole(text).ok_or_else(|| wanted(key))?,
-                _ => return Err(wanted(key)),
-            };
-            if number == 0 && *min > 0 {
-                return Err("zero makes no sense here".into());
-            }
-            if number > *max {
-                return Err(format!("too large, at most {max}").into());
-            }
-            if number < *min {
-                return Err(wanted(key));
-            }
-            node.value = Value::Whole(number);
-        }
+        Kind::Duration { min, max } => check_duration(key, node, *min, *max)?,
+        Kind::Size { min, max } => check_size(key, node, *min, *max)?,
+        Kind::Whole { min, max } => node.value = Value::Whole(check_whole(key, node, *min, *max)?),
         Kind::Flag => {
             node.value = Value::Flag(match &node.value {
                 Value::Flag(flag) => *flag,
@@ -127,6 +83,52 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Result
         Kind::Section(_) | Kind::Free => {}
     }
     Ok(())
+}
+
+type Check<T> = Result<T, Cow<'static, str>>;
+
+fn check_duration(key: &Key, node: &Node, min: Duration, max: Option<Duration>) -> Check<()> {
+    if let Value::Whole(number @ 1..) = node.value {
+        return Err(format!("a duration is text with a unit; write \"{number}s\" or \"{number}ms\"").into());
+    }
+    let duration = parse_duration(node.as_text().ok_or_else(|| wanted(key))?)?;
+    if duration.is_zero() && !min.is_zero() {
+        let off = if key.none { "; \"none\" switches it off" } else { "" };
+        return Err(format!("zero makes no sense here{off}").into());
+    }
+    if duration < min {
+        return Err(format!("too short, at least \"{}\"", show_duration(min)).into());
+    }
+    match max {
+        Some(max) if duration > max => Err(format!("too long, at most \"{}\"", show_duration(max)).into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_size(key: &Key, node: &Node, min: u64, max: u64) -> Check<()> {
+    if let Value::Whole(number @ 0..) = node.value {
+        return Err(format!("a size is text with a unit; write \"{number}B\" or \"{number}KiB\"").into());
+    }
+    match parse_size(node.as_text().ok_or_else(|| wanted(key))?)? {
+        0 if min > 0 => Err("zero makes no sense here".into()),
+        size if size < min => Err(format!("too small, at least \"{}\"", show_size(min)).into()),
+        size if size > max => Err(format!("too large, at most \"{}\"", show_size(max)).into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_whole(key: &Key, node: &Node, min: i128, max: i128) -> Check<i128> {
+    let number = match &node.value {
+        Value::Whole(number) => *number,
+        Value::Raw(text) => whole(text).ok_or_else(|| wanted(key))?,
+        _ => return Err(wanted(key)),
+    };
+    match number {
+        0 if min > 0 => Err("zero makes no sense here".into()),
+        number if number > max => Err(format!("too large, at most {max}").into()),
+        number if number < min => Err(wanted(key)),
+        number => Ok(number),
+    }
 }
 
 /// What a key may hold, in the user's words.

@@ -132,6 +132,7 @@ impl Config {
             return Ok(None);
         };
         T::deserialize(Reader::of(&entry.node)).map(Some).map_err(|misfit| {
+            let misfit = misfit.at(&entry.node);
             let origin = misfit.origin().unwrap_or(&entry.node.origin).clone();
             // A variable's name says the key, but not which part of a table in it.
             let name = match origin {

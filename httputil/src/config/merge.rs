@@ -64,7 +64,9 @@ impl<'a> Chain<'a> {
                 overlay(&mut merged, link.table);
             } else {
                 let mut table = link.table.clone();
-                own_keys().iter().for_each(|key| remove(&mut table, key));
+                for key in own_keys() {
+                    remove(&mut table, key);
+                }
                 overlay(&mut merged, &table);
             }
         }

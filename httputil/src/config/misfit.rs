@@ -53,7 +53,7 @@ impl Misfit {
 
     /// The keys below the value that was asked for, each with a dot before it.
     pub(crate) fn path(&self) -> String {
-        self.path.iter().map(|key| format!(".{key}")).collect()
+        self.path.iter().flat_map(|key| [".", key]).collect()
     }
 
     pub(crate) fn origin(&self) -> Option<&Origin> {

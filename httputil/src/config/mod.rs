@@ -34,6 +34,7 @@ mod inherit;
 mod kind;
 mod layer;
 mod loaded;
+mod loading;
 mod locate;
 mod merge;
 mod misfit;

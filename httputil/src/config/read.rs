@@ -212,7 +212,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         self.index += 1;
         seed.deserialize(Reader(item))
             .map(Some)
-            .map_err(|misfit| misfit.within(&index.to_string()))
+            .map_err(|misfit| misfit.at(item).within(&index.to_string()))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -244,6 +244,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
             .value
             .take()
             .ok_or_else(|| Misfit::new("a value was asked for before its key".to_owned()))?;
-        seed.deserialize(Reader(node)).map_err(|misfit| misfit.within(key))
+        seed.deserialize(Reader(node))
+            .map_err(|misfit| misfit.at(node).within(key))
     }
 }

@@ -96,7 +96,7 @@ pub(crate) fn key(path: &str) -> Option<String> {
             .find(|(leaf, _)| *leaf == near)
             .map(|(_, key)| (*key).to_owned());
     }
-    nearest(&plain, leaves.iter().map(String::as_str))
+    nearest_path(&plain, leaves.iter().map(String::as_str))
         .map(str::to_owned)
         .or_else(|| {
             let by_leaf = |key: &String| key.rsplit_once('.').map_or(key.clone(), |(_, leaf)| leaf.to_owned());
@@ -107,6 +107,18 @@ pub(crate) fn key(path: &str) -> Option<String> {
                 .position(|name| name == near)
                 .map(|index| leaves[index].clone())
         })
+}
+
+/// The nearest of some paths that are as deep: a section's letters alone must not make a key near.
+pub(crate) fn nearest_path<'a>(path: &str, paths: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let depth = |path: &str| path.matches('.').count();
+    let (section, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+    let as_deep = paths.into_iter().filter(|other| depth(other) == depth(path));
+    let both_near = |other: &&str| {
+        let (other_section, other_leaf) = other.rsplit_once('.').unwrap_or(("", other));
+        nearest(section, [other_section]).is_some() && nearest(leaf, [other_leaf]).is_some()
+    };
+    nearest(path, as_deep.filter(both_near))
 }
 
 /// The nearest of some names, if any is near enough to be meant.

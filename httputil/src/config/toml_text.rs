@@ -57,12 +57,17 @@ pub(crate) fn parse_value(text: &str, origin: &Origin) -> Result<Node, String> {
     }
 }
 
-fn plain_words(message: &str) -> String {
+/// The parser's words where they help, ours where a user would not know them.
+fn plain_words(message: &str) -> &str {
     match message {
-        "cannot recurse further; max recursion depth met" | "recursion limit" => "nested too deeply".to_owned(),
-        "duplicate key" => "this key or table is written twice".to_owned(),
-        "key with no value" => "a key without a value, expected `=`".to_owned(),
-        other => other.to_owned(),
+        "cannot recurse further; max recursion depth met" | "recursion limit" => "nested too deeply",
+        "duplicate key" => "this key or table is written twice",
+        "string values must be quoted, expected literal string" => "text must stand in quotes",
+        _ if message.starts_with("key with no value") => "a key without a value, expected `=`",
+        _ if message.starts_with("invalid basic string") => {
+            "a text that is not well-formed, or whose quotes are not closed"
+        }
+        _ => message,
     }
 }
 

@@ -35,6 +35,13 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn top(&mut self, name: &str, entry: &mut Entry) -> bool {
+        if matches!(entry.node.value, Value::List(_)) {
+            self.problems.add(|| {
+                let message = format!("a profile is one table, in single brackets, [{}]", shown_key(name));
+                Problem::at(entry.key.clone(), message)
+            });
+            return false;
+        }
         let Value::Table(table) = &mut entry.node.value else {
             let hint = match suggest::key(name) {
                 Some(key) if schema().key(name).is_none() => format!(", as {key}"),
@@ -137,12 +144,13 @@ impl Walk<'_> {
                     let message = format!("{}, found a list", wanted(key));
                     Problem::at(origin, self.kind.describe(profile, path, &message))
                 }
-                Value::List(_) => Problem::at(origin, self.kind.describe(profile, path, message)),
                 Value::Raw(text) if text.len() > 1 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']) => {
                     Problem::with_value(origin, &full, quoted(text), &format!("{message}; leave the quotes out"))
                 }
                 Value::Raw(text) | Value::Text(text) => Problem::with_value(origin, &full, quoted(text), message),
-                Value::Whole(i128::MAX | i128::MIN) => Problem::at(origin, self.kind.describe(profile, path, message)),
+                Value::List(_) | Value::Whole(i128::MAX | i128::MIN) => {
+                    Problem::at(origin, self.kind.describe(profile, path, message))
+                }
                 Value::Whole(number) => Problem::with_value(origin, &full, number.to_string(), message),
                 Value::Float(number) => Problem::with_value(origin, &full, number.to_string(), message),
                 Value::Flag(flag) => Problem::with_value(origin, &full, flag.to_string(), message),
@@ -184,7 +192,9 @@ impl Walk<'_> {
         };
         match (planned, &mut entry.node.value) {
             (Planned::No, _) => self.problems.add(|| {
-                let hint = hint(self.kind, profile, path).map(|hint| format!("; did you mean {hint}?"));
+                let table = entry.node.as_table().and_then(|_| suggest::nearest(path, sections()));
+                let hint = table.map(str::to_owned).or_else(|| hint(self.kind, profile, path));
+                let hint = hint.map(|hint| format!("; did you mean {hint}?"));
                 let message = format!("unknown key{}", hint.unwrap_or_default());
                 Problem::at(entry.key.clone(), self.kind.describe(profile, path, &message))
             }),
@@ -211,7 +221,7 @@ fn hint(kind: LayerKind, profile: &str, path: &str) -> Option<String> {
         return Some(kind.spell(DEFAULT, &moved));
     }
     let section = path.rsplit_once('.').map_or("", |(section, _)| section);
-    let near = suggest::key(path).or_else(|| suggest::nearest(path, planned::keys()).map(str::to_owned))?;
+    let near = suggest::key(path).or_else(|| suggest::nearest_path(path, planned::keys()).map(str::to_owned))?;
     Some(spell(kind, profile, section, &near))
 }
 

@@ -53,6 +53,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at a known place. `message` is lower case and ends without a period.
+    #[must_use]
     pub fn at(origin: Origin, message: impl Into<String>) -> Problem {
         Problem {
             origin: Some(origin),
@@ -62,6 +63,7 @@ impl Problem {
     }
 
     /// A problem that has no single place.
+    #[must_use]
     pub fn new(message: impl Into<String>) -> Problem {
         Problem {
             origin: None,
@@ -85,11 +87,13 @@ impl Problem {
     }
 
     /// Where it stands, if it stands in one place.
+    #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
 
     /// What is wrong and what would be right, without the origin.
+    #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }

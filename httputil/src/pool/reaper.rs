@@ -1,7 +1,7 @@
 //! Closing what has been idle for too long.
 //!
 //! One task and one timer, there only while something is idle. It wakes when the oldest idle connection is due, not
-//! before, and never polls.
+//! before, and never polls. When the last lease is back it goes at once.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -21,13 +21,15 @@ pub(super) fn arm(pool: &Arc<Inner>) {
     if pool.is_reaping.swap(true, Ordering::AcqRel) {
         return;
     }
+    let off = Arc::clone(&pool.reaper_off);
     let mut running = Running {
         pool: Arc::downgrade(pool),
         is_done: false,
     };
     runtime.spawn(async move {
         while let Some(due) = running.reap() {
-            tokio::time::sleep_until(due).await;
+            // Either the oldest is due, or the last lease is back and there is nothing to look at.
+            let _ = tokio::time::timeout_at(due, off.notified()).await;
         }
     });
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::counters::{Counters, PoolStats};
@@ -23,6 +24,8 @@ pub(super) struct Inner {
     pub(super) connector: Connector,
     pub(super) counters: Counters,
     pub(super) is_reaping: AtomicBool,
+    /// Tells the reaper that there is nothing left to wait for.
+    pub(super) reaper_off: Arc<Notify>,
     pub(super) myself: Weak<Inner>,
 }
 
@@ -42,6 +45,7 @@ impl Pool {
             connector,
             counters: Counters::default(),
             is_reaping: AtomicBool::new(false),
+            reaper_off: Arc::default(),
             myself: Weak::clone(myself),
         });
         Pool { inner }
@@ -72,12 +76,16 @@ impl Pool {
     }
 
     pub(super) fn remove_lease(&self) {
-        self.inner.with_state(|state, todo| {
+        let is_last = self.inner.with_state(|state, todo| {
             state.leases -= 1;
             if state.leases == 0 {
                 state.close_idle(CloseReason::Stopped, todo);
             }
+            state.leases == 0
         });
+        if is_last && self.inner.is_reaping.load(Ordering::Acquire) {
+            self.inner.reaper_off.notify_one();
+        }
     }
 }
 

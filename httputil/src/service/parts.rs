@@ -24,6 +24,8 @@ pub struct Parts<'r> {
     config: Config,
     profile: &'static str,
     service: &'static str,
+    /// What the service reads from its settings.
+    keys: &'static [&'static str],
     /// Without its profile a service has no settings, and that is one problem, not one for each.
     has_profile: bool,
     problems: Vec<Problem>,
@@ -42,6 +44,7 @@ pub struct Complete(());
 
 impl<'r> Parts<'r> {
     /// Begins with nothing.
+    #[must_use]
     pub fn of<S: PooledClient>(registry: &'r Registry) -> Parts<'r> {
         let config = registry.config();
         let has_profile = config.profile(S::PROFILE).is_ok();
@@ -50,6 +53,7 @@ impl<'r> Parts<'r> {
             config,
             profile: S::PROFILE,
             service: setting::short_name(std::any::type_name::<S>()),
+            keys: S::SETTINGS,
             has_profile,
             problems: Vec::new(),
             failure: None,
@@ -68,8 +72,9 @@ impl<'r> Parts<'r> {
         if let Part(Some(None)) = found
             && self.has_profile
         {
-            self.problems
-                .push(setting::missing::<T>(self.service, self.profile, key));
+            let problem = self.misspelt(key);
+            let problem = problem.unwrap_or_else(|| setting::missing::<T>(self.service, self.profile, key));
+            self.problems.push(problem);
         }
         Part(found.0.flatten())
     }
@@ -101,6 +106,15 @@ impl<'r> Parts<'r> {
         self.part(read)
     }
 
+    /// The setting that was probably meant to be `key`: set, near to it, and not read by this service.
+    fn misspelt(&self, key: &str) -> Option<Problem> {
+        let set = self.config.setting_keys(self.profile).ok()?;
+        let unread = set.iter().map(String::as_str).filter(|set| !self.keys.contains(set));
+        let near = setting::nearest(key, unread)?;
+        let origin = self.config.origin(self.profile, &format!("settings.{near}")).ok()?;
+        Some(setting::misspelt(origin, self.service, self.profile, near, key))
+    }
+
     /// Keeps the value, or what the error says.
     fn part<T>(&mut self, result: Result<T, Error>) -> Part<T> {
         let error = match result {
@@ -122,6 +136,11 @@ impl<'r> Parts<'r> {
 
 impl Complete {
     /// Opens a part.
+    ///
+    /// # Panics
+    ///
+    /// If the part is another service's and is missing; generated code has one service's only.
+    #[must_use]
     pub fn take<T>(&self, part: Part<T>) -> T {
         part.0
             .expect("a missing part is a problem, and with a problem nothing is complete")

@@ -1,8 +1,8 @@
-//! The words for a setting that is missing.
+//! The words for a setting that is missing or misspelt.
 
 use std::any::type_name;
 
-use crate::error::Problem;
+use crate::error::{Origin, Problem};
 
 /// Says which setting is missing, who needs it, and the line to write.
 pub(super) fn missing<T>(service: &str, profile: &str, key: &str) -> Problem {
@@ -12,6 +12,22 @@ pub(super) fn missing<T>(service: &str, profile: &str, key: &str) -> Problem {
         "{profile}.settings.{key}: not set, and {service} needs it ({wanted}); \
          write `{key} = {example}` under `[{profile}.settings]`, or set {variable}"
     ))
+}
+
+/// Says that what is set is not read, and what was meant.
+pub(super) fn misspelt(origin: Origin, service: &str, profile: &str, written: &str, meant: &str) -> Problem {
+    Problem::at(
+        origin,
+        format!("{profile}.settings.{written}: {service} does not read it, and needs {meant}; did you mean {meant}?"),
+    )
+}
+
+/// The nearest of some keys, if one is near enough to be a slip of the fingers.
+pub(super) fn nearest<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    keys.map(|other| (strsim::damerau_levenshtein(key, other), other))
+        .filter(|(distance, other)| *distance <= 1.max(key.len().max(other.len()) / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, other)| other)
 }
 
 /// A type's name without its modules and parameters: `Vec` of `alloc::vec::Vec<u8>`.

@@ -39,6 +39,7 @@ use crate::PATIENCE;
 use crate::ledger::Ledger;
 use crate::tasks::Tasks;
 use crate::tcp::ClosedPort;
+pub(crate) use peer::AnyStream;
 use peer::Peer;
 
 pub use steps::Step;

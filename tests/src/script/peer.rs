@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use socket2::{SockRef, Socket};
+use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -53,8 +53,9 @@ impl Peer {
     pub(super) fn new(stream: TcpStream, entry: Entry, recordings: Recordings) -> Self {
         let (ledger, number) = (entry.ledger().clone(), entry.number());
         recordings.send_modify(|all| all.resize(number + 1, Vec::new()));
-        let socket = SockRef::from(&stream).try_clone().ok();
-        let (half, mouth) = tokio::io::split(Box::new(Observed::new(stream, entry)) as AnyStream);
+        let stream = Observed::new(stream, entry);
+        let socket = stream.second_handle();
+        let (half, mouth) = tokio::io::split(Box::new(stream) as AnyStream);
         let ear = Ear {
             half,
             number,
@@ -189,6 +190,6 @@ impl Ear {
         while self.open && self.listening {
             self.hear().await;
         }
-        pending().await
+        pending::<()>().await;
     }
 }

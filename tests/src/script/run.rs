@@ -58,16 +58,16 @@ fn head_length(heard: &[u8]) -> Option<usize> {
     position(heard, b"\r\n\r\n").map(|at| at + 4)
 }
 
-fn request_length(heard: &[u8]) -> Option<usize> {
-    let head = head_length(heard)?;
-    let text = String::from_utf8_lossy(&heard[..head]).to_ascii_lowercase();
+fn request_length(bytes: &[u8]) -> Option<usize> {
+    let head = head_length(bytes)?;
+    let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
     let value = |name: &str| {
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
             .map(str::trim)
     };
     let body = if value("transfer-encoding").is_some_and(|coding| coding.ends_with("chunked")) {
-        match &heard[head..] {
+        match &bytes[head..] {
             [b'0', b'\r', b'\n', b'\r', b'\n', ..] => 5,
             chunks => position(chunks, b"\r\n0\r\n\r\n")? + 7,
         }
@@ -76,7 +76,7 @@ fn request_length(heard: &[u8]) -> Option<usize> {
             .and_then(|length| length.parse().ok())
             .unwrap_or(0)
     };
-    (heard.len() >= head + body).then_some(head + body)
+    (bytes.len() >= head + body).then_some(head + body)
 }
 
 fn position(haystack: &[u8], needle: &[u8]) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! One connection of the well-behaved server: the handshake, the protocol, and the orders it obeys.
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -121,14 +121,12 @@ async fn run(connection: impl GracefulConnection, here: Here, mut orders: broadc
 }
 
 /// The next order; none comes any more when the server is gone.
-fn next(orders: &mut broadcast::Receiver<Order>) -> impl Future<Output = Order> {
-    async {
-        loop {
-            match orders.recv().await {
-                Ok(order) => return order,
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => pending().await,
-            }
+async fn next(orders: &mut broadcast::Receiver<Order>) -> Order {
+    loop {
+        match orders.recv().await {
+            Ok(order) => return order,
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => pending().await,
         }
     }
 }

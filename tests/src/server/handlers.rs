@@ -99,23 +99,23 @@ pub async fn expect_full_body(request: Request<Incoming>) -> Reply {
 }
 
 /// Answers a small body with `connection: close`, and closes.
-pub async fn close_after(_: Request<Incoming>) -> Reply {
+pub fn close_after(_: Request<Incoming>) -> Ready {
     let mut reply = full("goodbye");
     reply
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
-    reply
+    std::future::ready(reply)
 }
 
 /// Answers in two chunks and the trailer `x-checksum: 42`; see [`Frames::trailers`] for when HTTP/1 clients get it.
-pub async fn chunked_with_trailers(_: Request<Incoming>) -> Reply {
+pub fn chunked_with_trailers(_: Request<Incoming>) -> Ready {
     let trailers = HeaderMap::from_iter([(HeaderName::from_static("x-checksum"), HeaderValue::from_static("42"))]);
     let body = Frames::new([Bytes::from_static(b"hello "), Bytes::from_static(b"world")]).trailers(trailers);
     let mut reply = Response::new(ReplyBody::new(body));
     reply
         .headers_mut()
         .insert(TRAILER, HeaderValue::from_static("x-checksum"));
-    reply
+    std::future::ready(reply)
 }
 
 /// Always this body, with its length.

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::{SockRef, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -25,6 +26,12 @@ impl Observed {
 
     pub(crate) fn entry(&self) -> &Entry {
         &self.entry
+    }
+
+    /// A second handle to the socket, for what TLS and HTTP above it know nothing of. The connection closes with the
+    /// last handle.
+    pub(crate) fn second_handle(&self) -> Option<Socket> {
+        SockRef::from(&self.stream).try_clone().ok()
     }
 
     fn note<T>(&self, result: &Poll<io::Result<T>>) {

@@ -1,4 +1,4 @@
-//! The folder rule, as a table of cases. `CASES` is for both readers of the rule: the derive's and run time's.
+//! The folder rule, as one table of cases for its two readers: the derive and run time.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,11 +8,16 @@ use std::path::{Path, PathBuf};
 #[path = "../../../httputil-macros/src/locate.rs"]
 mod locate;
 
+#[allow(dead_code)]
+#[path = "../../../httputil/src/config/locate.rs"]
+mod run_time;
+
 use locate::{Error, Found, locate};
+use run_time::Located;
 
 /// What the search from `start` comes to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome {
+enum Outcome {
     Nothing,
     File(&'static str),
     /// Two files in this folder.
@@ -20,13 +25,13 @@ pub(crate) enum Outcome {
 }
 
 /// A tree of empty files (a path that ends in `/` is a folder), where the search starts, and what it finds.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) tree: &'static [&'static str],
+struct Case {
+    name: &'static str,
+    tree: &'static [&'static str],
     /// Folders that anyone can write to.
-    pub(crate) open: &'static [&'static str],
-    pub(crate) start: &'static str,
-    pub(crate) outcome: Outcome,
+    open: &'static [&'static str],
+    start: &'static str,
+    outcome: Outcome,
 }
 
 const fn case(name: &'static str, tree: &'static [&'static str], start: &'static str, outcome: Outcome) -> Case {
@@ -39,7 +44,7 @@ const fn case(name: &'static str, tree: &'static [&'static str], start: &'static
     }
 }
 
-pub(crate) const CASES: &[Case] = &[
+const CASES: &[Case] = &[
     case("no file", &["a/Cargo.lock"], "a", Outcome::Nothing),
     case(
         "in the starting folder",
@@ -127,7 +132,7 @@ pub(crate) const CASES: &[Case] = &[
         outcome: Outcome::File("a/httputil.toml"),
     },
     Case {
-        name: "a bound that anyone can write to still bounds",
+        name: "a parent that anyone can write to does not bound",
         tree: &[
             "a/Cargo.lock",
             "a/httputil.toml",
@@ -137,6 +142,13 @@ pub(crate) const CASES: &[Case] = &[
         ],
         open: &["a/b"],
         start: "a/b/c",
+        outcome: Outcome::File("a/httputil.toml"),
+    },
+    Case {
+        name: "a parent's config that anyone can write to is passed over",
+        tree: &["a/Cargo.lock", "a/config/httputil.toml", "a/b/"],
+        open: &["a/config"],
+        start: "a/b",
         outcome: Outcome::Nothing,
     },
     Case {
@@ -149,7 +161,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// Makes the case's tree in this folder.
-pub(crate) fn plant(case: &Case, root: &Path) {
+fn plant(case: &Case, root: &Path) {
     for path in case.tree {
         let full = root.join(path);
         if path.ends_with('/') {
@@ -178,6 +190,24 @@ fn the_derive_searches_the_folders_by_the_rule() {
             Outcome::Both(folder) => Err(Error::Both(root.path().join(folder))),
         };
         assert_eq!(locate(&root.path().join(case.start), None), wanted, "{}", case.name);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn run_time_searches_the_folders_by_the_same_rule() {
+    for case in CASES {
+        let root = tempfile::tempdir().unwrap();
+        plant(case, root.path());
+        let wanted = match case.outcome {
+            Outcome::Nothing => Located::Nothing,
+            Outcome::File(path) => Located::File(root.path().join(path)),
+            Outcome::Both(folder) => {
+                let folder = root.path().join(folder);
+                Located::Both(folder.join("httputil.toml"), folder.join("config/httputil.toml"))
+            }
+        };
+        assert_eq!(run_time::locate(&root.path().join(case.start)), wanted, "{}", case.name);
     }
 }
 

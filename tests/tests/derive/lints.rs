@@ -7,6 +7,8 @@
     clippy::pedantic,
     clippy::nursery
 )]
+// The test's own modules, which `unreachable_pub` wants as they are.
+#![allow(clippy::redundant_pub_crate)]
 
 /// Where nothing is imported, not even the prelude.
 #[no_implicit_prelude]

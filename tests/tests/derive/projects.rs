@@ -61,8 +61,8 @@ impl Shop {
             };
             let manifest = format!(
                 "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
-                 [dependencies]\n{dependency}path = {:?} }}\n",
-                workspace.join("httputil")
+                 [dependencies]\n{dependency}path = '{}' }}\n",
+                workspace.join("httputil").display()
             );
             shop.write(&format!("{name}/Cargo.toml"), &manifest);
             shop.write(&format!("{name}/src/lib.rs"), source);

@@ -1,6 +1,7 @@
 //! Settings: typed by their fields, read from `[profile.settings]`, all problems told together.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use httputil::{Client, PooledClient};
 use serde::Deserialize;
@@ -97,6 +98,36 @@ fn all_settings_that_are_missing_are_told_at_once() {
              under `[telemetry.settings]`, or set HTTPUTIL_TELEMETRY__SETTINGS__BATCH",
         ]
     );
+}
+
+#[test]
+fn a_missing_setting_is_told_where_it_was_misspelt() {
+    let registry = registry("[telemetry.settings]\nendpont = \"http://127.0.0.1/\"\nbatch = 1\n");
+    let error = Exporter::with_registry(&registry).expect_err("the endpoint is missing");
+    let told = error.to_string();
+    let words = "telemetry.settings.endpont: Exporter does not read it, and needs endpoint; did you mean endpoint?";
+    assert!(told.contains("httputil.toml:2:11: ") && told.ends_with(words), "{told}");
+    assert_eq!(error.problems().len(), 1);
+}
+
+#[test]
+fn a_duration_is_written_as_everywhere_in_the_file() {
+    #[derive(PooledClient)]
+    #[pooled_client(profile = "telemetry")]
+    struct Timed {
+        client: Client,
+        #[pooled_client(setting)]
+        every: Duration,
+        #[pooled_client(setting)]
+        pauses: Vec<Duration>,
+    }
+    let registry = registry("[telemetry.settings]\nevery = \"250ms\"\npauses = [\"1s\", \"2s\"]\n");
+    let timed = Timed::with_registry(&registry).unwrap();
+    assert_eq!(
+        (timed.every, timed.client.profile()),
+        (Duration::from_millis(250), "telemetry")
+    );
+    assert_eq!(timed.pauses, [Duration::from_secs(1), Duration::from_secs(2)]);
 }
 
 #[test]

@@ -116,8 +116,7 @@ async fn each_wrong_certificate_is_refused_for_its_own_reason() {
             Wrong::Expired => "certificate expired",
             Wrong::NotYetValid => "certificate not valid yet",
             Wrong::WrongHost => "not valid for name",
-            Wrong::SelfSigned => "UnknownIssuer",
-            Wrong::UntrustedRoot | Wrong::IncompleteChain => "UnknownIssuer",
+            Wrong::SelfSigned | Wrong::UntrustedRoot | Wrong::IncompleteChain => "UnknownIssuer",
             Wrong::Sha1 => "UnsupportedSignatureAlgorithm",
         };
         assert!(refusal.contains(reason), "{wrong:?}: {refusal}");

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 const WANTED: &str = "expected a duration such as \"10s\" or \"250ms\"";
 
 /// Longer is surely a mistake, and adding it to an `Instant` could overflow.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// Units from large to small, in microseconds.
 const UNITS: [(&str, u128); 5] = [
@@ -81,7 +81,7 @@ pub(crate) fn show_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, micros) in UNITS {
         if rest >= micros {
-            text.push_str(&format!("{}{unit}", rest / micros));
+            text.extend([(rest / micros).to_string().as_str(), unit]);
             rest %= micros;
         }
     }

@@ -55,7 +55,9 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, Cow<'static, str>> {
 pub(crate) fn show_size(bytes: u64) -> String {
     let (unit, factor) = UNITS
         .into_iter()
-        .find(|(name, factor)| (name.ends_with("iB") || *name == "B") && bytes >= *factor && bytes % factor == 0)
+        .find(|(name, factor)| {
+            (name.ends_with("iB") || *name == "B") && bytes >= *factor && bytes.is_multiple_of(*factor)
+        })
         .unwrap_or(("B", 1));
     format!("{}{unit}", bytes / factor)
 }

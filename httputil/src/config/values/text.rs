@@ -19,6 +19,7 @@ pub(crate) struct Names(
 
 /// A path; the check has made it relative to its file's folder.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct FilePath(pub(crate) PathBuf);
 
 /// Text that fits into a header.

@@ -1,0 +1,95 @@
+//! The defaults that are promised, to the letter.
+
+use std::time::Duration;
+
+use httputil::settings::{Profile, Roots, TlsVersion};
+use httputil::{Config, Environment};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// The `default` profile of every way to have configured nothing.
+fn untouched() -> Vec<Profile> {
+    let empty_file = Config::builder().embedded("empty", "").load().unwrap();
+    let bare_profile = Config::builder()
+        .embedded("bare", "[default]\n[default.pool]")
+        .load()
+        .unwrap();
+    let no_file = Config::builder().env(&Environment::empty()).load().unwrap();
+    let configs = [Config::empty(), empty_file, bare_profile, no_file];
+    configs
+        .iter()
+        .map(|config| config.profile("default").unwrap())
+        .collect()
+}
+
+macro_rules! pinned {
+    ($($name:ident: |$profile:ident| $value:expr => $expected:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            for $profile in untouched() {
+                assert_eq!($value, $expected);
+            }
+        }
+    )*};
+}
+
+// The table that the mission sets.
+pinned! {
+    at_most_100_connections_are_idle_over_all_hosts: |p| p.transport.pool.max_idle => 100;
+    at_most_10_connections_are_idle_to_a_host: |p| p.transport.pool.max_idle_per_host => 10;
+    an_idle_connection_is_closed_after_90_s: |p| p.transport.pool.idle_timeout => seconds(90);
+    a_tcp_connect_may_take_30_s: |p| p.transport.timeouts.connect => seconds(30);
+    the_first_keep_alive_probe_comes_after_30_s: |p| p.transport.tcp.keepalive => Some(seconds(30));
+    keep_alive_probes_come_as_often_as_the_first: |p| p.transport.tcp.keepalive_interval => None;
+    a_tls_handshake_may_take_10_s: |p| p.transport.timeouts.tls_handshake => seconds(10);
+    a_whole_request_may_take_30_s: |p| p.policy.timeout => Some(seconds(30));
+    tls_1_2_is_the_lowest_spoken: |p| p.transport.tls.min_version => TlsVersion::V1_2;
+    http2_is_offered_by_alpn: |p| p.transport.http2.enabled => true;
+    the_proxy_variables_are_heeded: |p| p.transport.proxy.from_env => true;
+    certificates_are_verified: |p| p.transport.tls.insecure_skip_verify => false;
+}
+
+// What else the reference promises.
+pinned! {
+    the_wait_at_a_cap_may_take_10_s: |p| p.policy.pool_wait => seconds(10);
+    a_name_look_up_may_take_10_s: |p| p.transport.timeouts.dns => seconds(10);
+    the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
+    connections_are_reused: |p| p.transport.pool.reuse => true;
+    the_pool_is_the_profile_s_own: |p| p.pool => "default";
+    there_is_no_description: |p| p.description => None;
+    three_probes_go_unanswered: |p| p.transport.tcp.keepalive_retries => 3;
+    small_packets_are_sent_at_once: |p| p.transport.tcp.nodelay => true;
+    tls_1_3_is_the_highest_spoken: |p| p.transport.tls.max_version => TlsVersion::V1_3;
+    the_platform_s_roots_are_trusted: |p| p.transport.tls.roots => Roots::Platform;
+    no_authority_file_is_read: |p| (p.transport.tls.ca_file, p.transport.tls.extra_ca_file) => (None, None);
+    http2_is_not_spoken_unasked: |p| p.transport.http2.prior_knowledge => false;
+    four_http2_connections_go_to_a_host: |p| p.transport.http2.max_connections_per_host => 4;
+    a_connection_carries_128_streams: |p| p.transport.http2.max_streams_per_connection => 128;
+    a_stream_s_window_is_2_mib: |p| p.transport.http2.initial_stream_window => 2 * 1024 * 1024;
+    a_connection_s_window_is_16_mib: |p| p.transport.http2.initial_connection_window => 16 * 1024 * 1024;
+    windows_stay_as_they_are: |p| p.transport.http2.adaptive_window => false;
+    a_frame_holds_16_kib: |p| p.transport.http2.max_frame_size => 16 * 1024;
+    a_response_header_holds_64_kib: |p| p.transport.http2.max_header_list_size => 64 * 1024;
+}
+
+#[test]
+fn the_default_profile_is_always_there() {
+    assert_eq!(Config::empty().profiles(), ["default"]);
+    assert_eq!(Config::builder().load().unwrap().profiles(), ["default"]);
+}
+
+#[test]
+fn a_cap_that_is_not_written_gives_way_to_one_that_is() {
+    let pool = |text: &str| {
+        let config = Config::builder().embedded("text", text).load().unwrap();
+        let pool = config.profile("default").unwrap().transport.pool;
+        (pool.max_idle, pool.max_idle_per_host)
+    };
+    assert_eq!(pool("default.pool.max_idle = 4"), (4, 4));
+    assert_eq!(pool("default.pool.max_idle = 0"), (0, 0));
+    assert_eq!(pool("default.pool.max_idle = 50"), (50, 10));
+    assert_eq!(pool("default.pool.max_idle_per_host = 200"), (200, 200));
+    assert_eq!(pool("default.pool.max_idle_per_host = 20"), (100, 20));
+}

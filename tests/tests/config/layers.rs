@@ -1,0 +1,305 @@
+//! Which of several values counts: every layer over every other, every table over every other, for every key.
+
+use httputil::Config;
+use httputil::settings::Profile;
+
+use crate::scenario::Scenario;
+
+/// A key, two values as a variable would hold them, and what the profile shows of it.
+type Key = (&'static str, &'static str, &'static str, fn(&Profile) -> String);
+
+macro_rules! keys {
+    ($($key:literal, $one:literal, $other:literal, |$profile:ident| $value:expr;)*) => {
+        [$(($key, $one, $other, |$profile: &Profile| format!("{:?}", $value))),*]
+    };
+}
+
+/// Keys that are inherited.
+const INHERITED: [Key; 31] = keys! {
+    "user_agent", "one", "other", |p| p.policy.user_agent;
+    "timeout", "1s", "none", |p| p.policy.timeout;
+    "timeouts.pool_wait", "1s", "0s", |p| p.policy.pool_wait;
+    "timeouts.dns", "1s", "2s", |p| p.transport.timeouts.dns;
+    "timeouts.connect", "1s", "2s", |p| p.transport.timeouts.connect;
+    "timeouts.tls_handshake", "1s", "2s", |p| p.transport.timeouts.tls_handshake;
+    "pool.max_idle", "20", "30", |p| p.transport.pool.max_idle;
+    "pool.max_idle_per_host", "0", "3", |p| p.transport.pool.max_idle_per_host;
+    "pool.idle_timeout", "1s", "250ms", |p| p.transport.pool.idle_timeout;
+    "pool.reuse", "false", "true", |p| p.transport.pool.reuse;
+    "tcp.keepalive", "1s", "none", |p| p.transport.tcp.keepalive;
+    "tcp.keepalive_interval", "1s", "2s", |p| p.transport.tcp.keepalive_interval;
+    "tcp.keepalive_retries", "1", "2", |p| p.transport.tcp.keepalive_retries;
+    "tcp.nodelay", "false", "true", |p| p.transport.tcp.nodelay;
+    "tls.min_version", "1.3", "1.2", |p| p.transport.tls.min_version;
+    "tls.max_version", "1.2", "1.3", |p| p.transport.tls.max_version;
+    "tls.ca_file", "/one.pem", "none", |p| p.transport.tls.ca_file;
+    "tls.extra_ca_file", "/one.pem", "/other.pem", |p| p.transport.tls.extra_ca_file;
+    "tls.roots", "bundled", "platform", |p| p.transport.tls.roots;
+    "tls.insecure_skip_verify", "true", "false", |p| p.transport.tls.insecure_skip_verify;
+    "http2.enabled", "false", "true", |p| p.transport.http2.enabled;
+    "http2.prior_knowledge", "true", "false", |p| p.transport.http2.prior_knowledge;
+    "http2.max_connections_per_host", "1", "2", |p| p.transport.http2.max_connections_per_host;
+    "http2.max_streams_per_connection", "1", "2", |p| p.transport.http2.max_streams_per_connection;
+    "http2.initial_stream_window", "1MiB", "1MB", |p| p.transport.http2.initial_stream_window;
+    "http2.initial_connection_window", "1MiB", "1MB", |p| p.transport.http2.initial_connection_window;
+    "http2.adaptive_window", "true", "false", |p| p.transport.http2.adaptive_window;
+    "http2.max_frame_size", "16KiB", "32KiB", |p| p.transport.http2.max_frame_size;
+    "http2.max_header_list_size", "16KiB", "32KiB", |p| p.transport.http2.max_header_list_size;
+    "proxy.from_env", "false", "true", |p| p.transport.proxy.from_env;
+    "settings.endpoint", "one", "other", |p| p.name;
+};
+
+/// Keys that are a profile's own.
+const OWN: [Key; 2] = keys! {
+    "description", "one", "other", |p| p.description;
+    "pool.name", "one", "other", |p| p.pool;
+};
+
+/// Weakest first.
+const LAYERS: [&str; 6] = [
+    "embedded",
+    "httputil.toml",
+    "httputil.test.toml",
+    "httputil.local.toml",
+    "variable",
+    "code",
+];
+
+/// Strongest first.
+const TABLES: [&str; 5] = ["global", "telemetry", "second", "first", "default"];
+
+/// Values of a key, each in a layer and a table.
+struct Written {
+    scenario: Scenario,
+    embedded: String,
+    main: String,
+}
+
+impl Written {
+    fn new() -> Written {
+        let scenario = Scenario::new().variable("HTTPUTIL_ENV", "test");
+        let main = "[telemetry]\ninherits = [\"first\", \"second\"]\n[first]\n[second]\n".to_owned();
+        Written {
+            scenario,
+            embedded: String::new(),
+            main,
+        }
+    }
+
+    fn with(mut self, layer: &str, table: &str, key: &str, value: &str) -> Written {
+        let plain = value.parse::<bool>().is_ok() || value.parse::<u32>().is_ok();
+        let literal = if plain {
+            value.to_owned()
+        } else {
+            format!("\"{value}\"")
+        };
+        // A header of its own, since the table may have one already: `[telemetry.pool]` and `[telemetry]`.
+        let (section, leaf) = key
+            .rsplit_once('.')
+            .map_or((String::new(), key), |(s, leaf)| (format!(".{s}"), leaf));
+        let line = format!("[{table}{section}]\n{leaf} = {literal}\n");
+        let name = format!("HTTPUTIL_{table}__{key}").to_uppercase().replace('.', "__");
+        match layer {
+            "embedded" => self.embedded.push_str(&line),
+            "httputil.toml" if section.is_empty() && table != "default" && table != "global" => {
+                let header = format!("[{table}]\n");
+                self.main = self.main.replace(&header, &format!("{header}{leaf} = {literal}\n"));
+            }
+            "httputil.toml" => self.main.push_str(&line),
+            "variable" => self.scenario = self.scenario.variable(&name, value),
+            "code" => self.scenario = self.scenario.set(&format!("{table}.{key}"), value),
+            file => self.scenario = self.scenario.file(file, line),
+        }
+        self
+    }
+
+    fn load(self) -> Config {
+        let scenario = self.scenario.file("httputil.toml", &self.main);
+        let loaded = scenario.builder().embedded("embedded", self.embedded).load();
+        loaded.unwrap_or_else(|error| panic!("{error}\nin\n{}", self.main))
+    }
+}
+
+/// The profile's value when it stands in one place alone.
+fn alone(key: &Key, value: &str) -> String {
+    let profile = Written::new()
+        .with("code", "telemetry", key.0, value)
+        .load()
+        .profile("telemetry")
+        .unwrap();
+    key.3(&profile)
+}
+
+fn assert_shows(config: &Config, key: &Key, expected: &str, place: &str, why: &str) {
+    let (name, one, other, get) = *key;
+    let origins = config.origins("telemetry", name).unwrap();
+    let first = origins.first().map(ToString::to_string).unwrap_or_default();
+    assert!(first.contains(place), "{name}: {why}: {first}");
+    if name == "settings.endpoint" {
+        assert_eq!(
+            config.setting::<String>("telemetry", "endpoint").unwrap().as_deref(),
+            Some(expected),
+            "{why}"
+        );
+    } else {
+        assert_ne!(alone(key, one), alone(key, other), "{name}");
+        assert_eq!(
+            get(&config.profile("telemetry").unwrap()),
+            alone(key, expected),
+            "{name}: {why}"
+        );
+    }
+}
+
+fn place(layer: &str) -> &str {
+    match layer {
+        "variable" => "HTTPUTIL_",
+        "code" => "set in code",
+        file => file,
+    }
+}
+
+#[test]
+fn every_layer_beats_every_weaker_one_for_every_key() {
+    for key in INHERITED.iter().chain(&OWN) {
+        for (strength, strong) in LAYERS.iter().enumerate() {
+            for weak in &LAYERS[..strength] {
+                let (name, one, other, _) = *key;
+                let written = Written::new()
+                    .with(weak, "telemetry", name, one)
+                    .with(strong, "telemetry", name, other);
+                assert_shows(
+                    &written.load(),
+                    key,
+                    other,
+                    place(strong),
+                    &format!("{strong} over {weak}"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_layer_beats_the_built_in_default_for_every_key() {
+    for key in INHERITED.iter().chain(&OWN) {
+        for layer in LAYERS {
+            let config = Written::new().with(layer, "telemetry", key.0, key.1).load();
+            assert_shows(&config, key, key.1, place(layer), layer);
+        }
+    }
+}
+
+/// `[global]` wins over the profile, that over its parents (the later one first), these over `[default]`, whatever
+/// the layers: the stronger table is in the weakest layer here, the weaker table in the strongest.
+#[test]
+fn every_table_beats_every_weaker_one_for_every_key() {
+    for key in &INHERITED {
+        for (weakness, weak) in TABLES.iter().enumerate() {
+            for strong in &TABLES[..weakness] {
+                let (name, one, other, _) = *key;
+                let written = Written::new()
+                    .with("code", weak, name, one)
+                    .with("embedded", strong, name, other);
+                assert_shows(
+                    &written.load(),
+                    key,
+                    other,
+                    "embedded",
+                    &format!("[{strong}] over [{weak}]"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_variable_for_default_does_not_beat_the_profile_but_one_for_global_does() {
+    let file = "[telemetry]\ntimeout = \"1s\"";
+    let timeout = |name: &str| {
+        let scenario = Scenario::main_file(file).variable(name, "9s");
+        scenario
+            .config()
+            .profile("telemetry")
+            .unwrap()
+            .policy
+            .timeout
+            .unwrap()
+            .as_secs()
+    };
+    assert_eq!(timeout("HTTPUTIL_DEFAULT__TIMEOUT"), 1);
+    assert_eq!(timeout("HTTPUTIL_GLOBAL__TIMEOUT"), 9);
+}
+
+#[test]
+fn a_profile_s_own_keys_are_not_inherited() {
+    let text = "[parent]\ndescription = \"a parent\"\npool.name = \"shared\"\n[child]\ninherits = \"parent\"\n\
+                [default]\ndescription = \"all\"";
+    let config = Scenario::main_file(text).config();
+    let child = config.profile("child").unwrap();
+    assert_eq!((child.description, child.pool.as_str()), (None, "child"));
+    let parent = config.profile("parent").unwrap();
+    assert_eq!(
+        (parent.description.as_deref(), parent.pool.as_str()),
+        (Some("a parent"), "shared")
+    );
+}
+
+#[test]
+fn files_for_an_environment_count_only_in_it() {
+    let scenario = || Scenario::main_file("[a]").file("httputil.staging.toml", "[a]\ntimeout = \"7s\"\n[only_there]");
+    assert_eq!(scenario().config().profiles(), ["a", "default"]);
+    let staging = scenario().variable("HTTPUTIL_ENV", "staging").config();
+    assert_eq!(staging.profiles(), ["a", "default", "only_there"]);
+    assert_eq!(staging.profile("a").unwrap().policy.timeout.unwrap().as_secs(), 7);
+}
+
+#[test]
+fn none_switches_off_what_was_inherited() {
+    let text = "[default]\ntimeout = \"5s\"\ntcp.keepalive = \"9s\"\ntls.ca_file = \"a.pem\"\n\
+                [a]\ntimeout = \"none\"\ntcp.keepalive = \"none\"\ntls.ca_file = \"none\"";
+    let profile = Scenario::main_file(text).config().profile("a").unwrap();
+    assert_eq!(profile.policy.timeout, None);
+    assert_eq!(profile.transport.tcp.keepalive, None);
+    assert_eq!(profile.transport.tls.ca_file, None);
+}
+
+#[test]
+fn a_whole_table_may_stand_in_a_variable_and_single_keys_of_it_beat_it() {
+    let config = Scenario::main_file("[a.settings]\nkept = 1")
+        .variable("HTTPUTIL_A__POOL", "{ max_idle = 20, max_idle_per_host = 5 }")
+        .variable("HTTPUTIL_A__POOL__MAX_IDLE", "30")
+        .variable("HTTPUTIL_A__SETTINGS", "{ endpoint = 'one', deep = { er = true } }")
+        .variable("HTTPUTIL_A__SETTINGS__ENDPOINT", "0123")
+        .config();
+    let pool = config.profile("a").unwrap().transport.pool;
+    assert_eq!((pool.max_idle, pool.max_idle_per_host), (30, 5));
+    assert_eq!(config.setting_keys("a").unwrap(), ["deep", "endpoint", "kept"]);
+    assert_eq!(
+        config.setting::<String>("a", "endpoint").unwrap().as_deref(),
+        Some("0123")
+    );
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let scenario = Scenario::main_file("[a]\ntimeout = \"1s\"").variable("HTTPUTIL_A__TIMEOUT", "");
+    assert_eq!(
+        scenario
+            .config()
+            .profile("a")
+            .unwrap()
+            .policy
+            .timeout
+            .unwrap()
+            .as_secs(),
+        1
+    );
+}
+
+#[test]
+fn profiles_that_share_a_pool_and_agree_are_fine() {
+    let text = "[a.pool]\nname = \"s\"\nmax_idle = 7\n[b]\ninherits = \"a\"\npool.name = \"s\"";
+    let config = Scenario::main_file(text).config();
+    assert_eq!(config.profile("a").unwrap().pool, config.profile("b").unwrap().pool);
+}

@@ -1,0 +1,13 @@
+//! Configuration as its users meet it: files, variables and values in code go in, settings or messages come out.
+
+mod corpus;
+mod defaults;
+mod files;
+mod hostile;
+mod inheritance;
+mod layers;
+mod places;
+mod scenario;
+mod secrets;
+mod service_settings;
+mod shipped;

@@ -1,0 +1,211 @@
+//! A service's own values, typed.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use httputil::Config;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::scenario::Scenario;
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Batch,
+    Stream { chunk: u32 },
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    url: Url,
+    weight: Option<u8>,
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+fn file(settings: &str) -> Config {
+    let text = format!("[a.settings]\n{settings}");
+    Config::builder()
+        .embedded("f", text)
+        .load()
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn read<T: DeserializeOwned>(value: &str) -> Result<T, String> {
+    match file(&format!("key = {value}")).setting::<T>("a", "key") {
+        Ok(value) => Ok(value.expect("it is set")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn read_variable<T: DeserializeOwned>(value: &str) -> Result<T, String> {
+    let config = Scenario::main_file("[a]")
+        .variable("HTTPUTIL_A__SETTINGS__KEY", value)
+        .config();
+    match config.setting::<T>("a", "key") {
+        Ok(value) => Ok(value.expect("it is set")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn values_come_out_as_the_type_that_is_asked_for() {
+    assert_eq!(read::<String>("'text'").unwrap(), "text");
+    assert_eq!(read::<u16>("8080"), Ok(8080));
+    assert_eq!(read::<i64>("-3"), Ok(-3));
+    assert_eq!(read::<u64>("18446744073709551615"), Ok(u64::MAX));
+    assert_eq!(read::<f64>("0.5"), Ok(0.5));
+    assert_eq!(read::<f64>("2"), Ok(2.0));
+    assert_eq!(read::<bool>("true"), Ok(true));
+    assert_eq!(read::<Duration>("'1m30s'"), Ok(Duration::from_secs(90)));
+    assert_eq!(
+        read::<Option<Duration>>("'250ms'"),
+        Ok(Some(Duration::from_millis(250)))
+    );
+    assert_eq!(read::<Vec<Duration>>("['1s', '2s']").unwrap().len(), 2);
+    assert_eq!(read::<Url>("'http://h/p'").unwrap().path(), "/p");
+    assert_eq!(read::<IpAddr>("'::1'").unwrap(), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]));
+    assert_eq!(read::<(u8, String)>("[1, 'a']"), Ok((1, "a".to_owned())));
+    assert_eq!(read::<BTreeMap<String, u8>>("{ a = 1, 'B-c' = 2 }").unwrap().len(), 2);
+    assert_eq!(read::<Mode>("'batch'"), Ok(Mode::Batch));
+    assert_eq!(
+        read::<Mode>("{ stream = { chunk = 3 } }"),
+        Ok(Mode::Stream { chunk: 3 })
+    );
+    assert_eq!(read::<String>("2026-01-02").unwrap(), "2026-01-02");
+    let target = read::<Target>("{ url = 'http://h', names = ['x'] }").unwrap();
+    assert_eq!(
+        target,
+        Target {
+            url: Url::parse("http://h").unwrap(),
+            weight: None,
+            names: vec!["x".to_owned()]
+        }
+    );
+}
+
+#[test]
+fn text_of_a_variable_becomes_what_is_asked_for() {
+    assert_eq!(read_variable::<String>("0123").unwrap(), "0123");
+    assert_eq!(read_variable::<u16>("0123"), Ok(123));
+    assert_eq!(read_variable::<i8>("-3"), Ok(-3));
+    assert_eq!(read_variable::<f32>("0.5"), Ok(0.5));
+    assert_eq!(read_variable::<bool>("false"), Ok(false));
+    assert_eq!(read_variable::<Option<bool>>("true"), Ok(Some(true)));
+    assert_eq!(read_variable::<Duration>("5s"), Ok(Duration::from_secs(5)));
+    assert_eq!(read_variable::<Vec<u8>>("1, 2,3"), Ok(vec![1, 2, 3]));
+    assert_eq!(read_variable::<Vec<String>>("['a,b', 'c']").unwrap(), ["a,b", "c"]);
+    assert_eq!(read_variable::<Mode>("batch"), Ok(Mode::Batch));
+    assert_eq!(
+        read_variable::<Target>("{ url = 'http://h', weight = 3 }")
+            .unwrap()
+            .weight,
+        Some(3)
+    );
+}
+
+#[test]
+fn a_variable_reaches_into_tables_of_settings() {
+    let config = Scenario::main_file("[a.settings.target]\nurl = \"http://file\"\nweight = 1")
+        .variable("HTTPUTIL_A__SETTINGS__TARGET__URL", "http://variable")
+        .config();
+    let target = config.setting::<Target>("a", "target").unwrap().unwrap();
+    assert_eq!((target.url.host_str(), target.weight), (Some("variable"), Some(1)));
+}
+
+#[test]
+fn what_is_not_set_is_none_and_not_an_error() {
+    assert_eq!(Config::empty().setting::<String>("default", "endpoint").unwrap(), None);
+    assert!(Config::empty().setting_keys("default").unwrap().is_empty());
+    assert!(
+        Config::empty()
+            .setting::<String>("telemetry", "endpoint")
+            .unwrap_err()
+            .is_config()
+    );
+}
+
+#[test]
+fn a_misfit_names_place_and_key_and_says_in_a_users_words_what_is_wanted() {
+    let says = |message: &str| Err(message.to_owned());
+    assert_eq!(
+        read::<u16>("'8080'").map(|_| ()),
+        says("f:2:7: a.settings.key: expected a whole number from 0 to 65535, found a text")
+    );
+    assert_eq!(
+        read::<u8>("300").map(|_| ()),
+        says("f:2:7: a.settings.key: expected a whole number from 0 to 255")
+    );
+    assert_eq!(
+        read::<u32>("-1").map(|_| ()),
+        says("f:2:7: a.settings.key: expected a whole number from 0 to 4294967295")
+    );
+    assert_eq!(
+        read::<String>("1").map(|_| ()),
+        says("f:2:7: a.settings.key: expected a text, found a whole number")
+    );
+    assert_eq!(
+        read::<bool>("1.5").map(|_| ()),
+        says("f:2:7: a.settings.key: expected true or false, found a number with a fraction")
+    );
+    assert_eq!(
+        read::<Vec<u8>>("1").map(|_| ()),
+        says("f:2:7: a.settings.key: expected a list, found a whole number")
+    );
+    assert_eq!(
+        read::<Duration>("'soon'").map(|_| ()),
+        says("f:2:7: a.settings.key: expected a duration such as \"10s\" or \"250ms\", found a text")
+    );
+    assert_eq!(
+        read::<Url>("'collector'").map(|_| ()),
+        says(
+            "f:2:7: a.settings.key: expected a URL such as \"https://collector:4318/v1/traces\" (relative URL without a base)"
+        )
+    );
+    assert_eq!(
+        read::<Mode>("'bach'").map(|_| ()),
+        says("f:2:7: a.settings.key: expected \"batch\" or \"stream\"")
+    );
+}
+
+#[test]
+fn a_misfit_within_a_table_or_a_list_names_the_inner_place() {
+    let says = |message: &str| Err(message.to_owned());
+    assert_eq!(
+        read::<Vec<u8>>("[1, 'x']").map(|_| ()),
+        says("f:2:11: a.settings.key.1: expected a whole number from 0 to 255, found a text")
+    );
+    assert_eq!(
+        read::<Target>("{ url = 'http://h', weight = 999 }").map(|_| ()),
+        says("f:2:36: a.settings.key.weight: expected a whole number from 0 to 255")
+    );
+    assert_eq!(
+        read::<Target>("{ url = 'http://h', wieght = 9 }").map(|_| ()),
+        says("f:2:27: a.settings.key: unknown key wieght; did you mean weight?")
+    );
+    assert_eq!(
+        read::<Target>("{ weight = 9 }").map(|_| ()),
+        says("f:2:1: a.settings.key: the key url is missing")
+    );
+}
+
+#[test]
+fn a_misfit_in_a_variable_names_it() {
+    let says = |message: &str| Err(message.to_owned());
+    assert_eq!(
+        read_variable::<u16>("many").map(|_| ()),
+        says("HTTPUTIL_A__SETTINGS__KEY: expected a whole number, found a text")
+    );
+    assert_eq!(
+        read_variable::<bool>("yes").map(|_| ()),
+        says("HTTPUTIL_A__SETTINGS__KEY: expected true or false, found a text")
+    );
+    assert_eq!(
+        read_variable::<Vec<u8>>("1,x").map(|_| ()),
+        says("HTTPUTIL_A__SETTINGS__KEY: 1: expected a whole number, found a text")
+    );
+}

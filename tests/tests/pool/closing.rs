@@ -1,0 +1,67 @@
+//! `close_idle_connections`.
+
+use httputil::CloseReason;
+use httputil_tests::gate::Gate;
+use httputil_tests::server::{Server, handlers};
+
+use crate::common::{TrustedCa, Way, assert_accounted, get, until};
+
+#[tokio::test]
+async fn it_closes_the_idle_now_and_later_requests_dial_anew() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        get(&client, &way.url(&server, "/")).await;
+        client.close_idle_connections();
+        server.until_open(0).await;
+        assert_eq!(get(&client, &way.url(&server, "/")).await, "hello");
+        assert_eq!(server.accepted(), 2, "{way:?}");
+        until(&client, "one to be open", |stats| stats.open == 1).await;
+        assert_eq!(client.stats().closed_for(CloseReason::CloseIdle), 1, "{way:?}");
+        assert_accounted(&client.stats());
+    }
+}
+
+#[tokio::test]
+async fn those_in_flight_finish_and_then_close() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let gate = Gate::new();
+        let server = way.start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca).await;
+        let client = ca.client();
+        let request = tokio::spawn({
+            let (client, url) = (client.clone(), way.url(&server, "/"));
+            async move { get(&client, &url).await }
+        });
+        gate.arrived(1).await;
+        client.close_idle_connections();
+        gate.open();
+        assert_eq!(request.await.unwrap(), "hello");
+        server.until_open(0).await;
+        get(&client, &way.url(&server, "/")).await;
+        assert_eq!(server.accepted(), 2, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn under_load_no_request_fails() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        let mut running = tokio::task::JoinSet::new();
+        for number in 0..500 {
+            if running.len() == 8 {
+                running.join_next().await.unwrap().unwrap();
+            }
+            if number % 10 == 0 {
+                client.close_idle_connections();
+            }
+            let (client, url) = (client.clone(), way.url(&server, "/"));
+            running.spawn(async move { assert_eq!(get(&client, &url).await, "hello") });
+        }
+        running.join_all().await;
+        assert_eq!(server.requests(), 500, "{way:?}");
+    }
+}

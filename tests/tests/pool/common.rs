@@ -1,0 +1,90 @@
+//! What the tests of the pool share.
+
+use httputil::{Client, ClientConfig, PoolStats};
+use httputil_tests::PATIENCE;
+use httputil_tests::ca::Ca;
+use httputil_tests::server::{Builder, Server};
+use httputil_tests::tls::{Alpn, ServerTls};
+
+/// The three ways to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    H1,
+    H1Tls,
+    H2Tls,
+}
+
+impl Way {
+    pub(crate) const ALL: [Way; 3] = [Way::H1, Way::H1Tls, Way::H2Tls];
+
+    /// A server that speaks so, and the settings of a client that trusts it.
+    pub(crate) async fn start(self, builder: Builder, ca: &TrustedCa) -> Server {
+        match self {
+            Way::H1 => builder.start().await,
+            Way::H1Tls => builder.tls(ca.server(Alpn::H1)).start().await,
+            Way::H2Tls => builder.tls(ca.server(Alpn::Both)).start().await,
+        }
+    }
+
+    pub(crate) fn url(self, server: &Server, path: &str) -> String {
+        server.url_for("localhost", path)
+    }
+}
+
+/// A CA and its certificate as a file.
+pub(crate) struct TrustedCa {
+    ca: Ca,
+    file: tempfile::NamedTempFile,
+}
+
+impl TrustedCa {
+    pub(crate) fn new() -> TrustedCa {
+        let ca = Ca::new();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), ca.pem()).unwrap();
+        TrustedCa { ca, file }
+    }
+
+    pub(crate) fn server(&self, alpn: Alpn) -> std::sync::Arc<rustls::ServerConfig> {
+        ServerTls::new(self.ca.issue(["localhost"])).alpn(alpn).build()
+    }
+
+    /// The documented defaults, trusting this CA.
+    pub(crate) fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::default();
+        config.profile_mut().transport.tls.ca_file = Some(self.file.path().to_owned());
+        config
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.config()).unwrap()
+    }
+}
+
+/// A client with the documented defaults.
+pub(crate) fn client() -> Client {
+    Client::new(ClientConfig::default()).unwrap()
+}
+
+/// Sends a `GET` and reads the answer to its end.
+pub(crate) async fn get(client: &Client, url: &str) -> String {
+    client.get(url).send().await.unwrap().text().await.unwrap()
+}
+
+/// Waits until the client's pool says so. Statistics have no event of their own, so this looks again after every turn
+/// of the runtime, within the kit's patience.
+pub(crate) async fn until(client: &Client, what: &str, holds: impl Fn(&PoolStats) -> bool) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !holds(&client.stats()) {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "waited for {what}: {:?}", client.stats());
+}
+
+/// The conservation law of a pool at rest.
+pub(crate) fn assert_accounted(stats: &PoolStats) {
+    assert_eq!(stats.dials_in_progress, 0, "{stats:?}");
+    assert_eq!(stats.dials_started, stats.dial_failures_total() + stats.dialled, "{stats:?}");
+    assert_eq!(stats.dialled, stats.open + stats.closed_total(), "{stats:?}");
+}

@@ -1,0 +1,154 @@
+//! Requests that the server did not process, and requests of which nobody knows.
+
+use httputil::{Client, Kind};
+use httputil_tests::gate::Gate;
+use httputil_tests::script::{Script, Step, answers, steps};
+use httputil_tests::server::Server;
+use reqwest::Method;
+
+use crate::common::{TrustedCa, Way, client, get, until};
+
+/// Answers one request; takes the next one whole, and closes without a byte: the race that keep-alive cannot avoid.
+fn race() -> Vec<Step> {
+    let mut race = steps::answer_once(answers::ok("one"));
+    race.extend([Step::ReadRequest, Step::Close]);
+    race
+}
+
+async fn send(client: &Client, method: Method, url: &str) -> Result<String, httputil::Error> {
+    let body = if method == Method::GET || method == Method::HEAD { "" } else { "a body" };
+    let response = client.request(method, url).body(body).send().await?;
+    Ok(response.text().await.expect("the scripts answer whole"))
+}
+
+#[tokio::test]
+async fn an_idle_connection_closed_by_the_server_is_never_handed_out() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        for round in 1..=20 {
+            assert_eq!(get(&client, &way.url(&server, "/")).await, "hello");
+            assert_eq!(server.accepted(), round, "{way:?}");
+            server.close_idle();
+            server.until_closed(round).await;
+            until(&client, "the pool to notice", |stats| stats.open == 0).await;
+        }
+        assert_eq!(client.stats().resends, 0, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_close_that_the_runtime_has_not_seen_yet_costs_no_request() {
+    // One thread for client and server, and no turn of the runtime between the close and the next request.
+    for method in [Method::GET, Method::POST] {
+        for _ in 0..20 {
+            let gate = Gate::new();
+            let server =
+                Script::start([steps::close_after_idle(answers::ok("one"), &gate), steps::answer_all(answers::ok("two"))])
+                    .await;
+            let client = client();
+            assert_eq!(get(&client, &server.url("/")).await, "one");
+            gate.open();
+            gate.passed(1).await;
+            assert_eq!(send(&client, method.clone(), &server.url("/")).await.unwrap(), "two", "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_keep_alive_race_never_reaches_the_user_of_an_idempotent_request() {
+    for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let server = Script::start([race(), steps::answer_all(answers::ok(""))]).await;
+        let client = client();
+        get(&client, &server.url("/")).await;
+        assert!(send(&client, method.clone(), &server.url("/")).await.is_ok(), "{method}");
+        assert_eq!((server.accepted(), client.stats().resends), (2, 1), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_race_is_seen_through_tls_too() {
+    let ca = TrustedCa::new();
+    let tls = ca.server(httputil_tests::tls::Alpn::H1);
+    for end in [Step::Fin, Step::CutFin, Step::Reset] {
+        let mut first = steps::answer_once(answers::ok("one"));
+        first.extend([Step::ReadRequest, end.clone()]);
+        let server = Script::start([
+            steps::over_tls(&tls, first),
+            steps::over_tls(&tls, steps::answer_all(answers::ok("two"))),
+        ])
+        .await;
+        let client = ca.client();
+        let url = format!("https://localhost:{}/", server.port());
+        assert_eq!(get(&client, &url).await, "one");
+        assert_eq!(get(&client, &url).await, "two", "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_was_written_is_not_sent_again_and_the_error_says_that_it_may_have_been_processed() {
+    for method in [Method::POST, Method::PATCH] {
+        let server = Script::start([race(), steps::answer_all(answers::ok("two"))]).await;
+        let client = client();
+        get(&client, &server.url("/")).await;
+        let error = send(&client, method.clone(), &server.url("/")).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Connection);
+        assert!(!error.is_retryable());
+        let expected = format!(
+            "{method} {}: the server closed the connection before it answered; it may have been processed (profile default)",
+            server.url("/")
+        );
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(server.accepted(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_second_unknown_end_is_an_error() {
+    let server = Script::start([race(), steps::reset_on_request()]).await;
+    let client = client();
+    get(&client, &server.url("/")).await;
+    let error = client.get(server.url("/")).send().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Connection);
+    assert_eq!((server.accepted(), error.attempts()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_streaming_body_is_not_sent_again() {
+    let server = Script::start([race(), steps::answer_all(answers::ok("two"))]).await;
+    let client = client();
+    get(&client, &server.url("/")).await;
+    let body = reqwest::Body::wrap(http_body_util::StreamBody::new(Pieces(vec!["one", "two"])));
+    let error = client.put(server.url("/")).body(body).send().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Connection, "{error}");
+    assert_eq!(server.accepted(), 1);
+}
+
+/// A stream of a few pieces.
+struct Pieces(Vec<&'static str>);
+
+impl futures_core::Stream for Pieces {
+    type Item = Result<http_body::Frame<bytes::Bytes>, std::io::Error>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.pop().map(|piece| Ok(http_body::Frame::data(piece.into()))))
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_never_sent_again_once_a_byte_of_the_answer_has_come() {
+    for partial in ["H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n"] {
+        let mut first = steps::answer_once(answers::ok("one"));
+        first.extend([Step::ReadRequest, Step::write(partial), Step::Close]);
+        let server = Script::start([first, steps::answer_all(answers::ok("two"))]).await;
+        let client = client();
+        get(&client, &server.url("/")).await;
+        let error = client.get(server.url("/")).send().await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Connection, "{partial:?}: {error}");
+        assert_eq!(server.accepted(), 1, "{partial:?}");
+    }
+}

@@ -1,0 +1,143 @@
+//! When a connection serves more than one request.
+
+use httputil_tests::server::{Server, handlers};
+
+use crate::common::{TrustedCa, Way, assert_accounted, client, get, until};
+
+#[tokio::test]
+async fn a_second_sequential_request_uses_the_same_connection() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        for _ in 0..5 {
+            assert_eq!(get(&client, &way.url(&server, "/")).await, "hello");
+        }
+        assert_eq!((server.accepted(), server.requests()), (1, 5), "{way:?}");
+        let stats = client.stats();
+        assert_eq!((stats.dialled, stats.requests, stats.reuses), (1, 5, 4), "{way:?}");
+        assert_accounted(&stats);
+    }
+}
+
+#[tokio::test]
+async fn host_name_case_a_default_port_spelled_out_and_the_path_do_not_split_the_key() {
+    let server = Server::builder().start().await;
+    let client = client();
+    for url in ["http://localhost:{}/", "http://LOCALHOST:{}/a", "http://LocalHost:{}/b?c=d", "http://u:p@localhost:{}/"] {
+        get(&client, &url.replace("{}", &server.port().to_string())).await;
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn scheme_host_and_port_split_the_key() {
+    let (one, other) = (Server::builder().start().await, Server::builder().start().await);
+    let client = client();
+    get(&client, &one.url_for("localhost", "/")).await;
+    get(&client, &one.url_for("127.0.0.1", "/")).await;
+    get(&client, &other.url_for("localhost", "/")).await;
+    assert_eq!((one.accepted(), other.accepted()), (2, 1));
+    let ca = TrustedCa::new();
+    let tls = Way::H1Tls.start(Server::builder(), &ca).await;
+    let client = ca.client();
+    get(&client, &Way::H1Tls.url(&tls, "/")).await;
+    // The same host and port without TLS is another key: a connection of its own, which the server cannot make sense of.
+    let plain = format!("http://localhost:{}/", tls.port());
+    assert!(client.get(plain).send().await.is_err());
+    assert_eq!(tls.accepted(), 2);
+}
+
+#[tokio::test]
+async fn every_kind_of_answer_that_has_ended_returns_its_connection() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        for path in ["/bytes/0", "/status/204", "/status/304", "/chunked", "/bytes/100000", "/echo"] {
+            let response = client.get(way.url(&server, path)).send().await.unwrap();
+            response.bytes().await.unwrap();
+        }
+        let head = client.head(way.url(&server, "/bytes/100")).send().await.unwrap();
+        assert_eq!(head.headers()["content-length"], "100");
+        drop(head);
+        assert_eq!(get(&client, &way.url(&server, "/")).await, "hello");
+        assert_eq!(server.accepted(), 1, "{way:?}");
+        until(&client, "the connection to be idle", |stats| stats.idle == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_says_it_closes_is_never_reused() {
+    let server = Server::builder().handler(handlers::close_after).start().await;
+    let client = client();
+    for _ in 0..3 {
+        assert_eq!(get(&client, &server.url("/")).await, "goodbye");
+    }
+    assert_eq!(server.accepted(), 3);
+    server.until_open(0).await;
+    until(&client, "all to be closed", |stats| stats.open == 0).await;
+    assert_accounted(&client.stats());
+}
+
+#[tokio::test]
+async fn a_request_that_says_close_is_the_last_on_its_connection() {
+    let server = Server::builder().start().await;
+    let client = client();
+    let request = client.get(server.url("/")).header("connection", "close");
+    request.send().await.unwrap().bytes().await.unwrap();
+    get(&client, &server.url("/")).await;
+    assert_eq!(server.accepted(), 2);
+}
+
+#[tokio::test]
+async fn without_reuse_each_request_has_a_connection_of_its_own() {
+    let server = Server::builder().start().await;
+    let ca = TrustedCa::new();
+    let mut config = ca.config();
+    config.profile_mut().transport.pool.reuse = false;
+    let client = httputil::Client::new(config).unwrap();
+    for _ in 0..3 {
+        get(&client, &server.url("/")).await;
+    }
+    assert_eq!(server.accepted(), 3);
+    server.until_open(0).await;
+}
+
+#[tokio::test]
+async fn requests_at_once_share_one_http2_connection_that_is_dialled_once() {
+    let ca = TrustedCa::new();
+    let gate = httputil_tests::gate::Gate::new();
+    let server =
+        Way::H2Tls.start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca).await;
+    let client = ca.client();
+    let requests: Vec<_> = (0..50)
+        .map(|_| tokio::spawn({ let (client, url) = (client.clone(), Way::H2Tls.url(&server, "/")); async move { get(&client, &url).await } }))
+        .collect();
+    gate.arrived(50).await;
+    gate.open();
+    for request in requests {
+        assert_eq!(request.await.unwrap(), "hello");
+    }
+    assert_eq!((server.accepted(), client.stats().dials_started), (1, 1));
+}
+
+#[tokio::test]
+async fn many_requests_over_a_few_connections_are_almost_all_reuses() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        let mut running = tokio::task::JoinSet::new();
+        for _ in 0..1000 {
+            if running.len() == 10 {
+                running.join_next().await.unwrap().unwrap();
+            }
+            let (client, url) = (client.clone(), way.url(&server, "/"));
+            running.spawn(async move { assert_eq!(get(&client, &url).await, "hello") });
+        }
+        running.join_all().await;
+        assert!(server.accepted() <= 10, "{way:?}: {} connections", server.accepted());
+        assert!(client.stats().reuse_ratio() >= 0.99, "{way:?}: {:?}", client.stats());
+    }
+}
