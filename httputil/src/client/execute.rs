@@ -39,6 +39,7 @@ pub(super) async fn execute(client: &Arc<Inner>, request: reqwest::Request) -> R
             .map_err(|failure| failing.of_checkout(failure, policy.pool_wait))?;
         failing.attempts += 1;
         let is_reused = checked.is_reused();
+        failing.is_first = !is_reused;
         // On a connection that nobody has used there is no keep-alive race to lose; HTTP/2 may still refuse the stream.
         let keep = is_reused || checked.is_h2();
         let (sent, can_replay) = draft.request_for(&checked.key, checked.is_h2(), keep);

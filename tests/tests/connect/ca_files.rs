@@ -27,11 +27,17 @@ fn bad_files(folder: &TempDir) -> Vec<(PathBuf, &'static str)> {
         (file("binary.pem", &[0xff, 0x00, 0x30, 0x82]), "no certificate"),
         (file("key.pem", key.as_bytes()), "no certificate"),
         (
-            file("garbled.pem", b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"),
+            file(
+                "garbled.pem",
+                b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+            ),
             "not a PEM file",
         ),
         (
-            file("no_root.pem", b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n"),
+            file(
+                "no_root.pem",
+                b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
+            ),
             "cannot be used as a root",
         ),
     ]
@@ -61,7 +67,10 @@ fn a_bad_file_is_an_error_of_building_that_names_file_and_key() {
             assert_blames(&error, &path, key, what);
 
             let toml = format!("[default]\n{key} = {}", quoted(&path));
-            let error = registry(&toml).client("default").map(|_| ()).expect_err("the file is bad");
+            let error = registry(&toml)
+                .client("default")
+                .map(|_| ())
+                .expect_err("the file is bad");
             assert_blames(&error, &path, key, what);
         }
     }

@@ -42,7 +42,7 @@ async fn a_certificate_that_is_not_valid_yet_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused_with_the_name_it_bears() {
-    assert_wrong_is_refused(Wrong::WrongHost, &["for another host", "somebody-else.test"]).await;
+    assert_wrong_is_refused(Wrong::WrongHost, &["for another host (somebody-else.test)"]).await;
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn an_incomplete_chain_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_certificate_signed_with_sha_1_is_refused_by_name() {
-    assert_wrong_is_refused(Wrong::Sha1, &["signature algorithm"]).await;
+    assert_wrong_is_refused(Wrong::Sha1, &["signed with SHA-1"]).await;
 }
 
 #[tokio::test]

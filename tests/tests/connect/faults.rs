@@ -26,7 +26,11 @@ async fn a_refused_port_says_so() {
 async fn an_unreachable_host_says_so() {
     // TCP knows no broadcast, so this is refused here, whatever the network is.
     let error = failure(&client(|_| {}), "http://255.255.255.255:81/").await;
-    assert_says(&error, Kind::Connect, &["TCP connect", "255.255.255.255:81", "unreachable"]);
+    assert_says(
+        &error,
+        Kind::Connect,
+        &["TCP connect", "255.255.255.255:81", "unreachable"],
+    );
     assert!(error.is_retryable());
 }
 
@@ -106,7 +110,11 @@ async fn a_tls_server_on_an_http_url_is_asked_about() {
 #[tokio::test]
 async fn a_server_that_closes_in_the_handshake_says_when() {
     let error = of_script(vec![Step::Fin]).await;
-    assert_says(&error, Kind::Tls, &["TLS handshake", "closed the connection during the handshake"]);
+    assert_says(
+        &error,
+        Kind::Tls,
+        &["TLS handshake", "closed the connection during the handshake"],
+    );
 }
 
 #[tokio::test]
@@ -120,11 +128,7 @@ async fn a_failed_handshake_does_not_spoil_the_next() {
     let ca = Ca::new();
     let trust = Trust::of([&ca]);
     let tls = ServerTls::new(ca.issue(["127.0.0.1"])).alpn(Alpn::H1).build();
-    let good = vec![
-        Step::StartTls(tls),
-        Step::ReadRequest,
-        Step::write(answers::ok("well")),
-    ];
+    let good = vec![Step::StartTls(tls), Step::ReadRequest, Step::write(answers::ok("well"))];
     let server = Script::start([vec![Step::Fin], good]).await;
     let client = client_of(&trust, |_| {});
     failure(&client, server.https_url("/")).await;

@@ -26,7 +26,11 @@ async fn in_development_and_test_any_certificate_will_do() {
         for name in ["development", "test"] {
             let registry = registry_in(INSECURE, &environment(name), &ScriptedResolver::new());
             let lenient = registry.client("lenient").unwrap();
-            assert_eq!(get(&lenient, server.url("/")).await.unwrap(), "hello", "{wrong:?} in {name}");
+            assert_eq!(
+                get(&lenient, server.url("/")).await.unwrap(),
+                "hello",
+                "{wrong:?} in {name}"
+            );
             // The profile beside it is as strict as ever.
             let strict = registry.client("default").unwrap();
             assert_says(&failure(&strict, server.url("/")).await, Kind::Tls, &["TLS handshake"]);
@@ -45,7 +49,12 @@ fn anywhere_else_it_is_refused_by_key_and_remedy() {
         assert!(error.is_config(), "{name:?}: {error}");
         if ["", "production", "staging", "testing"].contains(&name) {
             let text = error.to_string();
-            for word in ["insecure_skip_verify", "HTTPUTIL_ENV", "test.toml:4", "tls.extra_ca_file"] {
+            for word in [
+                "insecure_skip_verify",
+                "HTTPUTIL_ENV",
+                "test.toml:4",
+                "tls.extra_ca_file",
+            ] {
                 assert!(text.contains(word), "{name:?}: {word} is missing: {text}");
             }
         }
@@ -57,7 +66,9 @@ fn anywhere_else_it_is_refused_by_key_and_remedy() {
 #[tokio::test]
 async fn without_verification_the_minimum_version_stays_in_force() {
     let ca = Ca::new();
-    let tls = ServerTls::new(ca.issue(["127.0.0.1"])).versions(&[&rustls::version::TLS12]).build();
+    let tls = ServerTls::new(ca.issue(["127.0.0.1"]))
+        .versions(&[&rustls::version::TLS12])
+        .build();
     let server = Server::builder().tls(tls).start().await;
     let toml = "[default.tls]\ninsecure_skip_verify = true\nmin_version = \"1.3\"";
     let registry = registry_in(toml, &environment("test"), &ScriptedResolver::new());

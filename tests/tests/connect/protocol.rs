@@ -12,11 +12,7 @@ use crate::scene::{Trust, assert_balanced, assert_says, client, client_of, failu
 
 async fn tls_server(ca: &Ca, alpn: Alpn) -> Server {
     let tls = ServerTls::new(ca.issue(["127.0.0.1"])).alpn(alpn);
-    Server::builder()
-        .tls(tls.build())
-        .handler(handlers::echo)
-        .start()
-        .await
+    Server::builder().tls(tls.build()).handler(handlers::echo).start().await
 }
 
 /// The protocol that the client says was spoken, which is what the server says too.
@@ -109,6 +105,6 @@ async fn an_http_1_server_that_is_taken_for_http_2_gives_a_clear_error() {
     let server = Server::builder().start().await;
     let knowing = client(|profile| profile.transport.http2.prior_knowledge = true);
     let error = failure(&knowing, server.url("/")).await;
-    assert_says(&error, Kind::Protocol, &["HTTP/2", "http2.prior_knowledge"]);
+    assert_says(&error, Kind::Connection, &["HTTP/2", "http2.prior_knowledge"]);
     server.until_open(0).await;
 }

@@ -28,7 +28,11 @@ async fn a_request_that_a_proxy_variable_applies_to_fails_by_the_variables_name(
         let client = registry_in("", &environment, &resolver).client("default").unwrap();
         let url = format!("{scheme}://service.test:{}/", server.port());
         let error = failure(&client, url).await;
-        assert_says(&error, Kind::Proxy, &[variable, "service.test", "NO_PROXY", "proxy.from_env"]);
+        assert_says(
+            &error,
+            Kind::Proxy,
+            &[variable, "service.test", "NO_PROXY", "proxy.from_env"],
+        );
         assert!(!error.to_string().contains("s3cret"));
         assert_eq!(client.stats().dials_started, 0);
     }
@@ -40,7 +44,9 @@ async fn a_request_that_a_proxy_variable_applies_to_fails_by_the_variables_name(
 async fn loopback_exceptions_other_schemes_and_profiles_that_say_so_go_direct() {
     let server = Server::builder().start().await;
     let (port, url) = (server.port(), server.url_for("service.test", "/"));
-    let proxy = Environment::empty().with("HTTPS_PROXY", PROXY).with("HTTP_PROXY", PROXY);
+    let proxy = Environment::empty()
+        .with("HTTPS_PROXY", PROXY)
+        .with("HTTP_PROXY", PROXY);
     let cases = [
         ("", proxy.clone(), server.url("/")),
         ("", proxy.clone(), server.url_for("localhost", "/")),

@@ -76,7 +76,9 @@ async fn the_families_take_turns_so_that_one_dead_family_costs_one_delay() {
 
 /// The kit's servers listen on IPv4 only: one connection on this address, led to them.
 async fn relay_to(ip: IpAddr, port: u16) -> tokio::task::JoinHandle<()> {
-    let listener = tokio::net::TcpListener::bind((ip, port)).await.expect("the port is free there");
+    let listener = tokio::net::TcpListener::bind((ip, port))
+        .await
+        .expect("the port is free there");
     tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.expect("somebody comes");
         let mut server = tokio::net::TcpStream::connect((loopback(1), port))
@@ -92,8 +94,15 @@ async fn when_every_address_refuses_the_error_names_each_of_them() {
     let port = httputil_tests::tcp::ClosedPort::new();
     let client = client([loopback(2), loopback(1)]);
     let error = failure(&client, format!("http://many.test:{}/", port.port())).await;
-    let (first, second) = (format!("127.0.0.2:{}", port.port()), format!("127.0.0.1:{}", port.port()));
-    assert_says(&error, Kind::Connect, &["many.test", &first, &second, "connection refused"]);
+    let (first, second) = (
+        format!("127.0.0.2:{}", port.port()),
+        format!("127.0.0.1:{}", port.port()),
+    );
+    assert_says(
+        &error,
+        Kind::Connect,
+        &["many.test", &first, &second, "connection refused"],
+    );
 }
 
 #[tokio::test]

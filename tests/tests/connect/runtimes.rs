@@ -17,7 +17,10 @@ use tokio::runtime::{Builder, Runtime};
 use crate::scene::{assert_balanced, client, eventually, get};
 
 fn current_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime can be built")
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be built")
 }
 
 fn multi_thread() -> Runtime {
@@ -193,7 +196,10 @@ fn a_runtime_that_goes_in_the_middle_of_a_dial_is_a_dial_that_failed() {
 
     // The client has not suffered.
     let there = Elsewhere::start(Server::builder());
-    assert_eq!(current_thread().block_on(get(&client, there.server.url("/"))).unwrap(), "hello");
+    assert_eq!(
+        current_thread().block_on(get(&client, there.server.url("/"))).unwrap(),
+        "hello"
+    );
 }
 
 #[test]
