@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use tokio::runtime::Id;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -89,8 +90,8 @@ pub(super) struct Todo<C, S: Multiplexed> {
     /// Places that nobody wanted. Dropping one comes back to the pool, so it is done after the lock too.
     pub(super) places: Vec<S::Place>,
     pub(super) dials: Vec<Dial>,
-    /// Something became idle: the reaper must be running.
-    pub(super) reap: bool,
+    /// Something became idle on this key's runtime, which has no reaper yet.
+    pub(super) reaper: Option<Arc<Key>>,
 }
 
 impl<C, S: Multiplexed> Default for Todo<C, S> {
@@ -99,7 +100,7 @@ impl<C, S: Multiplexed> Default for Todo<C, S> {
             leaving: Vec::new(),
             places: Vec::new(),
             dials: Vec::new(),
-            reap: false,
+            reaper: None,
         }
     }
 }
@@ -152,6 +153,8 @@ pub(super) struct State<C, S: Multiplexed> {
     waiting: usize,
     sweep_at: usize,
     pub(super) leases: usize,
+    /// The runtimes that a reaper runs on. Almost always one.
+    reaping: Vec<Id>,
     /// Raised by `close_idle`: connections dialled before it close after the request that they are away with.
     generation: u64,
 }
@@ -168,6 +171,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             waiting: 0,
             sweep_at: QUIET_HOSTS,
             leases: 0,
+            reaping: Vec::new(),
             generation: 0,
         }
     }
@@ -427,10 +431,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         if let Some(entry) = self.entries.get_mut(index) {
             entry.since = now;
+            let host = entry.host;
             self.by_age.unlink(&mut self.entries, index);
             self.by_age.push(&mut self.entries, index);
             self.enforce_cap(todo);
-            todo.reap = true;
+            self.want_reaper(host, todo);
         }
     }
 
@@ -496,7 +501,23 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         self.by_age.push(&mut self.entries, entry);
         self.enforce_cap(todo);
-        todo.reap = true;
+        self.want_reaper(index, todo);
+    }
+
+    /// Something of this host is idle: a reaper must run on its runtime. One elsewhere would not do, since that runtime
+    /// may stand still or go.
+    fn want_reaper(&mut self, host: usize, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(host) else { return };
+        let runtime = host.key.runtime();
+        if !self.reaping.contains(&runtime) {
+            self.reaping.push(runtime);
+            todo.reaper = Some(Arc::clone(&host.key));
+        }
+    }
+
+    /// The runtime has no reaper any more.
+    pub(super) fn reaper_gone(&mut self, runtime: Id) {
+        self.reaping.retain(|other| *other != runtime);
     }
 
     fn enforce_cap(&mut self, todo: &mut Todo<C, S>) {
