@@ -153,7 +153,9 @@ pub(super) struct State<C, S: Multiplexed> {
     waiting: usize,
     sweep_at: usize,
     pub(super) leases: usize,
-    /// The runtimes that a reaper runs on. Almost always one.
+    /// The runtimes of the hosts. Almost always one.
+    runtimes: Vec<Id>,
+    /// The runtimes that a reaper runs on.
     reaping: Vec<Id>,
     /// Raised by `close_idle`: connections dialled before it close after the request that they are away with.
     generation: u64,
@@ -171,6 +173,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             waiting: 0,
             sweep_at: QUIET_HOSTS,
             leases: 0,
+            runtimes: Vec::new(),
             reaping: Vec::new(),
             generation: 0,
         }
@@ -197,6 +200,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if self.index.len() >= self.sweep_at {
             self.sweep();
         }
+        self.meet(key.runtime());
         let host = self.hosts.insert(Host {
             key: Arc::clone(&key),
             protocol,
@@ -209,6 +213,24 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         });
         self.index.insert(key, host);
         host
+    }
+
+    /// A host's key keeps its runtime's reactor (two descriptors), even after that runtime has shut down. So when a new
+    /// runtime comes, hosts of others that nothing refers to are forgotten: what is kept of runtimes that have gone does
+    /// not grow with their number.
+    fn meet(&mut self, runtime: Id) {
+        if self.runtimes.contains(&runtime) {
+            return;
+        }
+        self.sweep();
+        self.runtimes.clear();
+        for (_, host) in self.hosts.iter() {
+            let other = host.key.runtime();
+            if !self.runtimes.contains(&other) {
+                self.runtimes.push(other);
+            }
+        }
+        self.runtimes.push(runtime);
     }
 
     /// Forgets hosts that nothing refers to. The next sweep comes when their number has doubled, so that a pool with
