@@ -58,6 +58,7 @@ async fn alpn_picks_the_protocol() {
             assert_eq!(spoken(&client, &server).await, expected, "{offered:?}");
         }
         assert_eq!(server.accepted(), 1, "the connection is used again: {offered:?}");
+        assert_eq!(client.stats().idle, 1, "what has been read is idle: {offered:?}");
         assert_balanced(&client.stats());
     }
 }
