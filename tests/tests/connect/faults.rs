@@ -1,13 +1,17 @@
 //! What can be wrong with a host: one clear error each.
 
-use httputil::{Error, Kind};
+use std::sync::Arc;
+
+use httputil::{Config, Error, Kind, Registry};
 use httputil_tests::ca::Ca;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers};
 use httputil_tests::server::Server;
 use httputil_tests::tcp::ClosedPort;
 use httputil_tests::tls::{Alpn, ServerTls};
+use reqwest::dns::{Name, Resolve, Resolving};
 
+use crate::addresses::has_ipv6;
 use crate::scene::{Trust, assert_balanced, assert_says, client, client_of, client_with_names, failure, get};
 
 #[tokio::test]
@@ -20,6 +24,17 @@ async fn a_refused_port_says_so() {
     assert!(error.is_retryable() && !error.is_timeout());
     assert_eq!(error.attempts(), 0);
     assert_balanced(&client.stats());
+}
+
+#[tokio::test]
+async fn an_ipv6_address_is_named_in_brackets() {
+    if !has_ipv6() {
+        return;
+    }
+    let port = ClosedPort::new();
+    let error = failure(&client(|_| {}), format!("http://[::1]:{}/", port.port())).await;
+    let address = format!("[::1]:{}", port.port());
+    assert_says(&error, Kind::Connect, &[&address, "connection refused"]);
 }
 
 #[tokio::test]
@@ -68,6 +83,27 @@ async fn a_name_is_asked_for_again_after_it_failed() {
     failure(&client, server.url_for("late.test", "/")).await;
     resolver.set("late.test", Answer::to(["127.0.0.1:0"]));
     assert_eq!(get(&client, server.url_for("late.test", "/")).await.unwrap(), "hello");
+}
+
+/// A resolver with a mistake in it.
+struct Panicking;
+
+impl Resolve for Panicking {
+    fn resolve(&self, _: Name) -> Resolving {
+        Box::pin(async { panic!("the resolver's own mistake") })
+    }
+}
+
+#[tokio::test]
+async fn a_resolver_that_panics_fails_its_request_and_is_blamed_for_it() {
+    let server = Server::builder().start().await;
+    let config = Config::builder().load().unwrap();
+    let registry = Registry::builder().config(config).resolver(Arc::new(Panicking)).build();
+    let client = registry.unwrap().client("default").unwrap();
+    let error = failure(&client, server.url_for("any.test", "/")).await;
+    assert_says(&error, Kind::Connect, &["panicked", "name look-up"]);
+    assert_balanced(&client.stats());
+    assert_eq!(get(&client, server.url("/")).await.unwrap(), "hello");
 }
 
 async fn of_script(steps: Vec<Step>) -> Error {

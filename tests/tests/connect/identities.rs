@@ -1,11 +1,12 @@
 //! TLS sessions and connections belong to one identity: resumed within it, never across two.
 
 use httputil::{Client, Environment, Kind, Registry};
+use httputil_tests::PATIENCE;
 use httputil_tests::ca::{Ca, Wrong};
 use httputil_tests::ledger::Handshake;
 use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::Server;
-use httputil_tests::tls::{Alpn, ServerTls};
+use httputil_tests::tls::{self, Alpn, ServerTls};
 use rustls::version::{TLS12, TLS13};
 
 use crate::scene::{Trust, assert_says, client_of, failure, get, quoted, registry, registry_in};
@@ -127,6 +128,22 @@ async fn a_session_that_was_not_verified_never_serves_a_profile_that_verifies() 
     // And the refused handshakes have left no session behind.
     assert_eq!(server.seen().resumed_handshakes, 0);
     assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_configuration_of_rustls_is_used_with_our_protocols_and_resumes_its_own_sessions() {
+    let ca = Ca::new();
+    let server = server(&ca).await;
+    let client = Client::with_tls(PATIENCE, tls::client(&ca, Alpn::None)).unwrap();
+    answered(&client, &server).await;
+    client.close_idle_connections();
+    server.until_closed(1).await;
+    answered(&client, &server).await;
+    assert_eq!(handshakes(&server), [Some(Full), Some(Resumed)]);
+    assert_eq!(server.seen().connections[0].alpn.as_deref(), Some("h2"));
+    // It trusts whom it was told to trust, and nobody else.
+    let stranger = Client::with_tls(PATIENCE, tls::client(&Ca::new(), Alpn::Both)).unwrap();
+    assert_says(&failure(&stranger, server.url("/")).await, Kind::Tls, &["certificate"]);
 }
 
 #[tokio::test]

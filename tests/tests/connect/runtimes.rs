@@ -1,20 +1,23 @@
 //! On whose runtime: of any flavour, several in turn and at once, gone in the middle, and none at all.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use httputil::{Client, CloseReason, Kind};
+use httputil::{CloseReason, Error, Kind};
+use httputil_tests::ca::Ca;
 use httputil_tests::gate::Gate;
 use httputil_tests::leaks;
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::BlackHole;
+use httputil_tests::tls::ServerTls;
 use httputil_tests::{PATIENCE, within};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::scene::{assert_balanced, client, eventually, get};
+use crate::scene::{Trust, assert_balanced, client, client_of, eventually, get};
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread()
@@ -184,7 +187,7 @@ fn a_runtime_that_goes_in_the_middle_of_a_dial_is_a_dial_that_failed() {
         async move {
             let sending = get(&client, url);
             let mut sending = pin!(sending);
-            let first = std::future::poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_pending())).await;
+            let first = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_pending())).await;
             begun.send(first).expect("the test waits");
             sending.await
         }
@@ -259,8 +262,51 @@ fn idle_connections_end_in_time_on_each_of_two_runtimes() {
     assert_balanced(&client.stats());
 }
 
-/// Kept apart from the rest, so that a client of several runtimes can be sent to them.
-const _: fn() = || {
-    fn sendable<T: Send + Sync + 'static>() {}
-    sendable::<Client>();
-};
+#[test]
+fn a_body_whose_runtime_has_gone_ends_in_an_error_and_not_in_silence() {
+    let gate = Gate::new();
+    for h2 in [false, true] {
+        let held = Server::builder().handler(handlers::hold_body(&gate));
+        let there = Elsewhere::start(if h2 { held.h2() } else { held });
+        let client = client(|profile| profile.transport.http2.prior_knowledge = h2);
+        let going = multi_thread();
+        let response = going.block_on(client.get(there.server.url("/")).send()).unwrap();
+        going.shutdown_timeout(PATIENCE);
+        let read = current_thread().block_on(async { within(PATIENCE, response.bytes()).await });
+        let error = read.expect_err("nobody brings the rest");
+        let ours = Error::of(&error).expect("our error is in the chain");
+        assert_eq!(ours.kind(), Kind::Body, "{ours}");
+        there.see(there.server.until_open(0));
+        there.see(eventually("the books to close", || client.stats().open == 0));
+        assert_balanced(&client.stats());
+    }
+}
+
+#[test]
+fn a_runtime_that_goes_in_the_middle_of_a_handshake_does_not_spoil_tls_for_the_others() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    let client = client_of(&trust, |_| {});
+    let tls = ServerTls::new(ca.issue(["127.0.0.1"])).build();
+    let there = Elsewhere::start(Server::builder().tls(tls));
+    let url = there.server.url("/");
+    // From before the roots are read to after the handshake.
+    for polls in 1..=12 {
+        let going = multi_thread();
+        going.block_on(async {
+            let mut sending = pin!(get(&client, &url));
+            for _ in 0..polls {
+                let first = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_ready())).await;
+                if first {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        going.shutdown_background();
+    }
+    assert_eq!(current_thread().block_on(get(&client, &url)).unwrap(), "hello");
+    there.see(there.server.until_open(0));
+    there.see(eventually("the books to close", || client.stats().open == 0));
+    assert_balanced(&client.stats());
+}
