@@ -29,7 +29,7 @@ pub(crate) fn config(change: impl FnOnce(&mut Profile)) -> ClientConfig {
 /// A client of its own that trusts this authority alone.
 pub(crate) fn client_of(trust: &Trust, change: impl FnOnce(&mut Profile)) -> Client {
     client(|profile| {
-        profile.transport.tls.ca_file = Some(trust.path().to_owned());
+        profile.transport.tls.ca_file = Some(trust.path());
         change(profile);
     })
 }
