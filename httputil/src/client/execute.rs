@@ -61,6 +61,7 @@ impl Prepared {
             self.failing.attempts += 1;
             // On a connection that nobody has used there is no keep-alive race to lose; HTTP/2 may still refuse the
             // stream.
+            self.failing.is_first = !checked.is_reused();
             let keep = checked.is_reused() || checked.is_h2();
             let (sent, can_replay) = self.draft.request_for(&checked.key, checked.is_h2(), keep);
             let mut failure = match checked.send(sent, deadline).await {

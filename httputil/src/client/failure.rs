@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::handle::Inner;
-use crate::connect::DialFailure;
+use crate::connect::{DialFailure, system_words};
 use crate::error::{Error, Human, Kind, Phase};
 use crate::pool::CheckoutFailure;
 use crate::wire::{BodyFailure, Cause, Processed, SendFailure};
@@ -21,7 +21,10 @@ pub(super) struct Failing {
     url: Box<Url>,
     began: Instant,
     timeout: Option<Duration>,
+    assumes_h2: bool,
     pub(super) attempts: u32,
+    /// Whether the last attempt was the first request on its connection.
+    pub(super) is_first: bool,
 }
 
 impl Failing {
@@ -37,7 +40,9 @@ impl Failing {
             url: Box::new(request.url().clone()),
             began,
             timeout,
+            assumes_h2: client.profile.transport.http2.prior_knowledge,
             attempts: 0,
+            is_first: false,
         }
     }
 
@@ -90,7 +95,8 @@ impl Failing {
             Cause::Deadline => return self.deadline(Phase::ResponseHeader),
             Cause::Hyper(error) => error,
         };
-        let (kind, message) = classify(&error, failure.processed);
+        let (kind, mut message) = classify(&error, failure.processed);
+        message.push_str(self.suspicion(&error));
         let error = Error::new(kind, message).with_source(Arc::new(error));
         self.describe(error.retryable(failure.processed == Processed::No))
     }
@@ -109,6 +115,19 @@ impl Failing {
                 let message = format!("{message}: {}", root(&error));
                 self.describe(Error::new(Kind::Body, message).with_source(Arc::new(error)))
             }
+        }
+    }
+
+    /// What a server may be that fails the first request of a connection like this.
+    fn suspicion(&self, error: &hyper::Error) -> &'static str {
+        if !self.is_first || self.url.scheme() != "http" || error.is_user() {
+            ""
+        } else if self.assumes_h2 {
+            " (http2.prior_knowledge = true: does it speak HTTP/2 without TLS on this port?)"
+        } else if error.is_parse() && root(error).starts_with("invalid HTTP version") {
+            " (is this a TLS port? then the URL must begin with https)"
+        } else {
+            ""
         }
     }
 
@@ -170,9 +189,12 @@ fn is_cut(error: &hyper::Error) -> bool {
 
 /// The innermost cause, in its own words.
 fn root(error: &hyper::Error) -> String {
-    let mut innermost: &dyn StdError = error;
+    let mut innermost: &(dyn StdError + 'static) = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    match innermost.downcast_ref() {
+        Some(io) => system_words(io),
+        None => innermost.to_string(),
+    }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::dialer::Dialer;
-use super::{Alpn, DialFailure, Identity, MaybeTls, Proxies, Raw, Resolver, Scheme, Target, race, tcp, tls};
+use super::{
+    Alpn, DialFailure, Host, Identity, MaybeTls, Proxies, Raw, Resolver, Scheme, Target, race, system_words, tcp, tls,
+};
 use crate::error::{Kind, Phase};
 use crate::settings::Transport;
 
@@ -138,7 +140,11 @@ impl Connector {
 fn all_failed(target: &Target, mut failed: race::AllFailed) -> DialFailure {
     let listed: Vec<String> = failed
         .iter()
-        .map(|(address, error)| format!("{address}: {}", plain(error)))
+        .map(|(address, error)| match target.host {
+            // The target is the address.
+            Host::Ip(_) => plain(error),
+            Host::Name(_) => format!("{address}: {}", plain(error)),
+        })
         .collect();
     let kind = if failed.iter().all(|(_, error)| is_our_own(error)) {
         Kind::LimitExceeded
@@ -158,9 +164,10 @@ fn is_our_own(error: &std::io::Error) -> bool {
 }
 
 fn plain(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        _ if is_our_own(error) => format!("{error} (a limit of this process or machine)"),
-        _ => error.to_string(),
+    let words = system_words(error);
+    if is_our_own(error) {
+        format!("{words} (a limit of this process or machine)")
+    } else {
+        words
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::dns::Resolve;
 
-use super::{DialFailure, Host, Target};
+use super::{DialFailure, Host, Target, system_words};
 use crate::error::{Kind, Phase};
 
 /// Who resolves names.
@@ -41,9 +41,10 @@ impl Resolver {
         match self {
             Resolver::System => match tokio::net::lookup_host((name, port)).await {
                 Ok(addresses) => Ok(addresses.collect()),
-                Err(error) => Err(
-                    DialFailure::new(Kind::Dns, format!("name look-up of {name} failed: {error}")).with_source(error),
-                ),
+                Err(error) => {
+                    let message = format!("name look-up of {name} failed: {}", system_words(&error));
+                    Err(DialFailure::new(Kind::Dns, message).with_source(error))
+                }
             },
             Resolver::Custom(resolver) => {
                 let parsed = name.parse().map_err(|_| {

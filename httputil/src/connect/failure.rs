@@ -1,6 +1,7 @@
 //! Why no connection could be made.
 
 use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,5 +33,44 @@ impl DialFailure {
     pub(crate) fn timed_out(phase: Phase, whom: &str, after: Duration, bound: &str) -> DialFailure {
         let message = format!("{phase} ({whom}) timed out after {} ({bound})", Human(after));
         DialFailure::new(Kind::Timeout { phase, after }, message)
+    }
+}
+
+/// What the system says, without its number: `connection refused`, `network is unreachable`.
+pub(crate) fn system_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text
+        .strip_prefix("failed to lookup address information: ")
+        .unwrap_or(&text);
+    // One that has a number reads `Connection refused (os error 111)`.
+    let text = match error.raw_os_error().zip(text.rsplit_once(" (os error ")) {
+        Some((_number, (words, _))) => words,
+        None => text,
+    };
+    let mut letters = text.chars();
+    match letters.next() {
+        // Not an abbreviation such as `DNS`.
+        Some(first) if !letters.as_str().starts_with(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_words_come_without_its_numbers() {
+        let refused = io::Error::from_raw_os_error(111);
+        assert_eq!(system_words(&refused), "connection refused");
+        assert_eq!(
+            system_words(&io::Error::other(
+                "failed to lookup address information: Name or service not known"
+            )),
+            "name or service not known"
+        );
+        assert_eq!(system_words(&io::Error::other("DNS is down")), "DNS is down");
     }
 }

@@ -22,7 +22,7 @@ pub(crate) use connector::{Connector, Established, Progress};
 #[cfg(test)]
 pub(crate) use dialer::Dialer;
 pub(crate) use dns::Resolver;
-pub(crate) use failure::DialFailure;
+pub(crate) use failure::{DialFailure, system_words};
 pub(crate) use proxy::Proxies;
 pub(crate) use stream::{Alpn, MaybeTls, Raw};
 pub(crate) use target::{Host, Scheme, Target};

@@ -146,11 +146,15 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.report(&DialFailure::new(
-                Kind::Connect,
-                "the runtime shut down while the connection was being made",
-            ));
+        if self.is_over {
+            return;
         }
+        let phase = self.dial.progress.phase();
+        let message = if std::thread::panicking() {
+            format!("making the connection panicked, {phase}")
+        } else {
+            format!("the runtime shut down while the connection was being made, {phase}")
+        };
+        self.report(&DialFailure::new(Kind::Connect, message));
     }
 }

@@ -43,6 +43,10 @@ impl Key {
         })
     }
 
+    pub(super) fn runtime(&self) -> Id {
+        self.runtime
+    }
+
     pub(crate) fn is_tls(&self) -> bool {
         self.target.scheme == Scheme::Https
     }

@@ -1,35 +1,36 @@
 //! Closing what has been idle for too long.
 //!
-//! One task and one timer, there only while something is idle. It wakes when the oldest idle connection is due, not
-//! before, and never polls. When the last lease is back it goes at once.
+//! One task and one timer a runtime, there only while something is idle. It wakes when the oldest idle connection is due,
+//! not before, and never polls. When the last lease is back it goes at once.
+//!
+//! Each reaper looks at the whole pool: a connection is due wherever it lives, and a runtime may stand still, or go with
+//! its reaper while connections of other runtimes are idle.
 
-use std::sync::atomic::Ordering;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 
-use tokio::runtime::Handle;
+use tokio::runtime::Id;
 use tokio::time::Instant;
 
+use super::key::Key;
 use super::shared::Inner;
 
-/// Makes sure that a reaper runs. Called whenever something becomes idle.
-pub(super) fn arm(pool: &Arc<Inner>) {
-    if pool.is_reaping.load(Ordering::Acquire) {
-        return;
-    }
-    // A body can be dropped on a thread without a runtime; then the next connection to become idle arms the reaper.
-    let Ok(runtime) = Handle::try_current() else { return };
-    if pool.is_reaping.swap(true, Ordering::AcqRel) {
-        return;
-    }
-    let off = Arc::clone(&pool.reaper_off);
+/// Starts a reaper on the runtime of `key`, of which the state has noted that it has one now.
+pub(super) fn start(pool: &Arc<Inner>, key: &Key) {
+    let off = Arc::clone(&pool.reapers_off);
     let mut running = Running {
         pool: Arc::downgrade(pool),
+        runtime: key.runtime(),
         is_done: false,
     };
-    runtime.spawn(async move {
-        while let Some(due) = running.reap() {
+    key.handle.spawn(async move {
+        loop {
+            // Enabled before the look at the pool, so that a last lease that comes back in between is not missed.
+            let mut off = pin!(off.notified());
+            off.as_mut().enable();
+            let Some(due) = running.reap() else { return };
             // Either the oldest is due, or the last lease is back and there is nothing to look at.
-            let _ = tokio::time::timeout_at(due, off.notified()).await;
+            let _ = tokio::time::timeout_at(due, off).await;
         }
     });
 }
@@ -37,6 +38,7 @@ pub(super) fn arm(pool: &Arc<Inner>) {
 /// A reaper. It keeps no pool alive, and says when it is gone, also when its runtime shuts down under it.
 struct Running {
     pool: Weak<Inner>,
+    runtime: Id,
     is_done: bool,
 }
 
@@ -46,8 +48,8 @@ impl Running {
         let due = pool.with_state(|state, todo| {
             let due = state.reap(Instant::now(), todo);
             if due.is_none() {
-                // Under the lock, so that whoever makes something idle next sees it and arms anew.
-                pool.is_reaping.store(false, Ordering::Release);
+                // Under the lock, so that whoever makes something idle next sees it and starts another.
+                state.reaper_gone(self.runtime);
             }
             due
         });
@@ -61,7 +63,7 @@ impl Drop for Running {
         if !self.is_done
             && let Some(pool) = self.pool.upgrade()
         {
-            pool.is_reaping.store(false, Ordering::Release);
+            pool.with_state(|state, _| state.reaper_gone(self.runtime));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The pool as others hold it: the state behind its lock, and what is done after the lock.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
@@ -23,9 +23,8 @@ pub(super) struct Inner {
     pub(super) state: Mutex<State<H1, H2>>,
     pub(super) connector: Connector,
     pub(super) counters: Counters,
-    pub(super) is_reaping: AtomicBool,
-    /// Tells the reaper that there is nothing left to wait for.
-    pub(super) reaper_off: Arc<Notify>,
+    /// Tells the reapers that there is nothing left to wait for.
+    pub(super) reapers_off: Arc<Notify>,
     pub(super) myself: Weak<Inner>,
 }
 
@@ -44,8 +43,7 @@ impl Pool {
             state: Mutex::new(State::new(limits)),
             connector,
             counters: Counters::default(),
-            is_reaping: AtomicBool::new(false),
-            reaper_off: Arc::default(),
+            reapers_off: Arc::default(),
             myself: Weak::clone(myself),
         });
         Pool { inner }
@@ -83,8 +81,8 @@ impl Pool {
             }
             state.leases == 0
         });
-        if is_last && self.inner.is_reaping.load(Ordering::Acquire) {
-            self.inner.reaper_off.notify_one();
+        if is_last {
+            self.inner.reapers_off.notify_waiters();
         }
     }
 }
@@ -130,15 +128,15 @@ impl Inner {
             }
         }
         drop(todo.places);
-        if todo.dials.is_empty() && !todo.reap {
+        if todo.dials.is_empty() && todo.reaper.is_none() {
             return;
         }
         let Some(myself) = self.myself.upgrade() else { return };
         for task in todo.dials {
             dial::start(&myself, task);
         }
-        if todo.reap {
-            reaper::arm(&myself);
+        if let Some(key) = todo.reaper {
+            reaper::start(&myself, &key);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use tokio::runtime::Id;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -89,8 +90,8 @@ pub(super) struct Todo<C, S: Multiplexed> {
     /// Places that nobody wanted. Dropping one comes back to the pool, so it is done after the lock too.
     pub(super) places: Vec<S::Place>,
     pub(super) dials: Vec<Dial>,
-    /// Something became idle: the reaper must be running.
-    pub(super) reap: bool,
+    /// Something became idle on this key's runtime, which has no reaper yet.
+    pub(super) reaper: Option<Arc<Key>>,
 }
 
 impl<C, S: Multiplexed> Default for Todo<C, S> {
@@ -99,7 +100,7 @@ impl<C, S: Multiplexed> Default for Todo<C, S> {
             leaving: Vec::new(),
             places: Vec::new(),
             dials: Vec::new(),
-            reap: false,
+            reaper: None,
         }
     }
 }
@@ -152,6 +153,10 @@ pub(super) struct State<C, S: Multiplexed> {
     waiting: usize,
     sweep_at: usize,
     pub(super) leases: usize,
+    /// The runtimes of the hosts. Almost always one.
+    runtimes: Vec<Id>,
+    /// The runtimes that a reaper runs on.
+    reaping: Vec<Id>,
     /// Raised by `close_idle`: connections dialled before it close after the request that they are away with.
     generation: u64,
 }
@@ -168,6 +173,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             waiting: 0,
             sweep_at: QUIET_HOSTS,
             leases: 0,
+            runtimes: Vec::new(),
+            reaping: Vec::new(),
             generation: 0,
         }
     }
@@ -193,6 +200,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if self.index.len() >= self.sweep_at {
             self.sweep();
         }
+        self.meet(key.runtime());
         let host = self.hosts.insert(Host {
             key: Arc::clone(&key),
             protocol,
@@ -205,6 +213,24 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         });
         self.index.insert(key, host);
         host
+    }
+
+    /// A host's key keeps its runtime's reactor (two descriptors), even after that runtime has shut down. So when a new
+    /// runtime comes, hosts of others that nothing refers to are forgotten: what is kept of runtimes that have gone does
+    /// not grow with their number.
+    fn meet(&mut self, runtime: Id) {
+        if self.runtimes.contains(&runtime) {
+            return;
+        }
+        self.sweep();
+        self.runtimes.clear();
+        for (_, host) in self.hosts.iter() {
+            let other = host.key.runtime();
+            if !self.runtimes.contains(&other) {
+                self.runtimes.push(other);
+            }
+        }
+        self.runtimes.push(runtime);
     }
 
     /// Forgets hosts that nothing refers to. The next sweep comes when their number has doubled, so that a pool with
@@ -427,10 +453,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         if let Some(entry) = self.entries.get_mut(index) {
             entry.since = now;
+            let host = entry.host;
             self.by_age.unlink(&mut self.entries, index);
             self.by_age.push(&mut self.entries, index);
             self.enforce_cap(todo);
-            todo.reap = true;
+            self.want_reaper(host, todo);
         }
     }
 
@@ -496,7 +523,23 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         self.by_age.push(&mut self.entries, entry);
         self.enforce_cap(todo);
-        todo.reap = true;
+        self.want_reaper(index, todo);
+    }
+
+    /// Something of this host is idle: a reaper must run on its runtime. One elsewhere would not do, since that runtime
+    /// may stand still or go.
+    fn want_reaper(&mut self, host: usize, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(host) else { return };
+        let runtime = host.key.runtime();
+        if !self.reaping.contains(&runtime) {
+            self.reaping.push(runtime);
+            todo.reaper = Some(Arc::clone(&host.key));
+        }
+    }
+
+    /// The runtime has no reaper any more.
+    pub(super) fn reaper_gone(&mut self, runtime: Id) {
+        self.reaping.retain(|other| *other != runtime);
     }
 
     fn enforce_cap(&mut self, todo: &mut Todo<C, S>) {

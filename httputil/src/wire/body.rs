@@ -140,9 +140,13 @@ impl Body for PooledBody {
                 if polled.is_pending() {
                     watched.reader = Some(cx.waker().clone());
                 }
+                // Taken out: the aborted watch goes when its runtime comes to it, and the place must not wait for that.
+                let ended = if is_over { watched.body.take() } else { None };
+                drop(watched);
                 if is_over {
                     watch.abort();
                 }
+                drop(ended);
                 (polled, is_over)
             }
         };

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use super::verifier::Untrusted;
-use crate::connect::DialFailure;
+use crate::connect::{DialFailure, system_words};
 use crate::error::Kind;
 
 /// Names what went wrong between us and `whom`.
@@ -15,7 +15,10 @@ pub(super) fn explain(error: io::Error, whom: &str) -> DialFailure {
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the server closed the connection during the handshake (does it speak TLS on this port?)".to_owned()
         }
-        None => format!("the connection failed during the handshake: {error}"),
+        None if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            "the server reset the connection during the handshake (does it speak TLS on this port?)".to_owned()
+        }
+        None => format!("the connection failed during the handshake: {}", system_words(&error)),
     };
     DialFailure::new(Kind::Tls, format!("TLS handshake with {whom} failed: {reason}")).with_source(error)
 }
@@ -25,19 +28,28 @@ fn in_words(error: &Error) -> String {
         Error::InvalidCertificate(error) => certificate(error),
         Error::AlertReceived(alert) => match alert {
             AlertDescription::ProtocolVersion => {
-                "the server refused our TLS versions (alert protocol_version); see tls.min_version".to_owned()
+                "the server refused our TLS versions (alert protocol_version); see tls.min_version and tls.max_version"
+                    .to_owned()
             }
             AlertDescription::HandshakeFailure => {
                 "the server refused the handshake (alert handshake_failure)".to_owned()
             }
             AlertDescription::NoApplicationProtocol => {
-                "the server speaks none of the protocols offered by ALPN (alert no_application_protocol)".to_owned()
+                "the server speaks none of the protocols offered by ALPN (alert no_application_protocol); see \
+                 http2.enabled and http2.prior_knowledge"
+                    .to_owned()
             }
             other => format!("the server refused the handshake (alert {other:?})"),
         },
-        Error::PeerIncompatible(incompatible) => {
-            format!("the server offers nothing that we accept ({incompatible:?}); see tls.min_version")
-        }
+        Error::PeerIncompatible(incompatible) => match incompatible {
+            PeerIncompatible::ServerDoesNotSupportTls12Or13 => {
+                "the server speaks nothing newer than TLS 1.1, which is not secure and not accepted".to_owned()
+            }
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
+                "the server chose a TLS version that tls.min_version or tls.max_version rules out".to_owned()
+            }
+            other => format!("the server offers nothing that we accept ({other:?})"),
+        },
         Error::InvalidMessage(_) => "the server's answer is not TLS (is this a plain HTTP port?)".to_owned(),
         other => other.to_string(),
     }
@@ -61,6 +73,21 @@ fn certificate(error: &CertificateError) -> String {
             Some(untrusted) => untrusted.to_string(),
             None => format!("the server's certificate was refused: {error}"),
         },
+        CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: algorithm,
+            ..
+        }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id: algorithm,
+            ..
+        } => {
+            let name = if is_sha1(algorithm) {
+                "SHA-1"
+            } else {
+                "an algorithm that is unknown or insecure"
+            };
+            format!("the server's certificate chain is signed with {name}, which is not accepted")
+        }
         CertificateError::BadEncoding => "the server's certificate is garbled".to_owned(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the server's certificate is not meant for servers".to_owned()
@@ -69,13 +96,26 @@ fn certificate(error: &CertificateError) -> String {
     }
 }
 
+/// Whether an algorithm identifier, in DER, is one of SHA-1 with RSA (RFC 8017), ECDSA (RFC 3279) or DSA (RFC 3279).
+fn is_sha1(algorithm: &[u8]) -> bool {
+    const SHA_1: [&[u8]; 3] = [
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05],
+        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01],
+        &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x03],
+    ];
+    // Tag and length of the identifier come first.
+    algorithm
+        .get(2..)
+        .is_some_and(|identifier| SHA_1.iter().any(|sha1| identifier.starts_with(sha1)))
+}
+
 /// Names out of a peer's certificate: a few of them, printable, cut.
 fn shown(names: &[String]) -> String {
     const MANY: usize = 4;
     let mut shown: Vec<String> = names
         .iter()
         .take(MANY)
-        .map(|name| name.chars().take(80).flat_map(char::escape_default).collect())
+        .map(|name| bare(name).chars().take(80).flat_map(char::escape_default).collect())
         .collect();
     if names.len() > MANY {
         shown.push(format!("and {} more", names.len() - MANY));
@@ -85,4 +125,12 @@ fn shown(names: &[String]) -> String {
     } else {
         shown.join(", ")
     }
+}
+
+/// rustls shows names by their kind: `DnsName("example.com")`, `IpAddress(192.0.2.1)`.
+fn bare(name: &str) -> &str {
+    ["DnsName(", "IpAddress("]
+        .iter()
+        .find_map(|kind| name.strip_prefix(kind)?.strip_suffix(')'))
+        .map_or(name, |name| name.trim_matches('"'))
 }

@@ -1,0 +1,19 @@
+//! From a name to a stream that speaks HTTP: each phase's bound and error, whom TLS trusts, which protocol is spoken, and
+//! on whose runtime.
+//!
+//! Everything is seen from outside: what the client says, and what a server on loopback saw. Nothing here trusts the
+//! platform's roots, looks at the process's proxy variables, or needs a network.
+
+mod addresses;
+mod bounds;
+mod ca_files;
+mod certificates;
+mod faults;
+mod identities;
+mod insecure;
+mod protocol;
+mod proxy_variables;
+mod race;
+mod runtimes;
+mod scene;
+mod versions;
