@@ -5,7 +5,7 @@
 //!  files ─────────┤ (tree: every value   ┌───────┐  │ merge: [global], profile, parents, [default]
 //!  variables ─────┤  knows its place) ──►│ walk  │─►│ extract: serde → settings::Profile
 //!  set in code ───┘                      └───▲───┘  └ contradictions: within a profile, within a pool
-//!                                model ─► schema
+//!                                model ─► schema ─► json_schema, for editors
 //! ```
 //!
 //! [`ConfigBuilder`] says where a configuration comes from and loads it; [`Config`] answers: profiles, a service's own
@@ -31,6 +31,7 @@ mod environment;
 mod extract;
 mod file;
 mod inherit;
+mod json_schema;
 mod kind;
 mod layer;
 mod loaded;

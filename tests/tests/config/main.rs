@@ -8,6 +8,7 @@ mod inheritance;
 mod layers;
 mod places;
 mod scenario;
+mod schema;
 mod secrets;
 mod service_settings;
 mod shipped;
