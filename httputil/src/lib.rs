@@ -11,7 +11,7 @@ pub mod settings;
 mod wire;
 
 pub use client::{Client, RequestBuilder, Shutdown};
-pub use config::{Config, ConfigBuilder};
+pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::PoolStats;

@@ -223,7 +223,7 @@ impl Config {
             .unwrap_or_default())
     }
 
-    fn chain<'a>(&'a self, profile: &'a str) -> Result<Chain<'a>, Error> {
+    pub(super) fn chain<'a>(&'a self, profile: &'a str) -> Result<Chain<'a>, Error> {
         match self.loaded.lineages.get(profile) {
             Some(ancestors) => Ok(Chain::of(&self.loaded.layers, profile, ancestors)),
             None => Err(self.no_profile(profile)),

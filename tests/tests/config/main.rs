@@ -2,6 +2,7 @@
 
 mod corpus;
 mod defaults;
+mod explain;
 mod files;
 mod hostile;
 mod inheritance;
