@@ -64,7 +64,10 @@ pub(crate) fn schema() -> &'static Section {
 /// What schemars makes of the model.
 pub(crate) fn described() -> Json {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<ProfileKeys>().to_value()
+    settings
+        .into_generator()
+        .into_root_schema_for::<ProfileKeys>()
+        .to_value()
 }
 
 impl Section {
