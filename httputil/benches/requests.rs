@@ -85,26 +85,28 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
-        let mut process = Command::new(std::env::current_exe().unwrap())
+        let process = Command::new(std::env::current_exe().unwrap())
             .arg("serve")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut urls = Vec::new();
-        loop {
-            let line = lines.next().unwrap().unwrap();
+        // It is ended by the drop from here on, whatever it says.
+        let mut server = Server {
+            process,
+            urls: Vec::new(),
+            ca: String::new(),
+        };
+        for line in BufReader::new(server.process.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
             let (name, value) = line.split_once(' ').unwrap();
             if name == "ca" {
-                return Server {
-                    process,
-                    urls,
-                    ca: value.to_owned(),
-                };
+                value.clone_into(&mut server.ca);
+                return server;
             }
-            urls.push((name.to_owned(), value.to_owned()));
+            server.urls.push((name.to_owned(), value.to_owned()));
         }
+        panic!("the server ended before it was ready");
     }
 }
 
@@ -135,7 +137,7 @@ fn instructions(who: &str, url: &str, ca: &str) -> u64 {
 }
 
 fn rate(who: &str, url: &str, ca: &str, concurrency: usize) -> f64 {
-    let requests = 4000;
+    let requests: u32 = 4000;
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["send", who, url, ca, &requests.to_string(), &concurrency.to_string()])
         .stdout(Stdio::piped())
@@ -144,7 +146,7 @@ fn rate(who: &str, url: &str, ca: &str, concurrency: usize) -> f64 {
     let mut said = String::new();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());
-    requests as f64 / Duration::from_nanos(said.trim().parse().unwrap()).as_secs_f64()
+    f64::from(requests) / Duration::from_nanos(said.trim().parse().unwrap()).as_secs_f64()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,4 +1,120 @@
 //! Shared HTTP connection pools for annotated services.
+//!
+//! A program talks to many servers, and each of its services wants a client. One client per request, or per service,
+//! costs a TLS handshake each time, runs out of sockets and scatters time-outs over the code. Here a service names a
+//! *profile*; the profile says in `httputil.toml` how its clients behave; and services of one profile share a
+//! connection pool that can be seen, capped and closed. Requests are written as with [`reqwest`], and answers are real
+//! [`reqwest::Response`]s.
+//!
+//! # Ten lines
+//!
+//! ```no_run
+//! use httputil::{Client, PooledClient};
+//! use url::Url;
+//!
+//! /// Ships finished spans to the collector.
+//! #[derive(PooledClient)]
+//! #[pooled_client(profile = "telemetry")]
+//! pub struct SpanExporter {
+//!     client: Client,
+//!     #[pooled_client(setting)]
+//!     endpoint: Url,
+//! }
+//!
+//! async fn export(bytes: Vec<u8>) -> Result<(), httputil::Error> {
+//!     let exporter = SpanExporter::new()?;
+//!     exporter.client.post(exporter.endpoint.clone()).body(bytes).send().await?;
+//!     exporter.stop();
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What else a struct can say (arguments, defaults, a second client) stands under the derive
+//! [`PooledClient`](derive@PooledClient).
+//!
+//! # Editing and overriding
+//!
+//! `httputil.toml` or `config/httputil.toml` is searched from the working directory upward, to the project's root:
+//!
+//! ```toml
+//! [default]                  # every profile starts here
+//! timeout = "30s"
+//!
+//! [telemetry]
+//! timeout = "10s"
+//!
+//! [telemetry.pool]
+//! max_idle_per_host = 4
+//!
+//! [telemetry.settings]       # the service's own values, typed by its fields
+//! endpoint = "http://127.0.0.1:4318/v1/traces"
+//! ```
+//!
+//! `httputil.<HTTPUTIL_ENV>.toml` and `httputil.local.toml` beside it count above it, variables such as
+//! `HTTPUTIL_TELEMETRY__POOL__IDLE_TIMEOUT=45s` above all files, and `[global]` or `HTTPUTIL_GLOBAL__TIMEOUT=20s` above
+//! what a profile says itself. A typo anywhere is an error that names the place and what was meant. Who set what, and
+//! what that hides, tells [`Config::explain`]; [`Config::schema`] is for editors.
+//!
+//! # Stopping
+//!
+//! A [`Client`] is a lease on its pool, shared with its clones. [`stop`](Client::stop) gives it back: later requests
+//! fail with [`Kind::Stopped`], those under way finish; [`shutdown`](Client::shutdown) waits for them; a drop of the
+//! last clone does it too. When a pool's last lease is back, its idle connections are closed at once.
+//!
+//! # In code, without configuration
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use httputil::{Client, ClientConfig, Config, Registry};
+//!
+//! # fn main() -> Result<(), httputil::Error> {
+//! // A pool of its own; no file and no HTTPUTIL_* variable is read.
+//! let client = Client::new(ClientConfig::default().timeout(Duration::from_secs(60)).max_idle(200))?;
+//!
+//! // A registry of its own, for tests or a second tenant; `Registry::global()` is the process's.
+//! let config = Config::builder().embedded("built in", "[telemetry]").set("telemetry.timeout", "10s").load()?;
+//! let registry = Registry::builder().config(config).build()?;
+//! let client = registry.client("telemetry")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Errors
+//!
+//! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;
+//! no secret shows in it. Its [`kind`](Error::kind) is for programs. An error met while a body is read comes wrapped by
+//! reqwest, and [`Error::of`] finds it:
+//!
+//! ```no_run
+//! # async fn fetch(client: httputil::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use httputil::{Error, Kind};
+//!
+//! let response = match client.get("https://collector.example/health").send().await {
+//!     Ok(response) => response,
+//!     Err(error) if error.is_retryable() => return Ok(()), // the server has certainly not acted on it
+//!     Err(error) if error.kind() == Kind::Stopped => return Ok(()),
+//!     Err(error) => return Err(error.into()),
+//! };
+//! if let Err(error) = response.bytes().await
+//!     && Error::of(&error).is_some_and(Error::is_timeout)
+//! {
+//!     eprintln!("the body took too long");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Statistics
+//!
+//! ```no_run
+//! # fn main() -> Result<(), httputil::Error> {
+//! for pool in httputil::Registry::global()?.stats().pools {
+//!     println!("{}: {} open, {} idle, {:.0} % reused", pool.name, pool.open, pool.idle, 100.0 * pool.reuse_ratio());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod client;
 mod config;
@@ -11,7 +127,7 @@ pub mod settings;
 mod wire;
 
 pub use client::{Client, RequestBuilder, Shutdown};
-pub use config::{Config, ConfigBuilder};
+pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::PoolStats;

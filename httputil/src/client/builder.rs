@@ -13,6 +13,7 @@ use reqwest::multipart::Form;
 use serde::Serialize;
 
 use super::Client;
+use super::execute::prepare;
 use crate::error::{Error, Kind};
 
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
@@ -123,9 +124,13 @@ impl RequestBuilder {
     }
 
     /// Sends the request; see [`Client::execute`].
-    pub async fn send(self) -> Result<reqwest::Response, Error> {
+    pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
         let RequestBuilder { client, inner } = self;
-        client.execute(inner.build().map_err(bad_request)?).await
+        let prepared = inner
+            .build()
+            .map_err(bad_request)
+            .and_then(|request| prepare(&client.inner, request));
+        async move { prepared?.run(&client.inner).await }
     }
 }
 

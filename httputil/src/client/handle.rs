@@ -8,7 +8,7 @@ use reqwest::IntoUrl;
 
 use super::RequestBuilder;
 use super::builder::shim;
-use super::execute::execute;
+use super::execute::prepare;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
 use crate::pool::{Lease, Pool, PoolStats};
@@ -148,14 +148,19 @@ impl Client {
 
     /// Sends a request that was built elsewhere.
     ///
-    /// Dropping the future abandons the request: an HTTP/1 connection it was written to is closed, an HTTP/2 stream is
+    /// The request's time begins with this call. Dropping the future abandons the request: an HTTP/1 connection it was written to is closed, an HTTP/2 stream is
     /// reset, a place in the queue is left.
     ///
     /// # Errors
     ///
     /// Any [`Kind`] but `Config`; see [`Error`]. An answer with an error status is no error.
-    pub async fn execute(&self, request: reqwest::Request) -> Result<reqwest::Response, Error> {
-        execute(&self.inner, request).await
+    pub fn execute(
+        &self,
+        request: reqwest::Request,
+    ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
+        let client = self.clone();
+        let prepared = prepare(&client.inner, request);
+        async move { prepared?.run(&client.inner).await }
     }
 
     /// The profile's name.

@@ -90,7 +90,7 @@ async fn each_use_begins_the_idle_time_anew() {
     for _ in 0..5 {
         get(&client, "/").await;
         settled().await;
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
     }
     assert_eq!(open.load(Ordering::SeqCst), 1);
     assert_eq!(client.stats().dialled, 1);

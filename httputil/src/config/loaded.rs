@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::builder::ConfigBuilder;
+use super::json_schema;
 use super::layer::{Layer, shown_key};
 use super::merge::Chain;
 use super::names::{DEFAULT, GLOBAL, did_you_mean};
@@ -87,6 +88,13 @@ impl Config {
             environment: Environment::empty(),
             files: Vec::new(),
         })
+    }
+
+    /// The JSON schema of a configuration file, for editors: `#:schema ./httputil.schema.json` in its first line makes
+    /// them complete keys, show what they mean, and underline what would not load.
+    #[must_use]
+    pub fn schema() -> String {
+        json_schema::text()
     }
 
     /// The settings of a profile.
@@ -215,7 +223,7 @@ impl Config {
             .unwrap_or_default())
     }
 
-    fn chain<'a>(&'a self, profile: &'a str) -> Result<Chain<'a>, Error> {
+    pub(super) fn chain<'a>(&'a self, profile: &'a str) -> Result<Chain<'a>, Error> {
         match self.loaded.lineages.get(profile) {
             Some(ancestors) => Ok(Chain::of(&self.loaded.layers, profile, ancestors)),
             None => Err(self.no_profile(profile)),

@@ -5,12 +5,12 @@
 //!  files ─────────┤ (tree: every value   ┌───────┐  │ merge: [global], profile, parents, [default]
 //!  variables ─────┤  knows its place) ──►│ walk  │─►│ extract: serde → settings::Profile
 //!  set in code ───┘                      └───▲───┘  └ contradictions: within a profile, within a pool
-//!                                model ─► schema
+//!                                model ─► schema ─► json_schema, for editors
 //! ```
 //!
 //! [`ConfigBuilder`] says where a configuration comes from and loads it; [`Config`] answers: profiles, a service's own
-//! settings, where a value was written. Settings of the right type go out, or one error that holds everything that is
-//! wrong in all layers.
+//! settings, where a value was written, why a profile is as it is. Settings of the right type go out, or one error that
+//! holds everything that is wrong in all layers.
 //!
 //! The rules that hold the room together:
 //!
@@ -28,9 +28,11 @@ mod builder;
 mod contradictions;
 mod effective;
 mod environment;
+mod explain;
 mod extract;
 mod file;
 mod inherit;
+mod json_schema;
 mod kind;
 mod layer;
 mod loaded;
@@ -53,4 +55,5 @@ mod values;
 mod walk;
 
 pub use builder::ConfigBuilder;
+pub use explain::{ExplainedKey, Explanation, Place};
 pub use loaded::Config;

@@ -3,7 +3,7 @@
 use super::suggest::nearest;
 
 /// Names that a profile can't have: they mean something else in a file, a variable or on the command line.
-const RESERVED: [&str; 13] = [
+pub(crate) const RESERVED: [&str; 13] = [
     "global", "registry", "config", "env", "log", "profile", "profiles", "include", "version", "settings", "all",
     "none", "self",
 ];
@@ -12,6 +12,14 @@ const RESERVED: [&str; 13] = [
 pub(crate) const DEFAULT: &str = "default";
 pub(crate) const GLOBAL: &str = "global";
 pub(crate) const REGISTRY: &str = "registry";
+
+/// A name as a pattern; [`is_name`] says the same.
+pub(crate) const NAME: &str = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$";
+
+/// Whether a top-level table of this name means something else than an ordinary profile.
+pub(crate) fn special(name: &str) -> bool {
+    [DEFAULT, GLOBAL, REGISTRY].contains(&name)
+}
 
 /// `[a-z][a-z0-9]*(_[a-z0-9]+)*`: what can be part of a variable's name without ambiguity.
 pub(crate) fn is_name(text: &str) -> bool {
@@ -37,7 +45,7 @@ pub(crate) fn as_name(text: &str) -> Option<String> {
 
 /// Why a table can't be called this, if so.
 pub(crate) fn refuse_profile(name: &str) -> Option<String> {
-    if [DEFAULT, GLOBAL, REGISTRY].contains(&name) {
+    if special(name) {
         return None;
     }
     if RESERVED.contains(&name) {

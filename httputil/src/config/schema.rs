@@ -58,11 +58,16 @@ pub(crate) enum Kind {
 /// The keys of a profile.
 pub(crate) fn schema() -> &'static Section {
     static SCHEMA: OnceLock<Section> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-        let schema = settings.into_generator().into_root_schema_for::<ProfileKeys>();
-        section(schema.as_value(), false)
-    })
+    SCHEMA.get_or_init(|| section(&described(), false))
+}
+
+/// What schemars makes of the model.
+pub(crate) fn described() -> Json {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings
+        .into_generator()
+        .into_root_schema_for::<ProfileKeys>()
+        .to_value()
 }
 
 impl Section {

@@ -109,7 +109,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refused_address_makes_the_next_start_at_once() {
         let began = tokio::time::Instant::now();
-        let (_, address) = race(
+        let ((), address) = race(
             addresses(&["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"]),
             |address| async move {
                 match address.ip().to_string().as_str() {

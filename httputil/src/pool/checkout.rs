@@ -62,16 +62,29 @@ impl Checked {
     }
 
     /// Sends the request and waits for the head of its answer.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         self,
         request: Request<RequestBody>,
         deadline: Option<Instant>,
-    ) -> Result<Response<PooledBody>, SendFailure> {
-        match self.connection {
-            Connection::H1(h1) => h1.send(request, deadline).await,
-            Connection::Place(place) => place.send(request, deadline).await,
+    ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
+        let (h1, h2) = match self.connection {
+            Connection::H1(h1) => (Some(h1.send(request, deadline)), None),
+            Connection::Place(place) => (None, Some(place.send(request, deadline))),
+        };
+        async move {
+            match (h1, h2) {
+                (Some(answer), _) => answer.await,
+                (None, Some(answer)) => answer.await,
+                (None, None) => unreachable!("one of them was just made"),
+            }
         }
     }
+}
+
+/// What can be had without waiting.
+enum Taken {
+    Now(Checked),
+    Wait(Arc<Key>, Waiting<H1, Place>),
 }
 
 impl Pool {
@@ -88,10 +101,21 @@ impl Pool {
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
+        // Waiting is boxed: its state would weigh on every request, and a miss costs a dial anyway.
         let checked = if fresh {
-            inner.dial_fresh(target, handle, deadline).await?
+            Box::pin(inner.dial_fresh(target, handle, deadline)).await?
         } else {
-            inner.take(target, &handle, deadline, pool_wait).await?
+            match inner.take(target, &handle)? {
+                Taken::Now(checked) => checked,
+                Taken::Wait(key, waiting) => {
+                    let connection = match Box::pin(inner.wait(waiting, deadline, pool_wait)).await? {
+                        Delivery::Exclusive(h1) => Connection::H1(h1),
+                        Delivery::Place(place) => Connection::Place(place),
+                        Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
+                    };
+                    Checked { key, connection }
+                }
+            }
         };
         Counters::add(&inner.counters.requests);
         if checked.is_reused() {
@@ -102,13 +126,7 @@ impl Pool {
 }
 
 impl Inner {
-    async fn take(
-        self: &Arc<Self>,
-        target: &Target,
-        handle: &Handle,
-        deadline: Option<Instant>,
-        pool_wait: Duration,
-    ) -> Result<Checked, CheckoutFailure> {
+    fn take(&self, target: &Target, handle: &Handle) -> Result<Taken, CheckoutFailure> {
         loop {
             let (key, outcome) = self.with_state(|state, todo| {
                 let host = self.host(state, target, handle)?;
@@ -126,13 +144,9 @@ impl Inner {
                     Connection::H1(h1)
                 }
                 Outcome::Place(place) => Connection::Place(place),
-                Outcome::Wait(waiting) => match self.wait(waiting, deadline, pool_wait).await? {
-                    Delivery::Exclusive(h1) => Connection::H1(h1),
-                    Delivery::Place(place) => Connection::Place(place),
-                    Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
-                },
+                Outcome::Wait(waiting) => return Ok(Taken::Wait(key, waiting)),
             };
-            return Ok(Checked { key, connection });
+            return Ok(Taken::Now(Checked { key, connection }));
         }
     }
 

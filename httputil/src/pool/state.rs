@@ -490,10 +490,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Gives the connection to the first waiter, else lets it be idle, else closes it.
     fn serve(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
-        let connection = match self.deliver(index, Delivery::Exclusive(connection)) {
-            Err(Delivery::Exclusive(connection)) => connection,
-            // What comes back is what went in.
-            Ok(()) | Err(_) => return,
+        // What comes back is what went in.
+        let Err(Delivery::Exclusive(connection)) = self.deliver(index, Delivery::Exclusive(connection)) else {
+            return;
         };
         if let Some(reason) = self.refusal() {
             todo.leaving.push(Leaving::Exclusive(connection, reason));

@@ -65,7 +65,7 @@ struct Room {
     left: Vec<(u32, CloseReason)>,
     dials: Vec<u64>,
     numbers: u32,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Room {
@@ -84,7 +84,7 @@ impl Room {
             left: Vec::new(),
             dials: Vec::new(),
             numbers: 0,
-            _runtime: runtime,
+            runtime,
         }
     }
 
@@ -95,7 +95,7 @@ impl Room {
     }
 
     fn handle(&self) -> Handle {
-        self._runtime.handle().clone()
+        self.runtime.handle().clone()
     }
 
     fn one(&mut self) -> One {
@@ -366,7 +366,7 @@ fn the_reaper_closes_what_is_due_and_says_when_to_come_again() {
     room.idle(host);
     let due = room.now + Duration::from_secs(90);
     room.later(40);
-    let next = room.act(|state, now, todo| state.reap(now, todo));
+    let next = room.act(State::reap);
     assert_eq!(
         (room.left.clone(), next),
         (vec![(old, CloseReason::IdleTimeout)], Some(due))

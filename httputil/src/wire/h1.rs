@@ -118,47 +118,52 @@ impl H1 {
     /// Sends a request and waits for the head of its answer.
     ///
     /// Dropping the future closes the connection: HTTP/1 has no other way to take a request back.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         mut self,
         request: Request<RequestBody>,
         deadline: Option<Instant>,
-    ) -> Result<Response<PooledBody>, SendFailure> {
+    ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let completion = request.body().completion();
         let written = self.socket().written();
         let received = self.shared.received.load(Ordering::Relaxed);
         // Before the request, whose arrival makes the driver look at the deadline.
         self.shared.set_deadline(deadline);
         self.uses += 1;
-        let answer = self.sender.try_send_request(request);
+        // The one box on a request's way: hyper's future has room for the request itself, and each future around it would
+        // be moved with that room (measured: 6 000 instructions a request).
+        let answer = Box::pin(self.sender.try_send_request(request));
         let mut exchange = Exchange {
             h1: Some(self),
             completion,
             written,
         };
-        match answer.await {
-            Ok(response) => Ok(response.map(|body| PooledBody::h1(body, exchange))),
-            Err(mut error) => {
-                let request = error.take_message().map(Box::new);
-                let shared = exchange.shared();
-                let has_answer = shared.received.load(Ordering::Relaxed) != received;
-                let processed = if request.is_some() || shared.link.socket.written() == written {
-                    Processed::No
-                } else if exchange.is_reused() && !has_answer {
-                    Processed::Unknown
-                } else {
-                    Processed::Maybe
-                };
-                let cause = if shared.is_timed_out.load(Ordering::Acquire) {
-                    Cause::Deadline
-                } else {
-                    Cause::Hyper(error.into_error())
-                };
-                exchange.close(CloseReason::Error);
-                Err(SendFailure {
-                    processed,
-                    request,
-                    cause,
-                })
+        // The request is on its way; what is left to wait for is small.
+        async move {
+            match answer.await {
+                Ok(response) => Ok(response.map(|body| PooledBody::h1(body, exchange))),
+                Err(mut error) => {
+                    let request = error.take_message().map(Box::new);
+                    let shared = exchange.shared();
+                    let has_answer = shared.received.load(Ordering::Relaxed) != received;
+                    let processed = if request.is_some() || shared.link.socket.written() == written {
+                        Processed::No
+                    } else if exchange.is_reused() && !has_answer {
+                        Processed::Unknown
+                    } else {
+                        Processed::Maybe
+                    };
+                    let cause = if shared.is_timed_out.load(Ordering::Acquire) {
+                        Cause::Deadline
+                    } else {
+                        Cause::Hyper(error.into_error())
+                    };
+                    exchange.close(CloseReason::Error);
+                    Err(SendFailure {
+                        processed,
+                        request,
+                        cause,
+                    })
+                }
             }
         }
     }

@@ -131,43 +131,46 @@ impl Place {
     }
 
     /// Sends a request and waits for the head of its answer. Dropping the future resets the stream and nothing else.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         mut self,
         request: Request<RequestBody>,
         deadline: Option<Instant>,
-    ) -> Result<Response<PooledBody>, SendFailure> {
+    ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let is_reused = self.h2.shared.uses.fetch_add(1, Ordering::Relaxed) > 0;
-        let answer = self.h2.sender.try_send_request(request);
-        let answer = match deadline {
-            None => answer.await,
-            Some(deadline) => match tokio::time::timeout_at(deadline, answer).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    return Err(SendFailure {
-                        processed: Processed::Maybe,
-                        request: None,
-                        cause: Cause::Deadline,
-                    });
+        // Boxed as in `h1`, and for its reason.
+        let answer = Box::pin(self.h2.sender.try_send_request(request));
+        async move {
+            let answer = match deadline {
+                None => answer.await,
+                Some(deadline) => match tokio::time::timeout_at(deadline, answer).await {
+                    Ok(answer) => answer,
+                    Err(_) => {
+                        return Err(SendFailure {
+                            processed: Processed::Maybe,
+                            request: None,
+                            cause: Cause::Deadline,
+                        });
+                    }
+                },
+            };
+            match answer {
+                Ok(response) => Ok(response.map(|body| PooledBody::h2(body, self, deadline))),
+                Err(mut error) => {
+                    let request = error.take_message().map(Box::new);
+                    let error = error.into_error();
+                    let processed = if request.is_some() || is_refused(&error) {
+                        Processed::No
+                    } else if is_reused && !is_reset(&error) {
+                        Processed::Unknown
+                    } else {
+                        Processed::Maybe
+                    };
+                    Err(SendFailure {
+                        processed,
+                        request,
+                        cause: Cause::Hyper(error),
+                    })
                 }
-            },
-        };
-        match answer {
-            Ok(response) => Ok(response.map(|body| PooledBody::h2(body, self, deadline))),
-            Err(mut error) => {
-                let request = error.take_message().map(Box::new);
-                let error = error.into_error();
-                let processed = if request.is_some() || is_refused(&error) {
-                    Processed::No
-                } else if is_reused && !is_reset(&error) {
-                    Processed::Unknown
-                } else {
-                    Processed::Maybe
-                };
-                Err(SendFailure {
-                    processed,
-                    request,
-                    cause: Cause::Hyper(error),
-                })
             }
         }
     }

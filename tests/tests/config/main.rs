@@ -2,12 +2,14 @@
 
 mod corpus;
 mod defaults;
+mod explain;
 mod files;
 mod hostile;
 mod inheritance;
 mod layers;
 mod places;
 mod scenario;
+mod schema;
 mod secrets;
 mod service_settings;
 mod shipped;

@@ -6,7 +6,7 @@ use httputil::{Client, ClientConfig, CloseReason};
 use httputil_tests::gate::Gate;
 use httputil_tests::server::{Server, handlers};
 
-use crate::common::{TrustedCa, Way, assert_accounted, get, until};
+use crate::common::{TrustedCa, Way, assert_accounted, get, until, url};
 
 /// Opens `n` connections to the server by holding `n` requests at once, then lets them all end.
 async fn open(client: &Client, server: &Server, gate: &Gate, n: usize) {
@@ -71,7 +71,7 @@ async fn zero_means_none_for_http2_too() {
     let ca = TrustedCa::new();
     let server = Way::H2Tls.start(Server::builder(), &ca).await;
     let client = Client::new(ca.config().max_idle(0)).unwrap();
-    get(&client, &Way::H2Tls.url(&server, "/")).await;
+    get(&client, &url(&server, "/")).await;
     server.until_open(0).await;
 }
 
@@ -81,7 +81,7 @@ async fn idle_time_out_closes_without_traffic_as_the_server_sees() {
     for way in Way::ALL {
         let server = way.start(Server::builder(), &ca).await;
         let client = Client::new(ca.config().idle_timeout(Duration::from_millis(50))).unwrap();
-        get(&client, &way.url(&server, "/")).await;
+        get(&client, &url(&server, "/")).await;
         server.until_open(0).await;
         until(&client, "it to be closed", |stats| stats.open == 0).await;
         assert_eq!(client.stats().closed_for(CloseReason::IdleTimeout), 1, "{way:?}");

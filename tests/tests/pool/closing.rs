@@ -4,7 +4,7 @@ use httputil::CloseReason;
 use httputil_tests::gate::Gate;
 use httputil_tests::server::{Server, handlers};
 
-use crate::common::{TrustedCa, Way, assert_accounted, get, until};
+use crate::common::{TrustedCa, Way, assert_accounted, get, until, url};
 
 #[tokio::test]
 async fn it_closes_the_idle_now_and_later_requests_dial_anew() {
@@ -12,10 +12,10 @@ async fn it_closes_the_idle_now_and_later_requests_dial_anew() {
     for way in Way::ALL {
         let server = way.start(Server::builder(), &ca).await;
         let client = ca.client();
-        get(&client, &way.url(&server, "/")).await;
+        get(&client, &url(&server, "/")).await;
         client.close_idle_connections();
         server.until_open(0).await;
-        assert_eq!(get(&client, &way.url(&server, "/")).await, "hello");
+        assert_eq!(get(&client, &url(&server, "/")).await, "hello");
         assert_eq!(server.accepted(), 2, "{way:?}");
         until(&client, "one to be open", |stats| stats.open == 1).await;
         assert_eq!(client.stats().closed_for(CloseReason::CloseIdle), 1, "{way:?}");
@@ -31,7 +31,7 @@ async fn those_in_flight_finish_and_then_close() {
         let server = way.start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca).await;
         let client = ca.client();
         let request = tokio::spawn({
-            let (client, url) = (client.clone(), way.url(&server, "/"));
+            let (client, url) = (client.clone(), url(&server, "/"));
             async move { get(&client, &url).await }
         });
         gate.arrived(1).await;
@@ -39,7 +39,7 @@ async fn those_in_flight_finish_and_then_close() {
         gate.open();
         assert_eq!(request.await.unwrap(), "hello");
         server.until_open(0).await;
-        get(&client, &way.url(&server, "/")).await;
+        get(&client, &url(&server, "/")).await;
         assert_eq!(server.accepted(), 2, "{way:?}");
     }
 }
@@ -58,7 +58,7 @@ async fn under_load_no_request_fails() {
             if number % 10 == 0 {
                 client.close_idle_connections();
             }
-            let (client, url) = (client.clone(), way.url(&server, "/"));
+            let (client, url) = (client.clone(), url(&server, "/"));
             running.spawn(async move { assert_eq!(get(&client, &url).await, "hello") });
         }
         running.join_all().await;

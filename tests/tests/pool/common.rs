@@ -26,9 +26,11 @@ impl Way {
         }
     }
 
-    pub(crate) fn url(self, server: &Server, path: &str) -> String {
-        server.url_for("localhost", path)
-    }
+}
+
+/// A URL of the server by the name that its certificate bears.
+pub(crate) fn url(server: &Server, path: &str) -> String {
+    server.url_for("localhost", path)
 }
 
 /// A CA and its certificate as a file.

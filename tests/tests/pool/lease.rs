@@ -9,7 +9,7 @@ use httputil_tests::leaks::Baseline;
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::ClosedPort;
 
-use crate::common::{TrustedCa, Way, assert_accounted, client, get, until};
+use crate::common::{TrustedCa, Way, assert_accounted, client, get, until, url};
 
 fn registry() -> Registry {
     let config = Config::builder().env(&Environment::empty()).load().unwrap();
@@ -71,13 +71,13 @@ async fn after_stop_every_clone_refuses_and_what_is_under_way_finishes() {
         let client = ca.client();
         let clone = client.clone();
         let request = tokio::spawn({
-            let (client, url) = (client.clone(), way.url(&server, "/"));
+            let (client, url) = (client.clone(), url(&server, "/"));
             async move { get(&client, &url).await }
         });
         gate.arrived(1).await;
         client.stop();
         client.stop();
-        let error = clone.get(way.url(&server, "/")).send().await.unwrap_err();
+        let error = clone.get(url(&server, "/")).send().await.unwrap_err();
         assert_eq!(error.kind(), Kind::Stopped, "{error}");
         assert!(clone.is_stopped());
         gate.open();

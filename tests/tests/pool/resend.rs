@@ -6,7 +6,7 @@ use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
 use reqwest::Method;
 
-use crate::common::{TrustedCa, Way, client, get, until};
+use crate::common::{TrustedCa, Way, client, get, until, url};
 
 /// Answers one request; takes the next one whole, and closes without a byte: the race that keep-alive cannot avoid.
 fn race() -> Vec<Step> {
@@ -28,7 +28,7 @@ async fn an_idle_connection_closed_by_the_server_is_never_handed_out() {
         let server = way.start(Server::builder(), &ca).await;
         let client = ca.client();
         for round in 1..=20 {
-            assert_eq!(get(&client, &way.url(&server, "/")).await, "hello");
+            assert_eq!(get(&client, &url(&server, "/")).await, "hello");
             assert_eq!(server.accepted(), round, "{way:?}");
             server.close_idle();
             server.until_closed(round).await;

@@ -2,7 +2,7 @@
 
 use httputil_tests::server::{Server, handlers};
 
-use crate::common::{TrustedCa, Way, assert_accounted, client, get, until};
+use crate::common::{TrustedCa, Way, assert_accounted, client, get, until, url};
 
 #[tokio::test]
 async fn a_second_sequential_request_uses_the_same_connection() {
@@ -11,7 +11,7 @@ async fn a_second_sequential_request_uses_the_same_connection() {
         let server = way.start(Server::builder(), &ca).await;
         let client = ca.client();
         for _ in 0..5 {
-            assert_eq!(get(&client, &way.url(&server, "/")).await, "hello");
+            assert_eq!(get(&client, &url(&server, "/")).await, "hello");
         }
         assert_eq!((server.accepted(), server.requests()), (1, 5), "{way:?}");
         let stats = client.stats();
@@ -41,7 +41,7 @@ async fn scheme_host_and_port_split_the_key() {
     let ca = TrustedCa::new();
     let tls = Way::H1Tls.start(Server::builder(), &ca).await;
     let client = ca.client();
-    get(&client, &Way::H1Tls.url(&tls, "/")).await;
+    get(&client, &url(&tls, "/")).await;
     // The same host and port without TLS is another key: a connection of its own, which the server cannot make sense of.
     let plain = format!("http://localhost:{}/", tls.port());
     assert!(client.get(plain).send().await.is_err());
@@ -55,13 +55,13 @@ async fn every_kind_of_answer_that_has_ended_returns_its_connection() {
         let server = way.start(Server::builder(), &ca).await;
         let client = ca.client();
         for path in ["/bytes/0", "/status/204", "/status/304", "/chunked", "/bytes/100000", "/echo"] {
-            let response = client.get(way.url(&server, path)).send().await.unwrap();
+            let response = client.get(url(&server, path)).send().await.unwrap();
             response.bytes().await.unwrap();
         }
-        let head = client.head(way.url(&server, "/bytes/100")).send().await.unwrap();
+        let head = client.head(url(&server, "/bytes/100")).send().await.unwrap();
         assert_eq!(head.headers()["content-length"], "100");
         drop(head);
-        assert_eq!(get(&client, &way.url(&server, "/")).await, "hello");
+        assert_eq!(get(&client, &url(&server, "/")).await, "hello");
         assert_eq!(server.accepted(), 1, "{way:?}");
         until(&client, "the connection to be idle", |stats| stats.idle == 1).await;
     }
@@ -112,7 +112,7 @@ async fn requests_at_once_share_one_http2_connection_that_is_dialled_once() {
         Way::H2Tls.start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca).await;
     let client = ca.client();
     let requests: Vec<_> = (0..50)
-        .map(|_| tokio::spawn({ let (client, url) = (client.clone(), Way::H2Tls.url(&server, "/")); async move { get(&client, &url).await } }))
+        .map(|_| tokio::spawn({ let (client, url) = (client.clone(), url(&server, "/")); async move { get(&client, &url).await } }))
         .collect();
     gate.arrived(50).await;
     gate.open();
@@ -133,7 +133,7 @@ async fn many_requests_over_a_few_connections_are_almost_all_reuses() {
             if running.len() == 10 {
                 running.join_next().await.unwrap().unwrap();
             }
-            let (client, url) = (client.clone(), way.url(&server, "/"));
+            let (client, url) = (client.clone(), url(&server, "/"));
             running.spawn(async move { assert_eq!(get(&client, &url).await, "hello") });
         }
         running.join_all().await;

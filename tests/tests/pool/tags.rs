@@ -5,7 +5,7 @@ use std::time::Duration;
 use httputil::{Client, Error, Kind};
 use httputil_tests::server::{Server, handlers};
 
-use crate::common::{TrustedCa, Way, assert_accounted, until};
+use crate::common::{TrustedCa, Way, assert_accounted, until, url};
 
 /// Sends a tagged request. It may be dropped or timed out, but an answer bears the request's tag.
 async fn tagged(client: &Client, url: &str, number: u32, way: Way) {
@@ -37,7 +37,7 @@ async fn every_answer_bears_its_request_s_tag_however_many_are_dropped() {
     for way in Way::ALL {
         let server = way.start(Server::builder().handler(handlers::tagged), &ca).await;
         let client = ca.client();
-        let url = way.url(&server, "/");
+        let url = url(&server, "/");
         let mut running = tokio::task::JoinSet::new();
         for number in 0..3000 {
             if running.len() == 32 {

@@ -108,6 +108,7 @@ impl JsonSchema for DurationText {
         json_schema!({
             "type": "string",
             "x-kind": "duration",
+            "minLength": 2,
             "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?([0-9]+us)?$"
         })
     }

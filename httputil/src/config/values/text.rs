@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::config::names::NAME;
+
 /// A name, `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Name(pub(crate) String);
@@ -59,11 +61,14 @@ macro_rules! schema {
     };
 }
 
-schema!(Name, "Name", { "type": "string", "x-kind": "name", "pattern": "^[a-z][a-z0-9]*(_[a-z0-9]+)*$" });
+schema!(Name, "Name", { "type": "string", "x-kind": "name", "pattern": NAME });
 schema!(Names, "Names", {
     "x-kind": "names",
-    "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+    "anyOf": [
+        { "type": "string", "pattern": NAME },
+        { "type": "array", "items": { "type": "string", "pattern": NAME } }
+    ]
 });
-schema!(FilePath, "Path", { "type": "string", "x-kind": "path" });
-schema!(HeaderText, "HeaderText", { "type": "string", "x-kind": "header" });
-schema!(Free, "Free", { "type": "object", "x-kind": "free" });
+schema!(FilePath, "Path", { "type": "string", "x-kind": "path", "minLength": 1 });
+schema!(HeaderText, "HeaderText", { "type": "string", "x-kind": "header", "minLength": 1 });
+schema!(Free, "Free", { "type": "object", "x-kind": "free", "propertyNames": { "pattern": NAME } });
