@@ -46,5 +46,10 @@ where
         later.push(took??);
     }
     later.sort_unstable();
-    Ok(Measured { requests, version, first, later: later[later.len() / 2] })
+    Ok(Measured {
+        requests,
+        version,
+        first,
+        later: later[later.len() / 2],
+    })
 }

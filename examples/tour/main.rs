@@ -49,7 +49,10 @@ async fn tour() -> Result<(), Failure> {
     let config = Config::builder()
         .search_from(std::env::current_dir()?)
         .env(&Environment::of_process())
-        .set("telemetry.settings.endpoint", collector.url_for("localhost", "/v1/traces"))
+        .set(
+            "telemetry.settings.endpoint",
+            collector.url_for("localhost", "/v1/traces"),
+        )
         .set("audit.settings.endpoint", webhook.url_for("localhost", "/audit"))
         .set("nim.settings.endpoint", model.url_for("localhost", "/v1/models"))
         .set("global.tls.ca_file", ca_file.path())
@@ -66,9 +69,11 @@ async fn tour() -> Result<(), Failure> {
     pooled(&registry, "Nim", &nim, &model).await?;
 
     println!("\nThe same, with a new client for each request ({REQUESTS_BESIDE} requests):\n\n{HEAD}");
-    for (name, server, path) in
-        [("SpanExporter", &collector, "/v1/traces"), ("AuditWebhook", &webhook, "/audit"), ("Nim", &model, "/v1/models")]
-    {
+    for (name, server, path) in [
+        ("SpanExporter", &collector, "/v1/traces"),
+        ("AuditWebhook", &webhook, "/audit"),
+        ("Nim", &model, "/v1/models"),
+    ] {
         unpooled(name, server, path, &ca).await?;
     }
 
@@ -76,7 +81,10 @@ async fn tour() -> Result<(), Failure> {
     stop("SpanExporter", spans.as_ref(), &collector).await?;
     stop("AuditWebhook", audit.as_ref(), &webhook).await?;
     stop("Nim", nim.as_ref(), &model).await?;
-    expect(registry.stats().open() == 0, "after the last stop the registry has no connection open")?;
+    expect(
+        registry.stats().open() == 0,
+        "after the last stop the registry has no connection open",
+    )?;
     println!("\nAll connections are closed. Try: HTTPUTIL_TELEMETRY__HTTP2__ENABLED=false cargo run --bin tour");
     Ok(())
 }
@@ -85,16 +93,27 @@ async fn tour() -> Result<(), Failure> {
 async fn start_servers(ca: &Ca) -> (Server, Server, Server) {
     let tls = |alpn| ServerTls::new(ca.issue(["localhost"])).alpn(alpn).build();
     let start = |alpn, answer: &'static str| {
-        Server::builder().tls(tls(alpn)).handler(handlers::fixed(answer)).start()
+        Server::builder()
+            .tls(tls(alpn))
+            .handler(handlers::fixed(answer))
+            .start()
     };
-    (start(Alpn::Both, "{}").await, start(Alpn::H1, "taken").await, start(Alpn::Both, r#"{"data":[]}"#).await)
+    (
+        start(Alpn::Both, "{}").await,
+        start(Alpn::H1, "taken").await,
+        start(Alpn::Both, r#"{"data":[]}"#).await,
+    )
 }
 
 const HEAD: &str = "  service        protocol   requests  connections  reused      first      later
   ------------------------------------------------------------------------------";
 
 fn show(name: &str, measured: &Measured, connections: usize, reused: f64) {
-    let protocol = if measured.version == Version::HTTP_2 { "HTTP/2" } else { "HTTP/1.1" };
+    let protocol = if measured.version == Version::HTTP_2 {
+        "HTTP/2"
+    } else {
+        "HTTP/1.1"
+    };
     println!(
         "  {name:<14} {protocol:<9} {:>9}  {connections:>11}  {:>5.1}%  {:>9}  {:>9}",
         measured.requests,
@@ -109,25 +128,28 @@ fn millis(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
 }
 
-async fn pooled<S: Service>(
-    registry: &Registry,
-    name: &str,
-    service: &Arc<S>,
-    server: &Server,
-) -> Result<(), Failure> {
+async fn pooled<S: Service>(registry: &Registry, name: &str, service: &Arc<S>, server: &Server) -> Result<(), Failure> {
     let measured = load::run(REQUESTS, AT_ONCE, || {
         let service = Arc::clone(service);
         async move { service.send().await.map_err(Failure::from) }
     })
     .await?;
     let stats = registry.stats();
-    let pool = stats.pool(S::PROFILE).ok_or("the profile's pool is missing from the statistics")?;
+    let pool = stats
+        .pool(S::PROFILE)
+        .ok_or("the profile's pool is missing from the statistics")?;
     let accepted = server.accepted();
     show(name, &measured, accepted, pool.reuse_ratio());
     expect(server.requests() == REQUESTS, "the server saw every request once")?;
     expect(pool.requests == REQUESTS as u64, "the pool counted every request once")?;
-    expect(pool.dialled == accepted as u64, "pool and server count the same connections")?;
-    expect(pool.reuse_ratio() >= 0.99, "at least 99 % of the requests reused a connection")
+    expect(
+        pool.dialled == accepted as u64,
+        "pool and server count the same connections",
+    )?;
+    expect(
+        pool.reuse_ratio() >= 0.99,
+        "at least 99 % of the requests reused a connection",
+    )
 }
 
 async fn unpooled(name: &str, server: &Server, path: &str, ca: &Ca) -> Result<(), Failure> {
@@ -137,7 +159,10 @@ async fn unpooled(name: &str, server: &Server, path: &str, ca: &Ca) -> Result<()
     let measured = load::run(REQUESTS_BESIDE, AT_ONCE, || {
         let (certificate, url) = (certificate.clone(), url.clone());
         async move {
-            let client = reqwest::Client::builder().no_proxy().tls_certs_only([certificate]).build()?;
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .tls_certs_only([certificate])
+                .build()?;
             let response = client.post(url).body("{}").send().await?;
             let version = response.version();
             response.bytes().await?;
@@ -146,8 +171,16 @@ async fn unpooled(name: &str, server: &Server, path: &str, ca: &Ca) -> Result<()
     })
     .await?;
     let connections = server.accepted() - before;
-    show(name, &measured, connections, 1.0 - connections as f64 / measured.requests as f64);
-    expect(connections == REQUESTS_BESIDE, "a new client each opens a connection each")
+    show(
+        name,
+        &measured,
+        connections,
+        1.0 - connections as f64 / measured.requests as f64,
+    );
+    expect(
+        connections == REQUESTS_BESIDE,
+        "a new client each opens a connection each",
+    )
 }
 
 async fn stop<S: Service>(name: &str, service: &S, server: &Server) -> Result<(), Failure> {
@@ -160,11 +193,18 @@ async fn stop<S: Service>(name: &str, service: &S, server: &Server) -> Result<()
     println!("  {name:<14} {before:>2} open before stop(), {} after", server.open());
     expect(before > 0, "the service had connections to close")?;
     let refused = service.send().await;
-    expect(refused.is_err_and(|error| error.kind() == httputil::Kind::Stopped), "a stopped service sends nothing more")
+    expect(
+        refused.is_err_and(|error| error.kind() == httputil::Kind::Stopped),
+        "a stopped service sends nothing more",
+    )
 }
 
 fn expect(holds: bool, what: &str) -> Result<(), Failure> {
-    if holds { Ok(()) } else { Err(format!("not so: {what}").into()) }
+    if holds {
+        Ok(())
+    } else {
+        Err(format!("not so: {what}").into())
+    }
 }
 
 /// The CA's certificate, as a file for as long as the tour takes.

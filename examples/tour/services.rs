@@ -47,7 +47,12 @@ pub(crate) trait Service: PooledClient + Send + Sync + 'static {
 
 impl Service for SpanExporter {
     async fn send(&self) -> Result<Version, httputil::Error> {
-        let response = self.client.post(self.endpoint.clone()).body(vec![0x0a; 300]).send().await?;
+        let response = self
+            .client
+            .post(self.endpoint.clone())
+            .body(vec![0x0a; 300])
+            .send()
+            .await?;
         self.exported.fetch_add(1, Ordering::Relaxed);
         finish(response).await
     }
@@ -56,7 +61,11 @@ impl Service for SpanExporter {
 impl Service for AuditWebhook {
     async fn send(&self) -> Result<Version, httputil::Error> {
         let event = r#"[{"action":"PutObject","bucket":"photos","user":"ada"}]"#;
-        let request = self.client.post(self.endpoint.clone()).header("content-type", "application/json").body(event);
+        let request = self
+            .client
+            .post(self.endpoint.clone())
+            .header("content-type", "application/json")
+            .body(event);
         let response = request.send().await?;
         self.delivered.fetch_add(1, Ordering::Relaxed);
         finish(response).await
@@ -76,6 +85,9 @@ async fn finish(response: Response) -> Result<Version, httputil::Error> {
     let version = response.version();
     let status = response.status();
     let body = response.bytes().await.expect("the tour's servers send whole answers");
-    assert!(status.is_success() && !body.is_empty(), "the tour's servers answer every request");
+    assert!(
+        status.is_success() && !body.is_empty(),
+        "the tour's servers answer every request"
+    );
     Ok(version)
 }

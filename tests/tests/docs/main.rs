@@ -32,7 +32,12 @@ fn blocks(language: &str) -> Vec<String> {
 /// The README's commands, without their comments.
 fn commands() -> Vec<String> {
     let without_comment = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
-    blocks("sh").iter().flat_map(|block| block.lines()).map(without_comment).filter(|line| !line.is_empty()).collect()
+    blocks("sh")
+        .iter()
+        .flat_map(|block| block.lines())
+        .map(without_comment)
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -53,22 +58,38 @@ fn cargo(arguments: &[&str]) -> Command {
 #[test]
 fn the_first_command_shows_the_tour_and_a_variable_changes_it() {
     assert_eq!(commands()[0], "cargo run --bin tour");
-    let tour = cargo(&["run", "--quiet", "--offline", "--bin", "tour"]).output().unwrap();
+    let tour = cargo(&["run", "--quiet", "--offline", "--bin", "tour"])
+        .output()
+        .unwrap();
     let shown = String::from_utf8(tour.stdout).unwrap();
-    assert!(tour.status.success(), "{shown}{}", String::from_utf8_lossy(&tour.stderr));
+    assert!(
+        tour.status.success(),
+        "{shown}{}",
+        String::from_utf8_lossy(&tour.stderr)
+    );
     for service in ["SpanExporter", "AuditWebhook", "Nim"] {
         assert!(shown.contains(service), "{shown}");
     }
     assert!(shown.contains("SpanExporter   HTTP/2"), "{shown}");
 
     let mut changed = cargo(&["run", "--quiet", "--offline", "--bin", "tour"]);
-    let changed = changed.env("HTTPUTIL_TELEMETRY__HTTP2__ENABLED", "false").output().unwrap();
+    let changed = changed
+        .env("HTTPUTIL_TELEMETRY__HTTP2__ENABLED", "false")
+        .output()
+        .unwrap();
     let shown = String::from_utf8(changed.stdout).unwrap();
-    assert!(changed.status.success(), "{shown}{}", String::from_utf8_lossy(&changed.stderr));
+    assert!(
+        changed.status.success(),
+        "{shown}{}",
+        String::from_utf8_lossy(&changed.stderr)
+    );
     assert!(shown.contains("SpanExporter   HTTP/1.1"), "{shown}");
 
     let mut mistaken = cargo(&["run", "--quiet", "--offline", "--bin", "tour"]);
-    let mistaken = mistaken.env("HTTPUTIL_TELEMETRY__HTTP2__ENABLE", "false").output().unwrap();
+    let mistaken = mistaken
+        .env("HTTPUTIL_TELEMETRY__HTTP2__ENABLE", "false")
+        .output()
+        .unwrap();
     assert!(!mistaken.status.success());
     let said = String::from_utf8(mistaken.stderr).unwrap();
     assert!(said.contains("HTTPUTIL_TELEMETRY__HTTP2__ENABLED"), "{said}");
@@ -84,7 +105,11 @@ fn the_second_command_is_the_gate_s() {
 #[test]
 fn the_toml_loads_and_says_what_the_text_says() {
     for block in blocks("toml") {
-        let config = Config::builder().embedded("README.md", block).env(&Environment::empty()).load().unwrap();
+        let config = Config::builder()
+            .embedded("README.md", block)
+            .env(&Environment::empty())
+            .load()
+            .unwrap();
         let telemetry = config.profile("telemetry").unwrap();
         assert_eq!(telemetry.policy.timeout, Some(std::time::Duration::from_secs(10)));
         assert_eq!(telemetry.transport.pool.max_idle_per_host, 4);
@@ -97,12 +122,21 @@ fn the_toml_loads_and_says_what_the_text_says() {
 fn every_variable_of_the_text_is_one_that_counts() {
     let mut seen = 0;
     for command in commands() {
-        let Some((name, value)) = command.split(' ').next().and_then(|word| word.split_once('=')) else { continue };
+        let Some((name, value)) = command.split(' ').next().and_then(|word| word.split_once('=')) else {
+            continue;
+        };
         let environment = Environment::empty().with(name, value);
-        let config = Config::builder().file(root().join("config/httputil.toml")).env(&environment).load().unwrap();
+        let config = Config::builder()
+            .file(root().join("config/httputil.toml"))
+            .env(&environment)
+            .load()
+            .unwrap();
         seen += 1;
         if name == "HTTPUTIL_TELEMETRY__TIMEOUT" {
-            assert_eq!(config.origin("telemetry", "timeout").unwrap(), Origin::Variable(name.into()));
+            assert_eq!(
+                config.origin("telemetry", "timeout").unwrap(),
+                Origin::Variable(name.into())
+            );
         }
     }
     assert!(seen >= 4, "{seen} variables");

@@ -23,18 +23,33 @@ async fn head_fails(after_request: Vec<Step>, kind: Kind, says: &str) {
 
 #[tokio::test]
 async fn a_reset_instead_of_an_answer() {
-    head_fails(vec![Step::Reset], Kind::Connection, "the connection was reset before the server answered").await;
+    head_fails(
+        vec![Step::Reset],
+        Kind::Connection,
+        "the connection was reset before the server answered",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_close_instead_of_an_answer() {
-    head_fails(vec![Step::Close], Kind::Connection, "the server closed the connection before it answered").await;
+    head_fails(
+        vec![Step::Close],
+        Kind::Connection,
+        "the server closed the connection before it answered",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_close_in_the_middle_of_the_head() {
     let partial = Step::write("HTTP/1.1 200 OK\r\ncontent-le");
-    head_fails(vec![partial, Step::Fin], Kind::Connection, "before it answered; it may have been processed").await;
+    head_fails(
+        vec![partial, Step::Fin],
+        Kind::Connection,
+        "before it answered; it may have been processed",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -45,7 +60,11 @@ async fn garbage_instead_of_an_answer() {
 
 #[tokio::test]
 async fn a_close_in_the_middle_of_a_body_is_an_error_of_the_body() {
-    let chunk = [answers::head("200 OK", &[("transfer-encoding", "chunked")]).as_ref(), b"5\r\nhello\r\n"].concat();
+    let chunk = [
+        answers::head("200 OK", &[("transfer-encoding", "chunked")]).as_ref(),
+        b"5\r\nhello\r\n",
+    ]
+    .concat();
     for cut in [answers::cut(100, "hello").to_vec(), chunk] {
         for end in [Step::Fin, Step::Reset] {
             let first = vec![Step::ReadRequest, Step::write(cut.clone()), end];
@@ -61,7 +80,10 @@ async fn a_close_in_the_middle_of_a_body_is_an_error_of_the_body() {
                 // A reset can overtake the head that was sent before it.
                 Err(error) => error.to_string(),
             };
-            assert!(error.contains(&server.url("/")) && error.contains("the connection was"), "{error}");
+            assert!(
+                error.contains(&server.url("/")) && error.contains("the connection was"),
+                "{error}"
+            );
             until(&client, "it to be closed", |stats| stats.open == 0).await;
             assert_eq!(get(&client, &server.url("/")).await, "fine");
         }
@@ -93,7 +115,15 @@ async fn bytes_on_an_idle_connection_poison_it_and_a_post_goes_elsewhere_too() {
         assert_eq!(get(&client, &server.url("/")).await, "one");
         gate.open();
         until(&client, "the pool to notice", |stats| stats.open == 0).await;
-        let answer = client.post(server.url("/")).body("x").send().await.unwrap().text().await.unwrap();
+        let answer = client
+            .post(server.url("/"))
+            .body("x")
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         assert_eq!(answer, "two", "{unasked:?}");
     }
 }
@@ -102,7 +132,11 @@ async fn bytes_on_an_idle_connection_poison_it_and_a_post_goes_elsewhere_too() {
 async fn one_connection_s_failure_fails_only_its_own_request() {
     let gate = httputil_tests::gate::Gate::new();
     let bad = vec![Step::ReadRequest, Step::Hold(gate.clone()), Step::Reset];
-    let good = vec![Step::ReadRequest, Step::Hold(gate.clone()), Step::write(answers::ok("fine"))];
+    let good = vec![
+        Step::ReadRequest,
+        Step::Hold(gate.clone()),
+        Step::write(answers::ok("fine")),
+    ];
     let server = Script::start([bad, good]).await;
     let client = client();
     let requests: Vec<_> = (0..2)

@@ -17,7 +17,9 @@ async fn open(client: &Client, server: &Server, gate: &Gate, n: usize) {
             tokio::spawn(async move { get(&client, &url).await })
         })
         .collect();
-    server.until("all requests to be held", move |seen| seen.in_flight >= n).await;
+    server
+        .until("all requests to be held", move |seen| seen.in_flight >= n)
+        .await;
     gate.open();
     for request in requests {
         request.await.unwrap();
@@ -26,7 +28,13 @@ async fn open(client: &Client, server: &Server, gate: &Gate, n: usize) {
 
 async fn held_server() -> (Server, Gate) {
     let gate = Gate::new();
-    (Server::builder().handler(handlers::hold(&gate, handlers::by_path)).start().await, gate)
+    (
+        Server::builder()
+            .handler(handlers::hold(&gate, handlers::by_path))
+            .start()
+            .await,
+        gate,
+    )
 }
 
 #[tokio::test]
@@ -55,7 +63,10 @@ async fn beyond_max_idle_the_least_recently_used_of_any_host_is_closed() {
 
 #[tokio::test]
 async fn zero_means_no_idle_connection_not_any_number() {
-    for config in [ClientConfig::default().max_idle(0), ClientConfig::default().max_idle_per_host(0)] {
+    for config in [
+        ClientConfig::default().max_idle(0),
+        ClientConfig::default().max_idle_per_host(0),
+    ] {
         let server = Server::builder().start().await;
         let client = Client::new(config).unwrap();
         get(&client, &server.url("/")).await;

@@ -28,7 +28,9 @@ async fn those_in_flight_finish_and_then_close() {
     let ca = TrustedCa::new();
     for way in Way::ALL {
         let gate = Gate::new();
-        let server = way.start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca).await;
+        let server = way
+            .start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca)
+            .await;
         let client = ca.client();
         let request = tokio::spawn({
             let (client, url) = (client.clone(), url(&server, "/"));

@@ -25,7 +25,6 @@ impl Way {
             Way::H2Tls => builder.tls(ca.server(Alpn::Both)).start().await,
         }
     }
-
 }
 
 /// A URL of the server by the name that its certificate bears.
@@ -87,6 +86,10 @@ pub(crate) async fn until(client: &Client, what: &str, holds: impl Fn(&PoolStats
 /// The conservation law of a pool at rest.
 pub(crate) fn assert_accounted(stats: &PoolStats) {
     assert_eq!(stats.dials_in_progress, 0, "{stats:?}");
-    assert_eq!(stats.dials_started, stats.dial_failures_total() + stats.dialled, "{stats:?}");
+    assert_eq!(
+        stats.dials_started,
+        stats.dial_failures_total() + stats.dialled,
+        "{stats:?}"
+    );
     assert_eq!(stats.dialled, stats.open + stats.closed_total(), "{stats:?}");
 }

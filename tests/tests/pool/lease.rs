@@ -33,7 +33,10 @@ async fn the_last_lease_closes_the_idle_and_another_keeps_them() {
     server.until_open(0).await;
     let stats = registry.stats();
     let pool = stats.pool("default").unwrap();
-    assert_eq!((pool.open, pool.leases, pool.closed_for(CloseReason::Stopped)), (0, 0, 1));
+    assert_eq!(
+        (pool.open, pool.leases, pool.closed_for(CloseReason::Stopped)),
+        (0, 0, 1)
+    );
 }
 
 #[tokio::test]
@@ -67,7 +70,9 @@ async fn after_stop_every_clone_refuses_and_what_is_under_way_finishes() {
     let ca = TrustedCa::new();
     for way in Way::ALL {
         let gate = Gate::new();
-        let server = way.start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca).await;
+        let server = way
+            .start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca)
+            .await;
         let client = ca.client();
         let clone = client.clone();
         let request = tokio::spawn({
@@ -139,7 +144,11 @@ async fn dropping_a_client_while_its_answer_is_read_closes_the_connection_after_
 
 #[test]
 fn a_client_dropped_outside_a_runtime_and_in_a_panic_is_harmless() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let (server, client) = runtime.block_on(async {
         let server = Server::builder().start().await;
         let client = client();
@@ -181,7 +190,10 @@ async fn requests_stops_and_errors_in_turn_leave_nothing_behind() {
         let last: Client = registry.client("default").unwrap();
         last.stop();
         server.until_open(0).await;
-        until(&last, "all to be closed", |stats| stats.open == 0 && stats.dials_in_progress == 0).await;
+        until(&last, "all to be closed", |stats| {
+            stats.open == 0 && stats.dials_in_progress == 0
+        })
+        .await;
         assert_accounted(&last.stats());
         server.stop().await;
     }

@@ -16,7 +16,11 @@ fn race() -> Vec<Step> {
 }
 
 async fn send(client: &Client, method: Method, url: &str) -> Result<String, httputil::Error> {
-    let body = if method == Method::GET || method == Method::HEAD { "" } else { "a body" };
+    let body = if method == Method::GET || method == Method::HEAD {
+        ""
+    } else {
+        "a body"
+    };
     let response = client.request(method, url).body(body).send().await?;
     Ok(response.text().await.expect("the scripts answer whole"))
 }
@@ -44,14 +48,20 @@ async fn a_close_that_the_runtime_has_not_seen_yet_costs_no_request() {
     for method in [Method::GET, Method::POST] {
         for _ in 0..20 {
             let gate = Gate::new();
-            let server =
-                Script::start([steps::close_after_idle(answers::ok("one"), &gate), steps::answer_all(answers::ok("two"))])
-                    .await;
+            let server = Script::start([
+                steps::close_after_idle(answers::ok("one"), &gate),
+                steps::answer_all(answers::ok("two")),
+            ])
+            .await;
             let client = client();
             assert_eq!(get(&client, &server.url("/")).await, "one");
             gate.open();
             gate.passed(1).await;
-            assert_eq!(send(&client, method.clone(), &server.url("/")).await.unwrap(), "two", "{method}");
+            assert_eq!(
+                send(&client, method.clone(), &server.url("/")).await.unwrap(),
+                "two",
+                "{method}"
+            );
         }
     }
 }
@@ -62,7 +72,10 @@ async fn a_keep_alive_race_never_reaches_the_user_of_an_idempotent_request() {
         let server = Script::start([race(), steps::answer_all(answers::ok(""))]).await;
         let client = client();
         get(&client, &server.url("/")).await;
-        assert!(send(&client, method.clone(), &server.url("/")).await.is_ok(), "{method}");
+        assert!(
+            send(&client, method.clone(), &server.url("/")).await.is_ok(),
+            "{method}"
+        );
         assert_eq!((server.accepted(), client.stats().resends), (2, 1), "{method}");
     }
 }

@@ -24,7 +24,12 @@ async fn a_second_sequential_request_uses_the_same_connection() {
 async fn host_name_case_a_default_port_spelled_out_and_the_path_do_not_split_the_key() {
     let server = Server::builder().start().await;
     let client = client();
-    for url in ["http://localhost:{}/", "http://LOCALHOST:{}/a", "http://LocalHost:{}/b?c=d", "http://u:p@localhost:{}/"] {
+    for url in [
+        "http://localhost:{}/",
+        "http://LOCALHOST:{}/a",
+        "http://LocalHost:{}/b?c=d",
+        "http://u:p@localhost:{}/",
+    ] {
         get(&client, &url.replace("{}", &server.port().to_string())).await;
     }
     assert_eq!(server.accepted(), 1);
@@ -54,7 +59,14 @@ async fn every_kind_of_answer_that_has_ended_returns_its_connection() {
     for way in Way::ALL {
         let server = way.start(Server::builder(), &ca).await;
         let client = ca.client();
-        for path in ["/bytes/0", "/status/204", "/status/304", "/chunked", "/bytes/100000", "/echo"] {
+        for path in [
+            "/bytes/0",
+            "/status/204",
+            "/status/304",
+            "/chunked",
+            "/bytes/100000",
+            "/echo",
+        ] {
             let response = client.get(url(&server, path)).send().await.unwrap();
             response.bytes().await.unwrap();
         }
@@ -108,11 +120,17 @@ async fn without_reuse_each_request_has_a_connection_of_its_own() {
 async fn requests_at_once_share_one_http2_connection_that_is_dialled_once() {
     let ca = TrustedCa::new();
     let gate = httputil_tests::gate::Gate::new();
-    let server =
-        Way::H2Tls.start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca).await;
+    let server = Way::H2Tls
+        .start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca)
+        .await;
     let client = ca.client();
     let requests: Vec<_> = (0..50)
-        .map(|_| tokio::spawn({ let (client, url) = (client.clone(), url(&server, "/")); async move { get(&client, &url).await } }))
+        .map(|_| {
+            tokio::spawn({
+                let (client, url) = (client.clone(), url(&server, "/"));
+                async move { get(&client, &url).await }
+            })
+        })
         .collect();
     gate.arrived(50).await;
     gate.open();

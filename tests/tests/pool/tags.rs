@@ -21,7 +21,9 @@ async fn tagged(client: &Client, url: &str, number: u32, way: Way) {
     let answer: Result<(String, String), Error> = if number.is_multiple_of(2) {
         exchange.await
     } else {
-        let Ok(answer) = tokio::time::timeout(patience, exchange).await else { return };
+        let Ok(answer) = tokio::time::timeout(patience, exchange).await else {
+            return;
+        };
         answer
     };
     match answer {
@@ -49,7 +51,10 @@ async fn every_answer_bears_its_request_s_tag_however_many_are_dropped() {
         running.join_all().await;
         client.stop();
         server.until_open(0).await;
-        until(&client, "all to be closed", |stats| stats.open == 0 && stats.dials_in_progress == 0).await;
+        until(&client, "all to be closed", |stats| {
+            stats.open == 0 && stats.dials_in_progress == 0
+        })
+        .await;
         assert_accounted(&client.stats());
     }
 }
