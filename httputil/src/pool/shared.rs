@@ -144,8 +144,30 @@ impl Inner {
 impl Home for Inner {
     fn ready(&self, connection: H1) {
         let link = Arc::clone(connection.link());
-        self.with_state(|state, todo| state.check_in(link.seat.host, connection, Instant::now(), todo));
+        self.with_state(|state, todo| {
+            if link.is_settling.swap(false, Ordering::Relaxed) {
+                state.settled(link.seat.host);
+            }
+            state.check_in(link.seat.host, connection, Instant::now(), todo);
+        });
         self.settle_race(&link);
+    }
+
+    fn settling(&self, link: &Arc<Link>) {
+        self.with_state(|state, _| {
+            link.is_settling.store(true, Ordering::Relaxed);
+            state.settling(link.seat.host);
+        });
+    }
+
+    fn unsettled(&self, link: &Arc<Link>) {
+        if link.is_settling.load(Ordering::Relaxed) {
+            self.with_state(|state, todo| {
+                if link.is_settling.swap(false, Ordering::Relaxed) {
+                    state.unsettled(link.seat.host, todo);
+                }
+            });
+        }
     }
 
     fn places_changed(&self, link: &Arc<Link>) {
@@ -157,6 +179,7 @@ impl Home for Inner {
     fn retired(&self, link: &Arc<Link>) {
         let leaving = self.with_state(|state, todo| state.retired(link.place.load(Ordering::Relaxed), todo));
         drop(leaving);
+        self.unsettled(link);
     }
 
     fn closed(&self, link: &Link, reason: CloseReason) {

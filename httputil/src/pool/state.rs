@@ -128,6 +128,8 @@ struct Host<C, P> {
     shared: Vec<usize>,
     waiters: VecDeque<Waiter<C, P>>,
     dialling: usize,
+    /// Exclusive connections that come home in a moment.
+    settling: usize,
     progress: Option<Arc<Progress>>,
     /// Connections and dials that name this host by its number.
     references: usize,
@@ -208,6 +210,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             shared: Vec::new(),
             waiters: VecDeque::new(),
             dialling: 0,
+            settling: 0,
             progress: None,
             references: 0,
         });
@@ -301,7 +304,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let needs_dial = match host.protocol {
             // Whichever comes first, a returning connection or the new one, serves the request. A dial whose request was
             // served by another connection serves this one, so that there are never more dials than requests that wait.
-            Protocol::H1 => host.dialling <= host.waiters.len(),
+            // One that is on its way home serves one of them, too.
+            Protocol::H1 => host.dialling + host.settling <= host.waiters.len(),
             // One dial tells all who wait which protocol the host speaks.
             Protocol::Unknown => host.dialling == 0,
             Protocol::H2 => host.dialling == 0 && may_dial_shared,
@@ -373,7 +377,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             // Those who waited to learn the protocol need a connection each.
             let generation = self.generation;
             let Some(host) = self.hosts.get_mut(index) else { return };
-            while let Some(waiter) = host.waiters.get(host.dialling).map(|waiter| waiter.id) {
+            while let Some(waiter) = host.waiters.get(host.dialling + host.settling).map(|waiter| waiter.id) {
                 todo.dials.push(Self::begin_dial(host, index, generation, waiter));
             }
         }
@@ -471,6 +475,34 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(CloseReason::IdleCap)
         } else {
             None
+        }
+    }
+
+    /// A connection will be back in a moment.
+    pub(super) fn settling(&mut self, index: usize) {
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.settling += 1;
+        }
+    }
+
+    /// It is back.
+    pub(super) fn settled(&mut self, index: usize) {
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.settling -= 1;
+        }
+    }
+
+    /// It will not be back in a moment after all: who counted on it needs a dial.
+    pub(super) fn unsettled(&mut self, index: usize, todo: &mut Todo<C, S>) {
+        self.settled(index);
+        let generation = self.generation;
+        let Some(host) = self.hosts.get_mut(index) else {
+            return;
+        };
+        while host.protocol == Protocol::H1
+            && let Some(waiter) = host.waiters.get(host.dialling + host.settling).map(|waiter| waiter.id)
+        {
+            todo.dials.push(Self::begin_dial(host, index, generation, waiter));
         }
     }
 
@@ -573,12 +605,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let mut failed = Vec::new();
         if let Some(position) = host.waiters.iter().position(|candidate| candidate.id == waiter) {
             failed.extend(host.waiters.remove(position));
-        } else if host.protocol == Protocol::H1 && host.waiters.len() > host.dialling {
+        } else if host.protocol == Protocol::H1 && host.waiters.len() > host.dialling + host.settling {
             // Its own waiter was served by another connection; somebody else relied on this dial.
             failed.extend(host.waiters.pop_front());
         }
         // Without a dial and without a connection there is nothing left to wait for.
-        if host.dialling == 0 && host.shared.is_empty() {
+        if host.dialling + host.settling == 0 && host.shared.is_empty() {
             failed.extend(host.waiters.drain(..));
         }
         self.waiting -= failed.len();

@@ -298,6 +298,23 @@ fn a_failed_dial_fails_one_request_where_others_have_dials_of_their_own() {
 }
 
 #[test]
+fn a_connection_on_its_way_home_spares_a_dial_and_one_that_does_not_come_is_made_up_for() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H1);
+    room.act(|state, _, _| state.settling(host));
+    let mut first = room.wait(host);
+    assert!(room.dials.is_empty());
+    room.act(|state, _, _| state.settled(host));
+    let back = room.idle(host);
+    assert_eq!(served(&mut first.receiver), Some(back));
+
+    room.act(|state, _, _| state.settling(host));
+    let second = room.wait(host);
+    room.act(|state, _, todo| state.unsettled(host, todo));
+    assert_eq!(room.dials, [second.id]);
+}
+
+#[test]
 fn no_request_waits_for_a_dial_that_has_failed_for_another() {
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H1);

@@ -179,11 +179,23 @@ impl H1 {
     /// The exchange is over; the connection goes home as soon as hyper can use it again.
     fn settle(self) {
         let shared = Arc::clone(&self.shared);
+        let link = &shared.link;
         shared.set_deadline(None);
+        let is_polling = shared.is_polling.load(Ordering::SeqCst);
+        if !is_polling && self.sender.is_ready() {
+            link.home.ready(self);
+            return;
+        }
+        if is_polling {
+            link.home.settling(link);
+        }
         self.put_down();
         // In the other case the driver looks for it when its poll is over.
         if !shared.is_polling.load(Ordering::SeqCst) {
             shared.settle();
+        }
+        if link.is_gone() {
+            link.home.retired(link);
         }
     }
 
@@ -222,6 +234,8 @@ impl Shared {
         }
         let mut settling = self.lock();
         let Some(parts) = settling.take_if(|parts| parts.sender.is_ready() || parts.sender.is_closed()) else {
+            drop(settling);
+            self.link.home.unsettled(&self.link);
             return;
         };
         self.has_settling.store(false, Ordering::SeqCst);

@@ -83,6 +83,13 @@ pub(crate) trait Home: Send + Sync + 'static {
     /// An HTTP/1 connection has finished an exchange and can take another request.
     fn ready(&self, connection: H1);
 
+    /// An HTTP/1 connection has finished an exchange and will be ready when its driver's poll is over, in a moment: a
+    /// request that comes now need not dial.
+    fn settling(&self, link: &Arc<Link>);
+
+    /// It was not ready then after all.
+    fn unsettled(&self, link: &Arc<Link>);
+
     /// An HTTP/2 connection has a place more, or its peer allows another number of them.
     fn places_changed(&self, link: &Arc<Link>);
 
@@ -111,6 +118,8 @@ pub(crate) struct Link {
     pub(crate) socket: SocketHandle,
     /// Set when the connection takes no more requests, before its home is told.
     is_gone: AtomicBool,
+    /// Whether the pool counts on its coming home in a moment; written under the pool's lock only.
+    pub(crate) is_settling: AtomicBool,
 }
 
 impl Link {
@@ -125,6 +134,7 @@ impl Link {
             place,
             socket,
             is_gone: AtomicBool::new(false),
+            is_settling: AtomicBool::new(false),
         })
     }
 

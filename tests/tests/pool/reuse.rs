@@ -20,6 +20,19 @@ async fn a_second_sequential_request_uses_the_same_connection() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sequential_requests_use_one_connection_whichever_thread_drives_it() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        for _ in 0..1500 {
+            get(&client, &url(&server, "/")).await;
+        }
+        assert_eq!(server.accepted(), 1, "{way:?}: {:?}", client.stats());
+    }
+}
+
 #[tokio::test]
 async fn host_name_case_a_default_port_spelled_out_and_the_path_do_not_split_the_key() {
     let server = Server::builder().start().await;
