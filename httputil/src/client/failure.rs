@@ -93,6 +93,9 @@ impl Failing {
     pub(super) fn of_send(&self, failure: SendFailure) -> Error {
         let error = match failure.cause {
             Cause::Deadline => return self.deadline(Phase::ResponseHeader),
+            Cause::RequestBody(why) => {
+                return self.describe(Error::new(Kind::Request, format!("the request's body failed: {why}")));
+            }
             Cause::Hyper(error) => error,
         };
         let (kind, mut message) = classify(&error, failure.processed);

@@ -136,6 +136,7 @@ impl Place {
         request: Request<RequestBody>,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
+        let completion = request.body().completion();
         let is_reused = self.h2.shared.uses.fetch_add(1, Ordering::Relaxed) > 0;
         // Boxed as in `h1`, and for its reason.
         let answer = Box::pin(self.h2.sender.try_send_request(request));
@@ -168,7 +169,10 @@ impl Place {
                     Err(SendFailure {
                         processed,
                         request,
-                        cause: Cause::Hyper(error),
+                        cause: match completion.failure() {
+                            Some(why) => Cause::RequestBody(why.to_owned()),
+                            None => Cause::Hyper(error),
+                        },
                     })
                 }
             }

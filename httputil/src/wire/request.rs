@@ -1,8 +1,9 @@
 //! The request's body on its way to the wire.
 
+use std::error::Error as StdError;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,8 +16,8 @@ use crate::error::BoxError;
 pub(crate) struct RequestBody {
     content: Content,
     touched: bool,
-    /// Set when a stream has been taken to its end; bytes are one piece and need none.
-    finished: Option<Arc<AtomicBool>>,
+    /// What became of a stream; bytes are one piece and need none.
+    fate: Option<Arc<Fate>>,
 }
 
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl RequestBody {
         RequestBody {
             content: Content::Bytes(bytes),
             touched: false,
-            finished: None,
+            fate: None,
         }
     }
 
@@ -49,7 +50,7 @@ impl RequestBody {
         RequestBody {
             content: Content::Stream(body),
             touched: false,
-            finished: Some(Arc::new(AtomicBool::new(false))),
+            fate: Some(Arc::default()),
         }
     }
 
@@ -74,7 +75,7 @@ impl RequestBody {
     /// Tells later whether the body was taken to its end.
     pub(super) fn completion(&self) -> Completion {
         Completion {
-            finished: self.finished.clone(),
+            fate: self.fate.clone(),
             length: self.length().unwrap_or(0),
         }
     }
@@ -89,10 +90,21 @@ fn bytes_of(mut body: reqwest::Body) -> Bytes {
     }
 }
 
+fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    error.source().map_or(error, innermost)
+}
+
+/// What became of a streaming body.
+#[derive(Debug, Default)]
+struct Fate {
+    is_finished: AtomicBool,
+    failure: OnceLock<String>,
+}
+
 /// Whether the request's body had left when the answer ended.
 #[derive(Debug)]
 pub(super) struct Completion {
-    finished: Option<Arc<AtomicBool>>,
+    fate: Option<Arc<Fate>>,
     length: u64,
 }
 
@@ -101,10 +113,17 @@ impl Completion {
     /// smaller number than the body's length proves that some of the body is still here.
     pub(super) fn has_left(&self, written: u64) -> bool {
         let taken = self
-            .finished
+            .fate
             .as_ref()
-            .is_none_or(|finished| finished.load(Ordering::Acquire));
+            .is_none_or(|fate| fate.is_finished.load(Ordering::Acquire));
         taken && written >= self.length
+    }
+}
+
+impl Completion {
+    /// Why the caller's stream failed, if it did. HTTP/2 resets the stream then, and keeps no reason.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.fate.as_ref()?.failure.get().map(String::as_str)
     }
 }
 
@@ -117,11 +136,16 @@ impl Body for RequestBody {
         let polled = match &mut self.content {
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Stream(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Content::Stream(body) => Pin::new(body).poll_frame(cx).map_err(BoxError::from),
         };
         let ended = matches!(polled, Poll::Ready(None)) || self.is_end_stream();
-        if ended && let Some(finished) = &self.finished {
-            finished.store(true, Ordering::Release);
+        if let Some(fate) = &self.fate {
+            if ended {
+                fate.is_finished.store(true, Ordering::Release);
+            }
+            if let Poll::Ready(Some(Err(error))) = &polled {
+                let _ = fate.failure.set(innermost(&**error).to_string());
+            }
         }
         polled
     }

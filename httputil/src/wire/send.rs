@@ -28,6 +28,8 @@ pub(crate) enum Processed {
 pub(crate) enum Cause {
     /// The deadline of the whole request.
     Deadline,
+    /// The caller's own body, with its words.
+    RequestBody(String),
     /// hyper's error.
     Hyper(hyper::Error),
 }

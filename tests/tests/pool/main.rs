@@ -1,5 +1,6 @@
 //! The pool as clients and servers see it: reuse, caps, closing, broken connections, leases.
 
+mod bodies;
 mod broken;
 mod caps;
 mod closing;
