@@ -13,7 +13,12 @@ async fn large_bodies_pass_both_ways_and_the_connection_is_kept() {
     for way in Way::ALL {
         let server = way.start(Server::builder(), &ca).await;
         let client = ca.client();
-        let sent = client.post(url(&server, "/length")).body(vec![7; SIZE]).send().await.unwrap();
+        let sent = client
+            .post(url(&server, "/length"))
+            .body(vec![7; SIZE])
+            .send()
+            .await
+            .unwrap();
         assert_eq!(sent.text().await.unwrap(), SIZE.to_string(), "{way:?}");
         let received = get(&client, &url(&server, &format!("/bytes/{SIZE}"))).await;
         assert_eq!(received.len(), SIZE, "{way:?}");
@@ -30,7 +35,12 @@ async fn an_answer_that_comes_before_the_request_s_body_is_sent_is_given_and_the
     ];
     let server = Script::start([early, steps::answer_all(answers::ok("fine"))]).await;
     let client = client();
-    let response = client.post(server.url("/")).body(vec![1; 32 << 20]).send().await.unwrap();
+    let response = client
+        .post(server.url("/"))
+        .body(vec![1; 32 << 20])
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 413);
     assert_eq!(response.text().await.unwrap(), "too much");
     until(&client, "it to be closed", |stats| stats.open == 0).await;
@@ -41,7 +51,10 @@ async fn an_answer_that_comes_before_the_request_s_body_is_sent_is_given_and_the
 async fn http_1_0_is_reused_only_where_it_says_keep_alive() {
     for (answer, connections) in [
         ("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nhi", 3),
-        ("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nhi", 1),
+        (
+            "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nhi",
+            1,
+        ),
     ] {
         let server = Script::start([steps::answer_all(answer)]).await;
         let client = client();
@@ -61,15 +74,26 @@ async fn json_forms_queries_and_multipart_are_reqwest_s() {
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
     let at = server.url("/echo");
-    let json = echoed(client.post(&at).json(&serde_json::json!({"a": 1}))).await.to_string();
-    assert!(json.contains("application/json") && json.contains(r#"{\"a\":1}"#), "{json}");
+    let json = echoed(client.post(&at).json(&serde_json::json!({"a": 1})))
+        .await
+        .to_string();
+    assert!(
+        json.contains("application/json") && json.contains(r#"{\"a\":1}"#),
+        "{json}"
+    );
     let form = echoed(client.post(&at).form(&[("a", "b c")])).await.to_string();
-    assert!(form.contains("x-www-form-urlencoded") && form.contains("a=b+c"), "{form}");
+    assert!(
+        form.contains("x-www-form-urlencoded") && form.contains("a=b+c"),
+        "{form}"
+    );
     let query = echoed(client.get(&at).query(&[("q", "x y")])).await.to_string();
     assert!(query.contains("q=x+y"), "{query}");
     let parts = reqwest::multipart::Form::new().text("name", "value");
     let multipart = echoed(client.post(&at).multipart(parts)).await.to_string();
-    assert!(multipart.contains("multipart/form-data") && multipart.contains("value"), "{multipart}");
+    assert!(
+        multipart.contains("multipart/form-data") && multipart.contains("value"),
+        "{multipart}"
+    );
     assert_eq!(server.accepted(), 1);
 }
 
@@ -80,7 +104,7 @@ async fn credentials_of_a_url_become_a_header_and_show_nowhere_else() {
     let with_user = format!("http://ada:s3cret@localhost:{}/echo?token=s3cret#s3cret", server.port());
     let echo = get(&client, &with_user).await;
     assert!(echo.contains("Basic YWRhOnMzY3JldA=="), "{echo}");
-    let dead = format!("http://ada:s3cret@127.0.0.1:1/path?token=s3cret#s3cret");
+    let dead = "http://ada:s3cret@127.0.0.1:1/path?token=s3cret#s3cret";
     let error = client.get(dead).send().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Connect);
     assert_eq!(error.url().unwrap().as_str(), "http://127.0.0.1:1/path");
@@ -110,7 +134,12 @@ async fn a_body_stream_that_fails_is_the_request_s_own_fault_and_never_looks_com
         let server = way.start(Server::builder(), &ca).await;
         let client = ca.client();
         let body = reqwest::Body::wrap(http_body_util::StreamBody::new(Failing(0)));
-        let error = client.post(url(&server, "/length")).body(body).send().await.unwrap_err();
+        let error = client
+            .post(url(&server, "/length"))
+            .body(body)
+            .send()
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), Kind::Request, "{way:?}: {error:?}");
         assert!(error.to_string().contains("the disk is gone"), "{way:?}: {error}");
         assert_eq!(get(&client, &url(&server, "/")).await, "hello");
