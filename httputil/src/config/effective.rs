@@ -68,6 +68,7 @@ fn add_pool(values: &mut Vec<(&'static str, String)>, pool: &Pool) {
         max_idle_per_host,
         idle_timeout,
         reuse,
+        ..
     } = pool;
     values.extend([
         ("pool.max_idle", max_idle.to_string()),
@@ -133,6 +134,7 @@ fn add_http2(values: &mut Vec<(&'static str, String)>, http2: &Http2) {
         adaptive_window,
         max_frame_size,
         max_header_list_size,
+        ..
     } = http2;
     values.extend([
         ("http2.enabled", enabled.to_string()),

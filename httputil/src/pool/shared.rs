@@ -187,6 +187,12 @@ impl Home for Inner {
         self.with_state(|state, _| state.closed(link.seat.host));
         tracing::trace!(pool = %self.name, reason = reason.as_str(), "connection closed");
     }
+
+    fn suspect(&self, _link: &Link, _began: Instant) {}
+
+    fn calm(&self, _link: &Link) {}
+
+    fn http1_required(&self, _link: &Arc<Link>) {}
 }
 
 impl Exclusive for H1 {

@@ -338,6 +338,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             seat: Seat {
                 host: index,
                 generation,
+                http1_only: false,
+                calm: 0,
             },
             key: Arc::clone(&host.key),
             waiter,

@@ -33,6 +33,19 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// `pool.reuse`: `false` is one connection per request. Default true.
     pub reuse: bool,
+    /// `pool.max_lifetime`: a connection takes no new request after this time since it was made, give or take a tenth.
+    /// Default 10 min; `None` is for ever.
+    pub max_lifetime: Option<Duration>,
+    /// `pool.max_requests_per_connection`: a connection takes no more than these. Default `None`.
+    pub max_requests_per_connection: Option<u32>,
+    /// `pool.max_connections_per_host`: in use, idle and being dialled. Default `None`.
+    pub max_connections_per_host: Option<usize>,
+    /// `pool.max_connections`: of the whole pool; in use, idle and being dialled. Default `None`.
+    pub max_connections: Option<usize>,
+    /// `pool.min_idle_per_host`: connections kept ready for a host that is in use or in `warm`. Default 0.
+    pub min_idle_per_host: usize,
+    /// `pool.warm`: URLs whose hosts are connected to when the pool gets its first lease within a runtime. Default none.
+    pub warm: Vec<String>,
 }
 
 impl Default for Pool {
@@ -42,6 +55,12 @@ impl Default for Pool {
             max_idle_per_host: 10,
             idle_timeout: Duration::from_secs(90),
             reuse: true,
+            max_lifetime: Some(Duration::from_secs(600)),
+            max_requests_per_connection: None,
+            max_connections_per_host: None,
+            max_connections: None,
+            min_idle_per_host: 0,
+            warm: Vec::new(),
         }
     }
 }
@@ -133,6 +152,12 @@ pub struct Http2 {
     pub max_connections_per_host: usize,
     /// `http2.max_streams_per_connection`: never more than the peer allows. Default 128.
     pub max_streams_per_connection: usize,
+    /// `http2.keepalive_interval`: a ping is sent when no frame came for this long. Default 10 s.
+    pub keepalive_interval: Duration,
+    /// `http2.keepalive_timeout`: without an answer to the ping for this long the connection is given up. Default 5 s.
+    pub keepalive_timeout: Duration,
+    /// `http2.keepalive_while_idle`: ping while no request is under way, too. Default false.
+    pub keepalive_while_idle: bool,
     /// `http2.initial_stream_window`, bytes. Default 2 MiB.
     pub initial_stream_window: u32,
     /// `http2.initial_connection_window`, bytes. Default 16 MiB.
@@ -152,6 +177,9 @@ impl Default for Http2 {
             prior_knowledge: false,
             max_connections_per_host: 4,
             max_streams_per_connection: 128,
+            keepalive_interval: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(5),
+            keepalive_while_idle: false,
             initial_stream_window: 2 << 20,
             initial_connection_window: 16 << 20,
             adaptive_window: false,

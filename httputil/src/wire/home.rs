@@ -1,7 +1,11 @@
 //! Where a connection lives, and what it says there.
 
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{H1, SocketHandle};
 
@@ -34,13 +38,29 @@ pub enum CloseReason {
     NoReuse,
     /// The runtime that drove it shut down.
     RuntimeGone,
+    /// It was older than `pool.max_lifetime`.
+    MaxLifetime,
+    /// It has borne `pool.max_requests_per_connection`, or as many as the server's `Keep-Alive: max` allows.
+    MaxRequests,
+    /// The server's `Keep-Alive: timeout` leaves no time to be idle in.
+    KeepAlive,
+    /// It had to make room for a connection to another host, under `pool.max_connections` or `registry.max_connections`.
+    MadeRoom,
+    /// Another connection to the same host went silent while this one was idle.
+    Suspect,
+    /// The server bound it to one user: `NTLM` or `Negotiate`.
+    ConnectionAuth,
+    /// The server asked for HTTP/1.1 on it.
+    Http1Required,
+    /// It answered no ping.
+    PingTimeout,
 }
 
 impl CloseReason {
     pub(super) const UNSET: u8 = u8::MAX;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [CloseReason; 12] = [
+    pub const ALL: [CloseReason; 20] = [
         CloseReason::IdleTimeout,
         CloseReason::IdleCap,
         CloseReason::PeerClosed,
@@ -53,6 +73,14 @@ impl CloseReason {
         CloseReason::Stopped,
         CloseReason::NoReuse,
         CloseReason::RuntimeGone,
+        CloseReason::MaxLifetime,
+        CloseReason::MaxRequests,
+        CloseReason::KeepAlive,
+        CloseReason::MadeRoom,
+        CloseReason::Suspect,
+        CloseReason::ConnectionAuth,
+        CloseReason::Http1Required,
+        CloseReason::PingTimeout,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<CloseReason> {
@@ -74,6 +102,14 @@ impl CloseReason {
             CloseReason::Stopped => "stopped",
             CloseReason::NoReuse => "no_reuse",
             CloseReason::RuntimeGone => "runtime_gone",
+            CloseReason::MaxLifetime => "max_lifetime",
+            CloseReason::MaxRequests => "max_requests",
+            CloseReason::KeepAlive => "keep_alive",
+            CloseReason::MadeRoom => "made_room",
+            CloseReason::Suspect => "suspect",
+            CloseReason::ConnectionAuth => "connection_auth",
+            CloseReason::Http1Required => "http1_required",
+            CloseReason::PingTimeout => "ping_timeout",
         }
     }
 }
@@ -98,15 +134,28 @@ pub(crate) trait Home: Send + Sync + 'static {
 
     /// Its socket is gone.
     fn closed(&self, link: &Link, reason: CloseReason);
+
+    /// A request on it timed out without a sign of life since `began`: what has been idle for as long may be as dead.
+    fn suspect(&self, link: &Link, began: Instant);
+
+    /// The peer complained of too much (`ENHANCE_YOUR_CALM`): ping it less, dial it later.
+    fn calm(&self, link: &Link);
+
+    /// The peer wants HTTP/1.1 (`HTTP_1_1_REQUIRED`, `INADEQUATE_SECURITY`).
+    fn http1_required(&self, link: &Arc<Link>);
 }
 
-/// What the pool wants to know of a connection that comes back.
+/// What a connection must know of its place in the pool, said when it is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seat {
     /// The pool's number of the host that the connection is for.
     pub(crate) host: usize,
     /// The pool's generation when the connection was dialled.
     pub(crate) generation: u64,
+    /// Offer HTTP/1 only: the host has asked for it.
+    pub(crate) http1_only: bool,
+    /// The ping interval is doubled this many times: the host has complained.
+    pub(crate) calm: u8,
 }
 
 /// What ties one connection to its home.
@@ -116,6 +165,10 @@ pub(crate) struct Link {
     /// The pool's number of the place where it keeps the connection; written under the pool's lock only.
     pub(crate) place: AtomicUsize,
     pub(crate) socket: SocketHandle,
+    /// When it was made.
+    pub(crate) born: Instant,
+    /// When it is to take no more requests (`pool.max_lifetime`, jittered).
+    pub(crate) expires: Option<Instant>,
     /// Set when the connection takes no more requests, before its home is told.
     is_gone: AtomicBool,
     /// Whether the pool counts on its coming home in a moment; written under the pool's lock only.
@@ -126,9 +179,17 @@ impl Link {
     /// `place` of a connection that the pool keeps nowhere.
     pub(crate) const NOWHERE: usize = usize::MAX;
 
-    pub(super) fn new(home: Arc<dyn Home>, seat: Seat, socket: SocketHandle) -> Arc<Link> {
+    pub(super) fn new(
+        home: Arc<dyn Home>,
+        seat: Seat,
+        socket: SocketHandle,
+        max_lifetime: Option<Duration>,
+    ) -> Arc<Link> {
         let place = AtomicUsize::new(Link::NOWHERE);
+        let born = Instant::now();
         Arc::new(Link {
+            born,
+            expires: max_lifetime.and_then(|lifetime| born.checked_add(jittered(lifetime))),
             home,
             seat,
             place,
@@ -153,6 +214,14 @@ impl Link {
     pub(super) fn closed(&self, reason: CloseReason) {
         self.home.closed(self, reason);
     }
+}
+
+/// `length` give or take a tenth, so that connections made together do not go together.
+pub(crate) fn jittered(length: Duration) -> Duration {
+    // A hasher's keys are random; no more is asked of it here.
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    let share = (random >> 11) as f64 / (1_u64 << 53) as f64;
+    length.mul_f64(0.9 + share / 5.0)
 }
 
 impl std::fmt::Debug for Link {

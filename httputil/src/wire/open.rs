@@ -52,10 +52,11 @@ pub(crate) async fn open(
         )
         .with_source(error)
     };
+    let lifetime = connector.transport().pool.max_lifetime;
     match alpn {
         Alpn::H1 => {
             let (sender, connection) = http1::Builder::new().handshake(wire).await.map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone());
+            let link = Link::new(home, seat, socket.clone(), lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H1(H1::start(sender, connection, link, received)))
         }
@@ -83,7 +84,7 @@ pub(crate) async fn open(
                     )
                 })?
                 .map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone());
+            let link = Link::new(home, seat, socket.clone(), lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H2(H2::start(
                 sender,
