@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::client::conn::http1;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::open::Wire;
 use super::request::Completion;
+use super::terms::Terms;
 use super::{Cause, CloseReason, Link, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
 
 type Sender = http1::SendRequest<RequestBody>;
@@ -26,8 +28,7 @@ type Sender = http1::SendRequest<RequestBody>;
 pub(crate) struct H1 {
     sender: Sender,
     shared: Arc<Shared>,
-    /// Exchanges begun so far.
-    uses: u32,
+    terms: Terms,
 }
 
 struct Shared {
@@ -47,7 +48,7 @@ struct Shared {
 
 struct H1Parts {
     sender: Sender,
-    uses: u32,
+    terms: Terms,
 }
 
 const NO_DEADLINE: u64 = u64::MAX;
@@ -59,6 +60,7 @@ impl H1 {
         connection: http1::Connection<Wire, RequestBody>,
         link: Arc<Link>,
         received: Arc<AtomicU64>,
+        max_requests: Option<u32>,
     ) -> H1 {
         let shared = Arc::new(Shared {
             link,
@@ -82,7 +84,7 @@ impl H1 {
         H1 {
             sender,
             shared,
-            uses: 0,
+            terms: Terms::new(max_requests),
         }
     }
 
@@ -96,7 +98,22 @@ impl H1 {
 
     /// Whether an exchange has been begun on it before.
     pub(crate) fn is_reused(&self) -> bool {
-        self.uses > 0
+        self.terms.uses() > 0
+    }
+
+    /// When it is to take no more requests.
+    pub(crate) fn expires(&self) -> Option<Instant> {
+        self.shared.link.expires
+    }
+
+    /// How long the server lets it be idle, less a second, if its latest answer said.
+    pub(crate) fn may_idle_for(&self) -> Option<Duration> {
+        self.terms.may_idle_for()
+    }
+
+    /// Why it takes no more requests, if it takes no more.
+    pub(crate) fn spent(&self) -> Option<CloseReason> {
+        self.terms.spent()
     }
 
     /// Closes the connection politely (a TLS close, then FIN), for `reason`.
@@ -128,7 +145,7 @@ impl H1 {
         let received = self.shared.received.load(Ordering::Relaxed);
         // Before the request, whose arrival makes the driver look at the deadline.
         self.shared.set_deadline(deadline);
-        self.uses += 1;
+        self.terms.begin(request.headers());
         // The one box on a request's way: hyper's future has room for the request itself, and each future around it would
         // be moved with that room (measured: 6 000 instructions a request).
         let answer = Box::pin(self.sender.try_send_request(request));
@@ -140,7 +157,10 @@ impl H1 {
         // The request is on its way; what is left to wait for is small.
         async move {
             match answer.await {
-                Ok(response) => Ok(response.map(|body| PooledBody::h1(body, exchange))),
+                Ok(response) => {
+                    exchange.answered(&response);
+                    Ok(response.map(|body| PooledBody::h1(body, exchange)))
+                }
                 Err(mut error) => {
                     let request = error.take_message().map(Box::new);
                     let shared = exchange.shared();
@@ -200,8 +220,8 @@ impl H1 {
     }
 
     fn put_down(self) {
-        let H1 { sender, shared, uses } = self;
-        *shared.lock() = Some(H1Parts { sender, uses });
+        let H1 { sender, shared, terms } = self;
+        *shared.lock() = Some(H1Parts { sender, terms });
         shared.has_settling.store(true, Ordering::SeqCst);
     }
 }
@@ -210,7 +230,7 @@ impl std::fmt::Debug for H1 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("H1")
             .field("link", &self.shared.link)
-            .field("uses", &self.uses)
+            .field("terms", &self.terms)
             .finish_non_exhaustive()
     }
 }
@@ -243,11 +263,11 @@ impl Shared {
         if parts.sender.is_closed() {
             return;
         }
-        let H1Parts { sender, uses } = parts;
+        let H1Parts { sender, terms } = parts;
         self.link.home.ready(H1 {
             sender,
             shared: Arc::clone(self),
-            uses,
+            terms,
         });
     }
 }
@@ -269,7 +289,14 @@ impl Exchange {
     }
 
     fn is_reused(&self) -> bool {
-        self.h1.as_ref().is_some_and(|h1| h1.uses > 1)
+        self.h1.as_ref().is_some_and(|h1| h1.terms.uses() > 1)
+    }
+
+    /// The head of the answer has come.
+    fn answered<B>(&mut self, response: &Response<B>) {
+        if let Some(h1) = &mut self.h1 {
+            h1.terms.answered(response.headers());
+        }
     }
 
     pub(super) fn is_timed_out(&self) -> bool {
@@ -320,7 +347,7 @@ impl Driver {
                 self.armed = deadline;
                 self.sleep
                     .as_mut()
-                    .reset(self.shared.epoch + std::time::Duration::from_nanos(deadline));
+                    .reset(self.shared.epoch + Duration::from_nanos(deadline));
             }
             if self.armed == NO_DEADLINE || self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;

@@ -17,6 +17,7 @@ mod open;
 mod request;
 mod send;
 mod socket;
+mod terms;
 
 pub(crate) use body::{BodyFailure, PooledBody};
 pub(crate) use h1::H1;

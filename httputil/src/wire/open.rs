@@ -14,6 +14,7 @@ use super::h2::Executor;
 use super::{H1, H2, Home, Link, Seat, Socket};
 use crate::connect::{Alpn, Connector, DialFailure, Established, MaybeTls, Progress, Target};
 use crate::error::Kind;
+use crate::settings;
 
 /// A new connection.
 #[derive(Debug)]
@@ -52,13 +53,23 @@ pub(crate) async fn open(
         )
         .with_source(error)
     };
-    let lifetime = connector.transport().pool.max_lifetime;
+    let settings::Pool {
+        max_lifetime,
+        max_requests_per_connection: max_requests,
+        ..
+    } = connector.transport().pool;
     match alpn {
         Alpn::H1 => {
             let (sender, connection) = http1::Builder::new().handshake(wire).await.map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone(), lifetime);
+            let link = Link::new(home, seat, socket.clone(), max_lifetime);
             socket.attach(Arc::clone(&link));
-            Ok(Connection::H1(H1::start(sender, connection, link, received)))
+            Ok(Connection::H1(H1::start(
+                sender,
+                connection,
+                link,
+                received,
+                max_requests,
+            )))
         }
         Alpn::H2 => {
             let settings = &connector.transport().http2;
@@ -84,7 +95,7 @@ pub(crate) async fn open(
                     )
                 })?
                 .map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone(), lifetime);
+            let link = Link::new(home, seat, socket.clone(), max_lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H2(H2::start(
                 sender,
