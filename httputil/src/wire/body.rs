@@ -85,6 +85,9 @@ impl PooledBody {
                 let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
                 (watched.body.take(), watched.reader.take())
             };
+            if let Some((_, place)) = &body {
+                place.timed_out();
+            }
             drop(body);
             if let Some(reader) = reader {
                 reader.wake();

@@ -17,7 +17,7 @@ use hyper::client::conn::http1;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
-use super::open::Wire;
+use super::counted::Wire;
 use super::request::Completion;
 use super::terms::Terms;
 use super::{Cause, CloseReason, Link, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
@@ -141,6 +141,7 @@ impl H1 {
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let completion = request.body().completion();
+        let began = Instant::now();
         let written = self.socket().written();
         let received = self.shared.received.load(Ordering::Relaxed);
         // Before the request, whose arrival makes the driver look at the deadline.
@@ -173,6 +174,9 @@ impl H1 {
                         Processed::Maybe
                     };
                     let cause = if shared.is_timed_out.load(Ordering::Acquire) {
+                        if exchange.is_reused() && !has_answer {
+                            shared.link.home.suspect(&shared.link, began);
+                        }
                         Cause::Deadline
                     } else {
                         Cause::Hyper(error.into_error())

@@ -205,10 +205,11 @@ impl Link {
         self.is_gone.load(Ordering::SeqCst)
     }
 
-    /// The connection takes no more requests.
+    /// The connection takes no more requests. Its home is told once.
     pub(super) fn retired(self: &Arc<Self>) {
-        self.is_gone.store(true, Ordering::SeqCst);
-        self.home.retired(self);
+        if !self.is_gone.swap(true, Ordering::SeqCst) {
+            self.home.retired(self);
+        }
     }
 
     pub(super) fn closed(&self, reason: CloseReason) {
