@@ -39,7 +39,7 @@ impl Body for ResponseBody {
             frame.map_err(|failure| {
                 let kind = match &failure {
                     BodyFailure::Deadline => io::ErrorKind::TimedOut,
-                    BodyFailure::Hyper(_) => io::ErrorKind::Other,
+                    BodyFailure::Ping(_) | BodyFailure::Hyper(_) => io::ErrorKind::Other,
                 };
                 io::Error::new(kind, self.failing.of_body(failure))
             })

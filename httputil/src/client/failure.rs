@@ -93,6 +93,11 @@ impl Failing {
     pub(super) fn of_send(&self, failure: SendFailure) -> Error {
         let error = match failure.cause {
             Cause::Deadline => return self.deadline(Phase::ResponseHeader),
+            Cause::Ping(after) => {
+                let message = format!("{}{}", no_answer(after), hint(failure.processed));
+                let error = Error::new(Kind::Connection, message);
+                return self.describe(error.retryable(failure.processed == Processed::No));
+            }
             Cause::RequestBody(why) => {
                 return self.describe(Error::new(Kind::Request, format!("the request's body failed: {why}")));
             }
@@ -107,6 +112,10 @@ impl Failing {
     pub(super) fn of_body(&self, failure: BodyFailure) -> Error {
         match failure {
             BodyFailure::Deadline => self.deadline(Phase::Body),
+            BodyFailure::Ping(after) => {
+                let message = format!("{} while the response's body was awaited", no_answer(after));
+                self.describe(Error::new(Kind::Body, message))
+            }
             BodyFailure::Hyper(error) => {
                 let message = if error.is_incomplete_message() || is_cut(&error) {
                     "the connection was closed before the response's body had ended"
@@ -142,11 +151,22 @@ impl Failing {
     }
 }
 
-fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
-    let hint = match processed {
+fn no_answer(after: Duration) -> String {
+    format!(
+        "the server answered no ping within {} (http2.keepalive_timeout)",
+        Human(after)
+    )
+}
+
+fn hint(processed: Processed) -> &'static str {
+    match processed {
         Processed::No => "; the server has not processed it",
         Processed::Unknown | Processed::Maybe => "; it may have been processed",
-    };
+    }
+}
+
+fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
+    let hint = hint(processed);
     if error.is_user() {
         return (Kind::Request, format!("the request's body failed: {}", root(error)));
     }

@@ -1,12 +1,13 @@
 //! A response's body: what is left of an exchange once the head has come.
 //!
 //! When it has been read to its end, the connection goes back to the pool; dropped before, an HTTP/1 connection is
-//! closed and an HTTP/2 stream reset. The deadline holds although nobody reads: for HTTP/1 the connection's driver
+//! drained or closed and an HTTP/2 stream reset. The deadline holds although nobody reads: for HTTP/1 the connection's driver
 //! keeps it, for HTTP/2 a small task that takes the body away.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -15,7 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::h1::Exchange;
-use super::{CloseReason, Place};
+use super::{CloseReason, Place, drain};
 
 /// The body of a response over a pooled connection.
 pub(crate) struct PooledBody {
@@ -48,6 +49,8 @@ struct Watched {
 #[derive(Debug)]
 pub(crate) enum BodyFailure {
     Deadline,
+    /// The server answered no ping within this time.
+    Ping(Duration),
     Hyper(hyper::Error),
 }
 
@@ -196,8 +199,8 @@ fn poll_stream(incoming: &mut Incoming, cx: &mut Context<'_>) -> (Polled, bool) 
 
 impl Drop for PooledBody {
     fn drop(&mut self) {
-        match &mut self.hold {
-            Hold::H1 { exchange, .. } => exchange.close(CloseReason::HalfRead),
+        match std::mem::replace(&mut self.hold, Hold::Ended) {
+            Hold::H1 { incoming, exchange } => drain::finish(incoming, exchange),
             Hold::Watched { watch, shared } => {
                 watch.abort();
                 let body = shared.lock().unwrap_or_else(PoisonError::into_inner).body.take();

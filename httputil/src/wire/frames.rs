@@ -210,7 +210,7 @@ mod tests {
             frame(1, 4, 1, &[7; 40]),
             frame(DATA, 8, 1, &[0; 1000]),
             frame(DATA, 1, 1, &[]),
-            frame(WINDOW_UPDATE, 0, 0, &words(&[1 << 31 | 70_000])),
+            frame(WINDOW_UPDATE, 0, 0, &words(&[0x8001_1170])),
             frame(WINDOW_UPDATE, 0, 1, &words(&[5])),
             frame(SETTINGS, 0, 0, &[]),
             frame(PING, 0, 0, &[3; 8]),

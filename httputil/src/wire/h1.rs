@@ -13,11 +13,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::counted::Wire;
+use super::drain;
 use super::request::Completion;
 use super::terms::Terms;
 use super::{Cause, CloseReason, Link, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
@@ -40,6 +44,7 @@ struct Shared {
     /// Bytes of HTTP received, above TLS.
     received: Arc<AtomicU64>,
     driver: OnceLock<AbortHandle>,
+    runtime: Handle,
     is_polling: AtomicBool,
     /// A connection whose exchange is over and that hyper is not ready to use again.
     has_settling: AtomicBool,
@@ -69,6 +74,7 @@ impl H1 {
             is_timed_out: AtomicBool::new(false),
             received,
             driver: OnceLock::new(),
+            runtime: Handle::current(),
             is_polling: AtomicBool::new(false),
             has_settling: AtomicBool::new(false),
             settling: Mutex::new(None),
@@ -154,6 +160,7 @@ impl H1 {
             h1: Some(self),
             completion,
             written,
+            is_kept: false,
         };
         // The request is on its way; what is left to wait for is small.
         async move {
@@ -186,6 +193,7 @@ impl H1 {
                         processed,
                         request,
                         cause,
+                        calm: false,
                     })
                 }
             }
@@ -281,6 +289,8 @@ pub(super) struct Exchange {
     h1: Option<H1>,
     completion: Completion,
     written: u64,
+    /// Whether the server means to keep the connection, once it has answered with a body.
+    is_kept: bool,
 }
 
 impl Exchange {
@@ -297,10 +307,28 @@ impl Exchange {
     }
 
     /// The head of the answer has come.
-    fn answered<B>(&mut self, response: &Response<B>) {
+    fn answered(&mut self, response: &Response<Incoming>) {
         if let Some(h1) = &mut self.h1 {
             h1.terms.answered(response.headers());
         }
+        self.is_kept = !response.body().is_end_stream() && drain::is_kept_after(response);
+    }
+
+    /// Where the rest of the answer is to be read, if the connection could be used again then.
+    pub(super) fn runtime(&self) -> Option<&Handle> {
+        let h1 = self.h1.as_ref()?;
+        let is_of_use = self.is_kept && h1.terms.spent().is_none() && self.has_left(h1);
+        is_of_use.then_some(&h1.shared.runtime)
+    }
+
+    /// Whether the request has left.
+    fn has_left(&self, h1: &H1) -> bool {
+        self.completion.has_left(h1.socket().written() - self.written)
+    }
+
+    /// Bytes of HTTP received on the connection so far.
+    pub(super) fn received(&self) -> u64 {
+        self.shared().received.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_timed_out(&self) -> bool {
@@ -312,7 +340,7 @@ impl Exchange {
     /// The answer has been read to its end: the connection goes home, if the request is through too.
     pub(super) fn complete(&mut self) {
         let Some(h1) = self.h1.take() else { return };
-        if self.completion.has_left(h1.socket().written() - self.written) {
+        if self.has_left(&h1) {
             h1.settle();
         } else {
             h1.abort(CloseReason::EarlyResponse);

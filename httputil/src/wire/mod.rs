@@ -11,11 +11,13 @@
 
 mod body;
 mod counted;
+mod drain;
 mod frames;
 mod h1;
 mod h2;
 mod home;
 mod open;
+mod pings;
 mod place;
 mod request;
 mod send;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::counted::Counted;
 use super::h2::Executor;
 use super::signs::{Signs, Tap};
-use super::{H1, H2, Home, Link, Seat, Socket};
+use super::{H1, H2, Home, Link, Seat, Socket, pings};
 use crate::connect::{Alpn, Connector, DialFailure, Established, Progress, Target};
 use crate::error::Kind;
 use crate::settings;
@@ -68,7 +68,7 @@ pub(crate) async fn open(
         }
         Alpn::H2 => {
             let settings = &connector.transport().http2;
-            let signs = Signs::new();
+            let signs = Signs::new(settings.keepalive_timeout);
             let tap = Tap::new(Arc::clone(&signs), socket.clone());
             let wire = TokioIo::new(Counted::tapped(stream, tap));
             let executor = Executor::default();
@@ -77,7 +77,11 @@ pub(crate) async fn open(
                 .initial_stream_window_size(settings.initial_stream_window)
                 .initial_connection_window_size(settings.initial_connection_window)
                 .max_frame_size(settings.max_frame_size)
-                .max_header_list_size(settings.max_header_list_size);
+                .max_header_list_size(settings.max_header_list_size)
+                .timer(TokioTimer::new())
+                .keep_alive_interval(pings::interval(settings.keepalive_interval, seat.calm))
+                .keep_alive_timeout(signs.pings.timeout())
+                .keep_alive_while_idle(settings.keepalive_while_idle);
             if settings.adaptive_window {
                 builder.adaptive_window(true);
             }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use ::h2::Reason;
 use http::{Request, Response};
 use tokio::time::Instant;
 
@@ -66,6 +67,7 @@ impl Place {
                             processed: Processed::Maybe,
                             request: None,
                             cause: Cause::Deadline,
+                            calm: false,
                         });
                     };
                     answer
@@ -91,8 +93,10 @@ impl Place {
                     Err(SendFailure {
                         processed,
                         request,
+                        calm: self.h2.shared.signs.is_calmed(),
                         cause: match completion.failure() {
                             Some(why) => Cause::RequestBody(why.to_owned()),
+                            None if error.is_timeout() => Cause::Ping(self.h2.shared.signs.pings.timeout()),
                             None => Cause::Hyper(error),
                         },
                     })
@@ -137,12 +141,12 @@ fn h2_error(error: &hyper::Error) -> Option<&::h2::Error> {
     None
 }
 
-/// The peer says that it has not acted on the stream: `REFUSED_STREAM` (RFC 9113 §8.7), or a GOAWAY whose last stream
-/// is an earlier one (§6.8).
+/// The peer says that it has not acted on the stream: `REFUSED_STREAM` (RFC 9113 §8.7), `HTTP_1_1_REQUIRED`, or a GOAWAY
+/// whose last stream is an earlier one (§6.8).
 fn is_refused(error: &hyper::Error) -> bool {
     h2_error(error).is_some_and(|error| {
-        error.is_remote()
-            && (error.is_go_away() || (error.is_reset() && error.reason() == Some(::h2::Reason::REFUSED_STREAM)))
+        let refuses = matches!(error.reason(), Some(Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED));
+        error.is_remote() && (error.is_go_away() || (error.is_reset() && refuses))
     })
 }
 

@@ -1,5 +1,7 @@
 //! How an exchange can fail, and what that says about the server.
 
+use std::time::Duration;
+
 use http::Request;
 
 use super::RequestBody;
@@ -10,6 +12,8 @@ pub(crate) struct SendFailure {
     /// The request itself, if it never left the queue in front of the wire.
     pub(crate) request: Option<Box<Request<RequestBody>>>,
     pub(crate) cause: Cause,
+    /// The peer complained of too much (`ENHANCE_YOUR_CALM`): to send it again is no mere resend.
+    pub(crate) calm: bool,
 }
 
 /// Whether the server can have acted on the request.
@@ -28,6 +32,8 @@ pub(crate) enum Processed {
 pub(crate) enum Cause {
     /// The deadline of the whole request.
     Deadline,
+    /// The server answered no ping within this time.
+    Ping(Duration),
     /// The caller's own body, with its words.
     RequestBody(String),
     /// hyper's error.

@@ -11,10 +11,12 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use std::time::Duration;
 
 use h2::Reason;
 
 use super::frames::{Event, Frames};
+use super::pings::Pings;
 use super::window::Window;
 use super::{CloseReason, Link, SocketHandle};
 
@@ -51,10 +53,12 @@ pub(super) struct Signs {
     /// What has happened, and is not told again.
     once: AtomicU8,
     driver: OnceLock<Waker>,
+    pub(super) pings: Pings,
 }
 
 impl Signs {
-    pub(super) fn new() -> Arc<Signs> {
+    /// Of a new connection, with `http2.keepalive_timeout`.
+    pub(super) fn new(keepalive_timeout: Duration) -> Arc<Signs> {
         Arc::new(Signs {
             received: Arc::default(),
             // Until the peer's SETTINGS have come: more might wait within h2, and be lost with the connection.
@@ -63,6 +67,7 @@ impl Signs {
             notes: AtomicU8::new(0),
             once: AtomicU8::new(0),
             driver: OnceLock::new(),
+            pings: Pings::new(keepalive_timeout),
         })
     }
 
@@ -223,7 +228,8 @@ impl Tap {
                 signs.note(LEAVING);
             }
             Event::Reset(reason) => signs.complain(reason),
-            Event::Ping { .. } | Event::Window(_) => {}
+            Event::Ping { is_answer: true } => signs.pings.answered(),
+            Event::Ping { is_answer: false } | Event::Window(_) => {}
         });
         if signs.has(Bar::Doubt) && signs.lift(Bar::Doubt) {
             signs.note(PLACES);
@@ -238,13 +244,23 @@ impl Tap {
             window,
             ..
         } = self;
-        outgoing.feed(bytes, |event| {
-            if let Event::Window(more) = event {
+        outgoing.feed(bytes, |event| match event {
+            Event::Window(more) => {
                 window.grant(more);
                 if !window.is_used_up() && signs.has(Bar::Full) && signs.lift(Bar::Full) {
                     signs.note(PLACES);
                 }
             }
+            Event::Ping { is_answer: false } => signs.pings.sent(),
+            _ => {}
         });
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        if self.signs.pings.is_missed() {
+            self.socket.set_reason(CloseReason::PingTimeout);
+        }
     }
 }
