@@ -10,10 +10,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use hyper::client::conn::http2;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::counted::Wire;
+use super::parking::Parking;
 use super::signs::{Bar, Signs};
 use super::{CloseReason, Link, Place, RequestBody};
 use crate::settings::Transport;
@@ -37,6 +39,9 @@ pub(super) struct Shared {
     max_uses: Option<usize>,
     /// The server bound it to one user.
     pub(super) is_bound: AtomicBool,
+    /// Where the connection lives.
+    pub(super) runtime: Handle,
+    pub(super) parking: Parking,
 }
 
 /// Spawns hyper's tasks, and remembers the first: the one that owns the socket.
@@ -75,6 +80,8 @@ impl H2 {
             uses: AtomicUsize::new(0),
             max_uses: max_uses.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
             is_bound: AtomicBool::new(false),
+            runtime: Handle::current(),
+            parking: Parking::default(),
         });
         tokio::spawn(Driver {
             connection,
@@ -112,7 +119,7 @@ impl H2 {
 
     /// Places that are taken. More than the [`limit`](Self::limit), if the peer has lowered it since.
     pub(crate) fn in_use(&self) -> usize {
-        self.shared.in_use.load(Ordering::Acquire)
+        self.shared.in_use()
     }
 
     /// Places that there are; none at times, if the peer says so.
@@ -172,6 +179,10 @@ impl std::fmt::Debug for H2 {
 }
 
 impl Shared {
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Acquire)
+    }
+
     /// A place is free again.
     pub(super) fn give_back(&self) {
         self.in_use.fetch_sub(1, Ordering::AcqRel);

@@ -10,6 +10,7 @@
 //! dropped, nowhere else.
 
 mod body;
+mod bucket;
 mod counted;
 mod drain;
 mod frames;
@@ -17,12 +18,14 @@ mod h1;
 mod h2;
 mod home;
 mod open;
+mod parking;
 mod pings;
 mod place;
 mod request;
 mod send;
 mod signs;
 mod socket;
+mod stream;
 mod terms;
 mod window;
 

@@ -1,19 +1,25 @@
 //! A place on an HTTP/2 connection: the right to one stream, from the request to the end of the answer's body.
 
+use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ::h2::Reason;
 use http::{Request, Response};
 use tokio::time::Instant;
 
-use super::h2::H2;
-use super::{Cause, PooledBody, Processed, RequestBody, SendFailure, terms};
+use super::h2::{H2, Shared};
+use super::request::Completion;
+use super::stream::Stream;
+use super::{BodyFailure, Cause, PooledBody, Processed, RequestBody, SendFailure, terms};
 
 /// The right to one stream. Dropping it gives the place back.
 #[derive(Debug)]
 pub(crate) struct Place {
     h2: H2,
     began: Began,
+    /// What has become of the request's body.
+    request: Option<Completion>,
 }
 
 /// The moment since which an exchange waits, and what had been received by then.
@@ -31,7 +37,11 @@ impl Place {
             received: 0,
             is_reused: false,
         };
-        Place { h2, began }
+        Place {
+            h2,
+            began,
+            request: None,
+        }
     }
 
     /// Whether a stream has been opened on the connection before.
@@ -39,14 +49,15 @@ impl Place {
         self.h2.shared.uses.load(Ordering::Relaxed) > 0
     }
 
-    /// Sends a request and waits for the head of its answer. Dropping the future resets the stream and nothing else.
+    /// Sends a request and waits for the head of its answer. Dropping the future resets the stream, sooner or later (see
+    /// [`parking`](super::parking)), and nothing else.
     pub(crate) fn send(
         mut self,
         request: Request<RequestBody>,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
-        let completion = request.body().completion();
         let shared = &self.h2.shared;
+        self.request = Some(request.body().completion());
         self.began = Began {
             at: Instant::now(),
             received: shared.signs.received(),
@@ -57,52 +68,76 @@ impl Place {
         }
         // Boxed as in `h1`, and for its reason.
         let answer = Box::pin(self.h2.sender.try_send_request(request));
+        let mut stream = Stream::of_answer(answer, self);
         async move {
-            let answer = match deadline {
-                None => answer.await,
-                Some(deadline) => {
-                    let Ok(answer) = tokio::time::timeout_at(deadline, answer).await else {
-                        self.timed_out();
-                        return Err(SendFailure {
-                            processed: Processed::Maybe,
-                            request: None,
-                            cause: Cause::Deadline,
-                            calm: false,
-                        });
-                    };
-                    answer
-                }
+            let answer = poll_fn(|cx| stream.poll_answer(cx));
+            let answered = match deadline {
+                None => Some(answer.await),
+                Some(deadline) => tokio::time::timeout_at(deadline, answer).await.ok(),
             };
-            match answer {
+            let Some((outcome, mut place)) = answered else {
+                stream.timed_out();
+                return Err(SendFailure {
+                    processed: Processed::Maybe,
+                    request: None,
+                    cause: Cause::Deadline,
+                    calm: false,
+                });
+            };
+            match outcome {
                 Ok(response) => {
-                    self.answered(&response);
-                    Ok(response.map(|body| PooledBody::h2(body, self, deadline)))
+                    place.answered(&response);
+                    Ok(response.map(|body| PooledBody::h2(body, place, deadline)))
                 }
                 Err(mut error) => {
                     let request = error.take_message().map(Box::new);
-                    let error = error.into_error();
-                    // What the peer said with it shapes where the request goes next.
-                    self.h2.shared.signs.tell(&self.h2.shared.link);
-                    let processed = if request.is_some() || is_refused(&error) {
-                        Processed::No
-                    } else if self.began.is_reused && !is_reset(&error) {
-                        Processed::Unknown
-                    } else {
-                        Processed::Maybe
-                    };
-                    Err(SendFailure {
-                        processed,
-                        request,
-                        calm: self.h2.shared.signs.is_calmed(),
-                        cause: match completion.failure() {
-                            Some(why) => Cause::RequestBody(why.to_owned()),
-                            None if error.is_timeout() => Cause::Ping(self.h2.shared.signs.pings.timeout()),
-                            None => Cause::Hyper(error),
-                        },
-                    })
+                    Err(place.failure(error.into_error(), request))
                 }
             }
         }
+    }
+
+    fn failure(&self, error: hyper::Error, request: Option<Box<Request<RequestBody>>>) -> SendFailure {
+        let Shared { signs, link, .. } = &*self.h2.shared;
+        // What the peer said with it shapes where the request goes next.
+        signs.tell(link);
+        let processed = if request.is_some() || is_refused(&error) {
+            Processed::No
+        } else if self.began.is_reused && !is_reset(&error) {
+            Processed::Unknown
+        } else {
+            Processed::Maybe
+        };
+        let upload = self.request.as_ref().and_then(Completion::failure);
+        SendFailure {
+            processed,
+            request,
+            calm: signs.is_calmed(),
+            cause: match upload {
+                Some(why) => Cause::RequestBody(why.to_owned()),
+                None if error.is_timeout() => Cause::Ping(signs.pings.timeout()),
+                None => Cause::Hyper(error),
+            },
+        }
+    }
+
+    /// Why the body failed.
+    pub(super) fn body_failure(&self, error: hyper::Error) -> BodyFailure {
+        let pings = &self.h2.shared.signs.pings;
+        if pings.is_missed() {
+            BodyFailure::Ping(pings.timeout())
+        } else {
+            BodyFailure::Hyper(error)
+        }
+    }
+
+    /// Whether the request's body is yet to come to its end.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.request.as_ref().is_some_and(Completion::is_under_way)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.h2.shared
     }
 
     /// The head has come. From here on the body is waited for.

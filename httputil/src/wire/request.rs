@@ -121,6 +121,13 @@ impl Completion {
 }
 
 impl Completion {
+    /// Whether the caller's stream has more to give.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.fate
+            .as_ref()
+            .is_some_and(|fate| !fate.is_finished.load(Ordering::Acquire))
+    }
+
     /// Why the caller's stream failed, if it did. HTTP/2 resets the stream then, and keeps no reason.
     pub(super) fn failure(&self) -> Option<&str> {
         self.fate.as_ref()?.failure.get().map(String::as_str)
