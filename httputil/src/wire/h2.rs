@@ -127,10 +127,10 @@ impl H2 {
         self.shared.max_streams.min(self.shared.signs.limit())
     }
 
-    /// Whether the peer's SETTINGS have come. Before, the limit is one, and says nothing of how many there will be in a
+    /// The limit, once the peer's SETTINGS have come. Before, it is one, and says nothing of how many there will be in a
     /// moment: who waits for a place need not dial.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.shared.signs.is_settled()
+    pub(crate) fn known_limit(&self) -> Option<usize> {
+        self.shared.signs.is_settled().then(|| self.limit())
     }
 
     /// Whether bodies that nobody reads have used up the connection's window.

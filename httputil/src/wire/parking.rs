@@ -3,26 +3,17 @@
 //! To drop one resets it on the wire, and servers take many resets for an attack ("rapid reset") and close the
 //! connection under everybody. So only so many are dropped at once and a second; the others stay here, places and all,
 //! until a token is there or they have ended by themselves. The request fails at once all the same.
-//!
-//! None is dropped while the connection is in doubt: hyper pings only while a stream is open, and the answer to its ping
-//! is what ends the doubt.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Place;
 use super::bucket::Bucket;
 use super::h2::Shared;
-use super::signs::{Bar, Signs};
+use super::signs::Bar;
 use super::stream::Remains;
-
-/// How long a doubt keeps streams here. By then a ping has ended it, or pings are rare.
-const LONGEST_DOUBT: Duration = Duration::from_secs(20);
-/// How often it is looked whether the doubt is over.
-const DOUBT_TICK: Duration = Duration::from_millis(100);
 
 /// The parked streams of one connection.
 #[derive(Default)]
@@ -36,8 +27,6 @@ struct State {
     parked: VecDeque<Parked>,
     /// Whether a task looks after them. There is one while somebody is parked.
     is_attended: bool,
-    /// Since when the connection is in doubt.
-    doubt: Option<Instant>,
 }
 
 // In this order: the stream goes before its place is given back.
@@ -48,7 +37,7 @@ pub(super) fn let_go(mut remains: Remains, place: Place) {
     let is_harmless = remains.has_ended();
     let shared = Arc::clone(place.shared());
     let mut parked = Some((remains, place));
-    if !is_harmless && shared.parking.admit(&mut parked, &shared.signs) {
+    if !is_harmless && shared.parking.admit(&mut parked) {
         let attendant = Attendant { shared: Some(shared) };
         let runtime = attendant.shared().runtime.clone();
         // Many futures are polled in a round; none must be taken for pending because others used the budget up.
@@ -62,7 +51,7 @@ impl Parking {
     }
 
     /// Takes the stream in, unless it may be dropped at once. Says whether the task that looks after it is to be started.
-    fn admit(&self, stream: &mut Option<Parked>, signs: &Signs) -> bool {
+    fn admit(&self, stream: &mut Option<Parked>) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
         let may_go = match stream {
@@ -71,7 +60,7 @@ impl Parking {
                 state.bucket.charge(now);
                 true
             }
-            _ => !state.is_held(now, signs) && state.parked.is_empty() && state.bucket.take(now),
+            _ => state.parked.is_empty() && state.bucket.take(now),
         };
         if may_go {
             return false;
@@ -101,27 +90,12 @@ impl Parking {
         if shared.signs.has(Bar::Retired) && shared.in_use() <= over.len() + state.parked.len() {
             over.extend(state.parked.drain(..));
         }
-        let is_held = state.is_held(now, &shared.signs);
-        while !is_held && !state.parked.is_empty() && state.bucket.take(now) {
+        while !state.parked.is_empty() && state.bucket.take(now) {
             over.extend(state.parked.pop_front());
         }
         state.is_attended = !state.parked.is_empty();
-        let next = if is_held {
-            now + DOUBT_TICK
-        } else {
-            state.bucket.next(now)
-        };
-        (over, state.is_attended.then_some(next))
-    }
-}
-
-impl State {
-    fn is_held(&mut self, now: Instant, signs: &Signs) -> bool {
-        if !signs.has(Bar::Doubt) || signs.has(Bar::Retired) {
-            self.doubt = None;
-            return false;
-        }
-        now.saturating_duration_since(*self.doubt.get_or_insert(now)) < LONGEST_DOUBT
+        let next = state.is_attended.then(|| state.bucket.next(now));
+        (over, next)
     }
 }
 
