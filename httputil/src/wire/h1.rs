@@ -99,6 +99,14 @@ impl H1 {
         self.uses > 0
     }
 
+    pub(crate) fn may_idle_for(&self) -> Option<std::time::Duration> {
+        None
+    }
+
+    pub(crate) fn spent(&self) -> Option<CloseReason> {
+        None
+    }
+
     /// Closes the connection politely (a TLS close, then FIN), for `reason`.
     pub(crate) fn retire(self, reason: CloseReason) {
         self.socket().set_reason(reason);

@@ -98,9 +98,24 @@ impl H2 {
         taken.then(|| Place { h2: self.clone() })
     }
 
-    /// Whether no exchange is under way.
-    pub(crate) fn is_unused(&self) -> bool {
-        self.shared.in_use.load(Ordering::Acquire) == 0
+    pub(crate) fn in_use(&self) -> usize {
+        self.shared.in_use.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn known_limit(&self) -> Option<usize> {
+        Some(self.shared.limit.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn is_full_of_data(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn spent(&self) -> Option<CloseReason> {
+        None
     }
 
     /// Lets the connection end after its exchanges, for `reason`. The caller drops its handle.
