@@ -12,7 +12,7 @@ use super::execute::prepare;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
 use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
-use crate::settings::{ClientConfig, Environment, Profile};
+use crate::settings::{ClientConfig, Environment, MaxConnections, Profile};
 
 /// A lease on a shared connection pool, with a profile's policies. Cheap to clone; clones share the lease.
 ///
@@ -88,7 +88,10 @@ impl Client {
     fn alone(profile: Profile, identity: Arc<Identity>) -> Result<Client, Error> {
         let proxies = Proxies::of(&Environment::of_process());
         let connector = Connector::new(profile.transport.clone(), identity, Resolver::System, proxies);
-        Client::on(Pool::new(profile.pool.as_str(), connector, Budget::auto()), profile)
+        Client::on(
+            Pool::new(profile.pool.as_str(), connector, Budget::of(MaxConnections::Auto)),
+            profile,
+        )
     }
 
     /// A new lease on a pool.

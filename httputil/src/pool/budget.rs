@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::time::Instant;
 
 use super::shared::Inner;
+use crate::settings::MaxConnections;
 
 /// A cap on connections, shared by pools.
 pub(crate) struct Budget {
@@ -34,9 +35,13 @@ impl Budget {
         })
     }
 
-    /// Three quarters of the soft limit of open files; no cap where the system has no such limit.
-    pub(crate) fn auto() -> Arc<Budget> {
-        Budget::new(open_files().map(|limit| limit / 4 * 3))
+    /// The cap that settings ask for. `Auto` is no cap where the system has no limit of open files.
+    pub(crate) fn of(settings: MaxConnections) -> Arc<Budget> {
+        Budget::new(match settings {
+            MaxConnections::Auto => open_files().map(|limit| limit / 4 * 3),
+            MaxConnections::AtMost(max) => Some(max),
+            MaxConnections::Unbounded => None,
+        })
     }
 
     pub(super) fn max(&self) -> Option<usize> {

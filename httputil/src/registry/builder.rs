@@ -47,7 +47,7 @@ impl RegistryBuilder {
             resolver: self.resolver.map_or(Resolver::System, Resolver::Custom),
             identities: Identities::default(),
             pools: std::sync::Mutex::default(),
-            budget: Budget::auto(),
+            budget: Budget::of(config.registry().max_connections),
             config,
         }))
     }
