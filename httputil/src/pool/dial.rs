@@ -84,7 +84,7 @@ impl Pending {
     fn give_way(mut self) {
         self.is_over = true;
         let phase = self.dial.progress.phase();
-        let message = format!("gave way to a connection to another host, {phase}");
+        let message = format!("stopped, since nobody waited for it or another host needed its place, {phase}");
         self.count(&DialFailure::new(Kind::Connect, message));
         self.pool
             .with_state(|state, todo| state.dial_gave_way(&self.dial, Instant::now(), todo));

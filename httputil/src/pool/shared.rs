@@ -99,6 +99,7 @@ impl Pool {
             state.leases -= 1;
             if state.leases == 0 {
                 state.close_idle(CloseReason::Stopped, todo);
+                state.stop_dials();
             }
             state.leases == 0
         });

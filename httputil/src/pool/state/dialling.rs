@@ -25,7 +25,7 @@ pub(super) struct Running {
     host: usize,
     began: Instant,
     stop: Arc<Notify>,
-    is_stopped: bool,
+    pub(super) is_stopped: bool,
 }
 
 /// What a waiter waits for.
@@ -79,6 +79,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Protocol::H1 => fresh + (waiting - fresh).saturating_sub(host.settling),
             // One dial tells all who wait which protocol the host speaks.
             Protocol::Unknown => waiting.min(1),
+            // A connection for each.
+            Protocol::H2 if !self.limits.pool.reuse => waiting,
             Protocol::H2 => usize::from(self.wants_shared(host)),
         };
         if host.backoff.is_probing() {
@@ -377,6 +379,17 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.departing += 1;
         self.expel(oldest, CloseReason::MadeRoom, todo);
         true
+    }
+
+    /// Stops the dials that nobody waits for: no lease is left that they could serve.
+    pub(in crate::pool) fn stop_dials(&mut self) {
+        for running in &mut self.running {
+            let is_wanted = self.hosts.get(running.host).is_some_and(|host| !host.queue.is_empty());
+            if !is_wanted && !running.is_stopped {
+                running.is_stopped = true;
+                running.stop.notify_one();
+            }
+        }
     }
 
     /// Stops the oldest dial if it has taken its time and is not for `but`; whether there was one.

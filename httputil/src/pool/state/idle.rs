@@ -77,7 +77,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let reason = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if connection.generation() != self.generation {
-            Some(CloseReason::CloseIdle)
+            let is_leased = self.leases > 0;
+            Some(if is_leased {
+                CloseReason::CloseIdle
+            } else {
+                CloseReason::Stopped
+            })
         } else if connection.expires().is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {

@@ -38,12 +38,20 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     continue;
                 }
                 if let Some(place) = connection.try_acquire() {
-                    self.unlink_idle(entry);
+                    self.given(entry, todo);
                     return Some(place);
                 }
             }
         }
         None
+    }
+
+    /// A place was given out: the connection is not idle, and without reuse it was the only one.
+    fn given(&mut self, entry: usize, todo: &mut Todo<C, S>) {
+        self.unlink_idle(entry);
+        if !self.limits.pool.reuse {
+            self.expel(entry, CloseReason::NoReuse, todo);
+        }
     }
 
     /// Those that are too old, or have borne enough requests, end after the streams that they bear.
@@ -94,6 +102,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         host.shared.push(entry);
         self.give_places(entry, true, now, todo);
         self.places_changed(entry, now, todo);
+        self.pump(index, now, todo);
     }
 
     /// Gives places of one connection to those who wait.
@@ -103,9 +112,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         };
         while let Some(host) = self.hosts.get(index)
             && !host.queue.is_empty()
+            // Without reuse, one place was all there was.
             && let Some(place) = self.shared(entry).and_then(S::try_acquire)
         {
-            self.unlink_idle(entry);
+            self.given(entry, todo);
             if let Err(Delivery::Place(place)) = self.deliver(index, Delivery::Place(place), is_new, now, todo) {
                 todo.places.push(place);
                 return;

@@ -11,8 +11,7 @@ use tokio::time::Instant;
 
 use super::dialling::{Cap, Standing};
 use super::{
-    Ask, Budget, Delivery, Dial, Directory, Exclusive, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo,
-    Waiting,
+    Ask, Budget, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo, Waiting,
 };
 use crate::connect::{DialFailure, Target};
 use crate::error::Kind;
@@ -596,7 +595,6 @@ fn a_host_that_fails_is_left_alone_for_a_while_and_asked_by_one_dial_then() {
         }
         // Leave it failing for the next round, without a second failure of this one.
         let dial = room.dial(host);
-        room.now += Duration::from_millis(0);
         room.fail(&dial);
         room.now += Duration::from_millis(waits);
         waits = (waits * 2).min(5000);
@@ -722,7 +720,7 @@ fn pools_share_a_budget() {
 fn a_connection_past_its_lifetime_is_closed_instead_of_handed_out_or_kept() {
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H1);
-    let mut aged = |room: &mut Room, seconds| {
+    let aged = |room: &mut Room, seconds| {
         let mut one = room.one();
         one.expires = Some(room.now + Duration::from_secs(seconds));
         let number = one.number;
@@ -908,4 +906,52 @@ fn no_connection_and_no_dial_goes_to_a_request_whose_time_is_over() {
     let back = room.idle(host);
     assert!(dead.receiver.try_recv().is_err());
     assert_eq!(served(&mut alive.receiver), Some(back));
+}
+
+#[test]
+fn whoever_counted_on_a_connection_that_is_closed_at_its_return_gets_a_dial() {
+    for refuse in [
+        (|state: &mut State<One, Many>, todo: &mut Todo<One, Many>| state.close_idle(CloseReason::CloseIdle, todo))
+            as fn(&mut _, &mut _),
+        |state, _| state.limits.pool.reuse = false,
+    ] {
+        let mut room = Room::new(|_| {});
+        let host = room.host("a", Protocol::H1);
+        room.act(|state, _, _| state.settling(host));
+        let mut waiting = room.wait(host);
+        assert!(room.dials.is_empty());
+        room.act(|state, _, todo| refuse(state, todo));
+        room.act(|state, _, _| state.settled(host));
+        room.idle(host);
+        assert_eq!(room.left.len(), 1);
+        let number = room.dialled(host);
+        assert_eq!(served(&mut waiting.receiver), Some(number));
+    }
+}
+
+#[test]
+fn without_reuse_a_shared_connection_bears_one_request() {
+    let mut room = Room::new(|pool| pool.reuse = false);
+    let host = room.host("a", Protocol::Unknown);
+    let mut waiting: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    room.dialled_many(host, 10);
+    assert_eq!(room.dials.len(), 2, "one each");
+    room.dialled_many(host, 10);
+    room.dialled_many(host, 10);
+    for waiting in &mut waiting {
+        assert!(served(&mut waiting.receiver).is_some());
+    }
+    assert_eq!(room.left, [(0, CloseReason::NoReuse); 3]);
+}
+
+#[test]
+fn dials_that_nobody_waits_for_stop_with_the_last_lease() {
+    let mut room = Room::new(|_| {});
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let (gone, _waits) = (room.wait(a), room.wait(b));
+    room.act(|state, _, _| state.cancel(a, gone.id));
+    room.state.leases = 0;
+    room.act(|state, _, _| state.stop_dials());
+    let stopped: Vec<bool> = room.state.running.iter().map(|running| running.is_stopped).collect();
+    assert_eq!(stopped, [true, false]);
 }
