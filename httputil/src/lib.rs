@@ -130,7 +130,7 @@ pub use client::{Client, RequestBuilder, Shutdown};
 pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
-pub use pool::PoolStats;
+pub use pool::{HostStats, PoolStats};
 pub use registry::{Registry, RegistryBuilder, Stats, default_client};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};

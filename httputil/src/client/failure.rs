@@ -69,13 +69,13 @@ impl Failing {
         match failure {
             CheckoutFailure::Dial(failure) => self.of_dial(failure),
             CheckoutFailure::Deadline(phase) => self.deadline(phase).retryable(true),
-            CheckoutFailure::PoolWait => {
+            CheckoutFailure::PoolWait(cap) => {
                 let kind = Kind::Timeout {
                     phase: Phase::PoolWait,
                     after: pool_wait,
                 };
                 let message = format!(
-                    "no connection became free within {} (timeouts.pool_wait)",
+                    "no connection became free within {} (timeouts.pool_wait): {cap}",
                     Human(pool_wait)
                 );
                 self.describe(Error::new(kind, message).retryable(true))

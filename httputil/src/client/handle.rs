@@ -11,8 +11,8 @@ use super::builder::shim;
 use super::execute::prepare;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
-use crate::pool::{Lease, Pool, PoolStats};
-use crate::settings::{ClientConfig, Environment, Profile};
+use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
+use crate::settings::{ClientConfig, Environment, MaxConnections, Profile};
 
 /// A lease on a shared connection pool, with a profile's policies. Cheap to clone; clones share the lease.
 ///
@@ -88,7 +88,10 @@ impl Client {
     fn alone(profile: Profile, identity: Arc<Identity>) -> Result<Client, Error> {
         let proxies = Proxies::of(&Environment::of_process());
         let connector = Connector::new(profile.transport.clone(), identity, Resolver::System, proxies);
-        Client::on(Pool::new(profile.pool.as_str(), connector), profile)
+        Client::on(
+            Pool::new(profile.pool.as_str(), connector, Budget::of(MaxConnections::Auto)),
+            profile,
+        )
     }
 
     /// A new lease on a pool.
@@ -171,6 +174,11 @@ impl Client {
     /// The pool's statistics.
     pub fn stats(&self) -> PoolStats {
         self.inner.lease.pool().stats()
+    }
+
+    /// The pool's statistics, host by host, sorted by name.
+    pub fn host_stats(&self) -> Vec<HostStats> {
+        self.inner.lease.pool().host_stats()
     }
 
     /// Closes the pool's idle connections now, for everybody who shares the pool. Those in use close when their requests

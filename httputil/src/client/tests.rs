@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Client;
 use crate::connect::{Connector, Dialer, Identities, Proxies, Resolver};
 use crate::error::{Error, Kind, Phase};
-use crate::pool::Pool;
+use crate::pool::{Budget, Pool};
 use crate::settings::Profile;
 use crate::wire::CloseReason;
 
@@ -50,7 +50,7 @@ fn client(profile: Profile) -> (Client, Arc<AtomicUsize>) {
         Resolver::System,
         Proxies::default(),
     );
-    let pool = Pool::new("memory", connector.dialling_by(dialer));
+    let pool = Pool::new("memory", connector.dialling_by(dialer), Budget::new(None));
     (Client::on(pool, profile).unwrap(), open)
 }
 

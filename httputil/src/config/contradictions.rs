@@ -8,7 +8,7 @@ use super::problems::Problems;
 use super::schema::schema;
 use super::tree::{Node, Value};
 use crate::error::{Origin, Problem};
-use crate::settings::Profile;
+use crate::settings::{Profile, Transport};
 
 /// The environments in which certificates may go unverified.
 const LENIENT: [&str; 2] = ["development", "test"];
@@ -17,25 +17,85 @@ const LENIENT: [&str; 2] = ["development", "test"];
 pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, problems: &mut Problems) {
     let pair = |first: &str, second: &str| Some((chain.written(first).next()?, chain.written(second).next()?));
     let transport = &profile.transport;
-    if transport.pool.max_idle_per_host > transport.pool.max_idle
-        && let Some((per_host, all)) = pair("pool.max_idle_per_host", "pool.max_idle")
-    {
-        problems.add(|| contradiction("pool.max_idle_per_host", per_host, "more than", "pool.max_idle", all));
-    }
-    if transport.tls.min_version > transport.tls.max_version
-        && let Some((min, max)) = pair("tls.min_version", "tls.max_version")
-    {
-        problems.add(|| contradiction("tls.min_version", min, "higher than", "tls.max_version", max));
-    }
-    if transport.http2.prior_knowledge
-        && !transport.http2.enabled
-        && let Some((prior, enabled)) = pair("http2.prior_knowledge", "http2.enabled")
-    {
-        problems.add(|| contradiction("http2.prior_knowledge", prior, "contradicts", "http2.enabled", enabled));
+    for (wrong, key, relation, other) in pairs(transport) {
+        // Of two values of which one is not written, that one gives way, if it can.
+        if wrong && let Some((at, than)) = pair(key, other) {
+            problems.add(|| contradiction(key, at, relation, other, than));
+        }
     }
     if transport.tls.insecure_skip_verify {
         insecure(profile, chain, environment, problems);
     }
+}
+
+/// Whether two values contradict each other, and how to say it: the first key, what it is to the second, the second.
+fn pairs(transport: &Transport) -> [(bool, &'static str, &'static str, &'static str); 10] {
+    let Transport { pool, tls, http2, .. } = transport;
+    let above = |number: usize, cap: Option<usize>| cap.is_some_and(|cap| number > cap);
+    let (min_idle, per_host) = (pool.min_idle_per_host, pool.max_connections_per_host);
+    let contradicts = "contradicts";
+    [
+        (
+            pool.max_idle_per_host > pool.max_idle,
+            "pool.max_idle_per_host",
+            "more than",
+            "pool.max_idle",
+        ),
+        (
+            min_idle > pool.max_idle_per_host,
+            "pool.min_idle_per_host",
+            "more than",
+            "pool.max_idle_per_host",
+        ),
+        (
+            min_idle > pool.max_idle,
+            "pool.min_idle_per_host",
+            "more than",
+            "pool.max_idle",
+        ),
+        (
+            above(min_idle, per_host),
+            "pool.min_idle_per_host",
+            "more than",
+            "pool.max_connections_per_host",
+        ),
+        (
+            above(min_idle, pool.max_connections),
+            "pool.min_idle_per_host",
+            "more than",
+            "pool.max_connections",
+        ),
+        (
+            per_host.is_some_and(|per_host| above(per_host, pool.max_connections)),
+            "pool.max_connections_per_host",
+            "more than",
+            "pool.max_connections",
+        ),
+        (
+            min_idle > 0 && !pool.reuse,
+            "pool.min_idle_per_host",
+            contradicts,
+            "pool.reuse",
+        ),
+        (
+            !pool.warm.is_empty() && !pool.reuse,
+            "pool.warm",
+            contradicts,
+            "pool.reuse",
+        ),
+        (
+            tls.min_version > tls.max_version,
+            "tls.min_version",
+            "higher than",
+            "tls.max_version",
+        ),
+        (
+            http2.prior_knowledge && !http2.enabled,
+            "http2.prior_knowledge",
+            contradicts,
+            "http2.enabled",
+        ),
+    ]
 }
 
 fn contradiction(key: &str, at: (&str, &Node), relation: &str, other: &str, than: (&str, &Node)) -> Problem {
@@ -122,6 +182,10 @@ fn shown(node: &Node) -> String {
         Value::Text(text) | Value::Raw(text) => super::layer::quoted(text),
         Value::Whole(number) => number.to_string(),
         Value::Flag(flag) => flag.to_string(),
+        Value::List(list) => {
+            let items: Vec<String> = list.iter().map(shown).collect();
+            format!("[{}]", items.join(", "))
+        }
         other => other.what().to_owned(),
     }
 }

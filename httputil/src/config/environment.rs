@@ -33,7 +33,7 @@ impl Known<'_> {
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.profiles.iter().map(String::as_str).chain([GLOBAL])
+        self.profiles.iter().map(String::as_str).chain([GLOBAL, REGISTRY])
     }
 }
 
@@ -118,17 +118,21 @@ fn path(rest: &str, known: &Known<'_>) -> Result<Vec<String>, String> {
         return Err(format!("no profile is called {}{}", path[0], hint.unwrap_or_default()));
     }
     // One underscore where two are needed: the longest profile whose name it starts with is the one.
-    let profiles = known.names().chain([REGISTRY]);
-    let started = profiles.filter(|name| {
+    let started = known.names().filter(|name| {
         lower
             .strip_prefix(name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
     });
     if let Some(profile) = started.max_by_key(|name| name.len()) {
         let rest = lower[profile.len()..].trim_start_matches('_');
-        let hint = match key_spelled(rest).or_else(|| suggest::key(rest)) {
+        let (key, example) = if profile == REGISTRY {
+            (suggest::in_registry(rest), "max_connections")
+        } else {
+            (key_spelled(rest).or_else(|| suggest::key(rest)), "timeout")
+        };
+        let hint = match key {
             Some(key) => format!("; did you mean {}?", variable(profile, &key)),
-            None => format!(", as in {}", variable(profile, "timeout")),
+            None => format!(", as in {}", variable(profile, example)),
         };
         return Err(format!("two underscores stand between the parts of a name{hint}"));
     }

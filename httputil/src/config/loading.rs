@@ -175,9 +175,8 @@ impl<'a> Loading<'a> {
     /// The profiles that the files make, and `default`.
     pub(super) fn profile_names(&self) -> BTreeSet<String> {
         let names = self.layers.iter().flat_map(|layer| layer.tables.keys()).cloned();
-        let special = |name: &String| [names::GLOBAL, names::REGISTRY].contains(&name.as_str());
         names
-            .filter(|name| !special(name))
+            .filter(|name| !names::special(name))
             .chain([DEFAULT.to_owned()])
             .collect()
     }
@@ -206,7 +205,8 @@ impl<'a> Loading<'a> {
                     value: value.clone(),
                 });
             } else {
-                let hint = names::did_you_mean(&path[0], profiles.iter().map(String::as_str));
+                let names = profiles.iter().map(String::as_str);
+                let hint = names::did_you_mean(&path[0], names.chain([names::GLOBAL, names::REGISTRY]));
                 self.problems
                     .add(|| Problem::at(origin, format!("no profile is called {}{hint}", path[0])));
             }
@@ -222,7 +222,7 @@ impl<'a> Loading<'a> {
             // Where a file could not be read, a value for a profile of that file is sound, but makes no profile.
             layer
                 .tables
-                .retain(|name, _| profiles.contains(name) || name == names::GLOBAL);
+                .retain(|name, _| profiles.contains(name) || names::special(name));
             self.layers.push(layer);
         }
     }

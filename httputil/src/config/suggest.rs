@@ -3,15 +3,18 @@
 //! The same leaf in another section comes first (`idle_timeout` at the top of a profile is `pool.idle_timeout`), then
 //! what reqwest, Go, Cargo and Prometheus call the thing, then the nearest spelling.
 
-use super::schema::{Kind, schema};
+use super::planned;
+use super::schema::{Kind, registry_schema, schema};
 
 /// What other clients and tools call our keys.
-const ELSEWHERE: [(&str, &str); 43] = [
+const ELSEWHERE: [(&str, &str); 55] = [
     ("adaptive_window", "http2.adaptive_window"),
     ("ca_cert", "tls.ca_file"),
     ("ca_certificate", "tls.ca_file"),
     ("cainfo", "tls.ca_file"),
+    ("conn_max_lifetime", "pool.max_lifetime"),
     ("connect_timeout", "timeouts.connect"),
+    ("connection_max_lifetime", "pool.max_lifetime"),
     ("connection_timeout", "timeouts.connect"),
     ("danger_accept_invalid_certs", "tls.insecure_skip_verify"),
     ("deadline", "timeout"),
@@ -27,6 +30,9 @@ const ELSEWHERE: [(&str, &str); 43] = [
         "http2.initial_connection_window",
     ),
     ("http2_initial_stream_window_size", "http2.initial_stream_window"),
+    ("http2_keep_alive_interval", "http2.keepalive_interval"),
+    ("http2_keep_alive_timeout", "http2.keepalive_timeout"),
+    ("http2_keep_alive_while_idle", "http2.keepalive_while_idle"),
     ("http2_max_frame_size", "http2.max_frame_size"),
     ("http2_max_header_list_size", "http2.max_header_list_size"),
     ("http2_only", "http2.prior_knowledge"),
@@ -35,17 +41,24 @@ const ELSEWHERE: [(&str, &str); 43] = [
     ("idle_connection_timeout", "pool.idle_timeout"),
     ("insecure", "tls.insecure_skip_verify"),
     ("keep_alive", "tcp.keepalive"),
+    ("max_conns_per_host", "pool.max_connections_per_host"),
     ("max_idle_connections", "pool.max_idle"),
     ("max_idle_conns", "pool.max_idle"),
     ("max_idle_conns_per_host", "pool.max_idle_per_host"),
+    ("max_requests", "pool.max_requests_per_connection"),
     ("max_tls_version", "tls.max_version"),
+    ("min_idle", "pool.min_idle_per_host"),
     ("min_tls_version", "tls.min_version"),
     ("multiplexing", "http2.enabled"),
     ("no_delay", "tcp.nodelay"),
     ("parent", "inherits"),
+    ("ping_timeout", "http2.keepalive_timeout"),
     ("pool_idle_timeout", "pool.idle_timeout"),
     ("pool_max_idle_per_host", "pool.max_idle_per_host"),
+    ("pool_size", "pool.max_connections"),
+    ("prewarm", "pool.warm"),
     ("proxy_from_environment", "proxy.from_env"),
+    ("read_idle_timeout", "http2.keepalive_interval"),
     ("request_timeout", "timeout"),
     ("tcp_keepalive", "tcp.keepalive"),
     ("tcp_keepalive_interval", "tcp.keepalive_interval"),
@@ -68,9 +81,11 @@ pub(crate) fn key(path: &str) -> Option<String> {
     if leaves.contains(&plain) && plain != path {
         return Some(plain);
     }
+    // Where two sections have it, HTTP/2's is the one that is rarely meant.
     let same_leaf = leaves
         .iter()
-        .find(|key| key.rsplit_once('.').map_or(key.as_str(), |(_, leaf)| leaf) == leaf);
+        .filter(|key| key.rsplit_once('.').map_or(key.as_str(), |(_, leaf)| leaf) == leaf)
+        .min_by_key(|key| key.starts_with("http2."));
     if let Some(same) = same_leaf {
         return Some(same.clone());
     }
@@ -107,6 +122,13 @@ pub(crate) fn key(path: &str) -> Option<String> {
                 .position(|name| name == near)
                 .map(|index| leaves[index].clone())
         })
+}
+
+/// The key of `[registry]`, living or planned, that was meant.
+pub(crate) fn in_registry(path: &str) -> Option<String> {
+    let living = registry_schema().leaves().into_iter().map(|(key, _)| key);
+    let keys: Vec<String> = living.chain(planned::registry_keys().map(str::to_owned)).collect();
+    nearest(path, keys.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// The nearest of some paths that are as deep: a section's letters alone must not make a key near.
@@ -175,6 +197,12 @@ mod tests {
             ("connect_timeout", "timeouts.connect"),
             ("inherit", "inherits"),
             ("keepalve", "tcp.keepalive"),
+            ("keepalive_interval", "tcp.keepalive_interval"),
+            ("max_connections_per_host", "pool.max_connections_per_host"),
+            ("MaxConnsPerHost", "pool.max_connections_per_host"),
+            ("http2.keep_alive_interval", "http2.keepalive_interval"),
+            ("http2_keep_alive_while_idle", "http2.keepalive_while_idle"),
+            ("pool.max_life_time", "pool.max_lifetime"),
             ("user-agent", "user_agent"),
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");

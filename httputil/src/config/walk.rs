@@ -10,9 +10,10 @@ use super::layer::{Layer, LayerKind, quoted, shown_key};
 use super::names::{self, DEFAULT, GLOBAL, REGISTRY};
 use super::planned::{self, Planned};
 use super::problems::Problems;
-use super::schema::{Key, Kind, Section, schema};
+use super::schema::{Key, Kind, Section, schema, schema_of};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
+use super::values::check_url;
 use crate::error::Problem;
 
 /// Checks all tables of a layer.
@@ -58,11 +59,7 @@ impl Walk<'_> {
                 .add(|| Problem::at(entry.key.clone(), format!("[{}]: {why}", shown_key(name))));
             return false;
         }
-        if name == REGISTRY {
-            table.retain(|key, entry| self.unknown(name, key, entry));
-        } else {
-            self.section(name, "", schema(), table);
-        }
+        self.section(name, "", schema_of(name), table);
         true
     }
 
@@ -102,6 +99,7 @@ impl Walk<'_> {
             }
             Kind::Free => self.free(profile, path, entry),
             _ => match check_kind(key, &mut entry.node, self.folder) {
+                Ok(()) if matches!(key.kind, Kind::Urls) => self.urls(profile, path, key, &entry.node),
                 Ok(()) => true,
                 Err(message) => {
                     self.wrong(profile, path, key, &entry.node, &message);
@@ -140,9 +138,12 @@ impl Walk<'_> {
                     let message = format!("{message}, found a table{}", near.unwrap_or_default());
                     Problem::at(origin, self.kind.describe(profile, path, &message))
                 }
-                Value::List(_) if !matches!(key.kind, Kind::Names) => {
+                Value::List(_) if !matches!(key.kind, Kind::Names | Kind::Urls) => {
                     let message = format!("{}, found a list", wanted(key));
                     Problem::at(origin, self.kind.describe(profile, path, &message))
+                }
+                Value::Raw(text) | Value::Text(text) if matches!(key.kind, Kind::Urls) && may_hold_a_password(text) => {
+                    Problem::at(origin, self.kind.describe(profile, path, message))
                 }
                 Value::Raw(text) if text.len() > 1 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']) => {
                     Problem::with_value(origin, &full, quoted(text), &format!("{message}; leave the quotes out"))
@@ -157,6 +158,27 @@ impl Walk<'_> {
                 Value::Date(date) => Problem::with_value(origin, &full, date.clone(), message),
             }
         });
+    }
+
+    /// Looks at each URL of a list.
+    fn urls(&mut self, profile: &str, path: &str, key: &Key, list: &Node) -> bool {
+        let Value::List(urls) = &list.value else { return true };
+        // The commas of a variable may have cut a password in two.
+        let raw = |url: &Node| matches!(&url.value, Value::Raw(text) if may_hold_a_password(text));
+        let hidden = urls.iter().any(raw);
+        let mut fine = true;
+        for url in urls {
+            let checked = url.as_text().ok_or_else(|| wanted(key)).and_then(check_url);
+            let Err(message) = checked else { continue };
+            fine = false;
+            self.problems.add(|| match url.as_text() {
+                Some(text) if !hidden && !may_hold_a_password(text) => {
+                    Problem::with_value(url.origin.clone(), &format!("{profile}.{path}"), quoted(text), &message)
+                }
+                _ => Problem::at(url.origin.clone(), self.kind.describe(profile, path, &message)),
+            });
+        }
+        fine
     }
 
     fn free(&mut self, profile: &str, path: &str, entry: &mut Entry) -> bool {
@@ -192,7 +214,11 @@ impl Walk<'_> {
         };
         match (planned, &mut entry.node.value) {
             (Planned::No, _) => self.problems.add(|| {
-                let table = entry.node.as_table().and_then(|_| suggest::nearest(path, sections()));
+                let table = entry
+                    .node
+                    .as_table()
+                    .filter(|_| profile != REGISTRY)
+                    .and_then(|_| suggest::nearest(path, sections()));
                 let hint = table.map(str::to_owned).or_else(|| hint(self.kind, profile, path));
                 let hint = hint.map(|hint| format!("; did you mean {hint}?"));
                 let message = format!("unknown key{}", hint.unwrap_or_default());
@@ -210,10 +236,19 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a URL, or what is meant as one, is not to be shown.
+fn may_hold_a_password(url: &str) -> bool {
+    url.contains('@')
+}
+
 /// The key that was meant by an unknown one.
 fn hint(kind: LayerKind, profile: &str, path: &str) -> Option<String> {
     if profile == REGISTRY {
-        return suggest::nearest(path, planned::registry_keys()).map(|near| spell(kind, profile, "", near));
+        let of_profiles = schema().key(path).is_some_and(|key| !key.own);
+        return match suggest::in_registry(path) {
+            None if of_profiles => Some(kind.spell(DEFAULT, path)),
+            near => near.map(|near| spell(kind, profile, "", &near)),
+        };
     }
     // `[pool]` at the top of a file would be a profile of that name.
     let moved = format!("{profile}.{path}");

@@ -55,7 +55,7 @@ impl Default for Pool {
             max_idle_per_host: 10,
             idle_timeout: Duration::from_secs(90),
             reuse: true,
-            max_lifetime: Some(Duration::from_secs(600)),
+            max_lifetime: Some(Duration::from_mins(10)),
             max_requests_per_connection: None,
             max_connections_per_host: None,
             max_connections: None,
@@ -143,6 +143,7 @@ pub enum Roots {
 /// `[http2]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct Http2 {
     /// `http2.enabled`: offer `h2` by ALPN. Default true.
     pub enabled: bool,

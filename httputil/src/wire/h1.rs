@@ -107,11 +107,6 @@ impl H1 {
         self.terms.uses() > 0
     }
 
-    /// When it is to take no more requests.
-    pub(crate) fn expires(&self) -> Option<Instant> {
-        self.shared.link.expires
-    }
-
     /// How long the server lets it be idle, less a second, if its latest answer said.
     pub(crate) fn may_idle_for(&self) -> Option<Duration> {
         self.terms.may_idle_for()

@@ -12,7 +12,6 @@ use std::task::{Context, Poll};
 use hyper::client::conn::http2;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use super::counted::Wire;
 use super::parking::Parking;
@@ -112,18 +111,13 @@ impl H2 {
         taken.then(|| Place::new(self.clone()))
     }
 
-    /// Whether no exchange is under way.
-    pub(crate) fn is_unused(&self) -> bool {
-        self.in_use() == 0
-    }
-
     /// Places that are taken. More than the [`limit`](Self::limit), if the peer has lowered it since.
     pub(crate) fn in_use(&self) -> usize {
         self.shared.in_use()
     }
 
     /// Places that there are; none at times, if the peer says so.
-    pub(crate) fn limit(&self) -> usize {
+    fn limit(&self) -> usize {
         self.shared.max_streams.min(self.shared.signs.limit())
     }
 
@@ -141,11 +135,6 @@ impl H2 {
     /// Whether a request ran out of time while the connection was silent, and nothing has come since.
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.shared.signs.has(Bar::Doubt)
-    }
-
-    /// When it is to take no more requests.
-    pub(crate) fn expires(&self) -> Option<Instant> {
-        self.shared.link.expires
     }
 
     /// Why it takes no more requests, if it takes no more.

@@ -13,6 +13,7 @@ pub(crate) struct SendFailure {
     pub(crate) request: Option<Box<Request<RequestBody>>>,
     pub(crate) cause: Cause,
     /// The peer complained of too much (`ENHANCE_YOUR_CALM`): to send it again is no mere resend.
+    #[expect(dead_code, reason = "a retry stage reads it, and there is none yet")]
     pub(crate) calm: bool,
 }
 

@@ -5,6 +5,7 @@ mod broken;
 mod caps;
 mod closing;
 mod common;
+mod going_home;
 mod lease;
 mod resend;
 mod reuse;
