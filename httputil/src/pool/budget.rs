@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::time::Instant;
 
 use super::shared::Inner;
+use super::state::State;
 use crate::settings::MaxConnections;
 
 /// A cap on connections, shared by pools.
@@ -97,10 +98,10 @@ impl Budget {
             self.wake_next();
             return;
         }
-        let made_room = pool.with_state(|state, todo| state.make_room(todo));
+        let made_room = pool.with_state(State::make_room);
         if !made_room {
             for other in self.others(pool) {
-                if other.with_state(|state, todo| state.make_room(todo)) {
+                if other.with_state(State::make_room) {
                     return;
                 }
             }
@@ -110,10 +111,7 @@ impl Budget {
     /// Somebody has waited for a second: an idle connection makes room, else the oldest dial does.
     pub(super) fn press(&self, pool: &Arc<Inner>, host: usize, now: Instant) {
         let others = self.others(pool);
-        let idle = pool.with_state(|state, todo| state.make_room(todo))
-            || others
-                .iter()
-                .any(|other| other.with_state(|state, todo| state.make_room(todo)));
+        let idle = pool.with_state(State::make_room) || others.iter().any(|other| other.with_state(State::make_room));
         if !idle
             && !others
                 .iter()

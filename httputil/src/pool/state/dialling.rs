@@ -318,10 +318,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let covered = match host.protocol {
             Protocol::H1 => host.dialling + host.settling,
             Protocol::Unknown | Protocol::H2 if host.dialling > 0 => usize::MAX,
-            Protocol::Unknown => 0,
             // Places come back.
             Protocol::H2 if !host.shared.is_empty() => usize::MAX,
-            Protocol::H2 => 0,
+            Protocol::Unknown | Protocol::H2 => 0,
         };
         let Some(failure) = host.backoff.remembered(now) else {
             return;

@@ -166,7 +166,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         };
         entry.since = now;
         // A time-out too long for the clock is a day at a time.
-        entry.due = due.unwrap_or_else(|| now + Duration::from_secs(86_400));
+        entry.due = due.unwrap_or_else(|| now + Duration::from_hours(24));
         let (host, due) = (entry.host, entry.due);
         if early.is_some() {
             self.wheel.insert(&mut self.entries, index, due, now);
@@ -225,7 +225,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 .since
                 .checked_add(self.limits.pool.idle_timeout);
             if due.is_none_or(|due| due > now) {
-                looks_at = Some(due.unwrap_or_else(|| now + Duration::from_secs(86_400)));
+                looks_at = Some(due.unwrap_or_else(|| now + Duration::from_hours(24)));
                 break;
             }
             self.expel(oldest, CloseReason::IdleTimeout, todo);

@@ -141,10 +141,13 @@ pub(super) enum Leaving<C, S> {
     Shared(S, CloseReason),
 }
 
+/// Something for a waiter, and the way to it.
+type HandOver<C, P> = (oneshot::Sender<Delivery<C, P>>, Delivery<C, P>);
+
 /// What the caller has to do after the lock.
 pub(super) struct Todo<C, S: Multiplexed> {
     /// Waking a waiter runs its executor's code.
-    pub(super) deliveries: Vec<(oneshot::Sender<Delivery<C, S::Place>>, Delivery<C, S::Place>)>,
+    pub(super) deliveries: Vec<HandOver<C, S::Place>>,
     pub(super) leaving: Vec<Leaving<C, S>>,
     /// Places that nobody wanted. Dropping one comes back to the pool, so it is done after the lock too.
     pub(super) places: Vec<S::Place>,

@@ -267,9 +267,9 @@ impl Room {
     }
 
     /// A place is given back.
-    fn back(&mut self, seat: Seat) {
-        seat.0.0.used.fetch_sub(1, Ordering::SeqCst);
-        let place = seat.0.0.place.load(Ordering::SeqCst);
+    fn back(&mut self, Seat(many): Seat) {
+        many.0.used.fetch_sub(1, Ordering::SeqCst);
+        let place = many.0.place.load(Ordering::SeqCst);
         self.act(|state, now, todo| state.places_changed(place, now, todo));
     }
 
@@ -633,10 +633,10 @@ fn handshakes_with_a_host_are_paced() {
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H1);
     let mut waiting: Vec<_> = (0..1000).map(|_| room.wait(host)).collect();
-    for done in 0..1000 {
+    for waiting in &mut waiting {
         assert!(room.dials.len() <= 16, "{} at once", room.dials.len());
         room.dialled(host);
-        assert!(served(&mut waiting[done].receiver).is_some());
+        assert!(served(&mut waiting.receiver).is_some());
     }
     assert_eq!(room.begun.len(), 1000);
 }
@@ -712,7 +712,7 @@ fn pools_share_a_budget() {
     assert_eq!((one.dials.len(), two.dials.len()), (0, 1), "two are open or dialled");
     two.dialled(b);
     two.closed(b);
-    one.act(|state, now, todo| state.unblock(now, todo));
+    one.act(State::unblock);
     assert_eq!(one.dials.len(), 1);
 }
 

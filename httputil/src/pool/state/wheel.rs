@@ -11,14 +11,15 @@ use tokio::time::Instant;
 
 use super::lists::{BY_DUE, List, Slab};
 
-const SLOTS: u64 = 64;
+const SLOTS: usize = 64;
+const LAST: u64 = 63;
 
 #[derive(Debug)]
 pub(super) struct Wheel {
     epoch: Instant,
     /// Nanoseconds that a slot spans.
     span: u64,
-    slots: [List<BY_DUE>; SLOTS as usize],
+    slots: [List<BY_DUE>; SLOTS],
     /// A bit for each slot that holds something.
     occupied: u64,
     /// The first slot, counted from the epoch, that has not been looked at.
@@ -27,11 +28,11 @@ pub(super) struct Wheel {
 
 impl Wheel {
     pub(super) fn new(epoch: Instant, horizon: Duration) -> Wheel {
-        let span = u64::try_from(horizon.as_nanos() / u128::from(SLOTS - 1)).unwrap_or(u64::MAX / SLOTS);
+        let span = u64::try_from(horizon.as_nanos() / u128::from(LAST)).unwrap_or(u64::MAX / 64);
         Wheel {
             epoch,
             span: span.max(1),
-            slots: [List::default(); SLOTS as usize],
+            slots: [List::default(); SLOTS],
             occupied: 0,
             next: 0,
         }
@@ -47,7 +48,7 @@ impl Wheel {
         // An instant too far for the clock is looked at again in a day.
         self.epoch
             .checked_add(Duration::from_nanos(nanos))
-            .unwrap_or_else(|| self.epoch + Duration::from_secs(86_400))
+            .unwrap_or_else(|| self.epoch + Duration::from_hours(24))
     }
 
     /// Puts an entry in that is due within the horizon.
@@ -55,9 +56,9 @@ impl Wheel {
         if self.occupied == 0 {
             self.next = self.slot(now);
         }
-        let slot = self.slot(due).clamp(self.next, self.next + SLOTS - 1) % SLOTS;
-        self.slots[slot as usize].push(slab, index);
-        slab.tag(index, slot as u8);
+        let slot = place(self.slot(due).clamp(self.next, self.next + LAST));
+        self.slots[usize::from(slot)].push(slab, index);
+        slab.tag(index, slot);
         self.occupied |= 1 << slot;
     }
 
@@ -74,12 +75,12 @@ impl Wheel {
     pub(super) fn due(&mut self, now: Instant) -> Option<usize> {
         let current = self.slot(now);
         while self.occupied != 0 && self.next < current {
-            if let Some(index) = self.slots[(self.next % SLOTS) as usize].oldest() {
+            if let Some(index) = self.slots[usize::from(place(self.next))].oldest() {
                 return Some(index);
             }
             let ahead = self
                 .occupied
-                .rotate_right(((self.next + 1) % SLOTS) as u32)
+                .rotate_right(u32::from(place(self.next + 1)))
                 .trailing_zeros();
             self.next = (self.next + 1 + u64::from(ahead)).min(current);
         }
@@ -91,9 +92,14 @@ impl Wheel {
         if self.occupied == 0 {
             return None;
         }
-        let ahead = self.occupied.rotate_right((self.next % SLOTS) as u32).trailing_zeros();
+        let ahead = self.occupied.rotate_right(u32::from(place(self.next))).trailing_zeros();
         Some(self.end(self.next + u64::from(ahead)))
     }
+}
+
+/// Where the slots that are counted from the epoch stand.
+fn place(slot: u64) -> u8 {
+    slot.to_le_bytes()[0] % 64
 }
 
 #[cfg(test)]
@@ -106,9 +112,9 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut wheel = Wheel::new(epoch, second * 63);
         let mut slab = Slab::default();
-        let dues: Vec<(usize, u64)> = [5, 3, 60, 3].into_iter().map(|due| (slab.insert(()), due)).collect();
+        let dues: Vec<(usize, u32)> = [5, 3, 60, 3].into_iter().map(|due| (slab.insert(()), due)).collect();
         for (index, due) in &dues {
-            wheel.insert(&mut slab, *index, epoch + second * (*due as u32), epoch);
+            wheel.insert(&mut slab, *index, epoch + second * *due, epoch);
         }
         assert_eq!(wheel.looks_at(), Some(epoch + second * 4));
         assert_eq!(wheel.due(epoch + second * 3), None);
