@@ -333,9 +333,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     fn fail(&mut self, index: usize, failed: Vec<Waiter<C, S::Place>>, failure: &DialFailure, todo: &mut Todo<C, S>) {
         self.waiting -= failed.len();
-        if let Some(host) = self.hosts.get(index) {
-            host.gauge_waiting();
-        }
+        self.queue_shrank(index);
         for waiter in failed {
             todo.deliveries.push((waiter.sender, Delivery::Failed(failure.clone())));
         }
