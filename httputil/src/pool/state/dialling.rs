@@ -79,6 +79,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Protocol::H1 => fresh + (waiting - fresh).saturating_sub(host.settling),
             // One dial tells all who wait which protocol the host speaks.
             Protocol::Unknown => waiting.min(1),
+            Protocol::H2 if !self.limits.pool.reuse => waiting,
             Protocol::H2 => usize::from(self.wants_shared(host)),
         };
         if host.backoff.is_probing() {
@@ -251,6 +252,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             host.backoff.succeeded();
         }
         self.add_shared(dial.seat.host, connection, now, todo);
+        // Without reuse it is gone again, and those who waited to learn the protocol need a connection each.
+        self.pump(dial.seat.host, now, todo);
     }
 
     /// A dial has failed.

@@ -110,6 +110,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 todo.places.push(place);
                 return;
             }
+            if !self.limits.pool.reuse {
+                self.expel(entry, CloseReason::NoReuse, todo);
+                return;
+            }
         }
     }
 
