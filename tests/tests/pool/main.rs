@@ -1,7 +1,9 @@
 //! The pool as clients and servers see it: reuse, caps, closing, broken connections, leases.
 
 mod bodies;
+mod bounded;
 mod broken;
+mod cancel;
 mod caps;
 mod closing;
 mod common;
@@ -9,6 +11,7 @@ mod dials;
 mod lease;
 mod lifetime;
 mod limits;
+mod panics;
 mod resend;
 mod reuse;
 mod tags;
