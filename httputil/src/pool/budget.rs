@@ -108,6 +108,19 @@ impl Budget {
         }
     }
 
+    /// A pool wants no slot any more: its requests were served otherwise, or have gone.
+    pub(super) fn leave(&self, pool: &Inner) {
+        if !self.is_wanted() {
+            return;
+        }
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked again in here: one that wants a slot anew meanwhile stands in line after this.
+        if !pool.lock().has_blocked() {
+            line.retain(|other| !std::ptr::eq(other.as_ptr(), pool));
+            self.waiting.store(line.len(), Ordering::Release);
+        }
+    }
+
     /// Somebody has waited for a second: an idle connection makes room, else the oldest dial does.
     pub(super) fn press(&self, pool: &Arc<Inner>, host: usize, now: Instant) {
         let others = self.others(pool);

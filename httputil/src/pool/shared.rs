@@ -160,11 +160,16 @@ impl Inner {
     pub(super) fn with_state<T>(&self, change: impl FnOnce(&mut State<H1, H2>, &mut Chores) -> T) -> T {
         let mut todo = Chores::default();
         let mut state = self.lock();
+        let was_blocked = state.has_blocked();
         let result = change(&mut state, &mut todo);
+        let wants_no_slot = was_blocked && !state.has_blocked();
         self.counters.idle.store(state.idle(), Ordering::Relaxed);
         self.counters.waiting.store(state.waiting(), Ordering::Relaxed);
         self.counters.leases.store(state.leases, Ordering::Relaxed);
         drop(state);
+        if wants_no_slot {
+            self.budget.leave(self);
+        }
         self.do_chores(todo);
         result
     }

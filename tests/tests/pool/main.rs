@@ -1,12 +1,18 @@
 //! The pool as clients and servers see it: reuse, caps, closing, broken connections, leases.
 
 mod bodies;
+mod bounded;
 mod broken;
+mod cancel;
 mod caps;
 mod closing;
 mod common;
+mod dials;
 mod going_home;
 mod lease;
+mod lifetime;
+mod limits;
+mod panics;
 mod resend;
 mod reuse;
 mod tags;

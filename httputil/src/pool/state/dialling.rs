@@ -253,6 +253,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             host.backoff.succeeded();
         }
         self.add_shared(dial.seat.host, connection, now, todo);
+        // Without reuse it is gone again, and those who waited to learn the protocol need a connection each.
+        self.pump(dial.seat.host, now, todo);
     }
 
     /// A dial has failed.
@@ -334,9 +336,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     fn fail(&mut self, index: usize, failed: Vec<Waiter<C, S::Place>>, failure: &DialFailure, todo: &mut Todo<C, S>) {
         self.waiting -= failed.len();
-        if let Some(host) = self.hosts.get(index) {
-            host.gauge_waiting();
-        }
+        self.queue_shrank(index);
         for waiter in failed {
             todo.deliveries.push((waiter.sender, Delivery::Failed(failure.clone())));
         }

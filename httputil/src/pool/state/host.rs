@@ -213,6 +213,22 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
+    /// Somebody does not wait for this host any more. A host that nobody waits for wants no slot, and no connection is
+    /// to make room for it.
+    pub(super) fn queue_shrank(&mut self, index: usize) {
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        host.gauge_waiting();
+        if host.is_blocked && host.queue.is_empty() {
+            host.is_blocked = false;
+            self.blocked.retain(|other| *other != index);
+        }
+    }
+
+    /// Whether a host waits for a slot.
+    pub(in crate::pool) fn has_blocked(&self) -> bool {
+        !self.blocked.is_empty()
+    }
+
     pub(super) fn take_blocked(&mut self) -> VecDeque<usize> {
         let blocked = std::mem::take(&mut self.blocked);
         for index in &blocked {

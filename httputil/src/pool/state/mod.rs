@@ -318,7 +318,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(host) = self.hosts.get_mut(index) else { return };
         if host.queue.remove(id).is_some() {
             self.waiting -= 1;
-            host.gauge_waiting();
+            self.queue_shrank(index);
         }
     }
 
@@ -340,7 +340,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let next = host.queue.next(is_new, now, host.service);
         self.waiting -= before - host.queue.len();
-        host.gauge_waiting();
+        self.queue_shrank(index);
         let Some(waiter) = next else { return Err(delivery) };
         if let Delivery::Exclusive(connection) = &delivery {
             connection.lend(now);

@@ -102,7 +102,6 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         host.shared.push(entry);
         self.give_places(entry, true, now, todo);
         self.places_changed(entry, now, todo);
-        self.pump(index, now, todo);
     }
 
     /// Gives places of one connection to those who wait.
