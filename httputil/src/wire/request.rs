@@ -222,9 +222,14 @@ impl Body for RequestBody {
             Content::Stream(body) => Pin::new(body).poll_frame(cx).map_err(BoxError::from),
             Content::Any(body) => Pin::new(body).poll_frame(cx),
         };
-        let ended = matches!(polled, Poll::Ready(None)) || self.is_end_stream();
         if let Some(fate) = &self.fate {
-            if ended {
+            // hyper asks no further once it has trailers, or as much as the length promised.
+            let is_last = match &polled {
+                Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || self.length() == Some(0),
+                Poll::Ready(None) => true,
+                _ => false,
+            };
+            if is_last || self.is_end_stream() {
                 fate.is_finished.store(true, Ordering::Release);
             }
             if let Poll::Ready(Some(Err(error))) = &polled {
