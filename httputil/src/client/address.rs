@@ -9,8 +9,9 @@ use crate::connect::Target;
 
 /// The URL of a reqwest request, or the URI of an `http` one. What only an error needs is made when there is one.
 pub(super) enum Address {
-    /// reqwest shows its URL and does not give it away, so the request is kept as it came.
-    Url(reqwest::Request),
+    /// reqwest shows its URL and does not give it away, so the request is kept as it came. Boxed: it would weigh on
+    /// requests of the other kind.
+    Url(Box<reqwest::Request>),
     Uri(Uri),
 }
 

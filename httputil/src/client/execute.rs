@@ -48,7 +48,7 @@ impl From<reqwest::Request> for Written {
                 .take()
                 .map_or_else(RequestBody::empty, RequestBody::new),
             timeout: request.timeout().copied(),
-            address: Address::Url(request),
+            address: Address::Url(Box::new(request)),
         }
     }
 }

@@ -30,14 +30,38 @@ impl Scheme {
     }
 }
 
-/// Whether a URL's parser would leave the host as it is: lower-case letters, digits, dots and hyphens, not an address
-/// (whose last label begins with a digit) and not punycode. Most hosts are, and need no parser then.
-fn is_plain_name(host: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';
-    let last = host.rsplit('.').find(|label| !label.is_empty());
-    host.bytes().all(is_plain)
-        && last.is_some_and(|label| !label.starts_with(|first: char| first.is_ascii_digit()))
-        && !host.contains("xn--")
+fn parse_host(name: &str) -> Result<Host, &'static str> {
+    match url::Host::parse(name) {
+        Ok(url::Host::Domain(name)) => Ok(Host::Name(name)),
+        Ok(url::Host::Ipv4(ip)) => Ok(Host::Ip(IpAddr::V4(ip))),
+        Ok(url::Host::Ipv6(ip)) => Ok(Host::Ip(IpAddr::V6(ip))),
+        Err(_) if name.is_empty() => Err("the URI has no host"),
+        Err(_) => Err("the URI's host is neither a name nor an address"),
+    }
+}
+
+/// The length of the host in an authority that needs no parser: lower-case letters, digits, dots and single hyphens (so
+/// no punycode), no address (whose last label begins with a digit), and nothing besides but a port. Else 0.
+fn plain_length(authority: &str) -> usize {
+    let bytes = authority.as_bytes();
+    let (mut before, mut first_of_last) = (b'.', b'0');
+    let mut length = 0;
+    while let Some(&byte) = bytes.get(length) {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' if before == b'.' => first_of_last = byte,
+            b'a'..=b'z' | b'0'..=b'9' => {}
+            b'-' | b'.' if before != byte && before != b'.' => {}
+            b':' => break,
+            _ => return 0,
+        }
+        before = byte;
+        length += 1;
+    }
+    let port = bytes.get(length + 1..).unwrap_or_default();
+    if first_of_last.is_ascii_digit() || !port.iter().all(u8::is_ascii_digit) {
+        return 0;
+    }
+    length
 }
 
 /// A host as the URL's one parse gave it: lower-case, IDNA applied, brackets gone.
@@ -75,24 +99,24 @@ impl Target {
             return Err("the URI is not absolute: it must name scheme and host, as http://host/path does");
         };
         let scheme = Scheme::of(scheme)?;
-        let name = authority.host();
-        let behind_user = authority.as_str().rsplit('@').next().unwrap_or_default();
-        let port = match behind_user.get(name.len()..).unwrap_or_default() {
+        let authority_text = authority.as_str();
+        let (host, rest) = match plain_length(authority_text) {
+            0 => {
+                let name = authority.host();
+                // What stands before an @ is no part of the place.
+                let place = authority_text.rsplit('@').next().unwrap_or_default();
+                (parse_host(name)?, place.get(name.len()..).unwrap_or_default())
+            }
+            length => {
+                let (name, rest) = authority_text.split_at(length);
+                (Host::Name(name.to_owned()), rest)
+            }
+        };
+        let port = match rest {
             "" | ":" => scheme.default_port(),
             port => port[1..]
                 .parse()
                 .map_err(|_| "the URI's port must be a number from 1 to 65535")?,
-        };
-        let host = if is_plain_name(name) {
-            Host::Name(name.to_owned())
-        } else {
-            match url::Host::parse(name) {
-                Ok(url::Host::Domain(name)) => Host::Name(name),
-                Ok(url::Host::Ipv4(ip)) => Host::Ip(IpAddr::V4(ip)),
-                Ok(url::Host::Ipv6(ip)) => Host::Ip(IpAddr::V6(ip)),
-                Err(_) if name.is_empty() => return Err("the URI has no host"),
-                Err(_) => return Err("the URI's host is neither a name nor an address"),
-            }
         };
         Target::new(scheme, host, port)
     }
@@ -156,6 +180,13 @@ mod tests {
             "http://server:/",
             "HTTP://SerVer.Example.COM./",
             "http://user:word@server:81/",
+            "http://user:80@server/",
+            "http://user@server/",
+            "http://a.b.@c@server.x/",
+            "http://server./",
+            "http://a--b/",
+            "http://a..b/",
+            "http://-a/",
             "http://127.0.0.1:1/",
             "http://127.1/",
             "http://0x7f.1/",
