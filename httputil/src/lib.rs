@@ -80,6 +80,25 @@
 //! # }
 //! ```
 //!
+//! # As a `tower::Service`
+//!
+//! A [`Client`] is a `Service<http::Request<B>>` too, and so is `&Client`: for generated gRPC clients, for layers of your
+//! own, and where reqwest's types are not wanted. It is the same way to the same pool: lease, time-out, resend and errors
+//! are those of [`send`](RequestBuilder::send).
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use http_body_util::{BodyExt, Full};
+//! use tower_service::Service;
+//!
+//! # async fn fetch(mut client: httputil::Client) -> Result<(), httputil::Error> {
+//! let request = http::Request::post("https://collector.example/v1/traces").body(Full::from("spans"));
+//! let response = client.call(request.expect("a fixed request is well-formed")).await?;
+//! let body: Bytes = response.into_body().collect().await?.to_bytes();
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;
@@ -126,7 +145,7 @@ pub mod service;
 pub mod settings;
 mod wire;
 
-pub use client::{Client, RequestBuilder, Shutdown};
+pub use client::{Body, Client, RequestBuilder, RequestTimeout, ResponseFuture, Shutdown};
 pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;

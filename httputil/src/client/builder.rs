@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::Client;
 use super::execute::prepare;
+use super::message::to_reqwest;
 use crate::error::{Error, Kind};
 
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
@@ -130,12 +131,12 @@ impl RequestBuilder {
             .build()
             .map_err(bad_request)
             .and_then(|request| prepare(&client.inner, request));
-        async move { prepared?.run(&client.inner).await }
+        async move { prepared?.run(&client.inner, to_reqwest).await }
     }
 }
 
 /// reqwest's own words for a mistake hold no secret once its URL is taken out.
-fn bad_request(error: reqwest::Error) -> Error {
+pub(super) fn bad_request(error: reqwest::Error) -> Error {
     use std::error::Error as _;
     let error = error.without_url();
     let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);

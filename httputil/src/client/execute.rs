@@ -1,56 +1,104 @@
-//! A request's way: deadline, resend, pool, wire.
+//! A request's way: deadline, resend, pool, wire. Both doors, reqwest's and tower's, lead onto it.
 
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Response};
 use tokio::time::Instant;
 
-use super::body::ResponseBody;
+use super::address::Address;
 use super::failure::Failing;
 use super::handle::{Inner, stopped};
-use super::message::{Draft, to_reqwest};
+use super::message::{Defaults, Draft};
 use super::resend::{Resends, Verdict};
 use crate::connect::Target;
 use crate::error::{Error, Kind};
 use crate::pool::Ticket;
+use crate::wire::{PooledBody, RequestBody};
 
-/// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not.
+/// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not. The box goes on
+/// to the response's body.
 pub(super) struct Prepared {
     draft: Draft,
-    failing: Failing,
+    pub(super) failing: Failing,
     target: Target,
-    ticket: Ticket,
+    /// Held until the response's body has ended.
+    _ticket: Ticket,
     deadline: Option<Instant>,
 }
 
-/// Does what needs no waiting: takes the ticket, finds the target, takes the request apart. The total time begins here.
-pub(super) fn prepare(client: &Inner, request: reqwest::Request) -> Result<Box<Prepared>, Error> {
-    let began = Instant::now();
-    let timeout = request.timeout().copied().or(client.profile.policy.timeout);
-    // A time-out too long for the clock is none.
-    let deadline = timeout.and_then(|timeout| began.checked_add(timeout));
-    let failing = Failing::new(client, &request, began, timeout);
+/// Makes what the user gets of what came.
+pub(super) type Answer<A> = fn(Response<PooledBody>, Box<Prepared>) -> A;
 
+/// A request in neither language.
+pub(super) struct Written {
+    pub(super) method: Method,
+    pub(super) address: Address,
+    pub(super) headers: HeaderMap,
+    pub(super) body: RequestBody,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl From<reqwest::Request> for Written {
+    fn from(mut request: reqwest::Request) -> Written {
+        Written {
+            method: std::mem::take(request.method_mut()),
+            headers: std::mem::take(request.headers_mut()),
+            body: request
+                .body_mut()
+                .take()
+                .map_or_else(RequestBody::empty, RequestBody::new),
+            timeout: request.timeout().copied(),
+            address: Address::Url(Box::new(request)),
+        }
+    }
+}
+
+/// Does what needs no waiting: takes the ticket, finds the target, takes the request apart. The total time begins here.
+pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box<Prepared>, Error> {
+    let began = Instant::now();
+    let Written {
+        method,
+        address,
+        headers,
+        body,
+        timeout,
+    } = request.into();
+    let timeout = timeout.or(client.profile.policy.timeout);
+    let failing = Failing::new(client, method, address, began, timeout);
     let Some(ticket) = client.lease.begin() else {
         return Err(failing.describe(stopped()));
     };
     let refuse = |reason| Error::new(Kind::Request, reason);
-    let target = Target::of(request.url()).map_err(|reason| failing.describe(refuse(reason)))?;
+    let target = failing.address.target();
+    let target = target.map_err(|reason| failing.describe(refuse(reason)))?;
     let route = client.lease.pool().check_route(&target);
     route.map_err(|failure| failing.of_dial(failure))?;
-    let draft = Draft::new(request, &client.user_agent).map_err(|reason| failing.describe(refuse(reason)))?;
+    let path = failing.address.path();
+    let path = path.map_err(|reason| failing.describe(refuse(reason)))?;
     Ok(Box::new(Prepared {
-        draft,
+        draft: Draft {
+            path: Some(path),
+            headers,
+            body,
+        },
         failing,
         target,
-        ticket,
-        deadline,
+        _ticket: ticket,
+        // A time-out too long for the clock is none.
+        deadline: timeout.and_then(|timeout| began.checked_add(timeout)),
     }))
 }
 
 impl Prepared {
-    /// Sends the request through the client's pool, again where that is right.
-    pub(super) async fn run(mut self: Box<Self>, client: &Inner) -> Result<reqwest::Response, Error> {
+    /// Sends the request through the client's pool, again where that is right. `answer` says in whose language.
+    pub(super) async fn run<A>(mut self: Box<Self>, client: &Inner, answer: Answer<A>) -> Result<A, Error> {
         let pool = client.lease.pool();
         let pool_wait = client.profile.policy.pool_wait;
         let deadline = self.deadline;
+        let defaults = Defaults {
+            user_agent: &client.user_agent,
+            accept: self.failing.address.is_reqwest(),
+        };
         let mut resends = Resends::default();
         let mut fresh = false;
         loop {
@@ -58,24 +106,29 @@ impl Prepared {
                 .checkout(&self.target, fresh, deadline, pool_wait)
                 .await
                 .map_err(|failure| self.failing.of_checkout(failure, pool_wait))?;
-            self.failing.attempts += 1;
+            let Prepared { draft, failing, .. } = &mut *self;
+            failing.attempts += 1;
             // On a connection that nobody has used there is no keep-alive race to lose; HTTP/2 may still refuse the
             // stream.
-            self.failing.is_first = !checked.is_reused();
+            failing.is_first = !checked.is_reused();
             let keep = checked.is_reused() || checked.is_h2();
-            let (sent, can_replay) = self.draft.request_for(&checked.key, checked.is_h2(), keep);
+            let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
+            let path = path.map_err(|reason| failing.describe(Error::new(Kind::Request, reason)))?;
+            let (sent, can_replay) =
+                draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
             let mut failure = match checked.send(sent, deadline).await {
                 Ok(response) => {
-                    let Prepared {
-                        draft, failing, ticket, ..
-                    } = *self;
-                    let response = response.map(|body| ResponseBody::new(body, ticket, failing));
-                    return Ok(to_reqwest(response, draft.url));
+                    self.draft.clear();
+                    return Ok(answer(response, self));
                 }
                 Err(failure) => failure,
             };
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
-            let verdict = resends.judge(failure.processed, &self.draft.method, can_replay || returned.is_some());
+            let verdict = resends.judge(
+                failure.processed,
+                &self.failing.method,
+                can_replay || returned.is_some(),
+            );
             if verdict == Verdict::GiveUp || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Err(self.failing.of_send(failure));
             }

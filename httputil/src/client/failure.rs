@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use http::Method;
 use tokio::time::Instant;
-use url::Url;
 
+use super::address::Address;
 use super::handle::Inner;
 use crate::connect::{DialFailure, system_words};
 use crate::error::{Error, Human, Kind, Phase};
@@ -17,8 +17,8 @@ use crate::wire::{BodyFailure, Cause, Processed, SendFailure};
 /// What an error about this request needs to know.
 pub(super) struct Failing {
     client: Arc<str>,
-    method: Method,
-    url: Box<Url>,
+    pub(super) method: Method,
+    pub(super) address: Address,
     began: Instant,
     timeout: Option<Duration>,
     assumes_h2: bool,
@@ -30,14 +30,15 @@ pub(super) struct Failing {
 impl Failing {
     pub(super) fn new(
         client: &Inner,
-        request: &reqwest::Request,
+        method: Method,
+        address: Address,
         began: Instant,
         timeout: Option<Duration>,
     ) -> Failing {
         Failing {
             client: Arc::clone(&client.name),
-            method: request.method().clone(),
-            url: Box::new(request.url().clone()),
+            method,
+            address,
             began,
             timeout,
             assumes_h2: client.profile.transport.http2.prior_knowledge,
@@ -50,7 +51,7 @@ impl Failing {
     pub(super) fn describe(&self, error: Error) -> Error {
         error.for_request(
             &self.method,
-            &self.url,
+            self.address.shown(),
             &self.client,
             self.attempts,
             self.began.elapsed(),
@@ -132,7 +133,7 @@ impl Failing {
 
     /// What a server may be that fails the first request of a connection like this.
     fn suspicion(&self, error: &hyper::Error) -> &'static str {
-        if !self.is_first || self.url.scheme() != "http" || error.is_user() {
+        if !self.is_first || self.address.is_tls() || error.is_user() {
             ""
         } else if self.assumes_h2 {
             " (http2.prior_knowledge = true: does it speak HTTP/2 without TLS on this port?)"

@@ -9,6 +9,7 @@ use reqwest::IntoUrl;
 use super::RequestBuilder;
 use super::builder::shim;
 use super::execute::prepare;
+use super::message::to_reqwest;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
 use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
@@ -163,7 +164,7 @@ impl Client {
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
         let client = self.clone();
         let prepared = prepare(&client.inner, request);
-        async move { prepared?.run(&client.inner).await }
+        async move { prepared?.run(&client.inner, to_reqwest).await }
     }
 
     /// The profile's name.

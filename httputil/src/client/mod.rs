@@ -1,13 +1,15 @@
 //! The client: a handle on a lease, requests in reqwest's language, and a request's way to the pool.
 //!
 //! ```text
-//! RequestBuilder ─► reqwest::Request ─► total deadline ─► resend ─► pool ─► wire        reqwest::Response ◄─┘
+//! RequestBuilder ─► reqwest::Request ─┬► total deadline ─► resend ─► pool ─► wire      reqwest::Response ◄─┬┘
+//!          tower ─► http::Request<B> ─┘                                             http::Response<Body> ◄─┘
 //! ```
 //!
-//! Each stage is one file: [`execute`] is the way as a whole, `resend` says what may be sent again, `message` turns
-//! reqwest's types into hyper's and back, `body` is the response's body as the user reads it, `failure` makes the one
-//! [`Error`](crate::Error) of whatever happened.
+//! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, `resend` says what may be sent
+//! again, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as the user
+//! reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
+mod address;
 mod body;
 mod builder;
 mod execute;
@@ -15,8 +17,11 @@ mod failure;
 mod handle;
 mod message;
 mod resend;
+mod service;
 #[cfg(test)]
 mod tests;
 
+pub use body::Body;
 pub use builder::RequestBuilder;
 pub use handle::{Client, Shutdown};
+pub use service::{RequestTimeout, ResponseFuture};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use http::Uri;
 use url::Url;
 
 /// `http` or `https`.
@@ -10,6 +11,57 @@ use url::Url;
 pub(crate) enum Scheme {
     Http,
     Https,
+}
+
+impl Scheme {
+    fn of(name: &str) -> Result<Scheme, &'static str> {
+        match name {
+            "http" => Ok(Scheme::Http),
+            "https" => Ok(Scheme::Https),
+            _ => Err("the URL's scheme must be http or https"),
+        }
+    }
+
+    fn default_port(self) -> u16 {
+        match self {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+fn parse_host(name: &str) -> Result<Host, &'static str> {
+    match url::Host::parse(name) {
+        Ok(url::Host::Domain(name)) => Ok(Host::Name(name)),
+        Ok(url::Host::Ipv4(ip)) => Ok(Host::Ip(IpAddr::V4(ip))),
+        Ok(url::Host::Ipv6(ip)) => Ok(Host::Ip(IpAddr::V6(ip))),
+        Err(_) if name.is_empty() => Err("the URI has no host"),
+        Err(_) => Err("the URI's host is neither a name nor an address"),
+    }
+}
+
+/// The length of the host in an authority that needs no parser: lower-case letters, digits, dots and single hyphens (so
+/// no punycode), no address (whose last label begins with a digit), and nothing besides but a port. Else 0.
+fn plain_length(authority: &str) -> usize {
+    let bytes = authority.as_bytes();
+    let (mut before, mut first_of_last) = (b'.', b'0');
+    let mut length = 0;
+    while let Some(&byte) = bytes.get(length) {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' if before == b'.' => first_of_last = byte,
+            b'a'..=b'z' | b'0'..=b'9' => {}
+            b'-' | b'.' if before != byte && before != b'.' => {}
+            b':' => break,
+            _ => return 0,
+        }
+        before = byte;
+        length += 1;
+    }
+    let port = bytes.get(length + 1..).unwrap_or_default();
+    if first_of_last.is_ascii_digit() || !port.iter().all(u8::is_ascii_digit) {
+        return 0;
+    }
+    length
 }
 
 /// A host as the URL's one parse gave it: lower-case, IDNA applied, brackets gone.
@@ -30,11 +82,7 @@ pub(crate) struct Target {
 impl Target {
     /// Takes the target out of a URL, or says why there is none.
     pub(crate) fn of(url: &Url) -> Result<Target, &'static str> {
-        let scheme = match url.scheme() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            _ => return Err("the URL's scheme must be http or https"),
-        };
+        let scheme = Scheme::of(url.scheme())?;
         let host = match url.host() {
             Some(url::Host::Domain(name)) if !name.is_empty() => Host::Name(name.to_owned()),
             Some(url::Host::Ipv4(ip)) => Host::Ip(IpAddr::V4(ip)),
@@ -42,6 +90,38 @@ impl Target {
             _ => return Err("the URL has no host"),
         };
         let port = url.port_or_known_default().unwrap_or_default();
+        Target::new(scheme, host, port)
+    }
+
+    /// The same of a URI, whose host has not been through a URL's parser: `http` takes what it finds.
+    pub(crate) fn of_uri(uri: &Uri) -> Result<Target, &'static str> {
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err("the URI is not absolute: it must name scheme and host, as http://host/path does");
+        };
+        let scheme = Scheme::of(scheme)?;
+        let authority_text = authority.as_str();
+        let (host, rest) = match plain_length(authority_text) {
+            0 => {
+                let name = authority.host();
+                // What stands before an @ is no part of the place.
+                let place = authority_text.rsplit('@').next().unwrap_or_default();
+                (parse_host(name)?, place.get(name.len()..).unwrap_or_default())
+            }
+            length => {
+                let (name, rest) = authority_text.split_at(length);
+                (Host::Name(name.to_owned()), rest)
+            }
+        };
+        let port = match rest {
+            "" | ":" => scheme.default_port(),
+            port => port[1..]
+                .parse()
+                .map_err(|_| "the URI's port must be a number from 1 to 65535")?,
+        };
+        Target::new(scheme, host, port)
+    }
+
+    fn new(scheme: Scheme, host: Host, port: u16) -> Result<Target, &'static str> {
         if port == 0 {
             return Err("port 0 cannot be connected to");
         }
@@ -82,5 +162,62 @@ impl fmt::Display for Host {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_leads_to_where_the_same_url_leads() {
+        for text in [
+            "http://server/",
+            "http://server",
+            "https://server?query",
+            "http://server:8080/path",
+            "http://server:80/",
+            "http://server:/",
+            "HTTP://SerVer.Example.COM./",
+            "http://user:word@server:81/",
+            "http://user:80@server/",
+            "http://user@server/",
+            "http://a.b.@c@server.x/",
+            "http://server./",
+            "http://a--b/",
+            "http://a..b/",
+            "http://-a/",
+            "http://127.0.0.1:1/",
+            "http://127.1/",
+            "http://0x7f.1/",
+            "http://10.0.0.1./",
+            "http://[::1]/",
+            "http://[2001:DB8::1]:8443/",
+            "http://user@[::1]:8443/",
+            "http://my_host/",
+            "http://a-b.c-1.d/",
+            "http://1.2.3.example/",
+            "http://xn--bcher-kva.example/",
+            "http://server:0/",
+        ] {
+            let url = Target::of(&text.parse().unwrap());
+            assert_eq!(Target::of_uri(&text.parse().unwrap()), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_uri_that_leads_nowhere_says_why() {
+        for (text, why) in [
+            ("/path", "not absolute"),
+            ("*", "not absolute"),
+            ("server:80", "not absolute"),
+            ("ftp://server/", "must be http or https"),
+            ("http://server:99999/", "port must be a number"),
+            ("http://1.2.3.999/", "neither a name nor an address"),
+            ("http://xn--a/", "neither a name nor an address"),
+        ] {
+            let error = Target::of_uri(&text.parse().unwrap()).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
     }
 }

@@ -140,33 +140,22 @@ impl Error {
         self
     }
 
-    /// Adds the request that failed. Credentials, query and fragment of the URL are dropped here.
+    /// Adds the request that failed. The URL, where there is one, comes without credentials, query and fragment.
     pub(crate) fn for_request(
         mut self,
         method: &Method,
-        url: &Url,
+        url: Option<Url>,
         profile: &Arc<str>,
         attempts: u32,
         elapsed: Duration,
     ) -> Error {
         self.0.method = Some(method.clone());
-        self.0.url = Some(without_secrets(url));
+        self.0.url = url;
         self.0.profile = Some(Arc::clone(profile));
         self.0.attempts = attempts;
         self.0.elapsed = Some(elapsed);
         self
     }
-}
-
-/// The URL as it may be shown: no credentials, no query, no fragment.
-fn without_secrets(url: &Url) -> Url {
-    let mut url = url.clone();
-    // Only URLs without a host refuse these, and those have no credentials to hide.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url
 }
 
 impl fmt::Display for Error {

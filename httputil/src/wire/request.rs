@@ -1,13 +1,18 @@
 //! The request's body on its way to the wire.
 
 use std::error::Error as StdError;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use sync_wrapper::SyncWrapper;
+use tokio::runtime::Handle;
 
 use crate::error::BoxError;
 
@@ -24,7 +29,37 @@ pub(crate) struct RequestBody {
 enum Content {
     Bytes(Bytes),
     Stream(reqwest::Body),
+    Any(Shut),
 }
+
+/// Any body, made shareable by letting nobody look at it but through `&mut`; what is asked of it is kept beside it.
+#[derive(Debug)]
+struct Shut {
+    body: SyncWrapper<AnyBody>,
+    hint: SizeHint,
+    has_ended: bool,
+}
+
+impl Shut {
+    fn new(body: AnyBody) -> Shut {
+        Shut {
+            hint: body.size_hint(),
+            has_ended: body.is_end_stream(),
+            body: SyncWrapper::new(body),
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
+        let body = self.body.get_mut();
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        self.hint = body.size_hint();
+        self.has_ended = body.is_end_stream();
+        polled
+    }
+}
+
+/// Any body, in one box. Unlike reqwest's, it need not be shareable.
+type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
 
 impl RequestBody {
     pub(crate) fn empty() -> RequestBody {
@@ -42,13 +77,53 @@ impl RequestBody {
     pub(crate) fn new(body: reqwest::Body) -> RequestBody {
         match body.as_bytes() {
             Some(_) => RequestBody::of_bytes(bytes_of(body)),
-            None => RequestBody::of_stream(body),
+            None => RequestBody::of_stream(Content::Stream(body)),
         }
     }
 
-    fn of_stream(body: reqwest::Body) -> RequestBody {
+    /// Any body. One whose length is known is asked for its first piece: if that is all, and ready, it is as good as
+    /// bytes.
+    pub(crate) fn of_body<B>(body: B) -> RequestBody
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if body.is_end_stream() {
+            return RequestBody::empty();
+        }
+        let length = body.size_hint().exact().filter(|&length| length > 0);
+        let mut body = body.map_err(Into::into).boxed_unsync();
+        // A body may need a runtime to be polled; the request does, and says so better.
+        let Some(length) = length.filter(|_| Handle::try_current().is_ok()) else {
+            return RequestBody::of_stream(Content::Any(Shut::new(body)));
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        let first = match Pin::new(&mut body).poll_frame(&mut cx) {
+            // Whoever asks next leaves a waker that counts.
+            Poll::Pending => return RequestBody::of_stream(Content::Any(Shut::new(body))),
+            Poll::Ready(Some(first)) => first,
+            Poll::Ready(None) => Err("the body ended before its length was reached".into()),
+        };
+        match first.map(Frame::into_data) {
+            Ok(Ok(all)) if all.len() as u64 == length && body.is_end_stream() => RequestBody::of_bytes(all),
+            first => {
+                let first = match first {
+                    Ok(Ok(data)) => Ok(Frame::data(data)),
+                    Ok(Err(other)) => Ok(other),
+                    Err(error) => Err(error),
+                };
+                let begun = Begun {
+                    first: Some(first),
+                    rest: body,
+                };
+                RequestBody::of_stream(Content::Any(Shut::new(begun.boxed_unsync())))
+            }
+        }
+    }
+
+    fn of_stream(content: Content) -> RequestBody {
         RequestBody {
-            content: Content::Stream(body),
+            content,
             touched: false,
             fate: Some(Arc::default()),
         }
@@ -81,9 +156,45 @@ impl RequestBody {
     }
 }
 
+/// A body whose first frame was taken out and belongs before the rest.
+struct Begun {
+    first: Option<Result<Frame<Bytes>, BoxError>>,
+    rest: AnyBody,
+}
+
+impl Body for Begun {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = self.rest.size_hint();
+        let taken = match &self.first {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
+            _ => 0,
+        };
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(taken));
+        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(taken)) {
+            hint.set_upper(upper);
+        }
+        hint
+    }
+}
+
 /// The bytes of a `reqwest::Body` that holds nothing else.
 fn bytes_of(mut body: reqwest::Body) -> Bytes {
-    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut cx = Context::from_waker(Waker::noop());
     match Pin::new(&mut body).poll_frame(&mut cx) {
         Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
         _ => Bytes::new(),
@@ -92,6 +203,15 @@ fn bytes_of(mut body: reqwest::Body) -> Bytes {
 
 fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     error.source().map_or(error, innermost)
+}
+
+type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
+/// A panic of the caller's stream fails its own request: over HTTP/2 it would leave the stream open and the request
+/// waiting, over HTTP/1 it would take the driver along.
+fn caught(poll: impl FnOnce() -> Polled) -> Polled {
+    std::panic::catch_unwind(AssertUnwindSafe(poll))
+        .unwrap_or_else(|_| Poll::Ready(Some(Err("the stream panicked".into()))))
 }
 
 /// What became of a streaming body.
@@ -143,11 +263,17 @@ impl Body for RequestBody {
         let polled = match &mut self.content {
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Stream(body) => Pin::new(body).poll_frame(cx).map_err(BoxError::from),
+            Content::Stream(body) => caught(|| Pin::new(body).poll_frame(cx).map_err(BoxError::from)),
+            Content::Any(body) => caught(|| body.poll_frame(cx)),
         };
-        let ended = matches!(polled, Poll::Ready(None)) || self.is_end_stream();
         if let Some(fate) = &self.fate {
-            if ended {
+            // hyper asks no further once it has trailers, or as much as the length promised.
+            let is_last = match &polled {
+                Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || self.length() == Some(0),
+                Poll::Ready(None) => true,
+                _ => false,
+            };
+            if is_last || self.is_end_stream() {
                 fate.is_finished.store(true, Ordering::Release);
             }
             if let Poll::Ready(Some(Err(error))) = &polled {
@@ -161,6 +287,7 @@ impl Body for RequestBody {
         match &self.content {
             Content::Bytes(bytes) => bytes.is_empty(),
             Content::Stream(body) => body.is_end_stream(),
+            Content::Any(body) => body.has_ended,
         }
     }
 
@@ -168,6 +295,7 @@ impl Body for RequestBody {
         match &self.content {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(body) => body.size_hint(),
+            Content::Any(body) => body.hint.clone(),
         }
     }
 }

@@ -16,3 +16,4 @@ mod panics;
 mod resend;
 mod reuse;
 mod tags;
+mod tower_service;

@@ -1,0 +1,75 @@
+//! Where a request goes, in the language that it was written in.
+
+use bytes::Bytes;
+use http::Uri;
+use http::uri::PathAndQuery;
+use url::{Position, Url};
+
+use crate::connect::Target;
+
+/// The URL of a reqwest request, or the URI of an `http` one. What only an error needs is made when there is one.
+pub(super) enum Address {
+    /// reqwest shows its URL and does not give it away, so the request is kept as it came. Boxed: it would weigh on
+    /// requests of the other kind.
+    Url(Box<reqwest::Request>),
+    Uri(Uri),
+}
+
+impl Address {
+    pub(super) fn is_reqwest(&self) -> bool {
+        matches!(self, Address::Url(_))
+    }
+
+    pub(super) fn target(&self) -> Result<Target, &'static str> {
+        match self {
+            Address::Url(request) => Target::of(request.url()),
+            Address::Uri(uri) => Target::of_uri(uri),
+        }
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        match self {
+            Address::Url(request) => request.url().scheme() == "https",
+            Address::Uri(uri) => uri.scheme_str() == Some("https"),
+        }
+    }
+
+    /// The path and the query, as the wire takes them.
+    pub(super) fn path(&self) -> Result<PathAndQuery, &'static str> {
+        let url = match self {
+            Address::Url(request) => request.url(),
+            Address::Uri(uri) => {
+                return Ok(match uri.path_and_query() {
+                    Some(path) if path.as_str().starts_with(['/', '*']) => path.clone(),
+                    Some(path) => with_slash(path),
+                    None => PathAndQuery::from_static("/"),
+                });
+            }
+        };
+        let path = &url[Position::BeforePath..Position::AfterQuery];
+        if path == "/" {
+            return Ok(PathAndQuery::from_static("/"));
+        }
+        PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(path.as_bytes()))
+            .map_err(|_| "the URL's path holds a character that a request cannot bear")
+    }
+
+    /// The URL as it may be shown: no credentials, no query, no fragment.
+    pub(super) fn shown(&self) -> Option<Url> {
+        let mut url = match self {
+            Address::Url(request) => request.url().clone(),
+            Address::Uri(uri) => Url::parse(&uri.to_string()).ok()?,
+        };
+        // Only URLs without a host refuse these, and those have no credentials to hide.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.set_query(None);
+        url.set_fragment(None);
+        Some(url)
+    }
+}
+
+/// `?query` alone is no origin-form (RFC 9112 §3.2.1). It is displayed as one.
+fn with_slash(path: &PathAndQuery) -> PathAndQuery {
+    PathAndQuery::from_maybe_shared(Bytes::from(path.to_string())).unwrap_or(PathAndQuery::from_static("/"))
+}

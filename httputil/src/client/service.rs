@@ -1,0 +1,141 @@
+//! The second door: a client as a `tower::Service` of `http`'s own types.
+//!
+//! Nothing of reqwest's is made on this way, and nothing is different on it: [`prepare`] and
+//! [`run`](super::execute::Prepared::run) are those of [`RequestBuilder::send`](crate::RequestBuilder::send).
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use tower_service::Service;
+
+use super::address::Address;
+use super::builder::{bad_request, shim};
+use super::execute::{Written, prepare};
+use super::handle::{Inner, stopped};
+use super::message::to_http;
+use super::{Body, Client};
+use crate::error::{BoxError, Error};
+use crate::wire::RequestBody;
+
+/// Bounds one request, body included, instead of the profile's `timeout`: an extension of an [`http::Request`].
+///
+/// ```
+/// use std::time::Duration;
+/// use httputil::RequestTimeout;
+///
+/// let request = http::Request::get("http://127.0.0.1:8080/slow")
+///     .extension(RequestTimeout(Duration::from_secs(60)))
+///     .body(String::new());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestTimeout(pub Duration);
+
+/// The answer to a request that [`Client`] was called with as a `tower::Service`.
+///
+/// Dropping it abandons the request, as with [`Client::execute`].
+#[must_use = "a request is not sent before its future is polled"]
+pub struct ResponseFuture {
+    inner: Pin<Box<dyn Future<Output = Result<Response<Body>, Error>> + Send>>,
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.inner.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// Sends requests of `http`'s type. The URI must be absolute; the version is the connection's, whatever the request says.
+///
+/// A body of known length that is one piece and ready, as `Full` and `Empty` are, can be sent again if the server has
+/// not processed it, like bytes; any other is streamed, with its trailers (over HTTP/1 hyper sends those that the
+/// request's `trailer` header names).
+///
+/// `poll_ready` is ready until the client was stopped, and an error from then on. It does not wait for a connection:
+/// which connections there can be depends on the request's host, and a request that has to wait does so in the pool's
+/// queue, up to `timeouts.pool_wait`.
+impl<B> Service<Request<B>> for Client
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Service::<Request<B>>::poll_ready(&mut &*self, cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        (&*self).call(request)
+    }
+}
+
+/// The same through a shared handle.
+impl<B> Service<Request<B>> for &Client
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(if self.is_stopped() { Err(stopped()) } else { Ok(()) })
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        let (parts, body) = request.into_parts();
+        send(Arc::clone(&self.inner), parts, RequestBody::of_body(body))
+    }
+}
+
+/// What does not depend on the type of the body.
+fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> ResponseFuture {
+    let http::request::Parts {
+        method,
+        uri,
+        mut headers,
+        extensions,
+        ..
+    } = parts;
+    let credentials = credentials(&uri, &mut headers);
+    let written = Written {
+        method,
+        address: Address::Uri(uri),
+        headers,
+        body,
+        timeout: extensions.get::<RequestTimeout>().map(|timeout| timeout.0),
+    };
+    let prepared = credentials.and_then(|()| prepare(&client, written));
+    ResponseFuture {
+        inner: Box::pin(async move { prepared?.run(&client, to_http).await }),
+    }
+}
+
+/// `user:password@` becomes `Authorization`, as reqwest makes it of a URL; a header that is there already stays.
+fn credentials(uri: &Uri, headers: &mut HeaderMap<HeaderValue>) -> Result<(), Error> {
+    let has_user = uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'));
+    if has_user && uri.scheme().is_some() && !headers.contains_key(AUTHORIZATION) {
+        let mut authorized = shim().get(uri.to_string()).build().map_err(bad_request)?;
+        headers.extend(authorized.headers_mut().drain());
+    }
+    Ok(())
+}
