@@ -117,6 +117,12 @@ impl Prepared {
             let (sent, can_replay) =
                 draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
             let mut failure = match checked.send(sent, deadline).await {
+                Ok(response) if resends.is_misdirected(response.status(), can_replay) => {
+                    drop(response);
+                    fresh = true;
+                    pool.count_resend();
+                    continue;
+                }
                 Ok(response) => {
                     self.draft.clear();
                     return Ok(answer(response, self));
@@ -126,10 +132,15 @@ impl Prepared {
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
             let verdict = resends.judge(
                 failure.processed,
+                failure.calm,
                 &self.failing.method,
                 can_replay || returned.is_some(),
             );
-            if verdict == Verdict::GiveUp || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            let pause = match verdict {
+                Verdict::AgainAfter(pause) => pause,
+                _ => Duration::ZERO,
+            };
+            if verdict == Verdict::GiveUp || deadline.is_some_and(|deadline| deadline <= Instant::now() + pause) {
                 return Err(self.failing.of_send(failure));
             }
             if !can_replay && let Some(request) = returned {
@@ -137,6 +148,9 @@ impl Prepared {
             }
             fresh = verdict == Verdict::AgainFresh;
             pool.count_resend();
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
         }
     }
 }

@@ -135,7 +135,7 @@ impl Failing {
     fn suspicion(&self, error: &hyper::Error) -> &'static str {
         if !self.is_first || self.address.is_tls() || error.is_user() {
             ""
-        } else if self.assumes_h2 {
+        } else if self.assumes_h2 && !speaks_h2(error) {
             " (http2.prior_knowledge = true: does it speak HTTP/2 without TLS on this port?)"
         } else if error.is_parse() && root(error).starts_with("invalid HTTP version") {
             " (is this a TLS port? then the URL must begin with https)"
@@ -196,6 +196,18 @@ fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
             root(error)
         ),
     )
+}
+
+/// Whether the error is the peer's own word, in HTTP/2.
+fn speaks_h2(error: &hyper::Error) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_remote() && (error.is_go_away() || error.is_reset());
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// Whether the peer ended the connection: with a reset, or with a FIN where more was promised.

@@ -12,8 +12,7 @@ pub(crate) struct SendFailure {
     /// The request itself, if it never left the queue in front of the wire.
     pub(crate) request: Option<Box<Request<RequestBody>>>,
     pub(crate) cause: Cause,
-    /// The peer complained of too much (`ENHANCE_YOUR_CALM`): to send it again is no mere resend.
-    #[expect(dead_code, reason = "a retry stage reads it, and there is none yet")]
+    /// The peer complained of too much (`ENHANCE_YOUR_CALM`): to send it again at once would be more of it.
     pub(crate) calm: bool,
 }
 

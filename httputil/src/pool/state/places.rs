@@ -109,8 +109,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
             return;
         };
+        // Asked before a place is taken: one that nobody wants comes back here.
         while let Some(host) = self.hosts.get(index)
-            && !host.queue.is_empty()
+            && host.queue.takes(is_new)
             // Without reuse, one place was all there was.
             && let Some(place) = self.shared(entry).and_then(S::try_acquire)
         {

@@ -59,6 +59,11 @@ impl<C, P> Queue<C, P> {
         self.len() == 0
     }
 
+    /// Whether somebody waits for a connection, which `is_new` says nobody has used.
+    pub(super) fn takes(&self, is_new: bool) -> bool {
+        self.len() > if is_new { 0 } else { self.fresh.len() }
+    }
+
     /// Those that only a new connection can serve.
     pub(super) fn fresh(&self) -> usize {
         self.fresh.len()

@@ -135,6 +135,8 @@ struct Room {
     begun: Vec<Option<u64>>,
     dials: Vec<Dial>,
     regrets: u64,
+    /// Places that were taken and that nobody wanted.
+    returned: usize,
     numbers: u32,
     runtime: tokio::runtime::Runtime,
 }
@@ -158,6 +160,7 @@ impl Room {
             begun: Vec::new(),
             dials: Vec::new(),
             regrets: 0,
+            returned: 0,
             numbers: 0,
             runtime,
         }
@@ -188,6 +191,7 @@ impl Room {
         let mut todo = Todo::default();
         let result = act(&mut self.state, self.now, &mut todo);
         self.regrets += todo.regrets;
+        self.returned += todo.places.len();
         for (sender, delivery) in todo.deliveries {
             // A test that dropped its receiver does not want it.
             let _ = sender.send(delivery);
@@ -954,4 +958,23 @@ fn dials_that_nobody_waits_for_stop_with_the_last_lease() {
     room.act(|state, _, _| state.stop_dials());
     let stopped: Vec<bool> = room.state.running.iter().map(|running| running.is_stopped).collect();
     assert_eq!(stopped, [true, false]);
+}
+
+#[test]
+fn a_request_for_a_fresh_place_gets_none_of_a_used_connection() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let mut first = room.wait(host);
+    room.dialled_many(host, 10);
+    let Ok(Delivery::Place(seat)) = first.receiver.try_recv() else {
+        panic!("a place is free")
+    };
+    let Outcome::Wait(mut fresh) = room.ask(host, None, true) else {
+        panic!("a used connection was handed out")
+    };
+    room.back(seat);
+    assert!(fresh.receiver.try_recv().is_err());
+    assert_eq!(room.returned, 0, "no place was taken for nobody");
+    let new = room.dialled_many(host, 10);
+    assert_eq!((served(&mut fresh.receiver), new.in_use()), (Some(0), 1));
 }
