@@ -99,12 +99,31 @@ impl Failing {
                 let error = Error::new(Kind::Connection, message);
                 return self.describe(error.retryable(failure.processed == Processed::No));
             }
+            Cause::RuntimeGone => {
+                let message = format!(
+                    "the tokio runtime that drove the connection was shut down{}",
+                    hint(failure.processed)
+                );
+                let error = Error::new(Kind::Connection, message);
+                return self.describe(error.retryable(failure.processed == Processed::No));
+            }
+            Cause::Unasked => {
+                return self.describe(Error::new(
+                    Kind::Protocol,
+                    "the server sent bytes that no request had asked for: does it speak HTTP/1 on this port?",
+                ));
+            }
             Cause::RequestBody(why) => {
                 return self.describe(Error::new(Kind::Request, format!("the request's body failed: {why}")));
             }
             Cause::Hyper(error) => error,
         };
-        let (kind, mut message) = classify(&error, failure.processed);
+        let (kind, mut message) = if failure.has_answer && (error.is_incomplete_message() || is_cut(&error)) {
+            let message = "the server closed the connection in the middle of the answer's header; the request may have been processed";
+            (Kind::Connection, message.to_owned())
+        } else {
+            classify(&error, failure.processed)
+        };
         message.push_str(self.suspicion(&error));
         let error = Error::new(kind, message).with_source(Arc::new(error));
         self.describe(error.retryable(failure.processed == Processed::No))
@@ -115,6 +134,12 @@ impl Failing {
             BodyFailure::Deadline => self.deadline(Phase::Body),
             BodyFailure::Ping(after) => {
                 let message = format!("{} while the response's body was awaited", no_answer(after));
+                self.describe(Error::new(Kind::Body, message))
+            }
+            BodyFailure::Short(missing) => {
+                let message = format!(
+                    "the server ended the response's body {missing} bytes before the length that it had stated"
+                );
                 self.describe(Error::new(Kind::Body, message))
             }
             BodyFailure::Hyper(error) => {

@@ -49,6 +49,8 @@ pub(crate) enum BodyFailure {
     Deadline,
     /// The server answered no ping within this time.
     Ping(Duration),
+    /// It ended this many bytes before its length.
+    Short(u64),
     Hyper(hyper::Error),
 }
 

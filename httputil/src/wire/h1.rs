@@ -168,7 +168,11 @@ impl H1 {
                     let request = error.take_message().map(Box::new);
                     let shared = exchange.shared();
                     let has_answer = shared.received.load(Ordering::Relaxed) != received;
-                    let processed = if request.is_some() || shared.link.socket.written() == written {
+                    let is_unasked = is_unasked(error.error());
+                    let processed = if is_unasked && !exchange.is_reused() {
+                        // It would do so on the next connection, too.
+                        Processed::Maybe
+                    } else if request.is_some() || shared.link.socket.written() == written {
                         Processed::No
                     } else if exchange.is_reused() && !has_answer {
                         Processed::Unknown
@@ -180,6 +184,10 @@ impl H1 {
                             shared.link.home.suspect(&shared.link, began);
                         }
                         Cause::Deadline
+                    } else if shared.link.socket.reason() == Some(CloseReason::RuntimeGone) {
+                        Cause::RuntimeGone
+                    } else if is_unasked {
+                        Cause::Unasked
                     } else {
                         Cause::Hyper(error.into_error())
                     };
@@ -188,6 +196,7 @@ impl H1 {
                         processed,
                         request,
                         cause,
+                        has_answer,
                         calm: false,
                     })
                 }
@@ -353,6 +362,15 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.close(CloseReason::Cancelled);
     }
+}
+
+/// Whether the server sent bytes before the request was written. hyper has no other way to tell.
+fn is_unasked(error: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    error.is_canceled()
+        && error
+            .source()
+            .is_some_and(|source| source.to_string() == "received unexpected message from connection")
 }
 
 struct Driver {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ::h2::Reason;
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::h2::{H2, Shared};
@@ -20,6 +20,8 @@ pub(crate) struct Place {
     began: Began,
     /// What has become of the request's body.
     request: Option<Completion>,
+    /// The answer bears no body, whatever its length says.
+    is_bodiless: bool,
 }
 
 /// The moment since which an exchange waits, and what had been received by then.
@@ -41,6 +43,7 @@ impl Place {
             h2,
             began,
             request: None,
+            is_bodiless: false,
         }
     }
 
@@ -58,6 +61,7 @@ impl Place {
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let shared = &self.h2.shared;
         self.request = Some(request.body().completion());
+        self.is_bodiless = request.method() == Method::HEAD;
         self.began = Began {
             at: Instant::now(),
             received: shared.signs.received(),
@@ -81,6 +85,7 @@ impl Place {
                     processed: Processed::Maybe,
                     request: None,
                     cause: Cause::Deadline,
+                    has_answer: false,
                     calm: false,
                 });
             };
@@ -113,8 +118,10 @@ impl Place {
             processed,
             request,
             calm: signs.is_calmed(),
+            has_answer: false,
             cause: match upload {
                 Some(why) => Cause::RequestBody(why.to_owned()),
+                None if is_runtime_gone(&error) => Cause::RuntimeGone,
                 None if error.is_timeout() => Cause::Ping(signs.pings.timeout()),
                 None => Cause::Hyper(error),
             },
@@ -131,6 +138,11 @@ impl Place {
         }
     }
 
+    /// Whether an answer that has ended lacks what its length promised. hyper takes a reset with `NO_ERROR` for its end.
+    pub(super) fn lacks(&self, missing: u64) -> bool {
+        missing > 0 && !self.is_bodiless
+    }
+
     /// Whether the request's body is yet to come to its end.
     pub(super) fn is_uploading(&self) -> bool {
         self.request.as_ref().is_some_and(Completion::is_under_way)
@@ -142,6 +154,7 @@ impl Place {
 
     /// The head has come. From here on the body is waited for.
     fn answered<B>(&mut self, response: &Response<B>) {
+        self.is_bodiless |= response.status() == StatusCode::NOT_MODIFIED;
         let shared = &self.h2.shared;
         if terms::answer_binds(response.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
@@ -183,6 +196,15 @@ fn is_refused(error: &hyper::Error) -> bool {
         let refuses = matches!(error.reason(), Some(Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED));
         error.is_remote() && (error.is_go_away() || (error.is_reset() && refuses))
     })
+}
+
+/// hyper has no other way to tell.
+fn is_runtime_gone(error: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    error.is_user()
+        && error
+            .source()
+            .is_some_and(|source| source.to_string() == "runtime dropped the dispatch task")
 }
 
 fn is_reset(error: &hyper::Error) -> bool {

@@ -12,6 +12,8 @@ pub(crate) struct SendFailure {
     /// The request itself, if it never left the queue in front of the wire.
     pub(crate) request: Option<Box<Request<RequestBody>>>,
     pub(crate) cause: Cause,
+    /// Whether some of the answer had come (HTTP/1).
+    pub(crate) has_answer: bool,
     /// The peer complained of too much (`ENHANCE_YOUR_CALM`): to send it again at once would be more of it.
     pub(crate) calm: bool,
 }
@@ -34,6 +36,10 @@ pub(crate) enum Cause {
     Deadline,
     /// The server answered no ping within this time.
     Ping(Duration),
+    /// The runtime that drove the connection has shut down.
+    RuntimeGone,
+    /// The server sent bytes that no request had asked for.
+    Unasked,
     /// The caller's own body, with its words.
     RequestBody(String),
     /// hyper's error.

@@ -84,6 +84,10 @@ impl Stream {
         };
         let polled = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         self.is_over = !matches!(polled, Some(Ok(_))) || incoming.is_end_stream();
+        if polled.is_none() {
+            let missing = incoming.size_hint().lower();
+            return Poll::Ready(place.lacks(missing).then_some(Err(BodyFailure::Short(missing))));
+        }
         Poll::Ready(polled.map(|frame| frame.map_err(|error| place.body_failure(error))))
     }
 
