@@ -91,6 +91,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.pump(index, now, todo);
     }
 
+    /// A connection that its request does not want any more, unused since it was given to it.
+    pub(in crate::pool) fn returned(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
+        self.serve(index, connection, false, now, todo);
+    }
+
     /// Gives the connection to the first waiter, else lets it be idle, else closes it.
     pub(in crate::pool) fn serve(
         &mut self,
@@ -230,7 +235,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Closes everything that is idle. What is in use closes when its requests have ended.
-    pub(in crate::pool) fn close_idle(&mut self, reason: CloseReason, todo: &mut Todo<C, S>) {
+    pub(in crate::pool) fn close_idle(&mut self, reason: CloseReason, now: Instant, todo: &mut Todo<C, S>) {
         self.generation += 1;
         while let Some(oldest) = self.by_age.oldest() {
             self.expel(oldest, reason, todo);
@@ -242,7 +247,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// A connection to this host went silent: what has been idle since before it did may be as dead.
-    pub(in crate::pool) fn suspect(&mut self, index: usize, began: Instant, todo: &mut Todo<C, S>) {
+    pub(in crate::pool) fn suspect(&mut self, index: usize, began: Instant, now: Instant, todo: &mut Todo<C, S>) {
         while let Some(oldest) = self.hosts.get(index).and_then(|host| host.idle.oldest())
             && self.entries.get(oldest).is_some_and(|entry| entry.since <= began)
         {

@@ -117,6 +117,20 @@ impl<C, P> Queue<C, P> {
         None
     }
 
+    /// Whether [`next`](Queue::next) has somebody for a connection.
+    pub(super) fn has_next(&self, is_new: bool, now: Instant) -> bool {
+        let fresh = is_new.then_some(&self.fresh);
+        let mut waiters = [&self.line, &self.late].into_iter().chain(fresh).flatten();
+        waiters.any(|waiter| !waiter.is_gone(now))
+    }
+
+    /// Forgets those that have gone.
+    pub(super) fn forget_gone(&mut self, now: Instant) {
+        for line in [&mut self.fresh, &mut self.line, &mut self.late] {
+            line.retain(|waiter| !waiter.is_gone(now));
+        }
+    }
+
     /// The one that has waited longest, whatever it waits for.
     pub(super) fn oldest(&mut self) -> Option<Waiter<C, P>> {
         let lines = [&mut self.fresh, &mut self.line, &mut self.late];

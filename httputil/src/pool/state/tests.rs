@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -10,123 +10,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::dialling::{Cap, Standing};
-use super::{
-    Ask, Budget, Delivery, Dial, Directory, Exclusive, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo,
-    Waiting,
-};
+use super::fakes::{Many, One, Seat};
+use super::{Ask, Budget, Delivery, Dial, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo, Waiting};
 use crate::connect::{DialFailure, Target};
 use crate::error::Kind;
 use crate::pool::Key;
 use crate::settings;
-use crate::wire::{CloseReason, Link};
-
-/// An exclusive connection, known by its number.
-#[derive(Debug)]
-struct One {
-    number: u32,
-    place: AtomicUsize,
-    expires: Option<Instant>,
-    may_idle_for: Option<Duration>,
-    lent: std::cell::Cell<Option<Instant>>,
-}
-
-/// A shared connection with some places.
-#[derive(Clone, Debug)]
-struct Many(Arc<Places>);
-
-#[derive(Debug)]
-struct Places {
-    place: AtomicUsize,
-    used: AtomicUsize,
-    limit: AtomicUsize,
-    is_choked: AtomicBool,
-    expires: Option<Instant>,
-}
-
-impl Many {
-    fn new(limit: usize) -> Many {
-        Many(Arc::new(Places {
-            place: AtomicUsize::new(Link::NOWHERE),
-            used: AtomicUsize::new(0),
-            limit: AtomicUsize::new(limit),
-            is_choked: AtomicBool::new(false),
-            expires: None,
-        }))
-    }
-}
-
-#[derive(Debug)]
-struct Seat(Many);
-
-impl Exclusive for One {
-    fn place(&self) -> &AtomicUsize {
-        &self.place
-    }
-
-    fn generation(&self) -> u64 {
-        0
-    }
-
-    fn expires(&self) -> Option<Instant> {
-        self.expires
-    }
-
-    fn may_idle_for(&self) -> Option<Duration> {
-        self.may_idle_for
-    }
-
-    fn spent(&self) -> Option<CloseReason> {
-        None
-    }
-
-    fn lend(&self, now: Instant) {
-        self.lent.set(Some(now));
-    }
-
-    fn lent_for(&self, now: Instant) -> Duration {
-        self.lent.get().map_or(Duration::ZERO, |lent| now - lent)
-    }
-}
-
-impl Multiplexed for Many {
-    type Place = Seat;
-
-    fn place(&self) -> &AtomicUsize {
-        &self.0.place
-    }
-
-    fn try_acquire(&self) -> Option<Seat> {
-        let limit = self.0.limit.load(Ordering::SeqCst);
-        let taken = self.0.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
-            (used < limit && !self.is_choked()).then_some(used + 1)
-        });
-        taken.is_ok().then(|| Seat(self.clone()))
-    }
-
-    fn in_use(&self) -> usize {
-        self.0.used.load(Ordering::SeqCst)
-    }
-
-    fn limit(&self) -> Option<usize> {
-        Some(self.0.limit.load(Ordering::SeqCst))
-    }
-
-    fn is_choked(&self) -> bool {
-        self.0.is_choked.load(Ordering::SeqCst)
-    }
-
-    fn is_in_doubt(&self) -> bool {
-        false
-    }
-
-    fn expires(&self) -> Option<Instant> {
-        self.0.expires
-    }
-
-    fn spent(&self) -> Option<CloseReason> {
-        None
-    }
-}
+use crate::wire::CloseReason;
 
 struct Room {
     state: State<One, Many>,
@@ -136,6 +26,8 @@ struct Room {
     begun: Vec<Option<u64>>,
     dials: Vec<Dial>,
     regrets: u64,
+    /// Places that came back since nobody took them.
+    unwanted: usize,
     numbers: u32,
     runtime: tokio::runtime::Runtime,
 }
@@ -159,6 +51,7 @@ impl Room {
             begun: Vec::new(),
             dials: Vec::new(),
             regrets: 0,
+            unwanted: 0,
             numbers: 0,
             runtime,
         }
@@ -176,13 +69,7 @@ impl Room {
 
     fn one(&mut self) -> One {
         self.numbers += 1;
-        One {
-            number: self.numbers,
-            place: AtomicUsize::new(Link::NOWHERE),
-            expires: None,
-            may_idle_for: None,
-            lent: std::cell::Cell::new(None),
-        }
+        One::new(self.numbers)
     }
 
     fn act<T>(&mut self, act: impl FnOnce(&mut State<One, Many>, Instant, &mut Todo<One, Many>) -> T) -> T {
@@ -199,6 +86,7 @@ impl Room {
                 Leaving::Shared(_, reason) => self.left.push((0, reason)),
             }
         }
+        self.unwanted += todo.places.len();
         self.begun.extend(todo.dials.iter().map(|dial| dial.waiter));
         self.dials.extend(todo.dials);
         result
@@ -248,7 +136,7 @@ impl Room {
     }
 
     fn dialled_many(&mut self, host: usize, limit: usize) -> Many {
-        let (many, dial) = (Many::new(limit), self.dial(host));
+        let (many, dial) = (Many::new(0, limit), self.dial(host));
         self.act(|state, now, todo| state.dialled_shared(&dial, many.clone(), now, todo));
         many
     }
@@ -269,8 +157,7 @@ impl Room {
 
     /// A place is given back.
     fn back(&mut self, seat: Seat) {
-        seat.0.0.used.fetch_sub(1, Ordering::SeqCst);
-        let place = seat.0.0.place.load(Ordering::SeqCst);
+        let place = seat.leave().place().load(Ordering::SeqCst);
         self.act(|state, now, todo| state.places_changed(place, now, todo));
     }
 
@@ -483,7 +370,7 @@ fn a_shared_connection_serves_as_many_as_it_has_places_and_the_next_is_dialled()
 fn a_shared_connection_is_idle_while_no_place_is_taken() {
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H2);
-    let many = Many::new(2);
+    let many = Many::new(0, 2);
     room.act(|state, now, todo| state.add_shared(host, many.clone(), now, todo));
     assert_eq!(room.state.idle(), 1);
     let Outcome::Place(seat) = room.checkout(host) else {
@@ -766,7 +653,7 @@ fn what_was_idle_when_another_connection_went_silent_is_not_handed_out() {
     let began = room.now;
     room.later(5);
     let proven = room.idle(host);
-    room.act(|state, _, todo| state.suspect(host, began, todo));
+    room.act(|state, now, todo| state.suspect(host, began, now, todo));
     let suspects: Vec<_> = old.into_iter().map(|number| (number, CloseReason::Suspect)).collect();
     assert_eq!(room.left, suspects);
     assert_eq!(room.taken(host), proven);
@@ -797,7 +684,7 @@ fn a_request_for_a_fresh_connection_takes_no_used_one() {
 fn the_next_shared_connection_is_dialled_before_the_places_run_out() {
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H2);
-    room.wait(host);
+    let _first = room.wait(host);
     let many = room.dialled_many(host, 10);
     let mut seats = Vec::new();
     for taken in 2..=8 {
@@ -818,7 +705,7 @@ fn a_window_used_up_counts_as_full() {
     let host = room.host("a", Protocol::H2);
     room.wait(host);
     let many = room.dialled_many(host, 10);
-    many.0.is_choked.store(true, Ordering::SeqCst);
+    many.choke(true);
     let mut waiting = room.wait(host);
     assert_eq!(room.dials.len(), 1);
     room.dialled_many(host, 10);
@@ -908,4 +795,19 @@ fn no_connection_and_no_dial_goes_to_a_request_whose_time_is_over() {
     let back = room.idle(host);
     assert!(dead.receiver.try_recv().is_err());
     assert_eq!(served(&mut alive.receiver), Some(back));
+}
+
+#[test]
+fn a_free_place_is_not_offered_to_one_who_waits_for_a_new_connection() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    room.wait(host);
+    room.dialled_many(host, 4);
+    // Its place would come back to the pool, be offered again, and so on until the stack is used up.
+    let Outcome::Wait(mut fresh) = room.ask(host, None, true) else {
+        panic!("a used connection was handed out")
+    };
+    assert_eq!(room.unwanted, 0);
+    room.dialled_many(host, 4);
+    assert_eq!(served(&mut fresh.receiver), Some(0));
 }
