@@ -325,9 +325,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         };
         let mut failed = Vec::new();
+        // What comes serves the first.
         while host.queue.len() > covered {
-            failed.extend(host.queue.oldest());
+            failed.extend(host.queue.last());
         }
+        failed.reverse();
         self.fail(index, failed, &failure, todo);
     }
 

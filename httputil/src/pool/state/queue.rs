@@ -141,6 +141,12 @@ impl<C, P> Queue<C, P> {
             .pop_front()
     }
 
+    /// The one that would be served last.
+    pub(super) fn last(&mut self) -> Option<Waiter<C, P>> {
+        let lines = [&mut self.late, &mut self.line, &mut self.fresh];
+        lines.into_iter().find_map(VecDeque::pop_back)
+    }
+
     /// The number of the one that stands at a position.
     pub(super) fn nth(&self, position: usize) -> Option<u64> {
         let lines = [&self.fresh, &self.line, &self.late];

@@ -811,3 +811,17 @@ fn a_free_place_is_not_offered_to_one_who_waits_for_a_new_connection() {
     room.dialled_many(host, 4);
     assert_eq!(served(&mut fresh.receiver), Some(0));
 }
+
+#[test]
+fn in_backoff_the_newcomer_hears_the_error_and_not_the_one_for_whom_a_connection_comes_home() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H1);
+    let _refused = room.wait(host);
+    room.fails(host);
+    room.act(|state, _, _| state.settling(host));
+    let (mut first, mut second) = (room.wait(host), room.wait(host));
+    assert!(has_failed(&mut second.receiver).is_some());
+    room.act(|state, _, _| state.settled(host));
+    let back = room.idle(host);
+    assert_eq!(served(&mut first.receiver), Some(back));
+}
