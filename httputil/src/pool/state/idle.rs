@@ -74,6 +74,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(host) = self.hosts.get_mut(index) {
             host.learn(connection.lent_for(now));
         }
+        self.take_in(index, connection, now, todo);
+    }
+
+    fn take_in(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
         let reason = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if connection.generation() != self.generation {
@@ -87,13 +91,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),
             None => self.serve(index, connection, false, now, todo),
         }
-        // Whoever counted on a connection that was on its way home and got none needs a dial.
+        // Whoever counted on a connection that was on its way home and got none needs a dial; and one that is idle now
+        // may have to make room for a new one.
         self.pump(index, now, todo);
     }
 
     /// A connection that its request does not want any more, unused since it was given to it.
     pub(in crate::pool) fn returned(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
-        self.serve(index, connection, false, now, todo);
+        self.take_in(index, connection, now, todo);
     }
 
     /// Gives the connection to the first waiter, else lets it be idle, else closes it.

@@ -825,3 +825,36 @@ fn in_backoff_the_newcomer_hears_the_error_and_not_the_one_for_whom_a_connection
     let back = room.idle(host);
     assert_eq!(served(&mut first.receiver), Some(back));
 }
+
+#[test]
+fn a_connection_that_its_request_no_longer_wants_makes_room_for_one_who_wants_a_new_one() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H1);
+    let mut first = room.wait(host);
+    room.dialled(host);
+    let Ok(Delivery::Exclusive(one)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    let Outcome::Wait(_fresh) = room.ask(host, None, true) else {
+        panic!("a used connection was handed out")
+    };
+    let number = one.number;
+    room.act(|state, now, todo| state.returned(host, one, now, todo));
+    assert_eq!(room.left, [(number, CloseReason::MadeRoom)]);
+    room.closed(host);
+    assert_eq!(room.dials.len(), 1);
+}
+
+#[test]
+fn a_connection_that_its_request_no_longer_wants_is_not_kept_after_all_idle_ones_were_closed() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H1);
+    let mut first = room.wait(host);
+    let number = room.dialled(host);
+    let Ok(Delivery::Exclusive(one)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    room.act(|state, now, todo| state.close_idle(CloseReason::CloseIdle, now, todo));
+    room.act(|state, now, todo| state.returned(host, one, now, todo));
+    assert_eq!(room.left, [(number, CloseReason::CloseIdle)]);
+}
