@@ -245,9 +245,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         while let Some(oldest) = self.by_age.oldest() {
             self.expel(oldest, reason, todo);
         }
-        let in_use: Vec<usize> = self.entries.iter().map(|(index, _)| index).collect();
-        for shared in in_use {
+        let in_use: Vec<(usize, usize)> = self.entries.iter().map(|(index, entry)| (index, entry.host)).collect();
+        for (shared, host) in in_use {
             self.expel(shared, reason, todo);
+            // Those who wait for a place on it need another connection, and it may bear requests for long.
+            self.pump(host, now, todo);
         }
     }
 
@@ -271,6 +273,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 self.expel(entry, CloseReason::Suspect, todo);
             }
         }
+        self.pump(index, now, todo);
     }
 
     fn expel_by_cap(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {

@@ -858,3 +858,46 @@ fn a_connection_that_its_request_no_longer_wants_is_not_kept_after_all_idle_ones
     room.act(|state, now, todo| state.returned(host, one, now, todo));
     assert_eq!(room.left, [(number, CloseReason::CloseIdle)]);
 }
+
+#[test]
+fn those_who_wait_for_a_place_are_dialled_for_when_the_shared_connections_are_to_close() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let _served: Vec<_> = (0..2).map(|_| room.wait(host)).collect();
+    let many = [room.dialled_many(host, 1), room.dialled_many(host, 1)];
+    let mut waits = room.wait(host);
+    assert!(room.dials.is_empty(), "two connections at most");
+    room.act(|state, now, todo| state.close_idle(CloseReason::CloseIdle, now, todo));
+    assert_eq!(many.map(|many| many.in_use()), [1, 1], "those under way go on");
+    room.dialled_many(host, 1);
+    assert_eq!(served(&mut waits.receiver), Some(0));
+}
+
+#[test]
+fn a_shared_connection_that_comes_after_the_host_asked_for_http1_is_not_used() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let mut waits = room.wait(host);
+    room.act(|state, now, todo| state.http1_required(host, now, todo));
+    room.dialled_many(host, 4);
+    assert!(waits.receiver.try_recv().is_err());
+    assert_eq!(room.left, [(0, CloseReason::Http1Required)]);
+    let number = room.dialled(host);
+    assert_eq!(served(&mut waits.receiver), Some(number));
+}
+
+#[test]
+fn without_descriptors_a_crowded_connection_is_not_dialled_beside_again_and_again() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let _served: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    let _many = room.dialled_many(host, 4);
+    let Outcome::Place(_seat) = room.checkout(host) else {
+        panic!("a place is free")
+    };
+    assert_eq!(room.dials.len(), 1, "it is crowded");
+    let dial = room.dial(host);
+    let failure = DialFailure::new(Kind::LimitExceeded, "too many open files");
+    room.act(|state, now, todo| state.dial_failed(&dial, &failure, now, todo));
+    assert!(room.dials.is_empty());
+}
