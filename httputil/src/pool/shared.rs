@@ -81,7 +81,7 @@ impl Pool {
     /// Closes what is idle now. Shared connections in use take no new request and end after those under way.
     pub(crate) fn close_idle(&self) {
         self.inner
-            .with_state(|state, todo| state.close_idle(CloseReason::CloseIdle, todo));
+            .with_state(|state, todo| state.close_idle(CloseReason::CloseIdle, Instant::now(), todo));
     }
 
     /// Counts a request that is sent again.
@@ -98,7 +98,7 @@ impl Pool {
         let is_last = self.inner.with_state(|state, todo| {
             state.leases -= 1;
             if state.leases == 0 {
-                state.close_idle(CloseReason::Stopped, todo);
+                state.close_idle(CloseReason::Stopped, Instant::now(), todo);
                 state.stop_dials();
             }
             state.leases == 0
@@ -219,7 +219,7 @@ impl Inner {
     pub(super) fn returned(&self, connection: H1) {
         let link = Arc::clone(connection.link());
         self.with_state(|state, todo| {
-            state.serve(link.seat.host, connection, false, Instant::now(), todo);
+            state.returned(link.seat.host, connection, Instant::now(), todo);
         });
         self.settle_race(&link);
     }
@@ -279,7 +279,7 @@ impl Home for Inner {
     }
 
     fn suspect(&self, link: &Link, began: Instant) {
-        self.with_state(|state, todo| state.suspect(link.seat.host, began, todo));
+        self.with_state(|state, todo| state.suspect(link.seat.host, began, Instant::now(), todo));
     }
 
     fn calm(&self, link: &Link) {

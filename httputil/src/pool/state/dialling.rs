@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::host::Host;
 use super::queue::Waiter;
-use super::{Delivery, Dial, Exclusive, Multiplexed, Protocol, State, Todo};
+use super::{Delivery, Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::connect::{DialFailure, Progress};
 use crate::wire::{CloseReason, Seat};
 
@@ -249,12 +249,18 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// A dial has become a shared connection.
     pub(in crate::pool) fn dialled_shared(&mut self, dial: &Dial, connection: S, now: Instant, todo: &mut Todo<C, S>) {
         self.end_dial(dial);
-        if let Some(host) = self.hosts.get_mut(dial.seat.host) {
-            host.backoff.succeeded();
+        let index = dial.seat.host;
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        host.backoff.succeeded();
+        if host.http1_only {
+            // The host asked for HTTP/1.1 while this dial was under way.
+            todo.leaving
+                .push(Leaving::Shared(connection, CloseReason::Http1Required));
+        } else {
+            self.add_shared(index, connection, now, todo);
         }
-        self.add_shared(dial.seat.host, connection, now, todo);
         // Without reuse it is gone again, and those who waited to learn the protocol need a connection each.
-        self.pump(dial.seat.host, now, todo);
+        self.pump(index, now, todo);
     }
 
     /// A dial has failed.
@@ -296,7 +302,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             _ => {}
         }
         self.fail(dial.seat.host, failed, failure, todo);
-        self.pump(dial.seat.host, now, todo);
+        // A dial that nobody waits for is not made up for: there is no backoff where the failure is our own (no
+        // descriptor left), and it would be dialled again and again.
+        if self
+            .hosts
+            .get(dial.seat.host)
+            .is_some_and(|host| !host.queue.is_empty())
+        {
+            self.pump(dial.seat.host, now, todo);
+        }
         self.unblock(now, todo);
     }
 
@@ -328,9 +342,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         };
         let mut failed = Vec::new();
+        // What comes serves the first.
         while host.queue.len() > covered {
-            failed.extend(host.queue.oldest());
+            failed.extend(host.queue.last());
         }
+        failed.reverse();
         self.fail(index, failed, &failure, todo);
     }
 

@@ -74,6 +74,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(host) = self.hosts.get_mut(index) {
             host.learn(connection.lent_for(now));
         }
+        self.take_in(index, connection, now, todo);
+    }
+
+    fn take_in(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
         let reason = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if connection.generation() != self.generation {
@@ -92,8 +96,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),
             None => self.serve(index, connection, false, now, todo),
         }
-        // Whoever counted on a connection that was on its way home and got none needs a dial.
+        // Whoever counted on a connection that was on its way home and got none needs a dial; and one that is idle now
+        // may have to make room for a new one.
         self.pump(index, now, todo);
+    }
+
+    /// A connection that its request does not want any more, unused since it was given to it.
+    pub(in crate::pool) fn returned(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
+        self.take_in(index, connection, now, todo);
     }
 
     /// Gives the connection to the first waiter, else lets it be idle, else closes it.
@@ -235,19 +245,21 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Closes everything that is idle. What is in use closes when its requests have ended.
-    pub(in crate::pool) fn close_idle(&mut self, reason: CloseReason, todo: &mut Todo<C, S>) {
+    pub(in crate::pool) fn close_idle(&mut self, reason: CloseReason, now: Instant, todo: &mut Todo<C, S>) {
         self.generation += 1;
         while let Some(oldest) = self.by_age.oldest() {
             self.expel(oldest, reason, todo);
         }
-        let in_use: Vec<usize> = self.entries.iter().map(|(index, _)| index).collect();
-        for shared in in_use {
+        let in_use: Vec<(usize, usize)> = self.entries.iter().map(|(index, entry)| (index, entry.host)).collect();
+        for (shared, host) in in_use {
             self.expel(shared, reason, todo);
+            // Those who wait for a place on it need another connection, and it may bear requests for long.
+            self.pump(host, now, todo);
         }
     }
 
     /// A connection to this host went silent: what has been idle since before it did may be as dead.
-    pub(in crate::pool) fn suspect(&mut self, index: usize, began: Instant, todo: &mut Todo<C, S>) {
+    pub(in crate::pool) fn suspect(&mut self, index: usize, began: Instant, now: Instant, todo: &mut Todo<C, S>) {
         while let Some(oldest) = self.hosts.get(index).and_then(|host| host.idle.oldest())
             && self.entries.get(oldest).is_some_and(|entry| entry.since <= began)
         {
@@ -266,6 +278,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 self.expel(entry, CloseReason::Suspect, todo);
             }
         }
+        self.pump(index, now, todo);
     }
 
     fn expel_by_cap(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {

@@ -13,6 +13,8 @@
 //! and may have. Nothing is done here; what is to be done after the lock is put into [`Todo`].
 
 mod dialling;
+#[cfg(test)]
+mod fakes;
 mod host;
 mod idle;
 mod lists;

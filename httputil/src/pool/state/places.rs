@@ -109,12 +109,20 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
             return;
         };
-        // Asked before a place is taken: one that nobody wants comes back here.
-        while let Some(host) = self.hosts.get(index)
-            && host.queue.takes(is_new)
-            // Without reuse, one place was all there was.
-            && let Some(place) = self.shared(entry).and_then(S::try_acquire)
+        while let Some(host) = self.hosts.get_mut(index)
+            && !host.queue.is_empty()
         {
+            // A place that nobody can use is not taken: it would come back at once, and be offered again.
+            if !host.queue.has_next(is_new, now) {
+                let before = host.queue.len();
+                host.queue.forget_gone(now);
+                self.waiting -= before - host.queue.len();
+                host.gauge_waiting();
+                return;
+            }
+            let Some(place) = self.shared(entry).and_then(S::try_acquire) else {
+                return;
+            };
             self.given(entry, todo);
             if let Err(Delivery::Place(place)) = self.deliver(index, Delivery::Place(place), is_new, now, todo) {
                 todo.places.push(place);

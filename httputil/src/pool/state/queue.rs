@@ -59,11 +59,6 @@ impl<C, P> Queue<C, P> {
         self.len() == 0
     }
 
-    /// Whether somebody waits for a connection, which `is_new` says nobody has used.
-    pub(super) fn takes(&self, is_new: bool) -> bool {
-        self.len() > if is_new { 0 } else { self.fresh.len() }
-    }
-
     /// Those that only a new connection can serve.
     pub(super) fn fresh(&self) -> usize {
         self.fresh.len()
@@ -122,6 +117,20 @@ impl<C, P> Queue<C, P> {
         None
     }
 
+    /// Whether [`next`](Queue::next) has somebody for a connection.
+    pub(super) fn has_next(&self, is_new: bool, now: Instant) -> bool {
+        let fresh = is_new.then_some(&self.fresh);
+        let mut waiters = [&self.line, &self.late].into_iter().chain(fresh).flatten();
+        waiters.any(|waiter| !waiter.is_gone(now))
+    }
+
+    /// Forgets those that have gone.
+    pub(super) fn forget_gone(&mut self, now: Instant) {
+        for line in [&mut self.fresh, &mut self.line, &mut self.late] {
+            line.retain(|waiter| !waiter.is_gone(now));
+        }
+    }
+
     /// The one that has waited longest, whatever it waits for.
     pub(super) fn oldest(&mut self) -> Option<Waiter<C, P>> {
         let lines = [&mut self.fresh, &mut self.line, &mut self.late];
@@ -130,6 +139,12 @@ impl<C, P> Queue<C, P> {
             .filter(|line| !line.is_empty())
             .min_by_key(|line| line.front().map(|waiter| waiter.id))?
             .pop_front()
+    }
+
+    /// The one that would be served last.
+    pub(super) fn last(&mut self) -> Option<Waiter<C, P>> {
+        let lines = [&mut self.late, &mut self.line, &mut self.fresh];
+        lines.into_iter().find_map(VecDeque::pop_back)
     }
 
     /// The number of the one that stands at a position.

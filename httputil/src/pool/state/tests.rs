@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -10,122 +10,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::dialling::{Cap, Standing};
-use super::{
-    Ask, Budget, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo, Waiting,
-};
+use super::fakes::{Many, One, Seat};
+use super::{Ask, Budget, Delivery, Dial, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo, Waiting};
 use crate::connect::{DialFailure, Target};
 use crate::error::Kind;
 use crate::pool::Key;
 use crate::settings;
-use crate::wire::{CloseReason, Link};
-
-/// An exclusive connection, known by its number.
-#[derive(Debug)]
-struct One {
-    number: u32,
-    place: AtomicUsize,
-    expires: Option<Instant>,
-    may_idle_for: Option<Duration>,
-    lent: std::cell::Cell<Option<Instant>>,
-}
-
-/// A shared connection with some places.
-#[derive(Clone, Debug)]
-struct Many(Arc<Places>);
-
-#[derive(Debug)]
-struct Places {
-    place: AtomicUsize,
-    used: AtomicUsize,
-    limit: AtomicUsize,
-    is_choked: AtomicBool,
-    expires: Option<Instant>,
-}
-
-impl Many {
-    fn new(limit: usize) -> Many {
-        Many(Arc::new(Places {
-            place: AtomicUsize::new(Link::NOWHERE),
-            used: AtomicUsize::new(0),
-            limit: AtomicUsize::new(limit),
-            is_choked: AtomicBool::new(false),
-            expires: None,
-        }))
-    }
-}
-
-#[derive(Debug)]
-struct Seat(Many);
-
-impl Exclusive for One {
-    fn place(&self) -> &AtomicUsize {
-        &self.place
-    }
-
-    fn generation(&self) -> u64 {
-        0
-    }
-
-    fn expires(&self) -> Option<Instant> {
-        self.expires
-    }
-
-    fn may_idle_for(&self) -> Option<Duration> {
-        self.may_idle_for
-    }
-
-    fn spent(&self) -> Option<CloseReason> {
-        None
-    }
-
-    fn lend(&self, now: Instant) {
-        self.lent.set(Some(now));
-    }
-
-    fn lent_for(&self, now: Instant) -> Duration {
-        self.lent.get().map_or(Duration::ZERO, |lent| now - lent)
-    }
-}
-
-impl Multiplexed for Many {
-    type Place = Seat;
-
-    fn place(&self) -> &AtomicUsize {
-        &self.0.place
-    }
-
-    fn try_acquire(&self) -> Option<Seat> {
-        let limit = self.0.limit.load(Ordering::SeqCst);
-        let taken = self.0.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
-            (used < limit && !self.is_choked()).then_some(used + 1)
-        });
-        taken.is_ok().then(|| Seat(self.clone()))
-    }
-
-    fn in_use(&self) -> usize {
-        self.0.used.load(Ordering::SeqCst)
-    }
-
-    fn limit(&self) -> Option<usize> {
-        Some(self.0.limit.load(Ordering::SeqCst))
-    }
-
-    fn is_choked(&self) -> bool {
-        self.0.is_choked.load(Ordering::SeqCst)
-    }
-
-    fn is_in_doubt(&self) -> bool {
-        false
-    }
-
-    fn expires(&self) -> Option<Instant> {
-        self.0.expires
-    }
-
-    fn spent(&self) -> Option<CloseReason> {
-        None
-    }
-}
+use crate::wire::CloseReason;
 
 struct Room {
     state: State<One, Many>,
@@ -135,8 +26,8 @@ struct Room {
     begun: Vec<Option<u64>>,
     dials: Vec<Dial>,
     regrets: u64,
-    /// Places that were taken and that nobody wanted.
-    returned: usize,
+    /// Places that came back since nobody took them.
+    unwanted: usize,
     numbers: u32,
     runtime: tokio::runtime::Runtime,
 }
@@ -160,7 +51,7 @@ impl Room {
             begun: Vec::new(),
             dials: Vec::new(),
             regrets: 0,
-            returned: 0,
+            unwanted: 0,
             numbers: 0,
             runtime,
         }
@@ -178,20 +69,13 @@ impl Room {
 
     fn one(&mut self) -> One {
         self.numbers += 1;
-        One {
-            number: self.numbers,
-            place: AtomicUsize::new(Link::NOWHERE),
-            expires: None,
-            may_idle_for: None,
-            lent: std::cell::Cell::new(None),
-        }
+        One::new(self.numbers)
     }
 
     fn act<T>(&mut self, act: impl FnOnce(&mut State<One, Many>, Instant, &mut Todo<One, Many>) -> T) -> T {
         let mut todo = Todo::default();
         let result = act(&mut self.state, self.now, &mut todo);
         self.regrets += todo.regrets;
-        self.returned += todo.places.len();
         for (sender, delivery) in todo.deliveries {
             // A test that dropped its receiver does not want it.
             let _ = sender.send(delivery);
@@ -202,6 +86,7 @@ impl Room {
                 Leaving::Shared(_, reason) => self.left.push((0, reason)),
             }
         }
+        self.unwanted += todo.places.len();
         self.begun.extend(todo.dials.iter().map(|dial| dial.waiter));
         self.dials.extend(todo.dials);
         result
@@ -251,7 +136,7 @@ impl Room {
     }
 
     fn dialled_many(&mut self, host: usize, limit: usize) -> Many {
-        let (many, dial) = (Many::new(limit), self.dial(host));
+        let (many, dial) = (Many::new(0, limit), self.dial(host));
         self.act(|state, now, todo| state.dialled_shared(&dial, many.clone(), now, todo));
         many
     }
@@ -271,9 +156,8 @@ impl Room {
     }
 
     /// A place is given back.
-    fn back(&mut self, Seat(many): Seat) {
-        many.0.used.fetch_sub(1, Ordering::SeqCst);
-        let place = many.0.place.load(Ordering::SeqCst);
+    fn back(&mut self, seat: Seat) {
+        let place = seat.leave().place().load(Ordering::SeqCst);
         self.act(|state, now, todo| state.places_changed(place, now, todo));
     }
 
@@ -486,7 +370,7 @@ fn a_shared_connection_serves_as_many_as_it_has_places_and_the_next_is_dialled()
 fn a_shared_connection_is_idle_while_no_place_is_taken() {
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H2);
-    let many = Many::new(2);
+    let many = Many::new(0, 2);
     room.act(|state, now, todo| state.add_shared(host, many.clone(), now, todo));
     assert_eq!(room.state.idle(), 1);
     let Outcome::Place(seat) = room.checkout(host) else {
@@ -768,7 +652,7 @@ fn what_was_idle_when_another_connection_went_silent_is_not_handed_out() {
     let began = room.now;
     room.later(5);
     let proven = room.idle(host);
-    room.act(|state, _, todo| state.suspect(host, began, todo));
+    room.act(|state, now, todo| state.suspect(host, began, now, todo));
     let suspects: Vec<_> = old.into_iter().map(|number| (number, CloseReason::Suspect)).collect();
     assert_eq!(room.left, suspects);
     assert_eq!(room.taken(host), proven);
@@ -799,7 +683,7 @@ fn a_request_for_a_fresh_connection_takes_no_used_one() {
 fn the_next_shared_connection_is_dialled_before_the_places_run_out() {
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H2);
-    room.wait(host);
+    let _first = room.wait(host);
     let many = room.dialled_many(host, 10);
     let mut seats = Vec::new();
     for taken in 2..=8 {
@@ -820,7 +704,7 @@ fn a_window_used_up_counts_as_full() {
     let host = room.host("a", Protocol::H2);
     room.wait(host);
     let many = room.dialled_many(host, 10);
-    many.0.is_choked.store(true, Ordering::SeqCst);
+    many.choke(true);
     let mut waiting = room.wait(host);
     assert_eq!(room.dials.len(), 1);
     room.dialled_many(host, 10);
@@ -915,16 +799,17 @@ fn no_connection_and_no_dial_goes_to_a_request_whose_time_is_over() {
 #[test]
 fn whoever_counted_on_a_connection_that_is_closed_at_its_return_gets_a_dial() {
     for refuse in [
-        (|state: &mut State<One, Many>, todo: &mut Todo<One, Many>| state.close_idle(CloseReason::CloseIdle, todo))
-            as fn(&mut _, &mut _),
-        |state, _| state.limits.pool.reuse = false,
+        (|state: &mut State<One, Many>, now, todo: &mut Todo<One, Many>| {
+            state.close_idle(CloseReason::CloseIdle, now, todo)
+        }) as fn(&mut _, Instant, &mut _),
+        |state, _, _| state.limits.pool.reuse = false,
     ] {
         let mut room = Room::new(|_| {});
         let host = room.host("a", Protocol::H1);
         room.act(|state, _, _| state.settling(host));
         let mut waiting = room.wait(host);
         assert!(room.dials.is_empty());
-        room.act(|state, _, todo| refuse(state, todo));
+        room.act(refuse);
         room.act(|state, _, _| state.settled(host));
         room.idle(host);
         assert_eq!(room.left.len(), 1);
@@ -974,7 +859,112 @@ fn a_request_for_a_fresh_place_gets_none_of_a_used_connection() {
     };
     room.back(seat);
     assert!(fresh.receiver.try_recv().is_err());
-    assert_eq!(room.returned, 0, "no place was taken for nobody");
+    assert_eq!(room.unwanted, 0, "no place was taken for nobody");
     let new = room.dialled_many(host, 10);
     assert_eq!((served(&mut fresh.receiver), new.in_use()), (Some(0), 1));
+}
+
+#[test]
+fn a_free_place_is_not_offered_to_one_who_waits_for_a_new_connection() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    room.wait(host);
+    room.dialled_many(host, 4);
+    // Its place would come back to the pool, be offered again, and so on until the stack is used up.
+    let Outcome::Wait(mut fresh) = room.ask(host, None, true) else {
+        panic!("a used connection was handed out")
+    };
+    assert_eq!(room.unwanted, 0);
+    room.dialled_many(host, 4);
+    assert_eq!(served(&mut fresh.receiver), Some(0));
+}
+
+#[test]
+fn in_backoff_the_newcomer_hears_the_error_and_not_the_one_for_whom_a_connection_comes_home() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H1);
+    let _refused = room.wait(host);
+    room.fails(host);
+    room.act(|state, _, _| state.settling(host));
+    let (mut first, mut second) = (room.wait(host), room.wait(host));
+    assert!(has_failed(&mut second.receiver).is_some());
+    room.act(|state, _, _| state.settled(host));
+    let back = room.idle(host);
+    assert_eq!(served(&mut first.receiver), Some(back));
+}
+
+#[test]
+fn a_connection_that_its_request_no_longer_wants_makes_room_for_one_who_wants_a_new_one() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H1);
+    let mut first = room.wait(host);
+    room.dialled(host);
+    let Ok(Delivery::Exclusive(one)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    let Outcome::Wait(_fresh) = room.ask(host, None, true) else {
+        panic!("a used connection was handed out")
+    };
+    let number = one.number;
+    room.act(|state, now, todo| state.returned(host, one, now, todo));
+    assert_eq!(room.left, [(number, CloseReason::MadeRoom)]);
+    room.closed(host);
+    assert_eq!(room.dials.len(), 1);
+}
+
+#[test]
+fn a_connection_that_its_request_no_longer_wants_is_not_kept_after_all_idle_ones_were_closed() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H1);
+    let mut first = room.wait(host);
+    let number = room.dialled(host);
+    let Ok(Delivery::Exclusive(one)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    room.act(|state, now, todo| state.close_idle(CloseReason::CloseIdle, now, todo));
+    room.act(|state, now, todo| state.returned(host, one, now, todo));
+    assert_eq!(room.left, [(number, CloseReason::CloseIdle)]);
+}
+
+#[test]
+fn those_who_wait_for_a_place_are_dialled_for_when_the_shared_connections_are_to_close() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let _served: Vec<_> = (0..2).map(|_| room.wait(host)).collect();
+    let many = [room.dialled_many(host, 1), room.dialled_many(host, 1)];
+    let mut waits = room.wait(host);
+    assert!(room.dials.is_empty(), "two connections at most");
+    room.act(|state, now, todo| state.close_idle(CloseReason::CloseIdle, now, todo));
+    assert_eq!(many.map(|many| many.in_use()), [1, 1], "those under way go on");
+    room.dialled_many(host, 1);
+    assert_eq!(served(&mut waits.receiver), Some(0));
+}
+
+#[test]
+fn a_shared_connection_that_comes_after_the_host_asked_for_http1_is_not_used() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let mut waits = room.wait(host);
+    room.act(|state, now, todo| state.http1_required(host, now, todo));
+    room.dialled_many(host, 4);
+    assert!(waits.receiver.try_recv().is_err());
+    assert_eq!(room.left, [(0, CloseReason::Http1Required)]);
+    let number = room.dialled(host);
+    assert_eq!(served(&mut waits.receiver), Some(number));
+}
+
+#[test]
+fn without_descriptors_a_crowded_connection_is_not_dialled_beside_again_and_again() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let _served: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    let _many = room.dialled_many(host, 4);
+    let Outcome::Place(_seat) = room.checkout(host) else {
+        panic!("a place is free")
+    };
+    assert_eq!(room.dials.len(), 1, "it is crowded");
+    let dial = room.dial(host);
+    let failure = DialFailure::new(Kind::LimitExceeded, "too many open files");
+    room.act(|state, now, todo| state.dial_failed(&dial, &failure, now, todo));
+    assert!(room.dials.is_empty());
 }
