@@ -6,6 +6,8 @@ mod caps;
 mod closing;
 mod common;
 mod going_home;
+mod halfread;
+mod keep_alive_header;
 mod lease;
 mod resend;
 mod reuse;
