@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use httputil::settings::Transport;
 use httputil::{Client, ClientConfig, Config, Environment, PoolStats, Registry};
 use httputil_tests::PATIENCE;
 use httputil_tests::ca::Ca;
+use httputil_tests::h2_script::{Frame, H2Script, Kind};
 use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::{Builder, Server};
 use httputil_tests::tls::{Alpn, ServerTls};
@@ -88,6 +90,23 @@ impl TrustedCa {
 /// A client with the documented defaults.
 pub(crate) fn client() -> Client {
     Client::new(ClientConfig::default()).unwrap()
+}
+
+/// A client that speaks HTTP/2 without asking, over one connection to a host unless `change` says otherwise.
+pub(crate) fn h2_client(change: impl FnOnce(&mut Transport)) -> Client {
+    let mut config = ClientConfig::default();
+    let transport = &mut config.profile_mut().transport;
+    transport.http2.prior_knowledge = true;
+    transport.http2.max_connections_per_host = 1;
+    change(transport);
+    Client::new(config).unwrap()
+}
+
+/// Waits until the client has read everything that the server has written to a connection so far: it has answered a ping.
+pub(crate) async fn until_read(server: &H2Script, connection: usize) {
+    let answers = server.frames().count(connection, Kind::Ping);
+    server.connection(connection).inject(Frame::ping(*b"are you?"));
+    server.frames().until(connection, Kind::Ping, answers + 1).await;
 }
 
 /// Sends a `GET` and reads the answer to its end.
