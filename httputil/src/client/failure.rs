@@ -160,7 +160,7 @@ impl Failing {
     fn suspicion(&self, error: &hyper::Error) -> &'static str {
         if !self.is_first || self.address.is_tls() || error.is_user() {
             ""
-        } else if self.assumes_h2 && !speaks_h2(error) {
+        } else if self.assumes_h2 && may_not_speak_h2(error) {
             " (http2.prior_knowledge = true: does it speak HTTP/2 without TLS on this port?)"
         } else if error.is_parse() && root(error).starts_with("invalid HTTP version") {
             " (is this a TLS port? then the URL must begin with https)"
@@ -223,16 +223,17 @@ fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
     )
 }
 
-/// Whether the error is the peer's own word, in HTTP/2.
-fn speaks_h2(error: &hyper::Error) -> bool {
+/// Whether a peer that speaks no HTTP/2 would end a connection like this: by closing it, or with bytes that make no frame.
+fn may_not_speak_h2(error: &hyper::Error) -> bool {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.is_remote() && (error.is_go_away() || error.is_reset());
+        if let Some(h2) = error.downcast_ref::<h2::Error>() {
+            let is_no_frame = !h2.is_remote() && h2.reason() == Some(h2::Reason::FRAME_SIZE_ERROR);
+            return is_no_frame || h2.get_io().is_some_and(is_cut_io);
         }
         next = error.source();
     }
-    false
+    true
 }
 
 /// Whether the peer ended the connection: with a reset, or with a FIN where more was promised.
@@ -240,12 +241,16 @@ fn is_cut(error: &hyper::Error) -> bool {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-            return matches!(io.kind(), ConnectionReset | BrokenPipe | UnexpectedEof);
+            return is_cut_io(io);
         }
         next = error.source();
     }
     false
+}
+
+fn is_cut_io(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionReset | BrokenPipe | UnexpectedEof)
 }
 
 /// The innermost cause, in its own words.

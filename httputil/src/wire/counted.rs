@@ -58,8 +58,10 @@ impl AsyncRead for Counted {
         if !read.is_empty() {
             // Sequentially consistent with the look at it in `Signs::doubt`.
             this.received.fetch_add(read.len() as u64, Ordering::SeqCst);
-            if let Some(tap) = &mut this.tap {
-                tap.read(read);
+            if let Some(tap) = &mut this.tap
+                && let Err(harm) = tap.read(read)
+            {
+                return Poll::Ready(Err(io::Error::other(harm)));
             }
         }
         polled

@@ -31,6 +31,8 @@ pub(super) struct Frames {
     part: Part,
     held: [u8; HEAD],
     have: usize,
+    /// Frames since the last that carried something: a header, or bytes of a body.
+    futile: u32,
 }
 
 /// What the next bytes are, those to let pass left out.
@@ -50,6 +52,7 @@ enum Part {
 }
 
 const HEAD: usize = 9;
+const HEADERS: u8 = 1;
 /// What a client says before its first frame (RFC 9113 §3.4).
 const PREFACE: usize = 24;
 const SETTING: u32 = 6;
@@ -63,6 +66,7 @@ impl Frames {
             part: Part::Head,
             held: [0; HEAD],
             have: 0,
+            futile: 0,
         }
     }
 
@@ -72,6 +76,11 @@ impl Frames {
             skip: PREFACE,
             ..Frames::of_server()
         }
+    }
+
+    /// Frames since the last that carried something.
+    pub(super) fn futile(&self) -> u32 {
+        self.futile
     }
 
     /// Takes the next bytes and says what they complete. DATA is told of at its head, since it fills a window as a whole.
@@ -128,6 +137,8 @@ impl Frames {
         let length = word(&self.held, 0) >> 8;
         let (kind, flags, stream) = (self.held[3], self.held[4], word(&self.held, 5) & WINDOW_MASK);
         let is_ack = flags & 1 != 0;
+        let carries = kind == HEADERS || (kind == DATA && length > 0);
+        self.futile = if carries { 0 } else { self.futile.saturating_add(1) };
         let (part, event) = match kind {
             DATA => (None, Some(Event::Data(length))),
             RST_STREAM if length == 4 => (Some(Part::Reset), None),

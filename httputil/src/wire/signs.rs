@@ -176,7 +176,15 @@ pub(super) struct Tap {
     incoming: Frames,
     outgoing: Frames,
     window: Window,
+    /// Bytes written since the last frame that carried something.
+    written: u64,
 }
+
+/// Frames in a row that carry nothing, before the peer is taken for one that means harm. A ping answered every ten seconds
+/// takes a day for it.
+const MOST_FUTILE: u64 = 10_000;
+/// An upload makes the peer send `WINDOW_UPDATE`s: one more frame is allowed for each of so many bytes.
+const BYTES_A_FRAME: u64 = 64;
 
 impl Tap {
     pub(super) fn new(signs: Arc<Signs>, socket: SocketHandle) -> Tap {
@@ -186,6 +194,7 @@ impl Tap {
             incoming: Frames::of_server(),
             outgoing: Frames::of_client(),
             window: Window::new(),
+            written: 0,
         }
     }
 
@@ -193,8 +202,8 @@ impl Tap {
         &self.signs.received
     }
 
-    /// These bytes came, and are counted already.
-    pub(super) fn read(&mut self, bytes: &[u8]) {
+    /// These bytes came, and are counted already. An error ends the connection.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         let Tap {
             signs,
             socket,
@@ -234,10 +243,20 @@ impl Tap {
         if signs.has(Bar::Doubt) && signs.lift(Bar::Doubt) {
             signs.note(PLACES);
         }
+        match u64::from(self.incoming.futile()) {
+            0 => self.written = 0,
+            futile if futile > MOST_FUTILE + self.written / BYTES_A_FRAME => {
+                self.socket.set_reason(CloseReason::Error);
+                return Err("the server floods the connection with HTTP/2 frames that carry nothing");
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// These bytes were written.
     pub(super) fn wrote(&mut self, bytes: &[u8]) {
+        self.written += bytes.len() as u64;
         let Tap {
             signs,
             outgoing,

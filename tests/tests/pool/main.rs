@@ -8,6 +8,7 @@ mod caps;
 mod closing;
 mod common;
 mod dials;
+mod floods;
 mod going_home;
 mod h2_cancel;
 mod h2_goaway;
