@@ -231,6 +231,9 @@ fn may_not_speak_h2(error: &hyper::Error) -> bool {
             let is_no_frame = !h2.is_remote() && h2.reason() == Some(h2::Reason::FRAME_SIZE_ERROR);
             return is_no_frame || h2.get_io().is_some_and(is_cut_io);
         }
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return is_cut_io(io);
+        }
         next = error.source();
     }
     true
