@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::effective::values;
+use super::layer::wrong_value;
 use super::merge::Chain;
 use super::problems::Problems;
 use super::schema::schema;
@@ -46,7 +47,7 @@ fn contradiction(key: &str, at: (&str, &Node), relation: &str, other: &str, than
         shown(other_node),
         other_node.origin
     );
-    Problem::with_value(node.origin.clone(), &format!("{table}.{key}"), shown(node), &message)
+    wrong_value(node.origin.clone(), table, key, &shown(node), &message)
 }
 
 /// Refused outside development and test; loud there.
@@ -68,7 +69,7 @@ fn insecure(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, pro
         let message = format!(
             "refused unless HTTPUTIL_ENV is development or test ({is}); to trust a private authority, use tls.extra_ca_file"
         );
-        problems.add(|| Problem::with_value(node.origin.clone(), &format!("{table}.{key}"), "true", &message));
+        problems.add(|| wrong_value(node.origin.clone(), table, key, "true", &message));
     }
 }
 

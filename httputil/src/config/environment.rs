@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use super::layer::{Layer, LayerKind, variable};
+use super::layer::variable;
 use super::names::{DEFAULT, GLOBAL, REGISTRY};
 use super::overrides::{Override, into_tables};
 use super::planned;
 use super::problems::Problems;
 use super::schema::schema;
 use super::suggest;
+use super::tree::Table;
 use crate::error::{Origin, Problem};
 use crate::settings::Environment;
 
@@ -52,8 +53,8 @@ pub(crate) fn environment_name(environment: &Environment) -> Option<String> {
     reserved(environment, ENV).map(|name| name.to_string_lossy().into_owned())
 }
 
-/// All variables that set keys.
-pub(crate) fn layer(environment: &Environment, known: &Known<'_>, problems: &mut Problems) -> Layer {
+/// All variables that set keys, as [`into_tables`] makes tables of them.
+pub(crate) fn tables(environment: &Environment, known: &Known<'_>, problems: &mut Problems) -> (Table, Vec<Table>) {
     let mut overrides = Vec::new();
     for (name, value) in environment.iter() {
         let shown = name.to_string_lossy();
@@ -84,12 +85,7 @@ pub(crate) fn layer(environment: &Environment, known: &Known<'_>, problems: &mut
             None => problems.add(|| Problem::at(origin, "the value is not UTF-8")),
         }
     }
-    let tables = into_tables(overrides, problems);
-    Layer {
-        kind: LayerKind::Variables,
-        folder: None,
-        tables,
-    }
+    into_tables(overrides, problems)
 }
 
 /// The path that a variable names, profile first.

@@ -187,11 +187,7 @@ impl<'a> Loading<'a> {
             profiles,
             complete: self.complete,
         };
-        let mut layers = vec![environment::layer(
-            &self.builder.environment,
-            &known,
-            &mut self.problems,
-        )];
+        let variables = environment::tables(&self.builder.environment, &known, &mut self.problems);
         let mut overrides = Vec::new();
         for (key, value) in &self.builder.values {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
@@ -211,14 +207,18 @@ impl<'a> Loading<'a> {
                     .add(|| Problem::at(origin, format!("no profile is called {}{hint}", path[0])));
             }
         }
-        let tables = into_tables(overrides, &mut self.problems);
-        layers.push(Layer {
-            kind: LayerKind::Code,
-            folder: None,
-            tables,
-        });
-        for mut layer in layers {
-            walk::check(&mut layer, &mut self.problems);
+        let code = into_tables(overrides, &mut self.problems);
+        for (kind, (tables, aside)) in [(LayerKind::Variables, variables), (LayerKind::Code, code)] {
+            let checked = |tables, problems: &mut Problems| {
+                let folder = None;
+                let mut layer = Layer { kind, folder, tables };
+                walk::check(&mut layer, problems);
+                layer
+            };
+            let mut layer = checked(tables, &mut self.problems);
+            for tables in aside {
+                checked(tables, &mut self.problems);
+            }
             // Where a file could not be read, a value for a profile of that file is sound, but makes no profile.
             layer
                 .tables

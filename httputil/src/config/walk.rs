@@ -6,14 +6,14 @@
 use std::path::Path;
 
 use super::kind::{check as check_kind, wanted};
-use super::layer::{Layer, LayerKind, quoted, shown_key};
+use super::layer::{Layer, LayerKind, name_beside, named, quoted, shown_key, within, wrong_value};
 use super::names::{self, DEFAULT, GLOBAL, REGISTRY};
 use super::planned::{self, Planned};
 use super::problems::Problems;
 use super::schema::{Key, Kind, Section, schema};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
-use crate::error::Problem;
+use crate::error::{Origin, Problem};
 
 /// Checks all tables of a layer.
 pub(crate) fn check(layer: &mut Layer, problems: &mut Problems) {
@@ -82,8 +82,7 @@ impl Walk<'_> {
 
     fn key(&mut self, profile: &str, path: &str, key: &Key, entry: &mut Entry) -> bool {
         if let Some(why) = self.misplaced(profile, path, key) {
-            self.problems
-                .add(|| Problem::at(entry.key.clone(), self.kind.describe(profile, path, &why)));
+            self.problems.add(|| problem(&entry.key, profile, path, &why));
             return false;
         }
         match &key.kind {
@@ -97,7 +96,7 @@ impl Walk<'_> {
                 let hint = hint.map(|near| format!("; did you mean {}?", spell(self.kind, profile, "", near)));
                 let message = format!("a table is wanted here, [{profile}.{path}]{}", hint.unwrap_or_default());
                 self.problems
-                    .add(|| Problem::at(entry.node.origin.clone(), self.kind.describe(profile, path, &message)));
+                    .add(|| problem(&entry.node.origin, profile, path, &message));
                 false
             }
             Kind::Free => self.free(profile, path, entry),
@@ -132,29 +131,34 @@ impl Walk<'_> {
 
     fn wrong(&mut self, profile: &str, path: &str, key: &Key, node: &Node, message: &str) {
         self.problems.add(|| {
-            let full = format!("{profile}.{path}");
             let origin = node.origin.clone();
+            let valued =
+                |value: String, message: &str| wrong_value(node.origin.clone(), profile, path, &value, message);
             match &node.value {
                 Value::Table(_) => {
-                    let near = suggest::nearest(path, sections()).map(|near| format!("; did you mean {near}?"));
+                    // Of a variable the whole name is told: the table is there only because of a key below it.
+                    let below = named(&origin).and_then(|named| Some(named.strip_prefix(path)?.to_owned()));
+                    let near = suggest::nearest(path, sections()).map(|near| match &below {
+                        Some(below) => self.kind.spell(profile, &format!("{near}{below}")),
+                        None => near.to_owned(),
+                    });
+                    let near = near.map(|near| format!("; did you mean {near}?"));
                     let message = format!("{message}, found a table{}", near.unwrap_or_default());
-                    Problem::at(origin, self.kind.describe(profile, path, &message))
+                    problem(&origin, profile, path, &message)
                 }
                 Value::List(_) if !matches!(key.kind, Kind::Names) => {
                     let message = format!("{}, found a list", wanted(key));
-                    Problem::at(origin, self.kind.describe(profile, path, &message))
+                    problem(&origin, profile, path, &message)
                 }
                 Value::Raw(text) if text.len() > 1 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']) => {
-                    Problem::with_value(origin, &full, quoted(text), &format!("{message}; leave the quotes out"))
+                    valued(quoted(text), &format!("{message}; leave the quotes out"))
                 }
-                Value::Raw(text) | Value::Text(text) => Problem::with_value(origin, &full, quoted(text), message),
-                Value::List(_) | Value::Whole(i128::MAX | i128::MIN) => {
-                    Problem::at(origin, self.kind.describe(profile, path, message))
-                }
-                Value::Whole(number) => Problem::with_value(origin, &full, number.to_string(), message),
-                Value::Float(number) => Problem::with_value(origin, &full, number.to_string(), message),
-                Value::Flag(flag) => Problem::with_value(origin, &full, flag.to_string(), message),
-                Value::Date(date) => Problem::with_value(origin, &full, date.clone(), message),
+                Value::Raw(text) | Value::Text(text) => valued(quoted(text), message),
+                Value::List(_) | Value::Whole(i128::MAX | i128::MIN) => problem(&origin, profile, path, message),
+                Value::Whole(number) => valued(number.to_string(), message),
+                Value::Float(number) => valued(number.to_string(), message),
+                Value::Flag(flag) => valued(flag.to_string(), message),
+                Value::Date(date) => valued(date.clone(), message),
             }
         });
     }
@@ -163,7 +167,7 @@ impl Walk<'_> {
         let Value::Table(table) = &mut entry.node.value else {
             let message = format!("a table is wanted here, [{profile}.{path}]");
             self.problems
-                .add(|| Problem::at(entry.node.origin.clone(), self.kind.describe(profile, path, &message)));
+                .add(|| problem(&entry.node.origin, profile, path, &message));
             return false;
         };
         table.retain(|name, entry| {
@@ -175,8 +179,7 @@ impl Walk<'_> {
                 let message =
                     format!("a setting's name is made of a-z, 0-9 and single _, and starts with a letter{hint}");
                 let path = format!("{path}.{name}");
-                self.problems
-                    .add(|| Problem::at(entry.key.clone(), self.kind.describe(profile, &path, &message)));
+                self.problems.add(|| problem(&entry.key, profile, &path, &message));
             }
             fine
         });
@@ -193,17 +196,19 @@ impl Walk<'_> {
         match (planned, &mut entry.node.value) {
             (Planned::No, _) => self.problems.add(|| {
                 let table = entry.node.as_table().and_then(|_| suggest::nearest(path, sections()));
-                let hint = table.map(str::to_owned).or_else(|| hint(self.kind, profile, path));
+                let hint = table
+                    .map(str::to_owned)
+                    .or_else(|| hint(self.kind, &entry.key, profile, path));
                 let hint = hint.map(|hint| format!("; did you mean {hint}?"));
                 let message = format!("unknown key{}", hint.unwrap_or_default());
-                Problem::at(entry.key.clone(), self.kind.describe(profile, path, &message))
+                problem(&entry.key, profile, path, &message)
             }),
             (Planned::Section, Value::Table(table)) => {
                 table.retain(|name, entry| self.unknown(profile, &format!("{path}.{name}"), entry));
             }
             (Planned::Key | Planned::Section, _) => self.problems.add(|| {
                 let message = "known, but not available in this version";
-                Problem::at(entry.key.clone(), self.kind.describe(profile, path, message))
+                problem(&entry.key, profile, path, message)
             }),
         }
         false
@@ -211,7 +216,7 @@ impl Walk<'_> {
 }
 
 /// The key that was meant by an unknown one.
-fn hint(kind: LayerKind, profile: &str, path: &str) -> Option<String> {
+fn hint(kind: LayerKind, origin: &Origin, profile: &str, path: &str) -> Option<String> {
     if profile == REGISTRY {
         return suggest::nearest(path, planned::registry_keys()).map(|near| spell(kind, profile, "", near));
     }
@@ -222,6 +227,9 @@ fn hint(kind: LayerKind, profile: &str, path: &str) -> Option<String> {
     }
     let section = path.rsplit_once('.').map_or("", |(section, _)| section);
     let near = suggest::key(path).or_else(|| suggest::nearest_path(path, planned::keys()).map(str::to_owned))?;
+    // In a variable's inline table a key of the same table is written as in a file.
+    let inline = within(origin, path).is_some() && near.starts_with(&format!("{section}."));
+    let kind = if inline { LayerKind::File } else { kind };
     Some(spell(kind, profile, section, &near))
 }
 
@@ -238,14 +246,10 @@ fn spell(kind: LayerKind, profile: &str, section: &str, path: &str) -> String {
     }
 }
 
-impl LayerKind {
-    /// A message about a key: with its name, except where the origin is the name.
-    fn describe(self, profile: &str, path: &str, message: &str) -> String {
-        match self {
-            LayerKind::File => format!("{}: {message}", shown_key(&format!("{profile}.{path}"))),
-            _ => message.to_owned(),
-        }
-    }
+/// A problem of a key, which is named where the origin does not.
+fn problem(origin: &Origin, profile: &str, path: &str, message: &str) -> Problem {
+    let name = name_beside(origin, profile, path);
+    Problem::at(origin.clone(), format!("{name}{message}"))
 }
 
 fn leaves_at_top() -> impl Iterator<Item = &'static str> {

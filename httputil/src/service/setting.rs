@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 
+use crate::config::name_beside;
 use crate::error::{Origin, Problem};
 
 /// Says which setting is missing, who needs it, and the line to write.
@@ -28,9 +29,10 @@ pub(super) fn misspelt(
     } else {
         String::new()
     };
+    let name = name_beside(&origin, profile, &format!("settings.{written}"));
     Problem::at(
         origin,
-        format!("{profile}.settings.{written}: {service} does not read it{needs}; did you mean {meant}?"),
+        format!("{name}{service} does not read it{needs}; did you mean {meant}?"),
     )
 }
 

@@ -162,14 +162,16 @@ fn a_misspelt_setting_in_a_variable_or_in_code_is_an_error_too() {
         .embedded("f", text)
         .env(&environment)
         .set("telemetry.settings.labls", "{}")
+        .set("global.settings", "{ tris = 5 }")
         .load()
         .unwrap();
     let registry = Registry::builder().config(config).build().unwrap();
-    let error = Exporter::with_registry(&registry).expect_err("two settings are misspelt");
+    let error = Exporter::with_registry(&registry).expect_err("three settings are misspelt");
     assert_eq!(
         error.to_string(),
-        "set in code: telemetry.settings.labls: telemetry.settings.labls: Exporter does not read it; did you mean labels?\n\
-         HTTPUTIL_DEFAULT__SETTINGS__TENNANT: telemetry.settings.tennant: Exporter does not read it; did you mean tenant?"
+        "set in code: telemetry.settings.labls: Exporter does not read it; did you mean labels?\n\
+         HTTPUTIL_DEFAULT__SETTINGS__TENNANT: Exporter does not read it; did you mean tenant?\n\
+         set in code: global.settings: tris: Exporter does not read it; did you mean tries?"
     );
 }
 
