@@ -65,7 +65,7 @@ impl<'r> Parts<'r> {
     }
 
     /// A lease on the pool of `profile`.
-    pub fn client(&mut self, profile: &str) -> Part<Client> {
+    pub(super) fn client(&mut self, profile: &str) -> Part<Client> {
         let leased = self.registry.client(profile);
         self.part(leased)
     }
