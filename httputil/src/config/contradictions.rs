@@ -82,38 +82,46 @@ pub(crate) fn between<'a>(profiles: impl Iterator<Item = (&'a Profile, Chain<'a>
             continue;
         };
         if first.transport != profile.transport {
-            problems.add(|| disagreement(first, first_chain, profile, &chain));
+            disagreements(first, first_chain, profile, &chain, problems);
         }
     }
 }
 
-fn disagreement(first: &Profile, first_chain: &Chain<'_>, second: &Profile, second_chain: &Chain<'_>) -> Problem {
-    let of_transport = |key: &str| schema().key(key).is_some_and(|key| key.transport);
-    let pairs = values(first).into_iter().filter(|(key, _)| of_transport(key));
-    let seconds: BTreeMap<&str, String> = values(second).into_iter().collect();
-    // `tcp.keepalive_interval` may differ only in being written; the values shown are then the same, the pool too.
-    let differing = pairs.map(|(key, value)| (key, value, seconds.get(key).cloned().unwrap_or_default()));
-    let (key, one, other) = differing
-        .into_iter()
-        .find(|(_, one, other)| one != other)
-        .unwrap_or_default();
+fn disagreements(
+    first: &Profile,
+    first_chain: &Chain<'_>,
+    second: &Profile,
+    second_chain: &Chain<'_>,
+    problems: &mut Problems,
+) {
     let place = |chain: &Chain<'_>, key: &str| {
         chain
             .written(key)
             .next()
             .map_or(Origin::BuiltIn, |(_, node)| node.origin.clone())
     };
-    let message = format!(
-        "profiles {} and {} share the pool {} but differ in {key}: {one} ({}) and {other} ({})",
-        first.name,
-        second.name,
-        first.pool,
-        place(first_chain, key),
-        place(second_chain, key),
-    );
-    match place(second_chain, "pool.name") {
-        Origin::BuiltIn => Problem::at(place(first_chain, "pool.name"), message),
-        origin => Problem::at(origin, message),
+    let seconds: BTreeMap<&str, String> = values(second).into_iter().collect();
+    for (key, one) in values(first) {
+        // `tcp.keepalive_interval` may differ only in being written; the values are then the same, the pool too.
+        let Some(other) = seconds.get(key).filter(|other| **other != one) else {
+            continue;
+        };
+        if !schema().key(key).is_some_and(|key| key.transport) {
+            continue;
+        }
+        let message = format!(
+            "profiles {} and {} share the pool {} but differ in {key}: {one} ({}) and {other} ({})",
+            first.name,
+            second.name,
+            first.pool,
+            place(first_chain, key),
+            place(second_chain, key),
+        );
+        let at = match place(second_chain, "pool.name") {
+            Origin::BuiltIn => place(first_chain, "pool.name"),
+            origin => origin,
+        };
+        problems.add(|| Problem::at(at, message));
     }
 }
 
