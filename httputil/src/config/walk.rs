@@ -112,10 +112,12 @@ impl Walk<'_> {
 
     /// Why a key can't stand in this table or this kind of layer.
     fn misplaced(&self, profile: &str, path: &str, key: &Key) -> Option<String> {
-        if !key.own || path == "description" {
+        if !key.own {
             return None;
         }
         match (path, profile) {
+            ("description", GLOBAL) => Some("a description is a profile's own, and [global] is no profile".to_owned()),
+            ("description", _) => None,
             ("inherits", GLOBAL | DEFAULT) => {
                 Some(format!("only profiles inherit, [{profile}] applies to all of them"))
             }
