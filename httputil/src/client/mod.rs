@@ -13,6 +13,7 @@ mod builder;
 mod execute;
 mod failure;
 mod handle;
+mod in_code;
 mod message;
 mod resend;
 #[cfg(test)]

@@ -9,12 +9,10 @@ use super::problems::Problems;
 use super::schema::schema;
 use super::tree::{Node, Value};
 use crate::error::{Origin, Problem};
-use crate::settings::Profile;
+use crate::settings::{Profile, unverified};
 
-/// The environments in which certificates may go unverified.
-const LENIENT: [&str; 2] = ["development", "test"];
-
-/// Checks one profile. A value that several profiles inherit is reported once, under the name it is written by.
+/// Checks one profile; `environment` is `HTTPUTIL_ENV` as it is written. A value that several profiles inherit is
+/// reported once, under the name it is written by.
 pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, problems: &mut Problems) {
     let pair = |first: &str, second: &str| Some((chain.written(first).next()?, chain.written(second).next()?));
     let transport = &profile.transport;
@@ -53,23 +51,12 @@ fn contradiction(key: &str, at: (&str, &Node), relation: &str, other: &str, than
 /// Refused outside development and test; loud there.
 fn insecure(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, problems: &mut Problems) {
     let key = "tls.insecure_skip_verify";
-    if environment.is_some_and(|name| LENIENT.contains(&name)) {
-        let origin = chain
-            .written(key)
-            .next()
-            .map(|(_, node)| node.origin.to_string())
-            .unwrap_or_default();
-        tracing::warn!(
-            profile = profile.name,
-            origin,
-            "certificates are NOT verified: anyone on the way can read and change this profile's traffic"
-        );
-    } else if let Some((table, node)) = chain.written(key).next() {
-        let is = environment.map_or_else(|| "it is not set".to_owned(), |name| format!("it is {name}"));
-        let message = format!(
-            "refused unless HTTPUTIL_ENV is development or test ({is}); to trust a private authority, use tls.extra_ca_file"
-        );
-        problems.add(|| wrong_value(node.origin.clone(), table, key, "true", &message));
+    let Some((table, node)) = chain.written(key).next() else {
+        return;
+    };
+    match unverified::refusal(environment) {
+        Some(why) => problems.add(|| wrong_value(node.origin.clone(), table, key, "true", &why)),
+        None => unverified::warn(&profile.name, &node.origin.to_string()),
     }
 }
 

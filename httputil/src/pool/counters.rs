@@ -62,6 +62,9 @@ pub struct PoolStats {
     pub reuses: u64,
     /// Requests sent again because the server had not processed them.
     pub resends: u64,
+    /// Certificates are not verified, `tls.insecure_skip_verify`. What a rustls configuration of your own does is not
+    /// known here, and is no `true`.
+    pub unverified: bool,
 }
 
 impl PoolStats {
@@ -150,6 +153,7 @@ impl Counters {
             requests: load(&self.requests),
             reuses: load(&self.reuses),
             resends: load(&self.resends),
+            unverified: false,
         }
     }
 }

@@ -50,7 +50,10 @@ impl Pool {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        self.inner.counters.read(&self.inner.name)
+        PoolStats {
+            unverified: self.inner.connector.transport().tls.insecure_skip_verify,
+            ..self.inner.counters.read(&self.inner.name)
+        }
     }
 
     /// Whether the target can be reached by a route that the pool knows how to take.

@@ -10,6 +10,7 @@ mod environment;
 mod policy;
 mod profile;
 mod transport;
+pub(crate) mod unverified;
 
 pub use client_config::ClientConfig;
 pub use environment::Environment;
