@@ -81,7 +81,7 @@ impl Walk<'_> {
     }
 
     fn key(&mut self, profile: &str, path: &str, key: &Key, entry: &mut Entry) -> bool {
-        if let Some(why) = self.misplaced(profile, path, key) {
+        if let Some(why) = misplaced(self.kind, profile, path, key) {
             self.problems.add(|| problem(&entry.key, profile, path, &why));
             return false;
         }
@@ -107,27 +107,6 @@ impl Walk<'_> {
                     false
                 }
             },
-        }
-    }
-
-    /// Why a key can't stand in this table or this kind of layer.
-    fn misplaced(&self, profile: &str, path: &str, key: &Key) -> Option<String> {
-        if !key.own {
-            return None;
-        }
-        match (path, profile) {
-            ("description", GLOBAL) => Some("a description is a profile's own, and [global] is no profile".to_owned()),
-            ("description", _) => None,
-            ("inherits", GLOBAL | DEFAULT) => {
-                Some(format!("only profiles inherit, [{profile}] applies to all of them"))
-            }
-            ("inherits", _) if self.kind == LayerKind::Variables => {
-                Some("who inherits from whom is written in a file, not in a variable".to_owned())
-            }
-            (_, GLOBAL | DEFAULT) => Some(format!(
-                "not in [{profile}]; name the pool in each profile that shares it"
-            )),
-            _ => None,
         }
     }
 
@@ -196,6 +175,10 @@ impl Walk<'_> {
             planned::in_profile(path)
         };
         match (planned, &mut entry.node.value) {
+            // No table was written here, only keys below it, each of them with a name to be mended.
+            (Planned::No, Value::Table(table)) if is_below(&entry.key, path) => {
+                table.retain(|name, entry| self.unknown(profile, &format!("{path}.{name}"), entry));
+            }
             (Planned::No, _) => self.problems.add(|| {
                 let table = entry.node.as_table().and_then(|_| suggest::nearest(path, sections()));
                 let hint = table
@@ -217,6 +200,30 @@ impl Walk<'_> {
     }
 }
 
+/// Why a key can't stand in this table or this kind of layer.
+fn misplaced(kind: LayerKind, profile: &str, path: &str, key: &Key) -> Option<String> {
+    if !key.own {
+        return None;
+    }
+    match (path, profile) {
+        ("description", GLOBAL) => Some("a description is a profile's own, and [global] is no profile".to_owned()),
+        ("description", _) => None,
+        ("inherits", GLOBAL | DEFAULT) => Some(format!("only profiles inherit, [{profile}] applies to all of them")),
+        ("inherits", _) if kind == LayerKind::Variables => {
+            Some("who inherits from whom is written in a file, not in a variable".to_owned())
+        }
+        (_, GLOBAL | DEFAULT) => Some(format!(
+            "not in [{profile}]; name the pool in each profile that shares it"
+        )),
+        _ => None,
+    }
+}
+
+/// Whether the origin names a key below the path.
+fn is_below(origin: &Origin, path: &str) -> bool {
+    named(origin).is_some_and(|named| named.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
 /// The key that was meant by an unknown one.
 fn hint(kind: LayerKind, origin: &Origin, profile: &str, path: &str) -> Option<String> {
     if profile == REGISTRY {
@@ -228,7 +235,13 @@ fn hint(kind: LayerKind, origin: &Origin, profile: &str, path: &str) -> Option<S
         return Some(kind.spell(DEFAULT, &moved));
     }
     let section = path.rsplit_once('.').map_or("", |(section, _)| section);
-    let near = suggest::key(path).or_else(|| suggest::nearest_path(path, planned::keys()).map(str::to_owned))?;
+    let near = suggest::setting(path)
+        .or_else(|| suggest::key(path))
+        .or_else(|| suggest::planned_key(path))
+        .filter(|near| {
+            let key = schema().key(near);
+            key.is_none_or(|key| misplaced(kind, profile, near, key).is_none())
+        })?;
     // In a variable's inline table a key of the same table is written as in a file.
     let inline = within(origin, path).is_some() && near.starts_with(&format!("{section}."));
     let kind = if inline { LayerKind::File } else { kind };
@@ -260,6 +273,8 @@ fn leaves_at_top() -> impl Iterator<Item = &'static str> {
 }
 
 fn sections() -> impl Iterator<Item = &'static str> {
-    let section = |(name, key): (&'static String, &Key)| matches!(key.kind, Kind::Section(_)).then_some(name.as_str());
+    let section = |(name, key): (&'static String, &Key)| {
+        matches!(key.kind, Kind::Section(_) | Kind::Free).then_some(name.as_str())
+    };
     schema().keys.iter().filter_map(section)
 }
