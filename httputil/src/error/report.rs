@@ -140,6 +140,13 @@ impl Error {
         self
     }
 
+    /// Adds the client whose request failed before it was one.
+    pub(crate) fn for_client(mut self, profile: &Arc<str>) -> Error {
+        self.0.profile = Some(Arc::clone(profile));
+        self.0.elapsed = Some(Duration::ZERO);
+        self
+    }
+
     /// Adds the request that failed. Credentials, query and fragment of the URL are dropped here.
     pub(crate) fn for_request(
         mut self,
