@@ -58,8 +58,11 @@ impl<'a> Loading<'a> {
         for (name, text) in &self.builder.embedded {
             self.add_text(text, &Arc::new(PathBuf::from(name)), None);
         }
-        let Some(main) = self.main_file() else { return };
-        self.add_file(&main);
+        let Some((main, named)) = self.main_file() else { return };
+        match named {
+            true => self.add_named_file(&main),
+            false => self.add_file(&main),
+        }
         let folder = match main.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -77,22 +80,23 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// The path of the main file, or nothing if there is none or it is unclear which it is.
-    fn main_file(&mut self) -> Option<PathBuf> {
+    /// The path of the main file and whether the variable names it, or nothing if there is none or it is unclear which it
+    /// is.
+    fn main_file(&mut self) -> Option<(PathBuf, bool)> {
         let start = match &self.builder.main {
             Main::Nowhere => return None,
-            Main::Exactly(path) => return Some(path.clone()),
+            Main::Exactly(path) => return Some((path.clone(), false)),
             Main::SearchFrom(start) => start,
         };
         match environment::config_file(&self.builder.environment) {
             Some(none) if none == "none" => return None,
-            Some(path) => return Some(start.join(path)),
+            Some(path) => return Some((start.join(path), true)),
             None => {}
         }
         // Parents are found by taking the path apart, so it must have all of them.
         match locate(&std::path::absolute(start).unwrap_or_else(|_| start.clone())) {
             Located::Nothing => None,
-            Located::File(path) => Some(path),
+            Located::File(path) => Some((path, false)),
             Located::Both(plain, nested) => {
                 let nested = self.shown(&nested);
                 let message = format!(
@@ -132,15 +136,33 @@ impl<'a> Loading<'a> {
     }
 
     fn add_file(&mut self, path: &Path) {
+        self.read_file(path, |problem| problem);
+    }
+
+    /// Adds the file that `HTTPUTIL_CONFIG` names; that it can't be read is a mistake of the variable.
+    fn add_named_file(&mut self, path: &Path) {
+        self.read_file(path, |problem| {
+            let value = path.to_string_lossy();
+            let message = if value.contains("://") || value.contains(":/") && value.contains('@') {
+                // A URL may hold a password.
+                "expected the path of a file, found a URL".to_owned()
+            } else {
+                problem.to_string()
+            };
+            Problem::at(Origin::Variable(Arc::from("HTTPUTIL_CONFIG")), message)
+        });
+    }
+
+    fn read_file(&mut self, path: &Path, problem: impl FnOnce(Problem) -> Problem) {
         let shown = self.shown(path);
         match file::read(path, &shown) {
             Ok(text) => {
                 self.files.push(path.to_owned());
                 self.add_text(&text, &shown, path.parent());
             }
-            Err(problem) => {
+            Err(refused) => {
                 self.complete = false;
-                self.problems.add(|| problem);
+                self.problems.add(|| problem(refused));
             }
         }
     }
