@@ -198,9 +198,25 @@ fn a_misfit_names_place_and_key_and_says_in_a_users_words_what_is_wanted() {
         says("f:2:7: a.settings.key: expected a list, found a whole number")
     );
     assert_eq!(
-        read::<Duration>("'soon'").map(|_| ()),
-        says("f:2:7: a.settings.key: expected a duration such as \"10s\" or \"250ms\", found a text")
+        read::<Duration>("10").map(|_| ()),
+        says("f:2:7: a.settings.key: expected a duration such as \"10s\" or \"250ms\", found a whole number")
     );
+    for (text, words) in [
+        ("soon", "expected a duration such as \"10s\" or \"250ms\""),
+        ("-5s", "a duration can't be negative"),
+        ("1.5s", "expected whole numbers, such as \"1s500ms\", not a fraction"),
+        ("1canary", "unknown unit; the units are h, m, s, ms and us"),
+        ("1s1m", "units go from large to small, each once, such as \"1m30s\""),
+    ] {
+        assert_eq!(
+            read::<Duration>(&format!("'{text}'")).map(|_| ()),
+            says(&format!("f:2:7: a.settings.key: {words}"))
+        );
+        assert_eq!(
+            read_variable::<Duration>(text).map(|_| ()),
+            says(&format!("HTTPUTIL_A__SETTINGS__KEY: {words}"))
+        );
+    }
     assert_eq!(
         read::<Url>("'collector'").map(|_| ()),
         says(
