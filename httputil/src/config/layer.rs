@@ -91,7 +91,7 @@ pub(crate) fn shown_key(path: &str) -> String {
     }
 }
 
-/// Text in quotes, control characters escaped, cut after 60 characters.
+/// Text in quotes, cut after 60 characters; what a terminal would obey, hide or turn around is escaped.
 pub(crate) fn quoted(text: &str) -> String {
     let mut shown = String::from("\"");
     for (index, next) in text.chars().enumerate() {
@@ -104,7 +104,7 @@ pub(crate) fn quoted(text: &str) -> String {
                 shown.push('\\');
                 shown.push(next);
             }
-            next if next.is_control() => {
+            next if !is_visible(next) => {
                 let _ = write!(shown, "{}", next.escape_default());
             }
             next => shown.push(next),
@@ -112,4 +112,9 @@ pub(crate) fn quoted(text: &str) -> String {
     }
     shown.push('"');
     shown
+}
+
+/// Whether the standard library would print the character as it is, after another one: combining marks it would.
+fn is_visible(next: char) -> bool {
+    String::from_iter(['a', next]).escape_debug().count() == 2 || next == '\''
 }

@@ -100,6 +100,10 @@ impl Walk<'_> {
                 false
             }
             Kind::Free => self.free(profile, path, entry),
+            Kind::Names if matches!(entry.node.value, Value::List(_)) => {
+                self.names(profile, path, entry);
+                true
+            }
             _ => match check_kind(key, &mut entry.node, self.folder) {
                 Ok(()) => true,
                 Err(message) => {
@@ -137,10 +141,25 @@ impl Walk<'_> {
                 Value::Raw(text) | Value::Text(text) => valued(quoted(text), message),
                 Value::List(_) | Value::Whole(i128::MAX | i128::MIN) => problem(&origin, profile, path, message),
                 Value::Whole(number) => valued(number.to_string(), message),
-                Value::Float(number) => valued(number.to_string(), message),
+                Value::Float(number) => valued(format!("{number:?}"), message),
                 Value::Flag(flag) => valued(flag.to_string(), message),
                 Value::Date(date) => valued(date.clone(), message),
             }
+        });
+    }
+
+    /// Takes out what is no name, so that the names beside it are looked up all the same.
+    fn names(&mut self, profile: &str, path: &str, entry: &mut Entry) {
+        let Value::List(names) = &mut entry.node.value else {
+            return;
+        };
+        names.retain(|name| {
+            let is_text = name.as_text().is_some();
+            if !is_text {
+                let message = format!("expected a profile's name, found {}", name.value.what());
+                self.problems.add(|| problem(&name.origin, profile, path, &message));
+            }
+            is_text
         });
     }
 
