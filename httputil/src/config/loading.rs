@@ -59,9 +59,10 @@ impl<'a> Loading<'a> {
             self.add_text(text, &Arc::new(PathBuf::from(name)), None);
         }
         let Some((main, named)) = self.main_file() else { return };
-        match named {
-            true => self.add_named_file(&main),
-            false => self.add_file(&main),
+        if named {
+            self.add_named_file(&main);
+        } else {
+            self.add_file(&main);
         }
         let folder = match main.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -34,8 +34,8 @@ pub(crate) fn locate(start: &Path) -> Located {
         let nested_in = folder.join("config");
         let nested = nested_in.join("httputil.toml");
         let nested_counts = *folder == start || !anyone_can_write(&nested_in);
-        let nested_is = if nested_counts { look(&nested) } else { Presence::Absent };
-        match (look(&plain), nested_is) {
+        let inner = if nested_counts { look(&nested) } else { Presence::Absent };
+        match (look(&plain), inner) {
             (Presence::There, Presence::There) => return Located::Both(plain, nested),
             (Presence::There | Presence::Unknown, _) => return Located::File(plain),
             (Presence::Absent, Presence::There | Presence::Unknown) => return Located::File(nested),
