@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use super::layer::variable;
+use super::layer::{shown_key, variable};
 use super::names::{DEFAULT, GLOBAL, REGISTRY};
 use super::overrides::{Override, into_tables};
 use super::planned;
@@ -129,7 +129,8 @@ fn path(rest: &str, known: &Known<'_>) -> Result<Vec<String>, String> {
     if path.len() > 1 {
         let near = suggest::nearest(&path[0], known.names());
         let hint = near.map(|near| format!("; did you mean {}?", variable(near, &path[1..].join("."))));
-        return Err(format!("no profile is called {}{}", path[0], hint.unwrap_or_default()));
+        let shown = shown_key(&path[0]);
+        return Err(format!("no profile is called {shown}{}", hint.unwrap_or_default()));
     }
     let near = suggest::nearest(&lower, ["config", "env"]);
     let hint = near.map(|near| format!("; did you mean {PREFIX}{}?", near.to_ascii_uppercase()));
