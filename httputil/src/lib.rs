@@ -139,6 +139,7 @@ mod client;
 mod config;
 mod connect;
 mod error;
+mod files;
 mod pool;
 mod registry;
 pub mod service;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use http::header::HeaderName;
 use tokio::time::Instant;
 
 use super::address::Address;
@@ -45,6 +46,24 @@ impl Failing {
             attempts: 0,
             is_first: false,
         }
+    }
+
+    /// For a request that is still being built.
+    pub(super) fn of_built(client: &Inner, request: &reqwest::Request) -> Failing {
+        let address = reqwest::Request::new(request.method().clone(), request.url().clone());
+        Failing::new(
+            client,
+            request.method().clone(),
+            Address::Url(Box::new(address)),
+            Instant::now(),
+            None,
+        )
+    }
+
+    pub(super) fn of_building(&self, mistake: Building) -> Error {
+        let Building { what, source } = mistake;
+        let error = Error::new(Kind::Request, format!("the request cannot be built: {what}"));
+        self.describe(error.with_source(source))
     }
 
     /// Adds the request to an error.
@@ -175,6 +194,57 @@ impl Failing {
         let message = format!("timed out after {} (timeout), {phase}", Human(after));
         self.describe(Error::new(Kind::Timeout { phase, after }, message))
     }
+}
+
+/// Why a request cannot be built. Only names and the words of errors are told: a value may be a secret.
+pub(super) struct Building {
+    what: String,
+    source: Arc<dyn StdError + Send + Sync>,
+}
+
+impl Building {
+    fn new(what: &str, source: impl StdError + Send + Sync + 'static) -> Building {
+        Building {
+            what: format!("{what}: {source}"),
+            source: Arc::new(source),
+        }
+    }
+
+    /// A name that is none is not repeated: it may be a value in the wrong place.
+    pub(super) fn header_name(earlier: Option<&HeaderName>, error: http::Error) -> Building {
+        let what = earlier.map_or_else(
+            || "the first header".to_owned(),
+            |earlier| format!("a header after {earlier}"),
+        );
+        Building::new(&what, error)
+    }
+
+    pub(super) fn header_value(name: &HeaderName, error: http::Error) -> Building {
+        Building::new(&format!("header {name}"), error)
+    }
+
+    pub(super) fn json(error: serde_json::Error) -> Building {
+        Building::new("json", error)
+    }
+
+    /// reqwest's own words say less than those of the cause.
+    pub(super) fn by_reqwest(what: &str, error: reqwest::Error) -> Building {
+        let error = error.without_url();
+        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        Building {
+            what: format!("{what}: {why}"),
+            source: Arc::new(error),
+        }
+    }
+}
+
+/// A URL that is none is not repeated: nobody knows which part of it would be a secret.
+pub(super) fn of_url(client: &Inner, error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    Error::new(Kind::Request, format!("the request cannot be built: {why}"))
+        .with_source(Arc::new(error))
+        .for_client(&client.name)
 }
 
 fn no_answer(after: Duration) -> String {

@@ -8,7 +8,7 @@ use super::loaded::{Config, Loaded};
 use super::loading::Loading;
 use super::names::REGISTRY;
 use super::read::Misfit;
-use super::{contradictions, extract, inherit, merge::Chain, walk};
+use super::{contradictions, environment, extract, inherit, merge::Chain, walk};
 use crate::error::{Error, Problem};
 use crate::settings::{Environment, Registry};
 
@@ -118,8 +118,8 @@ impl ConfigBuilder {
     /// One of [`Kind::Config`](crate::Kind::Config) that holds every problem of every layer.
     pub fn load(self) -> Result<Config, Error> {
         let mut loading = Loading::of(&self);
-        let environment = loading.environment_name();
-        loading.read_files(environment.as_deref());
+        let name = loading.environment_name();
+        loading.read_files(name.as_deref());
         loading
             .layers
             .iter_mut()
@@ -135,6 +135,7 @@ impl ConfigBuilder {
         } = loading;
 
         let lineages = inherit::lineages(&layers, &names, complete, &mut problems);
+        let environment = environment::environment_name(&self.environment);
         let mut profiles = BTreeMap::new();
         for (name, ancestors) in &lineages {
             let chain = Chain::of(&layers, name, ancestors);

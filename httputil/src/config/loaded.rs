@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::builder::ConfigBuilder;
 use super::json_schema;
-use super::layer::{Layer, shown_key};
+use super::layer::{Layer, name_beside, shown_key};
 use super::merge::Chain;
 use super::names::{DEFAULT, GLOBAL, REGISTRY, did_you_mean};
 use super::read::Reader;
@@ -161,14 +161,8 @@ impl Config {
         T::deserialize(Reader::of(&entry.node)).map(Some).map_err(|misfit| {
             let misfit = misfit.at(&entry.node);
             let origin = misfit.origin().unwrap_or(&entry.node.origin).clone();
-            // A variable's name says the key, but not which part of a table in it.
-            let name = match origin {
-                Origin::Variable(_) | Origin::Code(_) => misfit.path(),
-                _ => format!("{profile}.settings.{key}{}", misfit.path()),
-            };
-            let name = name.trim_start_matches('.');
-            let colon = if name.is_empty() { "" } else { ": " };
-            Error::config(vec![Problem::at(origin, format!("{name}{colon}{}", misfit.message()))])
+            let name = name_beside(&origin, profile, &format!("settings.{key}{}", misfit.path()));
+            Error::config(vec![Problem::at(origin, format!("{name}{}", misfit.message()))])
         })
     }
 

@@ -122,6 +122,16 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Takes back a connection on which nothing was sent.
+    pub(crate) fn put_back(&self, checked: Checked) {
+        match checked.connection {
+            Connection::H1(h1) => self.inner.returned(h1),
+            Connection::Place(place) => drop(place),
+        }
+    }
+}
+
 impl Inner {
     fn take(
         &self,

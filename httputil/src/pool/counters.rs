@@ -72,6 +72,9 @@ pub struct PoolStats {
     pub cap_regrets: u64,
     /// How long closed connections had lived, in all; divide by [`closed_total`](PoolStats::closed_total) for the mean.
     pub lived: Duration,
+    /// Certificates are not verified, `tls.insecure_skip_verify`. What a rustls configuration of your own does is not
+    /// known here, and is no `true`.
+    pub unverified: bool,
 }
 
 impl PoolStats {
@@ -170,6 +173,7 @@ impl Counters {
             resends: load(&self.resends),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
+            unverified: false,
         }
     }
 }

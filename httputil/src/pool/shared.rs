@@ -65,7 +65,10 @@ impl Pool {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        self.inner.counters.read(&self.inner.name)
+        PoolStats {
+            unverified: self.inner.connector.transport().tls.insecure_skip_verify,
+            ..self.inner.counters.read(&self.inner.name)
+        }
     }
 
     /// The statistics of each host.

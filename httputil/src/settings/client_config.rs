@@ -6,7 +6,8 @@ use super::Profile;
 
 /// The settings of a [`Client`](crate::Client) made in code.
 ///
-/// Starts from the documented defaults; nothing is read from files or from `HTTPUTIL_*` variables.
+/// Starts from the documented defaults; nothing is read from files or from `HTTPUTIL_*` variables. Only
+/// `tls.insecure_skip_verify` needs `HTTPUTIL_ENV` to be `development` or `test`, here as in a file.
 ///
 /// ```
 /// use std::time::Duration;

@@ -11,6 +11,7 @@ mod policy;
 mod profile;
 mod registry;
 mod transport;
+pub(crate) mod unverified;
 
 pub use client_config::ClientConfig;
 pub use environment::Environment;

@@ -104,8 +104,8 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// `tls.extra_ca_file`: a PEM file that adds to the roots.
     pub extra_ca_file: Option<PathBuf>,
-    /// `tls.insecure_skip_verify`: accept any certificate. Default false; the configuration refuses it outside
-    /// development and test.
+    /// `tls.insecure_skip_verify`: accept any certificate. Default false; refused, in a file and in code, unless
+    /// `HTTPUTIL_ENV` is `development` or `test`.
     pub insecure_skip_verify: bool,
 }
 

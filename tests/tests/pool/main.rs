@@ -25,3 +25,4 @@ mod resend;
 mod reuse;
 mod tags;
 mod tower_service;
+mod versions;
