@@ -295,7 +295,7 @@ impl Body for RequestBody {
         match &self.content {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(body) => body.size_hint(),
-            Content::Any(body) => body.hint.clone(),
+            Content::Any(body) => body.hint,
         }
     }
 }
