@@ -23,5 +23,4 @@ mod limits;
 mod panics;
 mod resend;
 mod reuse;
-mod tags;
 mod tower_service;
