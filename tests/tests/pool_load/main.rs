@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "shared with the tests of `pool`, which use the rest")]
 mod common;
 
+mod chaos;
+mod scatter;
 mod tags;
 
 /// Held by the test that runs.
