@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "shared with the tests of `pool`, which use the rest")]
 mod common;
 
+mod books;
 mod chaos;
 mod scatter;
 mod tags;
