@@ -7,6 +7,7 @@ mod common;
 
 mod books;
 mod chaos;
+mod descriptors;
 mod scatter;
 mod tags;
 
