@@ -8,6 +8,7 @@ mod common;
 mod books;
 mod chaos;
 mod descriptors;
+mod overload;
 mod scatter;
 mod tags;
 
