@@ -10,6 +10,7 @@ mod chaos;
 mod descriptors;
 mod overload;
 mod scatter;
+mod swallowed;
 mod tags;
 
 /// Held by the test that runs.
