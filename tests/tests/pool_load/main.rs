@@ -12,6 +12,7 @@ mod overload;
 mod scatter;
 mod swallowed;
 mod tags;
+mod unbroken;
 
 /// Held by the test that runs.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
