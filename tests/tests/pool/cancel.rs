@@ -87,7 +87,7 @@ async fn a_waiter_dropped_as_its_connection_comes_passes_it_on() {
         let client = Client::new(config).unwrap();
         let url = url(&server, "/");
         for round in 0..300_u64 {
-            let served: Vec<_> = (0..2).map(|_| spawn_get(&client, &url)).collect();
+            let kept: Vec<_> = (0..2).map(|_| spawn_get(&client, &url)).collect();
             let dropped: Vec<_> = (0..2).map(|_| spawn_get(&client, &url)).collect();
             let last = spawn_get(&client, &url);
             // About as long as an exchange takes, so that some go as they are served.
@@ -99,7 +99,7 @@ async fn a_waiter_dropped_as_its_connection_comes_passes_it_on() {
             for request in dropped {
                 request.abort();
             }
-            for request in served.into_iter().chain([last]) {
+            for request in kept.into_iter().chain([last]) {
                 assert_eq!(within(PATIENCE, request).await.unwrap().unwrap(), "hello", "{way:?}");
             }
         }

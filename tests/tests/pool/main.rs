@@ -23,6 +23,5 @@ mod limits;
 mod panics;
 mod resend;
 mod reuse;
-mod tags;
 mod tower_service;
 mod versions;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use httputil::{Client, Error};
 use httputil_tests::server::{Server, handlers};
 
-use crate::common::{TrustedCa, Way, assert_accounted, until, url};
+use crate::ALONE;
+use crate::common::{TrustedCa, Way, assert_all_gone, url};
 
 /// Sends a tagged request. It may be dropped or timed out, but an answer bears the request's tag.
 async fn tagged(client: &Client, url: &str, number: u32, way: Way) {
@@ -30,15 +31,21 @@ async fn tagged(client: &Client, url: &str, number: u32, way: Way) {
     assert_eq!(answer.unwrap(), (tag.clone(), tag), "{way:?}");
 }
 
+/// How many requests are sent in each way: `TAGGED_REQUESTS`, else a number that a debug build is through with soon.
+fn requests() -> u32 {
+    std::env::var("TAGGED_REQUESTS").map_or(3000, |number| number.parse().expect("TAGGED_REQUESTS is a number"))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_bears_its_request_s_tag_however_many_are_dropped() {
+    let _alone = ALONE.lock().await;
     let ca = TrustedCa::new();
     for way in Way::ALL {
         let server = way.start(Server::builder().handler(handlers::tagged), &ca).await;
         let client = ca.client();
         let url = url(&server, "/");
         let mut running = tokio::task::JoinSet::new();
-        for number in 0..3000 {
+        for number in 0..requests() {
             if running.len() == 32 {
                 running.join_next().await.unwrap().unwrap();
             }
@@ -46,12 +53,7 @@ async fn every_answer_bears_its_request_s_tag_however_many_are_dropped() {
             running.spawn(async move { tagged(&client, &url, number, way).await });
         }
         running.join_all().await;
-        client.stop();
+        assert_all_gone(&client).await;
         server.until_open(0).await;
-        until(&client, "all to be closed", |stats| {
-            stats.open == 0 && stats.dials_in_progress == 0
-        })
-        .await;
-        assert_accounted(&client.stats());
     }
 }

@@ -1,0 +1,70 @@
+//! Hosts that swallow connection attempts, and one that is well.
+
+use std::time::{Duration, Instant};
+
+use httputil::{Client, ClientConfig};
+use httputil_tests::server::Server;
+use httputil_tests::tcp::BlackHole;
+use httputil_tests::within;
+
+use crate::ALONE;
+use crate::common::{get, spawn_get, until};
+
+/// A dial gives way after a second; the rest is for a busy machine. A dial to a black hole would take 30 s.
+const BOUND: Duration = Duration::from_secs(3);
+
+/// With all slots held by dials to the holes, every healthy host is soon connected to.
+async fn assert_healthy_hosts_are_served(stuck: &Client, healthy: &Client, slots: u64) {
+    let holes: Vec<_> = (0..4).map(|_| BlackHole::new()).collect();
+    let mut swallowed = Vec::new();
+    for hole in &holes {
+        let url = format!("http://{}/", hole.addr());
+        swallowed.extend((0..slots).map(|_| spawn_get(stuck, &url)));
+    }
+    until(stuck, "every slot to be dialling", |stats| {
+        stats.dials_in_progress == slots
+    })
+    .await;
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        let server = Server::builder().start().await;
+        let began = Instant::now();
+        assert_eq!(within(BOUND, get(healthy, &server.url("/"))).await, "hello");
+        assert!(began.elapsed() < BOUND);
+        servers.push(server);
+    }
+    for request in swallowed {
+        request.abort();
+    }
+    drop(holes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_every_slot_of_a_pool_dialling_black_holes_a_healthy_host_still_gets_a_connection() {
+    let _alone = ALONE.lock().await;
+    let config = ClientConfig::default()
+        .max_connections(8)
+        .connect_timeout(Duration::from_secs(30));
+    let client = Client::new(config).unwrap();
+    assert_healthy_hosts_are_served(&client, &client, 8).await;
+    client.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_black_hole_holds_no_more_than_half_of_a_cap() {
+    let _alone = ALONE.lock().await;
+    let hole = BlackHole::new();
+    let server = Server::builder().start().await;
+    let client = Client::new(ClientConfig::default().max_connections(8)).unwrap();
+    let url = format!("http://{}/", hole.addr());
+    let swallowed: Vec<_> = (0..50).map(|_| spawn_get(&client, &url)).collect();
+    until(&client, "all to wait", |stats| stats.waiting == 50).await;
+    assert_eq!(client.stats().dials_in_progress, 4);
+    let began = Instant::now();
+    assert_eq!(get(&client, &server.url("/")).await, "hello");
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    for request in swallowed {
+        request.abort();
+    }
+    client.stop();
+}
