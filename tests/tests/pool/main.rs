@@ -9,4 +9,4 @@ mod lease;
 mod resend;
 mod reuse;
 mod tags;
-mod tower_service;
+mod tower;
