@@ -98,6 +98,7 @@ impl Prepared {
         let defaults = Defaults {
             user_agent: &client.user_agent,
             accept: self.failing.address.is_reqwest(),
+            made: &client.made,
         };
         let mut resends = Resends::default();
         let mut fresh = false;
@@ -118,7 +119,9 @@ impl Prepared {
                 draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
             let mut failure = match checked.send(sent, deadline).await {
                 Ok(response) => {
-                    self.draft.clear();
+                    // What only another sending would need.
+                    self.draft.headers = HeaderMap::new();
+                    self.draft.body = RequestBody::empty();
                     return Ok(answer(response, self));
                 }
                 Err(failure) => failure,

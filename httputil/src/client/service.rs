@@ -132,7 +132,7 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
 fn credentials(uri: &Uri, headers: &mut HeaderMap<HeaderValue>) -> Result<(), Error> {
     let has_user = uri
         .authority()
-        .is_some_and(|authority| authority.as_str().contains('@'));
+        .is_some_and(|authority| authority.as_str().bytes().any(|byte| byte == b'@'));
     if has_user && uri.scheme().is_some() && !headers.contains_key(AUTHORIZATION) {
         let mut authorized = shim().get(uri.to_string()).build().map_err(bad_request)?;
         headers.extend(authorized.headers_mut().drain());
