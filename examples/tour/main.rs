@@ -12,6 +12,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use httputil::{Config, Environment, Registry};
@@ -64,18 +65,16 @@ async fn tour() -> Result<(), Failure> {
     let spans = Arc::new(SpanExporter::with_registry(&registry)?);
     let audit = Arc::new(AuditWebhook::with_registry(&registry)?);
     let nim = Arc::new(Nim::with_registry(&registry)?);
-    pooled(&registry, "SpanExporter", &spans, &collector).await?;
-    pooled(&registry, "AuditWebhook", &audit, &webhook).await?;
-    pooled(&registry, "Nim", &nim, &model).await?;
+    let spoken = [
+        pooled(&registry, "SpanExporter", &spans, &collector).await?,
+        pooled(&registry, "AuditWebhook", &audit, &webhook).await?,
+        pooled(&registry, "Nim", &nim, &model).await?,
+    ];
 
     println!("\nThe same, with a new client for each request ({REQUESTS_BESIDE} requests):\n\n{HEAD}");
-    for (name, server, path) in [
-        ("SpanExporter", &collector, "/v1/traces"),
-        ("AuditWebhook", &webhook, "/audit"),
-        ("Nim", &model, "/v1/models"),
-    ] {
-        unpooled(name, server, path, &ca).await?;
-    }
+    unpooled("SpanExporter", spans.as_ref(), &collector, &ca, spoken[0]).await?;
+    unpooled("AuditWebhook", audit.as_ref(), &webhook, &ca, spoken[1]).await?;
+    unpooled("Nim", nim.as_ref(), &model, &ca, spoken[2]).await?;
 
     println!("\nStopping them, as their servers see it:\n");
     stop("SpanExporter", spans.as_ref(), &collector).await?;
@@ -128,7 +127,12 @@ fn millis(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
 }
 
-async fn pooled<S: Service>(registry: &Registry, name: &str, service: &Arc<S>, server: &Server) -> Result<(), Failure> {
+async fn pooled<S: Service>(
+    registry: &Registry,
+    name: &str,
+    service: &Arc<S>,
+    server: &Server,
+) -> Result<Version, Failure> {
     let measured = load::run(REQUESTS, AT_ONCE, || {
         let service = Arc::clone(service);
         async move { service.send().await.map_err(Failure::from) }
@@ -149,27 +153,44 @@ async fn pooled<S: Service>(registry: &Registry, name: &str, service: &Arc<S>, s
     expect(
         pool.reuse_ratio() >= 0.99,
         "at least 99 % of the requests reused a connection",
-    )
+    )?;
+    expect(
+        service.sent().load(Ordering::Relaxed) == REQUESTS as u64,
+        "the service counted every request once",
+    )?;
+    Ok(measured.version)
 }
 
-async fn unpooled(name: &str, server: &Server, path: &str, ca: &Ca) -> Result<(), Failure> {
+/// The same requests, in the same protocol, by a client each.
+async fn unpooled<S: Service>(
+    name: &str,
+    service: &S,
+    server: &Server,
+    ca: &Ca,
+    version: Version,
+) -> Result<(), Failure> {
     let certificate = reqwest::Certificate::from_der(ca.der().as_ref())?;
-    let url = server.url_for("localhost", path);
-    let before = server.accepted();
+    let (before, answered) = (server.accepted(), server.requests());
     let measured = load::run(REQUESTS_BESIDE, AT_ONCE, || {
-        let (certificate, url) = (certificate.clone(), url.clone());
+        let (certificate, url) = (certificate.clone(), service.endpoint().clone());
         async move {
-            let client = reqwest::Client::builder()
-                .no_proxy()
-                .tls_certs_only([certificate])
-                .build()?;
-            let response = client.post(url).body("{}").send().await?;
+            let mut builder = reqwest::Client::builder().no_proxy().tls_certs_only([certificate]);
+            if version != Version::HTTP_2 {
+                builder = builder.http1_only();
+            }
+            let request = builder.build()?.request(S::METHOD, url).body(S::BODY);
+            let response = request.send().await?;
             let version = response.version();
             response.bytes().await?;
             Ok::<_, Failure>(version)
         }
     })
     .await?;
+    expect(
+        server.requests() - answered == measured.requests,
+        "the server saw every request of the new clients once",
+    )?;
+    expect(measured.version == version, "both ways spoke the same protocol")?;
     let connections = server.accepted() - before;
     show(
         name,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use httputil::{Client, PooledClient};
-use reqwest::{Response, Version};
+use reqwest::{Method, Response, Version};
 use url::Url;
 
 /// Ships finished spans to the collector.
@@ -41,42 +41,63 @@ pub(crate) struct Nim {
 
 /// What the tour does with each of them.
 pub(crate) trait Service: PooledClient + Send + Sync + 'static {
-    /// One request of the service's kind; what the server spoke comes back.
-    fn send(&self) -> impl Future<Output = Result<Version, httputil::Error>> + Send;
+    /// Its one kind of request.
+    const METHOD: Method;
+    const BODY: &'static str;
+
+    fn endpoint(&self) -> &Url;
+    fn sent(&self) -> &AtomicU64;
+
+    /// One request; what the server spoke comes back.
+    fn send(&self) -> impl Future<Output = Result<Version, httputil::Error>> + Send {
+        let request = self
+            .client()
+            .request(Self::METHOD, self.endpoint().clone())
+            .body(Self::BODY);
+        async move {
+            let response = request.send().await?;
+            self.sent().fetch_add(1, Ordering::Relaxed);
+            finish(response).await
+        }
+    }
 }
 
 impl Service for SpanExporter {
-    async fn send(&self) -> Result<Version, httputil::Error> {
-        let response = self
-            .client
-            .post(self.endpoint.clone())
-            .body(vec![0x0a; 300])
-            .send()
-            .await?;
-        self.exported.fetch_add(1, Ordering::Relaxed);
-        finish(response).await
+    const METHOD: Method = Method::POST;
+    const BODY: &'static str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"PutObject"}]}]}]}"#;
+
+    fn endpoint(&self) -> &Url {
+        &self.endpoint
+    }
+
+    fn sent(&self) -> &AtomicU64 {
+        &self.exported
     }
 }
 
 impl Service for AuditWebhook {
-    async fn send(&self) -> Result<Version, httputil::Error> {
-        let event = r#"[{"action":"PutObject","bucket":"photos","user":"ada"}]"#;
-        let request = self
-            .client
-            .post(self.endpoint.clone())
-            .header("content-type", "application/json")
-            .body(event);
-        let response = request.send().await?;
-        self.delivered.fetch_add(1, Ordering::Relaxed);
-        finish(response).await
+    const METHOD: Method = Method::POST;
+    const BODY: &'static str = r#"[{"action":"PutObject","bucket":"photos","user":"ada"}]"#;
+
+    fn endpoint(&self) -> &Url {
+        &self.endpoint
+    }
+
+    fn sent(&self) -> &AtomicU64 {
+        &self.delivered
     }
 }
 
 impl Service for Nim {
-    async fn send(&self) -> Result<Version, httputil::Error> {
-        let response = self.client.get(self.endpoint.clone()).send().await?;
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        finish(response).await
+    const METHOD: Method = Method::GET;
+    const BODY: &'static str = "";
+
+    fn endpoint(&self) -> &Url {
+        &self.endpoint
+    }
+
+    fn sent(&self) -> &AtomicU64 {
+        &self.answered
     }
 }
 

@@ -25,12 +25,12 @@ where
     ///
     /// If the configuration has mistakes, a setting is missing or of another type, or the profile is unknown.
     pub(crate) fn connect_with(
-        registry: &prelude::http::Registry,
+        registry_: &prelude::http::Registry,
         r#type: &'a str,
         registry: T,
     ) -> ::core::result::Result<Self, prelude::http::Error> {
         <Self as prelude::http::PooledClient>::from_registry(
-            registry,
+            registry_,
             (r#type, registry),
         )
     }
@@ -46,30 +46,58 @@ where
     const SETTINGS: &'static [&'static str] = &["limits"];
     type Args = (&'a str, T);
     fn from_registry(
-        registry: &prelude::http::Registry,
-        (type_, registry_): Self::Args,
+        __httputil_registry: &prelude::http::Registry,
+        (__field_type, __field_registry): Self::Args,
     ) -> ::core::result::Result<Self, prelude::http::Error> {
-        let mut parts = prelude::http::__private::Parts::of::<Self>(registry);
-        let audit_ = parts.client("telemetry");
-        let source_ = parts.client("replication");
-        let limits_ = parts.required::<[T; N]>("limits");
-        let parts = parts.complete()?;
+        let mut __httputil_parts = prelude::http::__private::Parts::of::<
+            Self,
+        >(__httputil_registry);
+        let __field_audit = <Client as prelude::http::__private::IsClient>::lease(
+            &mut __httputil_parts,
+            "telemetry",
+        );
+        let __field_source = <prelude::http::Client as prelude::http::__private::IsClient>::lease(
+            &mut __httputil_parts,
+            "replication",
+        );
+        let __field_limits = prelude::http::__private::Parts::required::<
+            [T; N],
+        >(&mut __httputil_parts, "limits");
+        let __httputil_parts = prelude::http::__private::Parts::complete(
+            __httputil_parts,
+        )?;
         ::core::result::Result::Ok(Self {
-            audit: parts.take(audit_),
-            source: parts.take(source_),
-            limits: parts.take(limits_),
+            audit: prelude::http::__private::Complete::take(
+                &__httputil_parts,
+                __field_audit,
+            ),
+            source: prelude::http::__private::Complete::take(
+                &__httputil_parts,
+                __field_source,
+            ),
+            limits: prelude::http::__private::Complete::take(
+                &__httputil_parts,
+                __field_limits,
+            ),
             seen: ::core::default::Default::default(),
-            r#type: type_,
-            registry: registry_,
+            r#type: __field_type,
+            registry: __field_registry,
         })
     }
     fn client(&self) -> &prelude::http::Client {
-        &self.source
+        <prelude::http::Client as prelude::http::__private::IsClient>::client(
+            &self.source,
+        )
     }
     fn clients(
         &self,
     ) -> impl ::core::iter::ExactSizeIterator<Item = &prelude::http::Client> {
-        ::core::iter::IntoIterator::into_iter([&self.source, &self.audit])
+        ::core::iter::IntoIterator::into_iter([
+            <prelude::http::Client as prelude::http::__private::IsClient>::client(
+                &self.source,
+            ),
+            <Client as prelude::http::__private::IsClient>::client(&self.audit),
+        ])
     }
 }
 #[automatically_derived]
@@ -78,6 +106,11 @@ where
     T: Send,
 {
     fn drop(&mut self) {
-        prelude::http::__private::release([&self.source, &self.audit]);
+        prelude::http::__private::release([
+            <prelude::http::Client as prelude::http::__private::IsClient>::client(
+                &self.source,
+            ),
+            <Client as prelude::http::__private::IsClient>::client(&self.audit),
+        ]);
     }
 }

@@ -17,10 +17,10 @@ impl SpanExporter {
     ///
     /// If the configuration has mistakes, a setting is missing or of another type, or the profile is unknown.
     pub fn with_registry(
-        registry: &::httputil::Registry,
+        registry_: &::httputil::Registry,
         resource: Resource,
     ) -> ::core::result::Result<Self, ::httputil::Error> {
-        <Self as ::httputil::PooledClient>::from_registry(registry, resource)
+        <Self as ::httputil::PooledClient>::from_registry(registry_, resource)
     }
 }
 #[automatically_derived]
@@ -29,36 +29,63 @@ impl ::httputil::PooledClient for SpanExporter {
     const SETTINGS: &'static [&'static str] = &["endpoint", "batch", "tries"];
     type Args = Resource;
     fn from_registry(
-        registry: &::httputil::Registry,
-        resource_: Self::Args,
+        __httputil_registry: &::httputil::Registry,
+        __field_resource: Self::Args,
     ) -> ::core::result::Result<Self, ::httputil::Error> {
-        let mut parts = ::httputil::__private::Parts::of::<Self>(registry);
-        let client_ = parts.client("telemetry");
-        let endpoint_ = parts.required::<Url>("endpoint");
-        let batch_size_ = parts.optional::<usize>("batch");
-        let tries_ = parts.or_else::<u32>("tries", || 3);
-        let parts = parts.complete()?;
+        let mut __httputil_parts = ::httputil::__private::Parts::of::<
+            Self,
+        >(__httputil_registry);
+        let __field_client = <Client as ::httputil::__private::IsClient>::lease(
+            &mut __httputil_parts,
+            "telemetry",
+        );
+        let __field_endpoint = ::httputil::__private::Parts::required::<
+            Url,
+        >(&mut __httputil_parts, "endpoint");
+        let __field_batch_size = ::httputil::__private::Parts::optional::<
+            usize,
+        >(&mut __httputil_parts, "batch");
+        let __field_tries = ::httputil::__private::Parts::or_else::<
+            u32,
+        >(&mut __httputil_parts, "tries", || 3);
+        let __httputil_parts = ::httputil::__private::Parts::complete(__httputil_parts)?;
         ::core::result::Result::Ok(Self {
-            client: parts.take(client_),
-            endpoint: parts.take(endpoint_),
-            batch_size: parts.take(batch_size_),
-            tries: parts.take(tries_),
+            client: ::httputil::__private::Complete::take(
+                &__httputil_parts,
+                __field_client,
+            ),
+            endpoint: ::httputil::__private::Complete::take(
+                &__httputil_parts,
+                __field_endpoint,
+            ),
+            batch_size: ::httputil::__private::Complete::take(
+                &__httputil_parts,
+                __field_batch_size,
+            ),
+            tries: ::httputil::__private::Complete::take(
+                &__httputil_parts,
+                __field_tries,
+            ),
             exported: ::core::default::Default::default(),
-            resource: resource_,
+            resource: __field_resource,
         })
     }
     fn client(&self) -> &::httputil::Client {
-        &self.client
+        <Client as ::httputil::__private::IsClient>::client(&self.client)
     }
     fn clients(
         &self,
     ) -> impl ::core::iter::ExactSizeIterator<Item = &::httputil::Client> {
-        ::core::iter::IntoIterator::into_iter([&self.client])
+        ::core::iter::IntoIterator::into_iter([
+            <Client as ::httputil::__private::IsClient>::client(&self.client),
+        ])
     }
 }
 #[automatically_derived]
 impl ::core::ops::Drop for SpanExporter {
     fn drop(&mut self) {
-        ::httputil::__private::release([&self.client]);
+        ::httputil::__private::release([
+            <Client as ::httputil::__private::IsClient>::client(&self.client),
+        ]);
     }
 }

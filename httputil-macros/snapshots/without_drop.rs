@@ -17,9 +17,9 @@ impl Plain {
     ///
     /// If the configuration has mistakes, a setting is missing or of another type, or the profile is unknown.
     fn with_registry(
-        registry: &::httputil::Registry,
+        registry_: &::httputil::Registry,
     ) -> ::core::result::Result<Self, ::httputil::Error> {
-        <Self as ::httputil::PooledClient>::from_registry(registry, ())
+        <Self as ::httputil::PooledClient>::from_registry(registry_, ())
     }
 }
 #[automatically_derived]
@@ -28,22 +28,32 @@ impl ::httputil::PooledClient for Plain {
     const SETTINGS: &'static [&'static str] = &[];
     type Args = ();
     fn from_registry(
-        registry: &::httputil::Registry,
+        __httputil_registry: &::httputil::Registry,
         (): Self::Args,
     ) -> ::core::result::Result<Self, ::httputil::Error> {
-        let mut parts = ::httputil::__private::Parts::of::<Self>(registry);
-        let client_ = parts.client("default");
-        let parts = parts.complete()?;
+        let mut __httputil_parts = ::httputil::__private::Parts::of::<
+            Self,
+        >(__httputil_registry);
+        let __field_client = <httputil::Client as ::httputil::__private::IsClient>::lease(
+            &mut __httputil_parts,
+            "default",
+        );
+        let __httputil_parts = ::httputil::__private::Parts::complete(__httputil_parts)?;
         ::core::result::Result::Ok(Self {
-            client: parts.take(client_),
+            client: ::httputil::__private::Complete::take(
+                &__httputil_parts,
+                __field_client,
+            ),
         })
     }
     fn client(&self) -> &::httputil::Client {
-        &self.client
+        <httputil::Client as ::httputil::__private::IsClient>::client(&self.client)
     }
     fn clients(
         &self,
     ) -> impl ::core::iter::ExactSizeIterator<Item = &::httputil::Client> {
-        ::core::iter::IntoIterator::into_iter([&self.client])
+        ::core::iter::IntoIterator::into_iter([
+            <httputil::Client as ::httputil::__private::IsClient>::client(&self.client),
+        ])
     }
 }

@@ -8,32 +8,27 @@ use std::path::PathBuf;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{GenericParam, Generics, parse_quote};
+use syn::{GenericParam, Generics, Path, parse_quote};
 
 use crate::model::{Fallback, Field, Role, Service};
 
 /// The code of a valid service.
 pub(crate) fn service(service: &Service, watched: &[PathBuf]) -> TokenStream {
+    let krate = &service.krate;
+    let arguments = as_one(service.arguments().map(|field| field.ident.to_token_stream()));
     let bodies = Bodies {
-        global: {
-            let krate = &service.krate;
-            let arguments = as_one(service.arguments().map(|field| field.ident.to_token_stream()));
-            quote_spanned! {site()=>
-                <Self as #krate::PooledClient>::from_registry(&#krate::Registry::global()?, #arguments)
-            }
+        global: quote_spanned! {site()=>
+            <Self as #krate::PooledClient>::from_registry(&#krate::Registry::global()?, #arguments)
         },
-        explicit: {
-            let krate = &service.krate;
-            let arguments = as_one(service.arguments().map(|field| field.ident.to_token_stream()));
-            quote_spanned! {site()=> <Self as #krate::PooledClient>::from_registry(registry, #arguments) }
-        },
+        explicit: quote_spanned! {site()=> <Self as #krate::PooledClient>::from_registry(registry_, #arguments) },
         parameter: |field| field.ident.to_token_stream(),
-        registry: quote_spanned!(site()=> registry),
+        constructor_registry: quote_spanned!(site()=> registry_),
+        registry: quote_spanned!(site()=> __httputil_registry),
         arguments: as_one(service.arguments().map(|field| local(field).into_token_stream())),
         from_registry: from_registry(service),
-        client: { borrowed(service.clients()[0]) },
+        client: borrowed(service.clients()[0], krate),
         clients: {
-            let clients = service.clients().into_iter().map(borrowed);
+            let clients = service.clients().into_iter().map(|field| borrowed(field, krate));
             quote_spanned!(site()=> ::core::iter::IntoIterator::into_iter([#(#clients),*]))
         },
     };
@@ -51,6 +46,7 @@ pub(crate) fn outline(service: &Service) -> TokenStream {
         global: unreachable.clone(),
         explicit: unreachable.clone(),
         parameter: |_| quote_spanned!(site()=> _),
+        constructor_registry: ignored.clone(),
         registry: ignored.clone(),
         arguments: ignored,
         from_registry: unreachable.clone(),
@@ -65,6 +61,8 @@ struct Bodies {
     global: TokenStream,
     explicit: TokenStream,
     parameter: fn(&Field) -> TokenStream,
+    /// As users see it in the documentation of their service.
+    constructor_registry: TokenStream,
     registry: TokenStream,
     arguments: TokenStream,
     from_registry: TokenStream,
@@ -89,7 +87,10 @@ fn items(service: &Service, bodies: &Bodies) -> TokenStream {
     let parameters: Vec<_> = service.arguments().map(bodies.parameter).collect();
     let args = as_one(types.iter().map(ToTokens::to_token_stream));
     let Bodies {
-        registry, arguments, ..
+        constructor_registry,
+        registry,
+        arguments,
+        ..
     } = bodies;
     let (global_body, explicit_body) = (&bodies.global, &bodies.explicit);
     let (from_registry, client, clients) = (&bodies.from_registry, &bodies.client, &bodies.clients);
@@ -116,7 +117,7 @@ fn items(service: &Service, bodies: &Bodies) -> TokenStream {
             ///
             #[doc = #errors]
             #vis fn #explicit(
-                #registry: &#krate::Registry,
+                #constructor_registry: &#krate::Registry,
                 #(#parameters: #types),*
             ) -> ::core::result::Result<Self, #krate::Error> {
                 #explicit_body
@@ -149,35 +150,42 @@ fn items(service: &Service, bodies: &Bodies) -> TokenStream {
 
 fn from_registry(service: &Service) -> TokenStream {
     let krate = &service.krate;
+    let parts = quote_spanned!(site()=> __httputil_parts);
     let reads = service.fields.iter().filter_map(|field| {
-        let local = local(field);
+        let (ty, local) = (&field.ty, local(field));
         // Where the field's type does not fit, the compiler points at the field's type.
-        let here = site().located_at(field.ty.span());
-        Some(match &field.role {
+        let here = site().located_at(ty.span());
+        // Functions by their paths: a trait in the user's scope may have methods of the same names.
+        let read = match &field.role {
             Role::Client(profile) => {
                 let name = &profile.name;
-                quote_spanned!(here=> let #local = parts.client(#name);)
+                quote_spanned!(here=> <#ty as #krate::__private::IsClient>::lease(&mut #parts, #name))
             }
             Role::Setting { key, fallback } => {
-                let ty = &field.ty;
-                let read = match fallback {
-                    Fallback::Required => quote_spanned!(here=> required::<#ty>(#key)),
-                    Fallback::None(inner) => quote_spanned!(here=> optional::<#inner>(#key)),
+                let of_parts = quote_spanned!(here=> #krate::__private::Parts);
+                match fallback {
+                    Fallback::Required => quote_spanned!(here=> #of_parts::required::<#ty>(&mut #parts, #key)),
+                    Fallback::None(inner) => quote_spanned!(here=> #of_parts::optional::<#inner>(&mut #parts, #key)),
                     Fallback::Default => {
-                        quote_spanned!(here=> or_else::<#ty>(#key, <#ty as ::core::default::Default>::default))
+                        let default = quote_spanned!(here=> <#ty as ::core::default::Default>::default);
+                        quote_spanned!(here=> #of_parts::or_else::<#ty>(&mut #parts, #key, #default))
                     }
-                    Fallback::Expr(expr) => quote_spanned!(here=> or_else::<#ty>(#key, || #expr)),
-                };
-                quote_spanned!(here=> let #local = parts.#read;)
+                    Fallback::Expr(expr) => {
+                        quote_spanned!(here=> #of_parts::or_else::<#ty>(&mut #parts, #key, || #expr))
+                    }
+                }
             }
             Role::Default(_) | Role::Argument => return None,
-        })
+        };
+        Some(quote_spanned!(here=> let #local = #read;))
     });
     let values = service.fields.iter().map(|field| {
         let (ident, local) = (&field.ident, local(field));
         let here = site().located_at(field.ty.span());
         let value = match &field.role {
-            Role::Client(_) | Role::Setting { .. } => quote_spanned!(here=> parts.take(#local)),
+            Role::Client(_) | Role::Setting { .. } => {
+                quote_spanned!(here=> #krate::__private::Complete::take(&#parts, #local))
+            }
             Role::Default(Some(expr)) => expr.to_token_stream(),
             Role::Default(None) => quote_spanned!(here=> ::core::default::Default::default()),
             Role::Argument => local.to_token_stream(),
@@ -185,9 +193,9 @@ fn from_registry(service: &Service) -> TokenStream {
         quote!(#ident: #value)
     });
     quote_spanned! {site()=>
-        let mut parts = #krate::__private::Parts::of::<Self>(registry);
+        let mut #parts = #krate::__private::Parts::of::<Self>(__httputil_registry);
         #(#reads)*
-        let parts = parts.complete()?;
+        let #parts = #krate::__private::Parts::complete(#parts)?;
         ::core::result::Result::Ok(Self { #(#values),* })
     }
 }
@@ -195,7 +203,7 @@ fn from_registry(service: &Service) -> TokenStream {
 fn drop_impl(service: &Service) -> TokenStream {
     let Service { ident, krate, .. } = service;
     let (impl_generics, type_generics, where_clause) = service.generics.split_for_impl();
-    let clients = service.clients().into_iter().map(borrowed);
+    let clients = service.clients().into_iter().map(|field| borrowed(field, krate));
     quote_spanned! {site()=>
         #[automatically_derived]
         impl #impl_generics ::core::ops::Drop for #ident #type_generics #where_clause {
@@ -279,15 +287,16 @@ fn as_one(values: impl Iterator<Item = TokenStream>) -> TokenStream {
     }
 }
 
-/// The local variable that holds a field's value until the struct is made.
+/// The local variable that holds a field's value until the struct is made. A constant or static of the user's with the
+/// same name would be taken for a pattern, so it has a name that nobody gives one.
 fn local(field: &Field) -> Ident {
-    format_ident!("{}_", field.ident, span = site())
+    format_ident!("__field_{}", field.ident, span = site())
 }
 
-/// `&self.field`; where that is no client, the compiler points at the field's type.
-fn borrowed(field: &Field) -> TokenStream {
-    let ident = &field.ident;
-    quote_spanned!(site().located_at(field.ty.span())=> &self.#ident)
+/// `self.field` as a client; where it is none, the compiler says so at the field's type.
+fn borrowed(field: &Field, krate: &Path) -> TokenStream {
+    let (ident, ty) = (&field.ident, &field.ty);
+    quote_spanned!(site().located_at(ty.span())=> <#ty as #krate::__private::IsClient>::client(&self.#ident))
 }
 
 /// Locals resolve where the macro is defined, everything else where it is used.

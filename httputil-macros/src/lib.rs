@@ -90,8 +90,8 @@ use crate::profiles::Place;
 /// | `default = expr` | this value, made anew for each service |
 /// | `argument` | an argument, though the type is written as some `Client` |
 ///
-/// A setting is anything that implements serde's `Deserialize`. `from_registry` reports all settings that are missing
-/// or wrong together. The type of an argument of a `pub` service must be `pub` too, for it is part of `PooledClient::Args`.
+/// A setting is anything that implements serde's `Deserialize`. `from_registry` reports all settings that are missing,
+/// wrong or misspelt together. The type of an argument of a `pub` service must be `pub` too, for it is part of `PooledClient::Args`.
 ///
 /// # Misspelt profiles
 ///

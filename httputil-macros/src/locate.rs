@@ -13,6 +13,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "httputil.toml";
@@ -57,11 +58,12 @@ pub(crate) fn locate(start: &Path, config_var: Option<&OsStr>) -> Result<Found, 
         let (plain, inner) = (folder.join(NAME), folder.join("config").join(NAME));
         // Beside a parent's own permissions those of its `config` count too.
         let inner_counts = folder == start || !anyone_can_write(&folder.join("config"));
-        match (is_there(&plain), inner_counts && is_there(&inner)) {
-            (true, true) => return Err(Error::Both(folder.to_owned())),
-            (true, false) => return Ok(Found::File(plain)),
-            (false, true) => return Ok(Found::File(inner)),
-            (false, false) => {}
+        let inner_is = if inner_counts { look(&inner) } else { Presence::Absent };
+        match (look(&plain), inner_is) {
+            (Presence::There, Presence::There) => return Err(Error::Both(folder.to_owned())),
+            (Presence::There | Presence::Unknown, _) => return Ok(Found::File(plain)),
+            (Presence::Absent, Presence::There | Presence::Unknown) => return Ok(Found::File(inner)),
+            (Presence::Absent, Presence::Absent) => {}
         }
     }
     Ok(Found::Nothing)
@@ -81,9 +83,27 @@ pub(crate) fn folders(start: &Path) -> Vec<&Path> {
     folders
 }
 
-/// A dangling link is there: reading it then says what is wrong, instead of silently using another file.
+/// Whether a file is at its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    There,
+    Absent,
+    /// Its folder can't be looked into.
+    Unknown,
+}
+
+/// A dangling link is there, and what can't be looked at may be: reading it then says what is wrong, instead of silently
+/// using another file or none.
+fn look(path: &Path) -> Presence {
+    match path.symlink_metadata() {
+        Ok(_) => Presence::There,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Presence::Absent,
+        Err(_) => Presence::Unknown,
+    }
+}
+
 fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
+    look(path) == Presence::There
 }
 
 #[cfg(unix)]

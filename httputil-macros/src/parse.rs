@@ -219,13 +219,21 @@ impl syn::parse::Parse for Item {
             Some(_) if input.is_empty() => {
                 return Err(syn::Error::new(name.span(), format!("`{name} =` lacks its value")));
             }
-            Some(_) => Some(input.parse()?),
+            Some(_) => Some(plain(input.parse()?)),
             None => None,
         };
         if !input.is_empty() && !input.peek(Token![,]) {
             return Err(input.error("expected `,` between attributes"));
         }
         Ok(Item { name, value })
+    }
+}
+
+/// The expression within the invisible groups that `macro_rules!` puts around `$profile:literal` and the like.
+fn plain(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => plain(*group.expr),
+        expr => expr,
     }
 }
 

@@ -63,14 +63,18 @@ pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Ve
     let mut files = environment_files(&main);
     files.insert(0, main);
     let mut known = BTreeSet::from(["default".to_owned()]);
-    for file in &files {
-        if let Err(message) = read(file, &mut known) {
+    for (index, file) in files.iter().enumerate() {
+        if let Err((message, is_readable)) = read(file, &mut known) {
             // All services of the crate read this file; one of them says so, and none is judged by half of it.
             if first_time(&message) {
                 errors.at(
                     service.profile.span,
                     format!("{message}; no profile can be checked until it is mended"),
                 );
+            }
+            if !is_readable {
+                // Tracking it would be one more error, and this one builds again anyway.
+                files.remove(index);
             }
             return files;
         }
@@ -101,7 +105,7 @@ fn is_foreign(folder: &Path) -> bool {
             .any(|folder| folder.join(".cargo-ok").exists())
 }
 
-/// The `httputil.<env>.toml` files beside the main file, sorted.
+/// The `httputil.<env>.toml` files that a run can read beside the main file, sorted.
 fn environment_files(main: &Path) -> Vec<PathBuf> {
     let Some(entries) = main.parent().and_then(|folder| folder.read_dir().ok()) else {
         return Vec::new();
@@ -110,8 +114,7 @@ fn environment_files(main: &Path) -> Vec<PathBuf> {
         .filter_map(|entry| {
             let name = entry.ok()?.file_name().into_string().ok()?;
             let environment = name.strip_prefix("httputil.")?.strip_suffix(".toml")?;
-            let counts = !environment.is_empty() && environment != "local";
-            counts.then(|| main.with_file_name(&name))
+            is_environment(environment).then(|| main.with_file_name(&name))
         })
         .filter(|file| file != main && file.is_file())
         .collect();
@@ -119,20 +122,29 @@ fn environment_files(main: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Adds the file's profiles to `known`, or says why it can't be read.
-fn read(file: &Path, known: &mut BTreeSet<String>) -> Result<(), String> {
+/// Whether `HTTPUTIL_ENV` can be this: other files of the kind are read by no run.
+fn is_environment(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(fits)
+        && !["local", "schema"].contains(&name)
+}
+
+/// Adds the file's profiles to `known`, or says why it can't, and whether at least its bytes could be read.
+fn read(file: &Path, known: &mut BTreeSet<String>) -> Result<(), (String, bool)> {
     let shown = shown(file);
-    let metadata = file.metadata().map_err(|error| format!("{shown}: {error}"))?;
+    let unreadable = |reason: &dyn std::fmt::Display| (format!("{shown}: {reason}"), false);
+    let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     if !metadata.is_file() || metadata.len() > LARGEST {
-        return Err(format!("{shown}: not a file of at most 4 MiB"));
+        return Err(unreadable(&"not a file of at most 4 MiB"));
     }
-    let bytes = std::fs::read(file).map_err(|error| format!("{shown}: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{shown}: not UTF-8"))?;
+    let bytes = std::fs::read(file).map_err(|error| unreadable(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| (format!("{shown}: not UTF-8"), true))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let table = DeTable::parse(text).map_err(|error| {
         let (line, column) = position(text, error.span().map_or(0, |span| span.start));
         let reason = error.message().lines().next().unwrap_or("not TOML");
-        format!("{shown}:{line}:{column}: {reason}")
+        (format!("{shown}:{line}:{column}: {reason}"), true)
     })?;
     for (key, value) in table.get_ref() {
         let name = key.get_ref().as_ref();

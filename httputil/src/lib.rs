@@ -139,6 +139,7 @@ mod client;
 mod config;
 mod connect;
 mod error;
+mod files;
 mod pool;
 mod registry;
 pub mod service;
@@ -149,7 +150,7 @@ pub use client::{Body, Client, RequestBuilder, RequestTimeout, ResponseFuture, S
 pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
-pub use pool::PoolStats;
+pub use pool::{HostStats, PoolStats};
 pub use registry::{Registry, RegistryBuilder, Stats, default_client};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};

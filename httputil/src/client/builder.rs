@@ -1,21 +1,24 @@
 //! Building a request, in reqwest's words.
 //!
-//! The work is reqwest's own: its builder runs on a client that never sends anything, because a multipart form's stream
-//! and length are private to it.
+//! Most of the work is reqwest's own: its builder runs on a client that never sends anything, because a multipart form's
+//! stream and length are private to it. But it loses the request with the first mistake, so what is done often is done
+//! here, and the request is known before everything else is tried: every mistake tells of its URL and profile.
 
 use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::Version;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::Body;
 use reqwest::multipart::Form;
 use serde::Serialize;
 
 use super::Client;
 use super::execute::prepare;
+use super::failure::{self, Failing};
 use super::message::to_reqwest;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
 pub(super) fn shim() -> &'static reqwest::Client {
@@ -35,19 +38,41 @@ pub(super) fn shim() -> &'static reqwest::Client {
 #[must_use = "a request is not sent before `send()`"]
 pub struct RequestBuilder {
     client: Client,
-    inner: reqwest::RequestBuilder,
+    /// The first mistake, once there is one: it knows the request that it was made in.
+    request: Result<reqwest::Request, Error>,
 }
 
 impl RequestBuilder {
-    pub(super) fn new(client: Client, inner: reqwest::RequestBuilder) -> RequestBuilder {
-        RequestBuilder { client, inner }
+    pub(super) fn new(client: Client, begun: reqwest::RequestBuilder) -> RequestBuilder {
+        let request = begun.build().map_err(|error| failure::of_url(&client.inner, error));
+        RequestBuilder { client, request }
     }
 
-    fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> RequestBuilder {
-        RequestBuilder {
-            client: self.client,
-            inner: change(self.inner),
+    /// Changes the request itself.
+    fn change(mut self, change: impl FnOnce(&mut reqwest::Request) -> Result<(), failure::Building>) -> RequestBuilder {
+        if let Ok(request) = &mut self.request
+            && let Err(mistake) = change(request)
+        {
+            self.request = Err(Failing::of_built(&self.client.inner, request).of_building(mistake));
         }
+        self
+    }
+
+    /// Lets reqwest change the request.
+    fn map(
+        mut self,
+        change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+        what: &'static str,
+    ) -> RequestBuilder {
+        self.request = self.request.and_then(|request| {
+            // reqwest drops a request that it could not change.
+            let failing = Failing::of_built(&self.client.inner, &request);
+            let changed = change(reqwest::RequestBuilder::from_parts(shim().clone(), request));
+            changed
+                .build()
+                .map_err(|error| failing.of_building(failure::Building::by_reqwest(what, error)))
+        });
+        self
     }
 
     /// Adds a header; an earlier one of the same name stays.
@@ -58,52 +83,87 @@ impl RequestBuilder {
         HeaderValue: TryFrom<V>,
         <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
     {
-        self.map(|inner| inner.header(name, value))
+        self.change(|request| {
+            let headers = request.headers_mut();
+            let name = HeaderName::try_from(name)
+                .map_err(|error| failure::Building::header_name(headers.keys().last(), error.into()))?;
+            let value =
+                HeaderValue::try_from(value).map_err(|error| failure::Building::header_value(&name, error.into()))?;
+            headers.append(name, value);
+            Ok(())
+        })
     }
 
     /// Sets headers; earlier ones of the same names are replaced.
     pub fn headers(self, headers: HeaderMap) -> RequestBuilder {
-        self.map(|inner| inner.headers(headers))
+        self.map(|inner| inner.headers(headers), "headers")
     }
 
     /// Sets `Authorization` by the Basic scheme (RFC 7617).
-    pub fn basic_auth(self, username: impl fmt::Display, password: Option<impl fmt::Display>) -> RequestBuilder {
-        self.map(|inner| inner.basic_auth(username, password))
+    pub fn basic_auth<U, P>(self, username: U, password: Option<P>) -> RequestBuilder
+    where
+        U: fmt::Display,
+        P: fmt::Display,
+    {
+        self.map(|inner| inner.basic_auth(username, password), "header authorization")
     }
 
     /// Sets `Authorization` by the Bearer scheme (RFC 6750).
-    pub fn bearer_auth(self, token: impl fmt::Display) -> RequestBuilder {
-        self.map(|inner| inner.bearer_auth(token))
+    pub fn bearer_auth<T: fmt::Display>(self, token: T) -> RequestBuilder {
+        self.map(|inner| inner.bearer_auth(token), "header authorization")
     }
 
     /// Sets the body. Bytes and text can be sent again if the server has not processed them; a stream cannot.
-    pub fn body(self, body: impl Into<Body>) -> RequestBuilder {
-        self.map(|inner| inner.body(body))
+    pub fn body<T: Into<Body>>(self, body: T) -> RequestBuilder {
+        self.change(|request| {
+            *request.body_mut() = Some(body.into());
+            Ok(())
+        })
     }
 
     /// Bounds this request, body included, instead of the profile's `timeout`.
     pub fn timeout(self, timeout: Duration) -> RequestBuilder {
-        self.map(|inner| inner.timeout(timeout))
+        self.change(|request| {
+            *request.timeout_mut() = Some(timeout);
+            Ok(())
+        })
+    }
+
+    /// Asks for a protocol. `HTTP_11`, the default, leaves the choice to the server; with `HTTP_2` the request fails where
+    /// the connection turns out to speak HTTP/1.1. Other versions are refused.
+    pub fn version(self, version: Version) -> RequestBuilder {
+        self.change(|request| {
+            *request.version_mut() = version;
+            Ok(())
+        })
     }
 
     /// Adds to the URL's query.
     pub fn query<T: Serialize + ?Sized>(self, query: &T) -> RequestBuilder {
-        self.map(|inner| inner.query(query))
+        self.map(|inner| inner.query(query), "query")
     }
 
     /// Sets a form as the body (`application/x-www-form-urlencoded`).
     pub fn form<T: Serialize + ?Sized>(self, form: &T) -> RequestBuilder {
-        self.map(|inner| inner.form(form))
+        self.map(|inner| inner.form(form), "form")
     }
 
     /// Sets JSON as the body.
     pub fn json<T: Serialize + ?Sized>(self, json: &T) -> RequestBuilder {
-        self.map(|inner| inner.json(json))
+        self.change(|request| {
+            let body = serde_json::to_vec(json).map_err(failure::Building::json)?;
+            let headers = request.headers_mut();
+            headers
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.into());
+            Ok(())
+        })
     }
 
     /// Sets a multipart form as the body (`multipart/form-data`).
     pub fn multipart(self, form: Form) -> RequestBuilder {
-        self.map(|inner| inner.multipart(form))
+        self.map(|inner| inner.multipart(form), "multipart form")
     }
 
     /// The same request once more; `None` if its body is a stream.
@@ -111,7 +171,7 @@ impl RequestBuilder {
     pub fn try_clone(&self) -> Option<RequestBuilder> {
         Some(RequestBuilder {
             client: self.client.clone(),
-            inner: self.inner.try_clone()?,
+            request: Ok(self.request.as_ref().ok()?.try_clone()?),
         })
     }
 
@@ -119,28 +179,30 @@ impl RequestBuilder {
     ///
     /// # Errors
     ///
-    /// [`Kind::Request`] for the first mistake made on the way.
+    /// [`Kind::Request`](crate::Kind::Request) for the first mistake made on the way.
     pub fn build(self) -> Result<reqwest::Request, Error> {
-        self.inner.build().map_err(bad_request)
+        self.request
+    }
+
+    /// The client, and the finished request as [`build`](RequestBuilder::build) gives it.
+    pub fn build_split(self) -> (Client, Result<reqwest::Request, Error>) {
+        (self.client, self.request)
+    }
+
+    /// Goes on building a request.
+    pub fn from_parts(client: Client, request: reqwest::Request) -> RequestBuilder {
+        RequestBuilder {
+            client,
+            request: Ok(request),
+        }
     }
 
     /// Sends the request; see [`Client::execute`].
     pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        let RequestBuilder { client, inner } = self;
-        let prepared = inner
-            .build()
-            .map_err(bad_request)
-            .and_then(|request| prepare(&client.inner, request));
+        let RequestBuilder { client, request } = self;
+        let prepared = request.and_then(|request| prepare(&client.inner, request));
         async move { prepared?.run(&client.inner, to_reqwest).await }
     }
-}
-
-/// reqwest's own words for a mistake hold no secret once its URL is taken out.
-pub(super) fn bad_request(error: reqwest::Error) -> Error {
-    use std::error::Error as _;
-    let error = error.without_url();
-    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    Error::new(Kind::Request, format!("the request cannot be built: {why}"))
 }
 
 impl fmt::Debug for RequestBuilder {
@@ -148,5 +210,154 @@ impl fmt::Debug for RequestBuilder {
         f.debug_struct("RequestBuilder")
             .field("client", &self.client)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use serde::Serializer;
+
+    use super::*;
+    use crate::error::Kind;
+    use crate::settings::{ClientConfig, Profile};
+
+    const URL: &str = "https://user:canary@collector:4318/v1/traces?token=canary#canary";
+
+    fn client() -> Client {
+        Client::new(ClientConfig::from_profile(Profile::named("telemetry"))).unwrap()
+    }
+
+    struct Unserializable;
+
+    impl Serialize for Unserializable {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("it has no form"))
+        }
+    }
+
+    #[test]
+    fn a_mistake_names_its_request_and_what_is_wrong_with_it() {
+        type Mistake = fn(RequestBuilder) -> RequestBuilder;
+        let cases: [(Mistake, &str); 8] = [
+            (
+                |begun| begun.header("accept", "a").header("x y", "canary"),
+                "a header after accept: invalid HTTP header name",
+            ),
+            (
+                |begun| begun.header("x-id", "canary\n"),
+                "header x-id: failed to parse header value",
+            ),
+            (
+                |begun| begun.bearer_auth("canary\r\n"),
+                "header authorization: failed to parse header value",
+            ),
+            (|begun| begun.json(&Unserializable), "json: it has no form"),
+            (|begun| begun.form(&[1]), "form: unsupported pair"),
+            (
+                |begun| begun.query(&3),
+                "query: top-level serializer supports only maps and structs",
+            ),
+            (
+                |begun| begun.json(&Unserializable).header("x y", "later"),
+                "json: it has no form",
+            ),
+            (
+                |begun| begun.header("x-id", "canary\0").body("text").timeout(Duration::ZERO),
+                "header x-id: failed to parse header value",
+            ),
+        ];
+        for (mistake, what) in cases {
+            let error = mistake(client().post(URL)).build().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "POST https://collector:4318/v1/traces: the request cannot be built: {what} (profile telemetry)"
+                )
+            );
+            assert_eq!((error.kind(), error.host()), (Kind::Request, Some("collector")));
+            assert_eq!((error.profile(), error.attempts()), (Some("telemetry"), 0));
+            assert!(error.elapsed().is_some() && error.source().is_some(), "{what}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn sending_tells_the_same() {
+        let error = client().get(URL).header("x-id", "\n").send().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "GET https://collector:4318/v1/traces: the request cannot be built: header x-id: failed to parse header \
+             value (profile telemetry)"
+        );
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_told_without_it_and_with_the_profile() {
+        let error = client().get("canary").header("x y", "").build().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the request cannot be built: relative URL without a base (profile telemetry)"
+        );
+        assert_eq!((error.url(), error.profile()), (None, Some("telemetry")));
+        assert!(error.elapsed().is_some() && error.source().is_some());
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_built_is_what_reqwest_builds() {
+        let form = [("a", "b c")];
+        let ours = |begun: RequestBuilder| begun.build().unwrap();
+        let theirs = |begun: reqwest::RequestBuilder| begun.build().unwrap();
+        let same = |ours: reqwest::Request, theirs: reqwest::Request| {
+            assert_eq!((ours.url(), ours.headers()), (theirs.url(), theirs.headers()));
+            let bytes = |request: &reqwest::Request| request.body().and_then(Body::as_bytes).map(<[u8]>::to_vec);
+            assert_eq!(bytes(&ours), bytes(&theirs));
+            assert_eq!(ours.timeout(), theirs.timeout());
+        };
+        let (client, reqwest) = (client(), reqwest::Client::new());
+        same(
+            ours(
+                client
+                    .post(URL)
+                    .header("x", "1")
+                    .header("x", "2")
+                    .json(&form)
+                    .query(&form),
+            ),
+            theirs(
+                reqwest
+                    .post(URL)
+                    .header("x", "1")
+                    .header("x", "2")
+                    .json(&form)
+                    .query(&form),
+            ),
+        );
+        same(
+            ours(
+                client
+                    .post(URL)
+                    .header(CONTENT_TYPE, "a/b")
+                    .json(&1)
+                    .timeout(Duration::from_secs(1)),
+            ),
+            theirs(
+                reqwest
+                    .post(URL)
+                    .header(CONTENT_TYPE, "a/b")
+                    .json(&1)
+                    .timeout(Duration::from_secs(1)),
+            ),
+        );
+        same(
+            ours(client.post(URL).bearer_auth("t").form(&form)),
+            theirs(reqwest.post(URL).bearer_auth("t").form(&form)),
+        );
+        same(
+            ours(client.post(URL).body("text")),
+            theirs(reqwest.post(URL).body("text")),
+        );
     }
 }

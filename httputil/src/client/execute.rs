@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, Version};
 use tokio::time::Instant;
 
 use super::address::Address;
@@ -21,6 +21,7 @@ pub(super) struct Prepared {
     draft: Draft,
     pub(super) failing: Failing,
     target: Target,
+    needs_h2: bool,
     /// Held until the response's body has ended.
     _ticket: Ticket,
     deadline: Option<Instant>,
@@ -33,6 +34,7 @@ pub(super) type Answer<A> = fn(Response<PooledBody>, Box<Prepared>) -> A;
 pub(super) struct Written {
     pub(super) method: Method,
     pub(super) address: Address,
+    pub(super) version: Version,
     pub(super) headers: HeaderMap,
     pub(super) body: RequestBody,
     pub(super) timeout: Option<Duration>,
@@ -42,6 +44,7 @@ impl From<reqwest::Request> for Written {
     fn from(mut request: reqwest::Request) -> Written {
         Written {
             method: std::mem::take(request.method_mut()),
+            version: request.version(),
             headers: std::mem::take(request.headers_mut()),
             body: request
                 .body_mut()
@@ -59,6 +62,7 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
     let Written {
         method,
         address,
+        version,
         headers,
         body,
         timeout,
@@ -69,6 +73,10 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         return Err(failing.describe(stopped()));
     };
     let refuse = |reason| Error::new(Kind::Request, reason);
+    if !matches!(version, Version::HTTP_11 | Version::HTTP_2) {
+        let message = format!("{version:?} is not spoken here: ask for HTTP/1.1, HTTP/2, or nothing");
+        return Err(failing.describe(Error::new(Kind::Request, message)));
+    }
     let target = failing.address.target();
     let target = target.map_err(|reason| failing.describe(refuse(reason)))?;
     let route = client.lease.pool().check_route(&target);
@@ -83,6 +91,7 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         },
         failing,
         target,
+        needs_h2: version == Version::HTTP_2,
         _ticket: ticket,
         // A time-out too long for the clock is none.
         deadline: timeout.and_then(|timeout| began.checked_add(timeout)),
@@ -107,6 +116,11 @@ impl Prepared {
                 .checkout(&self.target, fresh, deadline, pool_wait)
                 .await
                 .map_err(|failure| self.failing.of_checkout(failure, pool_wait))?;
+            if self.needs_h2 && !checked.is_h2() {
+                pool.put_back(checked);
+                let message = "the request asks for HTTP/2, and the server or http2.enabled allows HTTP/1.1 only";
+                return Err(self.failing.describe(Error::new(Kind::Request, message)));
+            }
             let Prepared { draft, failing, .. } = &mut *self;
             failing.attempts += 1;
             // On a connection that nobody has used there is no keep-alive race to lose; HTTP/2 may still refuse the
@@ -118,6 +132,12 @@ impl Prepared {
             let (sent, can_replay) =
                 draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
             let mut failure = match checked.send(sent, deadline).await {
+                Ok(response) if resends.is_misdirected(response.status(), can_replay) => {
+                    drop(response);
+                    fresh = true;
+                    pool.count_resend();
+                    continue;
+                }
                 Ok(response) => {
                     // What only another sending would need.
                     self.draft.headers = HeaderMap::new();
@@ -129,10 +149,15 @@ impl Prepared {
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
             let verdict = resends.judge(
                 failure.processed,
+                failure.calm,
                 &self.failing.method,
                 can_replay || returned.is_some(),
             );
-            if verdict == Verdict::GiveUp || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            let pause = match verdict {
+                Verdict::AgainAfter(pause) => pause,
+                _ => Duration::ZERO,
+            };
+            if verdict == Verdict::GiveUp || deadline.is_some_and(|deadline| deadline <= Instant::now() + pause) {
                 return Err(self.failing.of_send(failure));
             }
             if !can_replay && let Some(request) = returned {
@@ -140,6 +165,9 @@ impl Prepared {
             }
             fresh = verdict == Verdict::AgainFresh;
             pool.count_resend();
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use http::header::HeaderName;
 use tokio::time::Instant;
 
 use super::address::Address;
@@ -47,6 +48,24 @@ impl Failing {
         }
     }
 
+    /// For a request that is still being built.
+    pub(super) fn of_built(client: &Inner, request: &reqwest::Request) -> Failing {
+        let address = reqwest::Request::new(request.method().clone(), request.url().clone());
+        Failing::new(
+            client,
+            request.method().clone(),
+            Address::Url(Box::new(address)),
+            Instant::now(),
+            None,
+        )
+    }
+
+    pub(super) fn of_building(&self, mistake: Building) -> Error {
+        let Building { what, source } = mistake;
+        let error = Error::new(Kind::Request, format!("the request cannot be built: {what}"));
+        self.describe(error.with_source(source))
+    }
+
     /// Adds the request to an error.
     pub(super) fn describe(&self, error: Error) -> Error {
         error.for_request(
@@ -70,13 +89,13 @@ impl Failing {
         match failure {
             CheckoutFailure::Dial(failure) => self.of_dial(failure),
             CheckoutFailure::Deadline(phase) => self.deadline(phase).retryable(true),
-            CheckoutFailure::PoolWait => {
+            CheckoutFailure::PoolWait(cap) => {
                 let kind = Kind::Timeout {
                     phase: Phase::PoolWait,
                     after: pool_wait,
                 };
                 let message = format!(
-                    "no connection became free within {} (timeouts.pool_wait)",
+                    "no connection became free within {} (timeouts.pool_wait): {cap}",
                     Human(pool_wait)
                 );
                 self.describe(Error::new(kind, message).retryable(true))
@@ -94,12 +113,36 @@ impl Failing {
     pub(super) fn of_send(&self, failure: SendFailure) -> Error {
         let error = match failure.cause {
             Cause::Deadline => return self.deadline(Phase::ResponseHeader),
+            Cause::Ping(after) => {
+                let message = format!("{}{}", no_answer(after), hint(failure.processed));
+                let error = Error::new(Kind::Connection, message);
+                return self.describe(error.retryable(failure.processed == Processed::No));
+            }
+            Cause::RuntimeGone => {
+                let message = format!(
+                    "the tokio runtime that drove the connection was shut down{}",
+                    hint(failure.processed)
+                );
+                let error = Error::new(Kind::Connection, message);
+                return self.describe(error.retryable(failure.processed == Processed::No));
+            }
+            Cause::Unasked => {
+                return self.describe(Error::new(
+                    Kind::Protocol,
+                    "the server sent bytes that no request had asked for: does it speak HTTP/1 on this port?",
+                ));
+            }
             Cause::RequestBody(why) => {
                 return self.describe(Error::new(Kind::Request, format!("the request's body failed: {why}")));
             }
             Cause::Hyper(error) => error,
         };
-        let (kind, mut message) = classify(&error, failure.processed);
+        let (kind, mut message) = if failure.has_answer && (error.is_incomplete_message() || is_cut(&error)) {
+            let message = "the server closed the connection in the middle of the answer's header; the request may have been processed";
+            (Kind::Connection, message.to_owned())
+        } else {
+            classify(&error, failure.processed)
+        };
         message.push_str(self.suspicion(&error));
         let error = Error::new(kind, message).with_source(Arc::new(error));
         self.describe(error.retryable(failure.processed == Processed::No))
@@ -108,6 +151,16 @@ impl Failing {
     pub(super) fn of_body(&self, failure: BodyFailure) -> Error {
         match failure {
             BodyFailure::Deadline => self.deadline(Phase::Body),
+            BodyFailure::Ping(after) => {
+                let message = format!("{} while the response's body was awaited", no_answer(after));
+                self.describe(Error::new(Kind::Body, message))
+            }
+            BodyFailure::Short(missing) => {
+                let message = format!(
+                    "the server ended the response's body {missing} bytes before the length that it had stated"
+                );
+                self.describe(Error::new(Kind::Body, message))
+            }
             BodyFailure::Hyper(error) => {
                 let message = if error.is_incomplete_message() || is_cut(&error) {
                     "the connection was closed before the response's body had ended"
@@ -126,7 +179,7 @@ impl Failing {
     fn suspicion(&self, error: &hyper::Error) -> &'static str {
         if !self.is_first || self.address.is_tls() || error.is_user() {
             ""
-        } else if self.assumes_h2 {
+        } else if self.assumes_h2 && may_not_speak_h2(error) {
             " (http2.prior_knowledge = true: does it speak HTTP/2 without TLS on this port?)"
         } else if error.is_parse() && root(error).starts_with("invalid HTTP version") {
             " (is this a TLS port? then the URL must begin with https)"
@@ -143,11 +196,73 @@ impl Failing {
     }
 }
 
-fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
-    let hint = match processed {
+/// Why a request cannot be built. Only names and the words of errors are told: a value may be a secret.
+pub(super) struct Building {
+    what: String,
+    source: Arc<dyn StdError + Send + Sync>,
+}
+
+impl Building {
+    fn new(what: &str, source: impl StdError + Send + Sync + 'static) -> Building {
+        Building {
+            what: format!("{what}: {source}"),
+            source: Arc::new(source),
+        }
+    }
+
+    /// A name that is none is not repeated: it may be a value in the wrong place.
+    pub(super) fn header_name(earlier: Option<&HeaderName>, error: http::Error) -> Building {
+        let what = earlier.map_or_else(
+            || "the first header".to_owned(),
+            |earlier| format!("a header after {earlier}"),
+        );
+        Building::new(&what, error)
+    }
+
+    pub(super) fn header_value(name: &HeaderName, error: http::Error) -> Building {
+        Building::new(&format!("header {name}"), error)
+    }
+
+    pub(super) fn json(error: serde_json::Error) -> Building {
+        Building::new("json", error)
+    }
+
+    /// reqwest's own words say less than those of the cause.
+    pub(super) fn by_reqwest(what: &str, error: reqwest::Error) -> Building {
+        let error = error.without_url();
+        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        Building {
+            what: format!("{what}: {why}"),
+            source: Arc::new(error),
+        }
+    }
+}
+
+/// A URL that is none is not repeated: nobody knows which part of it would be a secret.
+pub(super) fn of_url(client: &Inner, error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    Error::new(Kind::Request, format!("the request cannot be built: {why}"))
+        .with_source(Arc::new(error))
+        .for_client(&client.name)
+}
+
+fn no_answer(after: Duration) -> String {
+    format!(
+        "the server answered no ping within {} (http2.keepalive_timeout)",
+        Human(after)
+    )
+}
+
+fn hint(processed: Processed) -> &'static str {
+    match processed {
         Processed::No => "; the server has not processed it",
         Processed::Unknown | Processed::Maybe => "; it may have been processed",
-    };
+    }
+}
+
+fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
+    let hint = hint(processed);
     if error.is_user() {
         return (Kind::Request, format!("the request's body failed: {}", root(error)));
     }
@@ -178,17 +293,37 @@ fn classify(error: &hyper::Error, processed: Processed) -> (Kind, String) {
     )
 }
 
+/// Whether a peer that speaks no HTTP/2 would end a connection like this: by closing it, or with bytes that make no frame.
+fn may_not_speak_h2(error: &hyper::Error) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(h2) = error.downcast_ref::<h2::Error>() {
+            let is_no_frame = !h2.is_remote() && h2.reason() == Some(h2::Reason::FRAME_SIZE_ERROR);
+            return is_no_frame || h2.get_io().is_some_and(is_cut_io);
+        }
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return is_cut_io(io);
+        }
+        next = error.source();
+    }
+    true
+}
+
 /// Whether the peer ended the connection: with a reset, or with a FIN where more was promised.
 fn is_cut(error: &hyper::Error) -> bool {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-            return matches!(io.kind(), ConnectionReset | BrokenPipe | UnexpectedEof);
+            return is_cut_io(io);
         }
         next = error.source();
     }
     false
+}
+
+fn is_cut_io(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionReset | BrokenPipe | UnexpectedEof)
 }
 
 /// The innermost cause, in its own words.

@@ -9,11 +9,12 @@ use reqwest::IntoUrl;
 use super::RequestBuilder;
 use super::builder::shim;
 use super::execute::prepare;
+use super::in_code;
 use super::message::{Made, to_reqwest};
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
-use crate::pool::{Lease, Pool, PoolStats};
-use crate::settings::{ClientConfig, Environment, Profile};
+use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
+use crate::settings::{ClientConfig, Environment, MaxConnections, Profile, unverified};
 
 /// A lease on a shared connection pool, with a profile's policies. Cheap to clone; clones share the lease.
 ///
@@ -63,34 +64,65 @@ impl Shutdown {
 }
 
 impl Client {
-    /// A client with a pool of its own, made in code: no file and no `HTTPUTIL_*` variable is read. The proxy variables
-    /// count unless `proxy.from_env` is off.
+    /// A client with a pool of its own, made in code: no file and no `HTTPUTIL_*` variable is read, except that
+    /// `HTTPUTIL_ENV` must allow `tls.insecure_skip_verify`. The proxy variables count unless `proxy.from_env` is off.
     ///
     /// # Errors
     ///
-    /// [`Kind::Config`] if a CA file cannot be used or the user agent cannot be a header's value.
+    /// [`Kind::Config`] if a time-out is zero, a CA file cannot be used, the user agent cannot be a header's value, or
+    /// certificates are not to be verified and the process's `HTTPUTIL_ENV` is neither `development` nor `test`.
     pub fn new(config: ClientConfig) -> Result<Client, Error> {
-        let tls = &config.profile.transport.tls;
-        let identity = Identities::default()
-            .intern(tls)
-            .map_err(|problem| Error::config(vec![problem]))?;
-        Client::alone(config.profile, identity)
+        Client::new_in(config, &Environment::of_process())
+    }
+
+    pub(super) fn new_in(config: ClientConfig, environment: &Environment) -> Result<Client, Error> {
+        let ClientConfig { profile } = config;
+        let mut problems = in_code::mistakes(&profile);
+        if profile.transport.tls.insecure_skip_verify {
+            match unverified::refusal_in(environment) {
+                Some(why) => {
+                    let message = format!("{}.tls.insecure_skip_verify = true: {why}", profile.name);
+                    problems.push(Problem::new(message));
+                }
+                None => unverified::warn(&profile.name, "set in code"),
+            }
+        }
+        match Identities::default().intern(&profile.transport.tls) {
+            Ok(identity) if problems.is_empty() => Client::alone(profile, identity, environment),
+            Ok(_) => Err(Error::config(problems)),
+            Err(problem) => {
+                problems.push(problem);
+                Err(Error::config(problems))
+            }
+        }
     }
 
     /// [`Client::new`] with every default but the total time-out.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`] if it is zero.
     pub fn with_timeout(timeout: Duration) -> Result<Client, Error> {
         Client::new(ClientConfig::default().timeout(timeout))
     }
 
     /// A client with a pool of its own that uses your rustls configuration. Its ALPN list is replaced by ours.
     pub fn with_tls(timeout: Duration, tls: rustls::ClientConfig) -> Result<Client, Error> {
-        Client::alone(ClientConfig::default().timeout(timeout).profile, Identity::custom(tls))
+        let profile = ClientConfig::default().timeout(timeout).profile;
+        let problems = in_code::mistakes(&profile);
+        if !problems.is_empty() {
+            return Err(Error::config(problems));
+        }
+        Client::alone(profile, Identity::custom(tls), &Environment::of_process())
     }
 
-    fn alone(profile: Profile, identity: Arc<Identity>) -> Result<Client, Error> {
-        let proxies = Proxies::of(&Environment::of_process());
+    fn alone(profile: Profile, identity: Arc<Identity>, environment: &Environment) -> Result<Client, Error> {
+        let proxies = Proxies::of(environment);
         let connector = Connector::new(profile.transport.clone(), identity, Resolver::System, proxies);
-        Client::on(Pool::new(profile.pool.as_str(), connector), profile)
+        Client::on(
+            Pool::new(profile.pool.as_str(), connector, Budget::of(MaxConnections::Auto)),
+            profile,
+        )
     }
 
     /// A new lease on a pool.
@@ -174,6 +206,11 @@ impl Client {
     /// The pool's statistics.
     pub fn stats(&self) -> PoolStats {
         self.inner.lease.pool().stats()
+    }
+
+    /// The pool's statistics, host by host, sorted by name.
+    pub fn host_stats(&self) -> Vec<HostStats> {
+        self.inner.lease.pool().host_stats()
     }
 
     /// Closes the pool's idle connections now, for everybody who shares the pool. Those in use close when their requests

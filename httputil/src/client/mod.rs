@@ -15,6 +15,7 @@ mod builder;
 mod execute;
 mod failure;
 mod handle;
+mod in_code;
 mod message;
 mod resend;
 mod service;

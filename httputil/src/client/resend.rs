@@ -1,8 +1,10 @@
 //! What may be sent again. Always on, and no retry: the server has not acted on the request, or could not have.
 
-use http::Method;
+use std::time::Duration;
 
-use crate::wire::Processed;
+use http::{Method, StatusCode};
+
+use crate::wire::{Processed, jittered};
 
 /// Sends of one request beyond the first, at most.
 const MAX_RESENDS: u32 = 4;
@@ -14,22 +16,35 @@ pub(super) enum Verdict {
     Again,
     /// Send it again, on a connection that nobody has used.
     AgainFresh,
+    /// Send it again, but not at once: the peer complained of too much.
+    AgainAfter(Duration),
     GiveUp,
 }
+
+/// The first pause after a complaint; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often a request has been sent again.
 #[derive(Debug, Default)]
 pub(super) struct Resends {
     all: u32,
     unknown: u32,
+    calmed: u32,
+    misdirected: bool,
 }
 
 impl Resends {
-    pub(super) fn judge(&mut self, processed: Processed, method: &Method, can_replay: bool) -> Verdict {
+    /// `calm` is whether the peer said `ENHANCE_YOUR_CALM`.
+    pub(super) fn judge(&mut self, processed: Processed, calm: bool, method: &Method, can_replay: bool) -> Verdict {
         if !can_replay || self.all >= MAX_RESENDS {
             return Verdict::GiveUp;
         }
         let verdict = match processed {
+            Processed::No if calm && is_idempotent(method) => {
+                self.calmed += 1;
+                Verdict::AgainAfter(jittered(PAUSE * (1 << (self.calmed - 1))))
+            }
+            Processed::No if calm => return Verdict::GiveUp,
             Processed::No => Verdict::Again,
             // A second unknown end is not a race any more.
             Processed::Unknown if self.unknown == 0 && is_idempotent(method) => {
@@ -40,6 +55,17 @@ impl Resends {
         };
         self.all += 1;
         verdict
+    }
+
+    /// Whether an answer says that another connection is the right one: `421 Misdirected Request` may be sent again once,
+    /// whatever the method (RFC 9110 §15.5.20).
+    pub(super) fn is_misdirected(&mut self, status: StatusCode, can_replay: bool) -> bool {
+        if status != StatusCode::MISDIRECTED_REQUEST || !can_replay || self.misdirected || self.all >= MAX_RESENDS {
+            return false;
+        }
+        self.misdirected = true;
+        self.all += 1;
+        true
     }
 }
 
@@ -64,32 +90,66 @@ mod tests {
     fn an_unprocessed_request_is_sent_again_four_times_whatever_its_method() {
         let mut resends = Resends::default();
         for _ in 0..4 {
-            assert_eq!(resends.judge(Processed::No, &Method::POST, true), Verdict::Again);
+            assert_eq!(resends.judge(Processed::No, false, &Method::POST, true), Verdict::Again);
         }
-        assert_eq!(resends.judge(Processed::No, &Method::POST, true), Verdict::GiveUp);
+        assert_eq!(
+            resends.judge(Processed::No, false, &Method::POST, true),
+            Verdict::GiveUp
+        );
     }
 
     #[test]
     fn an_unknown_end_is_sent_again_once_if_idempotent() {
         let mut resends = Resends::default();
         assert_eq!(
-            resends.judge(Processed::Unknown, &Method::GET, true),
+            resends.judge(Processed::Unknown, false, &Method::GET, true),
             Verdict::AgainFresh
         );
-        assert_eq!(resends.judge(Processed::Unknown, &Method::GET, true), Verdict::GiveUp);
+        assert_eq!(
+            resends.judge(Processed::Unknown, false, &Method::GET, true),
+            Verdict::GiveUp
+        );
         let mut post = Resends::default();
-        assert_eq!(post.judge(Processed::Unknown, &Method::POST, true), Verdict::GiveUp);
+        assert_eq!(
+            post.judge(Processed::Unknown, false, &Method::POST, true),
+            Verdict::GiveUp
+        );
     }
 
     #[test]
     fn what_cannot_be_replayed_or_may_have_been_processed_is_never_sent_again() {
         assert_eq!(
-            Resends::default().judge(Processed::No, &Method::GET, false),
+            Resends::default().judge(Processed::No, false, &Method::GET, false),
             Verdict::GiveUp
         );
         assert_eq!(
-            Resends::default().judge(Processed::Maybe, &Method::GET, true),
+            Resends::default().judge(Processed::Maybe, false, &Method::GET, true),
             Verdict::GiveUp
         );
+    }
+
+    #[test]
+    fn after_a_complaint_only_the_idempotent_are_sent_again_and_ever_later() {
+        let mut resends = Resends::default();
+        let mut least = PAUSE.mul_f64(0.9);
+        for _ in 0..4 {
+            match resends.judge(Processed::No, true, &Method::GET, true) {
+                Verdict::AgainAfter(pause) => assert!(pause >= least && pause <= least * 2, "{pause:?}"),
+                other => panic!("{other:?}"),
+            }
+            least *= 2;
+        }
+        assert_eq!(resends.judge(Processed::No, true, &Method::GET, true), Verdict::GiveUp);
+        let mut post = Resends::default();
+        assert_eq!(post.judge(Processed::No, true, &Method::POST, true), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn a_misdirected_request_is_sent_again_once() {
+        let mut resends = Resends::default();
+        assert!(!resends.is_misdirected(StatusCode::OK, true));
+        assert!(!resends.is_misdirected(StatusCode::MISDIRECTED_REQUEST, false));
+        assert!(resends.is_misdirected(StatusCode::MISDIRECTED_REQUEST, true));
+        assert!(!resends.is_misdirected(StatusCode::MISDIRECTED_REQUEST, true));
     }
 }

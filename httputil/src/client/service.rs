@@ -15,8 +15,9 @@ use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use tower_service::Service;
 
 use super::address::Address;
-use super::builder::{bad_request, shim};
+use super::builder::shim;
 use super::execute::{Written, prepare};
+use super::failure;
 use super::handle::{Inner, stopped};
 use super::message::to_http;
 use super::{Body, Client};
@@ -58,7 +59,8 @@ impl fmt::Debug for ResponseFuture {
     }
 }
 
-/// Sends requests of `http`'s type. The URI must be absolute; the version is the connection's, whatever the request says.
+/// Sends requests of `http`'s type. The URI must be absolute. The version asks for a protocol as
+/// [`RequestBuilder::version`](crate::RequestBuilder::version) does.
 ///
 /// A body of known length that is one piece and ready, as `Full` and `Empty` are, can be sent again if the server has
 /// not processed it, like bytes; any other is streamed, with its trailers (over HTTP/1 hyper sends those that the
@@ -110,14 +112,16 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
     let http::request::Parts {
         method,
         uri,
+        version,
         mut headers,
         extensions,
         ..
     } = parts;
-    let credentials = credentials(&uri, &mut headers);
+    let credentials = credentials(&client, &uri, &mut headers);
     let written = Written {
         method,
         address: Address::Uri(uri),
+        version,
         headers,
         body,
         timeout: extensions.get::<RequestTimeout>().map(|timeout| timeout.0),
@@ -129,12 +133,13 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
 }
 
 /// `user:password@` becomes `Authorization`, as reqwest makes it of a URL; a header that is there already stays.
-fn credentials(uri: &Uri, headers: &mut HeaderMap<HeaderValue>) -> Result<(), Error> {
+fn credentials(client: &Inner, uri: &Uri, headers: &mut HeaderMap<HeaderValue>) -> Result<(), Error> {
     let has_user = uri
         .authority()
         .is_some_and(|authority| authority.as_str().bytes().any(|byte| byte == b'@'));
     if has_user && uri.scheme().is_some() && !headers.contains_key(AUTHORIZATION) {
-        let mut authorized = shim().get(uri.to_string()).build().map_err(bad_request)?;
+        let authorized = shim().get(uri.to_string()).build();
+        let mut authorized = authorized.map_err(|error| failure::of_url(client, error))?;
         headers.extend(authorized.headers_mut().drain());
     }
     Ok(())

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::Client;
 use crate::connect::{Connector, Dialer, Identities, Proxies, Resolver};
 use crate::error::{Error, Kind, Phase};
-use crate::pool::Pool;
-use crate::settings::Profile;
+use crate::pool::{Budget, Pool};
+use crate::settings::{ClientConfig, Environment, Profile};
 use crate::wire::CloseReason;
 
 /// A client whose server lives in the same process and answers every request at once, except those to `/never`; `open`
@@ -50,7 +50,7 @@ fn client(profile: Profile) -> (Client, Arc<AtomicUsize>) {
         Resolver::System,
         Proxies::default(),
     );
-    let pool = Pool::new("memory", connector.dialling_by(dialer));
+    let pool = Pool::new("memory", connector.dialling_by(dialer), Budget::new(None));
     (Client::on(pool, profile).unwrap(), open)
 }
 
@@ -64,6 +64,58 @@ async fn settled() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
+}
+
+#[test]
+fn unverified_certificates_are_refused_in_code_as_in_a_file_and_told_in_the_statistics() {
+    let mut config = ClientConfig::default();
+    config.profile_mut().transport.tls.insecure_skip_verify = true;
+    let made = |environment: Environment| Client::new_in(config.clone(), &environment);
+    let refused = |environment| made(environment).unwrap_err().to_string();
+    let named = |name| Environment::empty().with("HTTPUTIL_ENV", name);
+    for (environment, is) in [
+        (Environment::empty(), "it is not set"),
+        (named(""), "it is not set"),
+        (named("production"), "it is production"),
+        (named("Test"), "it is Test"),
+        (named("test "), "it is something else"),
+    ] {
+        assert_eq!(
+            refused(environment),
+            format!(
+                "default.tls.insecure_skip_verify = true: refused unless HTTPUTIL_ENV is development or test ({is}); \
+                 to trust a private authority, use tls.extra_ca_file"
+            )
+        );
+    }
+    for name in ["development", "test"] {
+        assert!(made(named(name)).unwrap().stats().unverified);
+    }
+    assert!(!Client::new(ClientConfig::default()).unwrap().stats().unverified);
+}
+
+#[test]
+fn a_time_out_of_zero_is_refused_in_code_as_in_a_file() {
+    let timeout = "default.timeout = \"0s\": zero makes no sense here; no_timeout() switches it off";
+    let zero = Client::with_timeout(Duration::ZERO).unwrap_err();
+    assert_eq!((zero.kind(), zero.to_string().as_str()), (Kind::Config, timeout));
+    let all = ClientConfig::default()
+        .timeout(Duration::ZERO)
+        .dns_timeout(Duration::ZERO)
+        .connect_timeout(Duration::ZERO)
+        .tls_handshake_timeout(Duration::ZERO)
+        .idle_timeout(Duration::ZERO);
+    let zero = Client::new(all).unwrap_err();
+    let told: Vec<String> = zero.problems().iter().map(ToString::to_string).collect();
+    let rest = [
+        "timeouts.dns",
+        "timeouts.connect",
+        "timeouts.tls_handshake",
+        "pool.idle_timeout",
+    ];
+    let rest = rest.map(|key| format!("default.{key} = \"0s\": zero makes no sense here"));
+    assert_eq!(told[0], timeout);
+    assert_eq!(told[1..], rest);
 }
 
 #[tokio::test(start_paused = true)]

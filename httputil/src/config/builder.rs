@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::loaded::{Config, Loaded};
 use super::loading::Loading;
-use super::{contradictions, extract, inherit, merge::Chain, walk};
+use super::names::REGISTRY;
+use super::read::Misfit;
+use super::{contradictions, environment, extract, inherit, merge::Chain, walk};
 use crate::error::{Error, Problem};
-use crate::settings::Environment;
+use crate::settings::{Environment, Registry};
 
 /// Says where a configuration comes from.
 ///
@@ -96,8 +98,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets a key in code, the strongest layer: `set("telemetry.timeout", "10s")`. The value is written as in a
-    /// variable; the profile must exist.
+    /// Sets a key in code, the strongest layer: `set("telemetry.timeout", "10s")`, `set("registry.max_connections",
+    /// "500")`. The value is written as in a variable; the profile must exist.
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> ConfigBuilder {
         self.values.push((key.into(), value.into()));
         self
@@ -116,8 +118,8 @@ impl ConfigBuilder {
     /// One of [`Kind::Config`](crate::Kind::Config) that holds every problem of every layer.
     pub fn load(self) -> Result<Config, Error> {
         let mut loading = Loading::of(&self);
-        let environment = loading.environment_name();
-        loading.read_files(environment.as_deref());
+        let name = loading.environment_name();
+        loading.read_files(name.as_deref());
         loading
             .layers
             .iter_mut()
@@ -133,6 +135,7 @@ impl ConfigBuilder {
         } = loading;
 
         let lineages = inherit::lineages(&layers, &names, complete, &mut problems);
+        let environment = environment::environment_name(&self.environment);
         let mut profiles = BTreeMap::new();
         for (name, ancestors) in &lineages {
             let chain = Chain::of(&layers, name, ancestors);
@@ -141,16 +144,13 @@ impl ConfigBuilder {
                     contradictions::within(&profile, &chain, environment.as_deref(), &mut problems);
                     profiles.insert(name.clone(), profile);
                 }
-                // The checks accept only what can be read; should they ever differ, this says where.
-                Err(misfit) => problems.add(|| {
-                    let message = format!("{name}{}: {}", misfit.path(), misfit.message());
-                    misfit.origin().map_or_else(
-                        || Problem::new(&message),
-                        |origin| Problem::at(origin.clone(), &message),
-                    )
-                }),
+                Err(misfit) => problems.add(|| unreadable(name, &misfit)),
             }
         }
+        let registry = extract::registry(Chain::of_registry(&layers).merged()).unwrap_or_else(|misfit| {
+            problems.add(|| unreadable(REGISTRY, &misfit));
+            Registry::default()
+        });
         let chains = profiles
             .values()
             .map(|profile| (profile, Chain::of(&layers, &profile.name, &lineages[&profile.name])));
@@ -169,8 +169,18 @@ impl ConfigBuilder {
             layers,
             lineages,
             profiles,
+            registry,
             environment: self.environment,
             files,
         }))
+    }
+}
+
+/// The checks accept only what can be read; should they ever differ, this says where.
+fn unreadable(table: &str, misfit: &Misfit) -> Problem {
+    let message = format!("{table}{}: {}", misfit.path(), misfit.message());
+    match misfit.origin() {
+        Some(origin) => Problem::at(origin.clone(), message),
+        None => Problem::new(message),
     }
 }

@@ -3,39 +3,98 @@
 use std::collections::BTreeMap;
 
 use super::effective::values;
+use super::layer::wrong_value;
 use super::merge::Chain;
 use super::problems::Problems;
 use super::schema::schema;
 use super::tree::{Node, Value};
 use crate::error::{Origin, Problem};
-use crate::settings::Profile;
+use crate::settings::{Profile, Transport, unverified};
 
-/// The environments in which certificates may go unverified.
-const LENIENT: [&str; 2] = ["development", "test"];
-
-/// Checks one profile. A value that several profiles inherit is reported once, under the name it is written by.
+/// Checks one profile; `environment` is `HTTPUTIL_ENV` as it is written. A value that several profiles inherit is
+/// reported once, under the name it is written by.
 pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, problems: &mut Problems) {
     let pair = |first: &str, second: &str| Some((chain.written(first).next()?, chain.written(second).next()?));
     let transport = &profile.transport;
-    if transport.pool.max_idle_per_host > transport.pool.max_idle
-        && let Some((per_host, all)) = pair("pool.max_idle_per_host", "pool.max_idle")
-    {
-        problems.add(|| contradiction("pool.max_idle_per_host", per_host, "more than", "pool.max_idle", all));
-    }
-    if transport.tls.min_version > transport.tls.max_version
-        && let Some((min, max)) = pair("tls.min_version", "tls.max_version")
-    {
-        problems.add(|| contradiction("tls.min_version", min, "higher than", "tls.max_version", max));
-    }
-    if transport.http2.prior_knowledge
-        && !transport.http2.enabled
-        && let Some((prior, enabled)) = pair("http2.prior_knowledge", "http2.enabled")
-    {
-        problems.add(|| contradiction("http2.prior_knowledge", prior, "contradicts", "http2.enabled", enabled));
+    for (wrong, key, relation, other) in pairs(transport) {
+        // Of two values of which one is not written, that one gives way, if it can.
+        if wrong && let Some((at, than)) = pair(key, other) {
+            problems.add(|| contradiction(key, at, relation, other, than));
+        }
     }
     if transport.tls.insecure_skip_verify {
         insecure(profile, chain, environment, problems);
     }
+}
+
+/// Whether two values contradict each other, and how to say it: the first key, what it is to the second, the second.
+fn pairs(transport: &Transport) -> [(bool, &'static str, &'static str, &'static str); 10] {
+    let Transport { pool, tls, http2, .. } = transport;
+    let above = |number: usize, cap: Option<usize>| cap.is_some_and(|cap| number > cap);
+    let (min_idle, per_host) = (pool.min_idle_per_host, pool.max_connections_per_host);
+    let contradicts = "contradicts";
+    [
+        (
+            pool.max_idle_per_host > pool.max_idle,
+            "pool.max_idle_per_host",
+            "more than",
+            "pool.max_idle",
+        ),
+        (
+            min_idle > pool.max_idle_per_host,
+            "pool.min_idle_per_host",
+            "more than",
+            "pool.max_idle_per_host",
+        ),
+        (
+            min_idle > pool.max_idle,
+            "pool.min_idle_per_host",
+            "more than",
+            "pool.max_idle",
+        ),
+        (
+            above(min_idle, per_host),
+            "pool.min_idle_per_host",
+            "more than",
+            "pool.max_connections_per_host",
+        ),
+        (
+            above(min_idle, pool.max_connections),
+            "pool.min_idle_per_host",
+            "more than",
+            "pool.max_connections",
+        ),
+        (
+            per_host.is_some_and(|per_host| above(per_host, pool.max_connections)),
+            "pool.max_connections_per_host",
+            "more than",
+            "pool.max_connections",
+        ),
+        (
+            min_idle > 0 && !pool.reuse,
+            "pool.min_idle_per_host",
+            contradicts,
+            "pool.reuse",
+        ),
+        (
+            !pool.warm.is_empty() && !pool.reuse,
+            "pool.warm",
+            contradicts,
+            "pool.reuse",
+        ),
+        (
+            tls.min_version > tls.max_version,
+            "tls.min_version",
+            "higher than",
+            "tls.max_version",
+        ),
+        (
+            http2.prior_knowledge && !http2.enabled,
+            "http2.prior_knowledge",
+            contradicts,
+            "http2.enabled",
+        ),
+    ]
 }
 
 fn contradiction(key: &str, at: (&str, &Node), relation: &str, other: &str, than: (&str, &Node)) -> Problem {
@@ -46,29 +105,18 @@ fn contradiction(key: &str, at: (&str, &Node), relation: &str, other: &str, than
         shown(other_node),
         other_node.origin
     );
-    Problem::with_value(node.origin.clone(), &format!("{table}.{key}"), shown(node), &message)
+    wrong_value(node.origin.clone(), table, key, &shown(node), &message)
 }
 
 /// Refused outside development and test; loud there.
 fn insecure(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, problems: &mut Problems) {
     let key = "tls.insecure_skip_verify";
-    if environment.is_some_and(|name| LENIENT.contains(&name)) {
-        let origin = chain
-            .written(key)
-            .next()
-            .map(|(_, node)| node.origin.to_string())
-            .unwrap_or_default();
-        tracing::warn!(
-            profile = profile.name,
-            origin,
-            "certificates are NOT verified: anyone on the way can read and change this profile's traffic"
-        );
-    } else if let Some((table, node)) = chain.written(key).next() {
-        let is = environment.map_or_else(|| "it is not set".to_owned(), |name| format!("it is {name}"));
-        let message = format!(
-            "refused unless HTTPUTIL_ENV is development or test ({is}); to trust a private authority, use tls.extra_ca_file"
-        );
-        problems.add(|| Problem::with_value(node.origin.clone(), &format!("{table}.{key}"), "true", &message));
+    let Some((table, node)) = chain.written(key).next() else {
+        return;
+    };
+    match unverified::refusal(environment) {
+        Some(why) => problems.add(|| wrong_value(node.origin.clone(), table, key, "true", &why)),
+        None => unverified::warn(&profile.name, &node.origin.to_string()),
     }
 }
 
@@ -81,38 +129,46 @@ pub(crate) fn between<'a>(profiles: impl Iterator<Item = (&'a Profile, Chain<'a>
             continue;
         };
         if first.transport != profile.transport {
-            problems.add(|| disagreement(first, first_chain, profile, &chain));
+            disagreements(first, first_chain, profile, &chain, problems);
         }
     }
 }
 
-fn disagreement(first: &Profile, first_chain: &Chain<'_>, second: &Profile, second_chain: &Chain<'_>) -> Problem {
-    let of_transport = |key: &str| schema().key(key).is_some_and(|key| key.transport);
-    let pairs = values(first).into_iter().filter(|(key, _)| of_transport(key));
-    let seconds: BTreeMap<&str, String> = values(second).into_iter().collect();
-    // `tcp.keepalive_interval` may differ only in being written; the values shown are then the same, the pool too.
-    let differing = pairs.map(|(key, value)| (key, value, seconds.get(key).cloned().unwrap_or_default()));
-    let (key, one, other) = differing
-        .into_iter()
-        .find(|(_, one, other)| one != other)
-        .unwrap_or_default();
+fn disagreements(
+    first: &Profile,
+    first_chain: &Chain<'_>,
+    second: &Profile,
+    second_chain: &Chain<'_>,
+    problems: &mut Problems,
+) {
     let place = |chain: &Chain<'_>, key: &str| {
         chain
             .written(key)
             .next()
             .map_or(Origin::BuiltIn, |(_, node)| node.origin.clone())
     };
-    let message = format!(
-        "profiles {} and {} share the pool {} but differ in {key}: {one} ({}) and {other} ({})",
-        first.name,
-        second.name,
-        first.pool,
-        place(first_chain, key),
-        place(second_chain, key),
-    );
-    match place(second_chain, "pool.name") {
-        Origin::BuiltIn => Problem::at(place(first_chain, "pool.name"), message),
-        origin => Problem::at(origin, message),
+    let seconds: BTreeMap<&str, String> = values(second).into_iter().collect();
+    for (key, one) in values(first) {
+        // `tcp.keepalive_interval` may differ only in being written; the values are then the same, the pool too.
+        let Some(other) = seconds.get(key).filter(|other| **other != one) else {
+            continue;
+        };
+        if !schema().key(key).is_some_and(|key| key.transport) {
+            continue;
+        }
+        let message = format!(
+            "profiles {} and {} share the pool {} but differ in {key}: {one} ({}) and {other} ({})",
+            first.name,
+            second.name,
+            first.pool,
+            place(first_chain, key),
+            place(second_chain, key),
+        );
+        let at = match place(second_chain, "pool.name") {
+            Origin::BuiltIn => place(first_chain, "pool.name"),
+            origin => origin,
+        };
+        problems.add(|| Problem::at(at, message));
     }
 }
 
@@ -122,6 +178,10 @@ fn shown(node: &Node) -> String {
         Value::Text(text) | Value::Raw(text) => super::layer::quoted(text),
         Value::Whole(number) => number.to_string(),
         Value::Flag(flag) => flag.to_string(),
+        Value::List(list) => {
+            let items: Vec<String> = list.iter().map(shown).collect();
+            format!("[{}]", items.join(", "))
+        }
         other => other.what().to_owned(),
     }
 }

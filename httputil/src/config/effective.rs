@@ -1,4 +1,4 @@
-//! A profile's settings as text, key by key, as they would be written in a file.
+//! The settings of a profile and of `[registry]` as text, key by key, as they would be written in a file.
 //!
 //! Every struct is taken apart field by field, so that a setting without a key, or a key without a line here, does not
 //! compile or fails the test below.
@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::layer::quoted;
 use super::values::{show_duration, show_size};
-use crate::settings::{Http2, Policy, Pool, Profile, Proxy, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};
+use crate::settings::{
+    Http2, MaxConnections, Policy, Pool, Profile, Proxy, Registry, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport,
+};
 
 /// The keys that have a value, with it.
 pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
@@ -49,6 +51,17 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     values
 }
 
+/// The keys of `[registry]`, with their values.
+pub(crate) fn registry_values(registry: &Registry) -> Vec<(&'static str, String)> {
+    let Registry { max_connections } = registry;
+    let max_connections = match max_connections {
+        MaxConnections::Auto => quoted("auto"),
+        MaxConnections::AtMost(number) => number.to_string(),
+        MaxConnections::Unbounded => quoted("none"),
+    };
+    vec![("max_connections", max_connections)]
+}
+
 fn add_timeouts(values: &mut Vec<(&'static str, String)>, timeouts: &Timeouts) {
     let Timeouts {
         dns,
@@ -68,13 +81,31 @@ fn add_pool(values: &mut Vec<(&'static str, String)>, pool: &Pool) {
         max_idle_per_host,
         idle_timeout,
         reuse,
-        ..
+        max_lifetime,
+        max_requests_per_connection,
+        max_connections_per_host,
+        max_connections,
+        min_idle_per_host,
+        warm,
     } = pool;
+    let warm: Vec<String> = warm.iter().map(|url| quoted(url)).collect();
     values.extend([
         ("pool.max_idle", max_idle.to_string()),
         ("pool.max_idle_per_host", max_idle_per_host.to_string()),
         ("pool.idle_timeout", duration(*idle_timeout)),
         ("pool.reuse", reuse.to_string()),
+        ("pool.max_lifetime", duration_or_none(*max_lifetime)),
+        (
+            "pool.max_requests_per_connection",
+            number_or_none(*max_requests_per_connection),
+        ),
+        (
+            "pool.max_connections_per_host",
+            number_or_none(*max_connections_per_host),
+        ),
+        ("pool.max_connections", number_or_none(*max_connections)),
+        ("pool.min_idle_per_host", min_idle_per_host.to_string()),
+        ("pool.warm", format!("[{}]", warm.join(", "))),
     ]);
 }
 
@@ -134,7 +165,9 @@ fn add_http2(values: &mut Vec<(&'static str, String)>, http2: &Http2) {
         adaptive_window,
         max_frame_size,
         max_header_list_size,
-        ..
+        keepalive_interval,
+        keepalive_timeout,
+        keepalive_while_idle,
     } = http2;
     values.extend([
         ("http2.enabled", enabled.to_string()),
@@ -149,6 +182,9 @@ fn add_http2(values: &mut Vec<(&'static str, String)>, http2: &Http2) {
         ("http2.adaptive_window", adaptive_window.to_string()),
         ("http2.max_frame_size", size(*max_frame_size)),
         ("http2.max_header_list_size", size(*max_header_list_size)),
+        ("http2.keepalive_interval", duration(*keepalive_interval)),
+        ("http2.keepalive_timeout", duration(*keepalive_timeout)),
+        ("http2.keepalive_while_idle", keepalive_while_idle.to_string()),
     ]);
 }
 
@@ -158,6 +194,10 @@ fn duration(duration: Duration) -> String {
 
 fn duration_or_none(duration: Option<Duration>) -> String {
     duration.map_or_else(|| quoted("none"), self::duration)
+}
+
+fn number_or_none(number: Option<impl ToString>) -> String {
+    number.map_or_else(|| quoted("none"), |number| number.to_string())
 }
 
 fn size(bytes: u32) -> String {
@@ -173,7 +213,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::schema::schema;
+    use crate::config::schema::{registry_schema, schema};
 
     #[test]
     fn every_key_of_the_schema_has_a_value() {
@@ -183,5 +223,14 @@ mod tests {
         let keys: BTreeSet<String> = schema().leaves().into_iter().map(|(key, _)| key).collect();
         let beside: BTreeSet<String> = ["inherits", "settings"].map(str::to_owned).into();
         assert_eq!(shown, &keys - &beside);
+    }
+
+    #[test]
+    fn every_key_of_the_registry_has_a_value() {
+        let shown = registry_values(&Registry::default())
+            .into_iter()
+            .map(|(key, _)| key.to_owned());
+        let keys = registry_schema().leaves().into_iter().map(|(key, _)| key);
+        assert_eq!(shown.collect::<BTreeSet<_>>(), keys.collect());
     }
 }

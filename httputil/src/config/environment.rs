@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use super::layer::{Layer, LayerKind, variable};
+use super::layer::{shown_key, variable};
 use super::names::{DEFAULT, GLOBAL, REGISTRY};
 use super::overrides::{Override, into_tables};
 use super::planned;
 use super::problems::Problems;
 use super::schema::schema;
 use super::suggest;
+use super::tree::Table;
 use crate::error::{Origin, Problem};
 use crate::settings::Environment;
 
@@ -33,7 +34,7 @@ impl Known<'_> {
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.profiles.iter().map(String::as_str).chain([GLOBAL])
+        self.profiles.iter().map(String::as_str).chain([GLOBAL, REGISTRY])
     }
 }
 
@@ -52,8 +53,8 @@ pub(crate) fn environment_name(environment: &Environment) -> Option<String> {
     reserved(environment, ENV).map(|name| name.to_string_lossy().into_owned())
 }
 
-/// All variables that set keys.
-pub(crate) fn layer(environment: &Environment, known: &Known<'_>, problems: &mut Problems) -> Layer {
+/// All variables that set keys, as [`into_tables`] makes tables of them.
+pub(crate) fn tables(environment: &Environment, known: &Known<'_>, problems: &mut Problems) -> (Table, Vec<Table>) {
     let mut overrides = Vec::new();
     for (name, value) in environment.iter() {
         let shown = name.to_string_lossy();
@@ -84,12 +85,7 @@ pub(crate) fn layer(environment: &Environment, known: &Known<'_>, problems: &mut
             None => problems.add(|| Problem::at(origin, "the value is not UTF-8")),
         }
     }
-    let tables = into_tables(overrides, problems);
-    Layer {
-        kind: LayerKind::Variables,
-        folder: None,
-        tables,
-    }
+    into_tables(overrides, problems)
 }
 
 /// The path that a variable names, profile first.
@@ -105,47 +101,55 @@ fn path(rest: &str, known: &Known<'_>) -> Result<Vec<String>, String> {
     if path.len() > 1 && known.has(&path[0]) {
         return Ok(path);
     }
-    let as_key = path.join(".");
-    if let Some(key) = key_spelled(&as_key.replace('.', "_")) {
+    if let Some(key) = key_spelled(&lower) {
         let (all, every) = (variable(DEFAULT, &key), variable(GLOBAL, &key));
         return Err(format!(
             "no profile is named; did you mean {all}, or {every} to override every profile?"
         ));
     }
+    // Too few underscores between the parts: the longest profile whose name it starts with is the one.
+    let profiles = known.names().chain([REGISTRY]);
+    let started = profiles
+        .filter_map(|name| {
+            let rest = lower.strip_prefix(name)?;
+            (rest.is_empty() || rest.starts_with('_')).then(|| (name, rest.trim_start_matches('_')))
+        })
+        .max_by_key(|(name, _)| name.len());
+    if let Some((profile, rest)) = started {
+        let is_alone = path.len() == 1;
+        let (spelled, example) = if profile == REGISTRY {
+            (suggest::in_registry(&rest.replace("__", "_")), "max_connections")
+        } else {
+            let spelled = key_spelled(rest).or_else(|| suggest::setting(&rest.replace("__", "_")));
+            let spelled = spelled.or_else(|| is_alone.then(|| suggest::key(rest)).flatten());
+            (spelled, "timeout")
+        };
+        let hint = match spelled {
+            Some(key) => Some(format!("; did you mean {}?", variable(profile, &key))),
+            None => is_alone.then(|| format!(", as in {}", variable(profile, example))),
+        };
+        if let Some(hint) = hint {
+            return Err(format!("two underscores stand between the parts of a name{hint}"));
+        }
+    }
     if path.len() > 1 {
         let near = suggest::nearest(&path[0], known.names());
         let hint = near.map(|near| format!("; did you mean {}?", variable(near, &path[1..].join("."))));
-        return Err(format!("no profile is called {}{}", path[0], hint.unwrap_or_default()));
-    }
-    // One underscore where two are needed: the longest profile whose name it starts with is the one.
-    let profiles = known.names().chain([REGISTRY]);
-    let started = profiles.filter(|name| {
-        lower
-            .strip_prefix(name)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-    });
-    if let Some(profile) = started.max_by_key(|name| name.len()) {
-        let rest = lower[profile.len()..].trim_start_matches('_');
-        let hint = match key_spelled(rest).or_else(|| suggest::key(rest)) {
-            Some(key) => format!("; did you mean {}?", variable(profile, &key)),
-            None => format!(", as in {}", variable(profile, "timeout")),
-        };
-        return Err(format!("two underscores stand between the parts of a name{hint}"));
+        let shown = shown_key(&path[0]);
+        return Err(format!("no profile is called {shown}{}", hint.unwrap_or_default()));
     }
     let near = suggest::nearest(&lower, ["config", "env"]);
     let hint = near.map(|near| format!("; did you mean {PREFIX}{}?", near.to_ascii_uppercase()));
     Err(format!("unknown variable{}", hint.unwrap_or_default()))
 }
 
-/// The key whose path, all dots and double underscores taken for one underscore, is this.
+/// The key, living or planned, or the section that is written so, but for the place and number of underscores.
 fn key_spelled(flat: &str) -> Option<String> {
     let living = schema().leaves().into_iter().map(|(path, _)| path);
     let planned = planned::keys().map(str::to_owned);
     let sections = schema().keys.keys().cloned();
-    living
-        .chain(planned)
-        .chain(sections)
-        .find(|path| path.replace('.', "_") == flat)
+    let all: Vec<String> = living.chain(planned).chain(sections).collect();
+    suggest::folded(flat, all.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// The variables that Kubernetes makes for a Service called `httputil`.

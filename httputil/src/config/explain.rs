@@ -12,19 +12,20 @@
 
 use std::fmt;
 
-use super::effective::values;
+use super::effective::{registry_values, values};
 use super::layer::quoted;
 use super::loaded::Config;
 use super::merge::Chain;
+use super::names::REGISTRY;
 use super::tree::{Node, Value};
 use crate::error::{Error, Origin};
-use crate::settings::Profile;
+use crate::settings::{Pool, Profile};
 
 /// A profile, key by key; made by [`Config::explain`]. `Display` is a table to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The profile's name.
+    /// The profile's name, or `registry`.
     pub profile: String,
     /// Its keys: those at its top, then section by section, then the service's own settings.
     pub keys: Vec<ExplainedKey>,
@@ -79,7 +80,8 @@ impl ExplainedKey {
 }
 
 impl Config {
-    /// Every key of a profile with its value in force, who set it, and what that hides.
+    /// Every key of a profile with its value in force, who set it, and what that hides; `registry` explains
+    /// `[registry]`.
     ///
     /// ```
     /// use httputil::{Config, Environment};
@@ -100,6 +102,9 @@ impl Config {
     ///
     /// That there is no such profile, with the nearest name.
     pub fn explain(&self, profile: &str) -> Result<Explanation, Error> {
+        if profile == REGISTRY {
+            return Ok(self.explain_registry());
+        }
         let settings = self.profile(profile)?;
         let chain = self.chain(profile)?;
         let built_in = values(&Profile::named(profile));
@@ -109,7 +114,7 @@ impl Config {
                 let unwritten = chain.written(key).next().is_none();
                 let moved = unwritten && !built_in.contains(&(key, value.clone()));
                 let mut explained = explained(&chain, key, Some(value));
-                explained.follows = leader(key).filter(|_| moved);
+                explained.follows = leader(key, &settings.transport.pool).filter(|_| moved);
                 explained
             })
             .collect();
@@ -124,6 +129,18 @@ impl Config {
             profile: profile.to_owned(),
             keys,
         })
+    }
+
+    fn explain_registry(&self) -> Explanation {
+        let chain = self.registry_chain();
+        let values = registry_values(&self.registry());
+        Explanation {
+            profile: REGISTRY.to_owned(),
+            keys: values
+                .into_iter()
+                .map(|(key, value)| explained(&chain, key, Some(value)))
+                .collect(),
+        }
     }
 }
 
@@ -141,9 +158,12 @@ fn explained(chain: &Chain<'_>, key: &str, value: Option<String>) -> ExplainedKe
 }
 
 /// The key that another one follows while it is not written itself.
-fn leader(key: &str) -> Option<&'static str> {
+fn leader(key: &str, pool: &Pool) -> Option<&'static str> {
     match key {
         "pool.max_idle" => Some("pool.max_idle_per_host"),
+        "pool.max_idle_per_host" if pool.max_idle_per_host > Pool::default().max_idle_per_host => {
+            Some("pool.min_idle_per_host")
+        }
         "pool.max_idle_per_host" => Some("pool.max_idle"),
         "tcp.keepalive_interval" => Some("tcp.keepalive"),
         _ => None,

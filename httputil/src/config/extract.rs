@@ -1,17 +1,18 @@
 //! A merged, checked table → the settings that the rest of the house reads.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::model::{
-    Http2Keys, PoolKeys, ProfileKeys, ProxyKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
+    Http2Keys, PoolKeys, ProfileKeys, ProxyKeys, RegistryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
-use super::values::{DurationText, OrNone, SizeText};
+use super::values::{DurationText, OrAuto, OrNone, SizeText};
 use crate::error::Origin;
-use crate::settings::{Http2, Pool, Profile, Proxy, Roots, Tcp, Timeouts, Tls, TlsVersion};
+use crate::settings::{Http2, MaxConnections, Pool, Profile, Proxy, Registry, Roots, Tcp, Timeouts, Tls, TlsVersion};
 
 /// The profile of this name: what is written, over the defaults.
 pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
@@ -39,12 +40,26 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set(&mut profile.policy.timeout, timeout.as_ref().map(duration_or_none));
     set(&mut profile.policy.pool_wait, timeouts.pool_wait.map(duration));
     set_timeouts(&mut profile.transport.timeouts, &timeouts);
-    set_pool(&mut profile.transport.pool, &pool);
+    set_pool(&mut profile.transport.pool, pool);
     set_tcp(&mut profile.transport.tcp, &tcp);
     set_tls(&mut profile.transport.tls, tls);
     set_http2(&mut profile.transport.http2, &http2);
     set_proxy(&mut profile.transport.proxy, &proxy);
     Ok(profile)
+}
+
+/// `[registry]`: what is written, over the defaults.
+pub(crate) fn registry(merged: Table) -> Result<Registry, Misfit> {
+    let node = Node::new(Origin::BuiltIn, Value::Table(merged));
+    let RegistryKeys { max_connections } = RegistryKeys::deserialize(Reader::of(&node))?;
+    let mut registry = Registry::default();
+    let max_connections = max_connections.map(|key| match key {
+        OrNone(None) => MaxConnections::Unbounded,
+        OrNone(Some(OrAuto(None))) => MaxConnections::Auto,
+        OrNone(Some(OrAuto(Some(number)))) => MaxConnections::AtMost(count(number.get())),
+    });
+    set(&mut registry.max_connections, max_connections);
+    Ok(registry)
 }
 
 fn set<T>(setting: &mut T, written: Option<T>) {
@@ -70,24 +85,52 @@ fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+fn count_or_none(number: &OrNone<NonZeroU32>) -> Option<usize> {
+    number.0.map(|number| count(number.get()))
+}
+
 fn set_timeouts(timeouts: &mut Timeouts, keys: &TimeoutsKeys) {
     set(&mut timeouts.dns, keys.dns.map(duration));
     set(&mut timeouts.connect, keys.connect.map(duration));
     set(&mut timeouts.tls_handshake, keys.tls_handshake.map(duration));
 }
 
-/// Of the two caps, the one that is not written gives way: a written `max_idle` lowers the default per host, a written
-/// `max_idle_per_host` raises the default over all hosts, as the methods of `ClientConfig` do.
-fn set_pool(pool: &mut Pool, keys: &PoolKeys) {
-    set(&mut pool.max_idle, keys.max_idle.map(count));
-    set(&mut pool.max_idle_per_host, keys.max_idle_per_host.map(count));
-    if keys.max_idle_per_host.is_none() {
-        pool.max_idle_per_host = pool.max_idle_per_host.min(pool.max_idle);
-    } else if keys.max_idle.is_none() {
-        pool.max_idle = pool.max_idle.max(pool.max_idle_per_host);
-    }
+fn set_pool(pool: &mut Pool, keys: PoolKeys) {
+    set_idle(pool, &keys);
     set(&mut pool.idle_timeout, keys.idle_timeout.map(duration));
     set(&mut pool.reuse, keys.reuse);
+    set(&mut pool.max_lifetime, keys.max_lifetime.as_ref().map(duration_or_none));
+    set(
+        &mut pool.max_requests_per_connection,
+        keys.max_requests_per_connection
+            .map(|number| number.0.map(NonZeroU32::get)),
+    );
+    set(
+        &mut pool.max_connections_per_host,
+        keys.max_connections_per_host.as_ref().map(count_or_none),
+    );
+    set(
+        &mut pool.max_connections,
+        keys.max_connections.as_ref().map(count_or_none),
+    );
+    set(&mut pool.warm, keys.warm.map(|urls| urls.0));
+}
+
+/// Of caps that don't fit together, the one that is not written gives way: a written `max_idle` lowers the default per
+/// host, a written `max_idle_per_host` raises the default over all hosts, and a written `min_idle_per_host` raises
+/// both, as the methods of `ClientConfig` do.
+fn set_idle(pool: &mut Pool, keys: &PoolKeys) {
+    set(&mut pool.max_idle, keys.max_idle.map(count));
+    set(&mut pool.max_idle_per_host, keys.max_idle_per_host.map(count));
+    set(&mut pool.min_idle_per_host, keys.min_idle_per_host.map(count));
+    if keys.max_idle_per_host.is_none() {
+        pool.max_idle_per_host = pool.max_idle_per_host.max(pool.min_idle_per_host);
+    }
+    if keys.max_idle.is_none() {
+        pool.max_idle = pool.max_idle.max(pool.max_idle_per_host);
+    } else if keys.max_idle_per_host.is_none() {
+        pool.max_idle_per_host = pool.max_idle_per_host.min(pool.max_idle);
+    }
 }
 
 fn set_tcp(tcp: &mut Tcp, keys: &TcpKeys) {
@@ -131,6 +174,9 @@ fn set_http2(http2: &mut Http2, keys: &Http2Keys) {
         &mut http2.max_streams_per_connection,
         keys.max_streams_per_connection.map(count),
     );
+    set(&mut http2.keepalive_interval, keys.keepalive_interval.map(duration));
+    set(&mut http2.keepalive_timeout, keys.keepalive_timeout.map(duration));
+    set(&mut http2.keepalive_while_idle, keys.keepalive_while_idle);
     set(&mut http2.initial_stream_window, keys.initial_stream_window.map(size));
     set(
         &mut http2.initial_connection_window,

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::effective::values;
+use super::effective::{registry_values, values};
 use super::names::{NAME, RESERVED, special};
-use super::schema::{described, schema};
-use crate::settings::Profile;
+use super::schema::{Section, described, registry_described, registry_schema, schema};
+use crate::settings::{Profile, Registry};
 
 /// The names of the definitions: a profile, and a table that applies to many.
 const PROFILE: &str = "#/definitions/profile";
@@ -31,11 +31,7 @@ pub(crate) fn text() -> String {
         "properties": {
             "default": table("Where every profile starts; also a profile itself.", SHARED),
             "global": table("An operator's override of every profile, whatever it says itself.", SHARED),
-            "registry": {
-                "description": "What concerns all pools together. There is no key yet.",
-                "type": "object",
-                "additionalProperties": false
-            }
+            "registry": registry()
         },
         "propertyNames": {
             "pattern": NAME,
@@ -60,12 +56,19 @@ fn profile() -> Json {
         .into_iter()
         .filter(|(key, _)| schema().key(key).is_some_and(|key| !key.own))
         .collect();
-    section(&described(), "", &defaults)
+    section(&described(), "", schema(), &defaults)
+}
+
+fn registry() -> Json {
+    let defaults = registry_values(&Registry::default()).into_iter().collect();
+    let mut registry = section(&registry_described(), "", registry_schema(), &defaults);
+    registry["description"] = "What concerns all pools together; no profile, and inherits nothing.".into();
+    registry
 }
 
 type Defaults = BTreeMap<&'static str, String>;
 
-fn section(described: &Json, path: &str, defaults: &Defaults) -> Json {
+fn section(described: &Json, path: &str, keys: &Section, defaults: &Defaults) -> Json {
     let properties = described["properties"].as_object().into_iter().flatten();
     let properties: Map<String, Json> = properties
         .map(|(name, described)| {
@@ -73,7 +76,7 @@ fn section(described: &Json, path: &str, defaults: &Defaults) -> Json {
                 "" => name.clone(),
                 path => format!("{path}.{name}"),
             };
-            (name.clone(), property(described, &path, defaults))
+            (name.clone(), property(described, &path, keys, defaults))
         })
         .collect();
     json!({
@@ -84,9 +87,9 @@ fn section(described: &Json, path: &str, defaults: &Defaults) -> Json {
     })
 }
 
-fn property(described: &Json, path: &str, defaults: &Defaults) -> Json {
+fn property(described: &Json, path: &str, keys: &Section, defaults: &Defaults) -> Json {
     if described.get("properties").is_some() {
-        return section(described, path, defaults);
+        return section(described, path, keys, defaults);
     }
     let mut property = plain(described);
     let mut text = vec![described["description"].as_str().unwrap_or_default().to_owned()];
@@ -97,7 +100,7 @@ fn property(described: &Json, path: &str, defaults: &Defaults) -> Json {
         (None, Some(max)) => Some(format!("At most {max}.")),
         (None, None) => None,
     });
-    if schema().key(path).is_some_and(|key| key.none) {
+    if keys.key(path).is_some_and(|key| key.none) {
         text.push("\"none\" switches it off.".to_owned());
     }
     if let Some(default) = defaults.get(path) {

@@ -24,6 +24,9 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
             return Err(format!("this can't be switched off; {}", wanted(key)).into());
         }
     }
+    if key.auto && node.as_text() == Some("auto") {
+        return Ok(());
+    }
     match &key.kind {
         Kind::Duration { min, max } => check_duration(key, node, *min, *max)?,
         Kind::Size { min, max } => check_size(key, node, *min, *max)?,
@@ -80,6 +83,15 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
             }
             node.value = Value::List(names);
         }
+        // The walk looks at each of them, since each has its own place.
+        Kind::Urls => {
+            let urls = match &node.value {
+                Value::Raw(text) => split_list(text, &node.origin).map_err(|_| wanted(key))?,
+                Value::List(urls) => urls.clone(),
+                _ => return Err(wanted(key)),
+            };
+            node.value = Value::List(urls);
+        }
         Kind::Section(_) | Kind::Free => {}
     }
     Ok(())
@@ -93,8 +105,7 @@ fn check_duration(key: &Key, node: &Node, min: Duration, max: Option<Duration>) 
     }
     let duration = parse_duration(node.as_text().ok_or_else(|| wanted(key))?)?;
     if duration.is_zero() && !min.is_zero() {
-        let off = if key.none { "; \"none\" switches it off" } else { "" };
-        return Err(format!("zero makes no sense here{off}").into());
+        return Err(zero(key));
     }
     if duration < min {
         return Err(format!("too short, at least \"{}\"", show_duration(min)).into());
@@ -110,7 +121,7 @@ fn check_size(key: &Key, node: &Node, min: u64, max: u64) -> Check<()> {
         return Err(format!("a size is text with a unit; write \"{number}B\" or \"{number}KiB\"").into());
     }
     match parse_size(node.as_text().ok_or_else(|| wanted(key))?)? {
-        0 if min > 0 => Err("zero makes no sense here".into()),
+        0 if min > 0 => Err(zero(key)),
         size if size < min => Err(format!("too small, at least \"{}\"", show_size(min)).into()),
         size if size > max => Err(format!("too large, at most \"{}\"", show_size(max)).into()),
         _ => Ok(()),
@@ -124,11 +135,16 @@ fn check_whole(key: &Key, node: &Node, min: i128, max: i128) -> Check<i128> {
         _ => return Err(wanted(key)),
     };
     match number {
-        0 if min > 0 => Err("zero makes no sense here".into()),
+        0 if min > 0 => Err(zero(key)),
         number if number > max => Err(format!("too large, at most {max}").into()),
         number if number < min => Err(wanted(key)),
         number => Ok(number),
     }
+}
+
+fn zero(key: &Key) -> Cow<'static, str> {
+    let off = if key.none { "; \"none\" switches it off" } else { "" };
+    format!("zero makes no sense here{off}").into()
 }
 
 /// What a key may hold, in the user's words.
@@ -137,7 +153,8 @@ pub(crate) fn wanted(key: &Key) -> Cow<'static, str> {
         Kind::Duration { .. } => "expected a duration such as \"10s\" or \"250ms\"".into(),
         Kind::Size { .. } => "expected a size such as \"64KiB\" or \"10MB\"".into(),
         Kind::Whole { min, max } if *max == i128::from(u32::MAX) => {
-            format!("expected a whole number, {min} or more").into()
+            let words = if key.auto { ", \"auto\" or \"none\"" } else { "" };
+            format!("expected a whole number, {min} or more{words}").into()
         }
         Kind::Whole { min, max } => format!("expected a whole number from {min} to {max}").into(),
         Kind::Flag => "expected true or false".into(),
@@ -149,6 +166,7 @@ pub(crate) fn wanted(key: &Key) -> Cow<'static, str> {
         Kind::Name => "expected a name of a-z, 0-9 and single _, starting with a letter".into(),
         Kind::Names => "expected a profile's name or a list of them".into(),
         Kind::Path => "expected a path".into(),
+        Kind::Urls => "expected a list of URLs such as [\"https://collector:4318\"]".into(),
         Kind::Section(_) | Kind::Free => "expected a table".into(),
     }
 }

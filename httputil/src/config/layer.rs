@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::tree::Table;
+use crate::error::is_visible;
+use crate::error::{Origin, Problem};
 
 /// One file, or all variables, or all values set in code.
 pub(crate) struct Layer {
@@ -42,6 +44,44 @@ pub(crate) fn variable(profile: &str, path: &str) -> String {
     )
 }
 
+/// The path, below the profile, that a variable or a key set in code names.
+pub(crate) fn named(origin: &Origin) -> Option<String> {
+    let (text, joint) = match origin {
+        Origin::Variable(name) => (name.strip_prefix("HTTPUTIL_")?, "__"),
+        Origin::Code(key) => (&**key, "."),
+        _ => return None,
+    };
+    let (_, path) = text.split_once(joint)?;
+    Some(match origin {
+        Origin::Variable(_) => path.to_ascii_lowercase().replace(joint, "."),
+        _ => path.to_owned(),
+    })
+}
+
+/// What is left of a key's path, below the profile, when the origin is a variable or a key set in code that holds it in
+/// an inline table: of `pool.max_idle` in `HTTPUTIL_A__POOL` it is `max_idle`. Nothing where the origin says the whole.
+pub(crate) fn within<'a>(origin: &Origin, path: &'a str) -> Option<&'a str> {
+    path.strip_prefix(named(origin)?.as_str())?.strip_prefix('.')
+}
+
+/// The name of a key for the beginning of a message, as much of it as the origin does not say: all of it, `max_idle: `
+/// within a variable's inline table, or nothing.
+pub(crate) fn name_beside(origin: &Origin, table: &str, path: &str) -> String {
+    match (named(origin), within(origin, path)) {
+        (_, Some(inner)) => format!("{}: ", shown_key(inner)),
+        (Some(_), None) => String::new(),
+        (None, None) => format!("{}: ", shown_key(&format!("{table}.{path}"))),
+    }
+}
+
+/// A problem with the value of a known key that is not secret; `path` is below `table`.
+pub(crate) fn wrong_value(origin: Origin, table: &str, path: &str, value: &str, message: &str) -> Problem {
+    match within(&origin, path) {
+        Some(inner) => Problem::at(origin.clone(), format!("{inner} = {value}: {message}")),
+        None => Problem::with_value(origin, &format!("{table}.{path}"), value, message),
+    }
+}
+
 /// A key or text from outside, fit for a message: as it is if it is plain, else quoted, and never endless.
 pub(crate) fn shown_key(path: &str) -> String {
     let plain = |next: char| next.is_ascii_alphanumeric() || "._-".contains(next);
@@ -52,7 +92,7 @@ pub(crate) fn shown_key(path: &str) -> String {
     }
 }
 
-/// Text in quotes, control characters escaped, cut after 60 characters.
+/// Text in quotes, cut after 60 characters; what a terminal would obey, hide or turn around is escaped.
 pub(crate) fn quoted(text: &str) -> String {
     let mut shown = String::from("\"");
     for (index, next) in text.chars().enumerate() {
@@ -65,7 +105,7 @@ pub(crate) fn quoted(text: &str) -> String {
                 shown.push('\\');
                 shown.push(next);
             }
-            next if next.is_control() => {
+            next if !is_visible(next) => {
                 let _ = write!(shown, "{}", next.escape_default());
             }
             next => shown.push(next),

@@ -9,15 +9,15 @@ use serde::de::DeserializeOwned;
 
 use super::builder::ConfigBuilder;
 use super::json_schema;
-use super::layer::{Layer, shown_key};
+use super::layer::{Layer, name_beside, shown_key};
 use super::merge::Chain;
-use super::names::{DEFAULT, GLOBAL, did_you_mean};
+use super::names::{DEFAULT, GLOBAL, REGISTRY, did_you_mean};
 use super::read::Reader;
-use super::schema::{Kind, schema};
+use super::schema::{Kind, schema_of};
 use super::suggest;
 use super::tree::Table;
 use crate::error::{Error, Origin, Problem};
-use crate::settings::{Environment, Profile};
+use crate::settings::{Environment, Profile, Registry};
 
 /// A loaded, checked configuration. Cheap to clone.
 ///
@@ -34,6 +34,7 @@ pub(super) struct Loaded {
     /// The ancestors of each profile, weakest first.
     pub(super) lineages: BTreeMap<String, Vec<String>>,
     pub(super) profiles: BTreeMap<String, Profile>,
+    pub(super) registry: Registry,
     pub(super) environment: Environment,
     pub(super) files: Vec<PathBuf>,
 }
@@ -85,6 +86,7 @@ impl Config {
             layers: Vec::new(),
             lineages,
             profiles,
+            registry: Registry::default(),
             environment: Environment::empty(),
             files: Vec::new(),
         })
@@ -108,6 +110,23 @@ impl Config {
             .get(name)
             .cloned()
             .ok_or_else(|| self.no_profile(name))
+    }
+
+    /// The settings of `[registry]`, which concern all pools of a registry together. It is no profile: it inherits
+    /// nothing, and neither `[default]` nor `[global]` touches it.
+    ///
+    /// ```
+    /// use httputil::Config;
+    /// use httputil::settings::MaxConnections;
+    ///
+    /// let config = Config::builder().set("registry.max_connections", "500").load()?;
+    /// assert_eq!(config.registry().max_connections, MaxConnections::AtMost(500));
+    /// assert_eq!(Config::empty().registry().max_connections, MaxConnections::Auto);
+    /// # Ok::<(), httputil::Error>(())
+    /// ```
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        self.loaded.registry
     }
 
     /// The names of all profiles, `default` included, sorted.
@@ -142,14 +161,8 @@ impl Config {
         T::deserialize(Reader::of(&entry.node)).map(Some).map_err(|misfit| {
             let misfit = misfit.at(&entry.node);
             let origin = misfit.origin().unwrap_or(&entry.node.origin).clone();
-            // A variable's name says the key, but not which part of a table in it.
-            let name = match origin {
-                Origin::Variable(_) | Origin::Code(_) => misfit.path(),
-                _ => format!("{profile}.settings.{key}{}", misfit.path()),
-            };
-            let name = name.trim_start_matches('.');
-            let colon = if name.is_empty() { "" } else { ": " };
-            Error::config(vec![Problem::at(origin, format!("{name}{colon}{}", misfit.message()))])
+            let name = name_beside(&origin, profile, &format!("settings.{key}{}", misfit.path()));
+            Error::config(vec![Problem::at(origin, format!("{name}{}", misfit.message()))])
         })
     }
 
@@ -163,7 +176,7 @@ impl Config {
     }
 
     /// Where the value in force of a key was written: `origin("telemetry", "pool.idle_timeout")`,
-    /// `origin("telemetry", "settings.endpoint")`.
+    /// `origin("telemetry", "settings.endpoint")`, `origin("registry", "max_connections")`.
     ///
     /// # Errors
     ///
@@ -183,17 +196,23 @@ impl Config {
     ///
     /// As [`origin`](Config::origin).
     pub fn origins(&self, profile: &str, key: &str) -> Result<Vec<Origin>, Error> {
-        let chain = self.chain(profile)?;
-        let known = match key.strip_prefix("settings.") {
-            Some(_) => true,
-            None => schema()
-                .key(key)
-                .is_some_and(|key| !matches!(key.kind, Kind::Section(_) | Kind::Free)),
+        let of_registry = profile == REGISTRY;
+        let chain = if of_registry {
+            self.registry_chain()
+        } else {
+            self.chain(profile)?
         };
+        let known = (!of_registry && key.starts_with("settings."))
+            || schema_of(profile)
+                .key(key)
+                .is_some_and(|key| !matches!(key.kind, Kind::Section(_) | Kind::Free));
         if !known {
-            let hint = suggest::key(key)
-                .map(|near| format!("; did you mean {near}?"))
-                .unwrap_or_default();
+            let near = if of_registry {
+                suggest::in_registry(key)
+            } else {
+                suggest::key(key)
+            };
+            let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             return Err(Error::config(vec![Problem::new(format!(
                 "there is no key {}{hint}",
                 shown_key(key)
@@ -230,10 +249,16 @@ impl Config {
         }
     }
 
+    pub(super) fn registry_chain(&self) -> Chain<'_> {
+        Chain::of_registry(&self.loaded.layers)
+    }
+
     fn no_profile(&self, name: &str) -> Error {
         let shown = shown_key(name);
         Error::config(vec![Problem::new(if name == GLOBAL {
             "[global] is no profile: it overrides every profile".to_owned()
+        } else if name == REGISTRY {
+            "[registry] is no profile: it concerns all pools together".to_owned()
         } else {
             let hint = did_you_mean(name, self.loaded.profiles.keys().map(String::as_str));
             match self.loaded.files.first() {

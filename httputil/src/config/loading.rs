@@ -58,8 +58,12 @@ impl<'a> Loading<'a> {
         for (name, text) in &self.builder.embedded {
             self.add_text(text, &Arc::new(PathBuf::from(name)), None);
         }
-        let Some(main) = self.main_file() else { return };
-        self.add_file(&main);
+        let Some((main, named)) = self.main_file() else { return };
+        if named {
+            self.add_named_file(&main);
+        } else {
+            self.add_file(&main);
+        }
         let folder = match main.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -77,22 +81,23 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// The path of the main file, or nothing if there is none or it is unclear which it is.
-    fn main_file(&mut self) -> Option<PathBuf> {
+    /// The path of the main file and whether the variable names it, or nothing if there is none or it is unclear which it
+    /// is.
+    fn main_file(&mut self) -> Option<(PathBuf, bool)> {
         let start = match &self.builder.main {
             Main::Nowhere => return None,
-            Main::Exactly(path) => return Some(path.clone()),
+            Main::Exactly(path) => return Some((path.clone(), false)),
             Main::SearchFrom(start) => start,
         };
         match environment::config_file(&self.builder.environment) {
             Some(none) if none == "none" => return None,
-            Some(path) => return Some(start.join(path)),
+            Some(path) => return Some((start.join(path), true)),
             None => {}
         }
         // Parents are found by taking the path apart, so it must have all of them.
         match locate(&std::path::absolute(start).unwrap_or_else(|_| start.clone())) {
             Located::Nothing => None,
-            Located::File(path) => Some(path),
+            Located::File(path) => Some((path, false)),
             Located::Both(plain, nested) => {
                 let nested = self.shown(&nested);
                 let message = format!(
@@ -132,15 +137,33 @@ impl<'a> Loading<'a> {
     }
 
     fn add_file(&mut self, path: &Path) {
+        self.read_file(path, |problem| problem);
+    }
+
+    /// Adds the file that `HTTPUTIL_CONFIG` names; that it can't be read is a mistake of the variable.
+    fn add_named_file(&mut self, path: &Path) {
+        self.read_file(path, |problem| {
+            let value = path.to_string_lossy();
+            let message = if value.contains("://") || value.contains(":/") && value.contains('@') {
+                // A URL may hold a password.
+                "expected the path of a file, found a URL".to_owned()
+            } else {
+                problem.to_string()
+            };
+            Problem::at(Origin::Variable(Arc::from("HTTPUTIL_CONFIG")), message)
+        });
+    }
+
+    fn read_file(&mut self, path: &Path, problem: impl FnOnce(Problem) -> Problem) {
         let shown = self.shown(path);
         match file::read(path, &shown) {
             Ok(text) => {
                 self.files.push(path.to_owned());
                 self.add_text(&text, &shown, path.parent());
             }
-            Err(problem) => {
+            Err(refused) => {
                 self.complete = false;
-                self.problems.add(|| problem);
+                self.problems.add(|| problem(refused));
             }
         }
     }
@@ -175,9 +198,8 @@ impl<'a> Loading<'a> {
     /// The profiles that the files make, and `default`.
     pub(super) fn profile_names(&self) -> BTreeSet<String> {
         let names = self.layers.iter().flat_map(|layer| layer.tables.keys()).cloned();
-        let special = |name: &String| [names::GLOBAL, names::REGISTRY].contains(&name.as_str());
         names
-            .filter(|name| !special(name))
+            .filter(|name| !names::special(name))
             .chain([DEFAULT.to_owned()])
             .collect()
     }
@@ -187,11 +209,7 @@ impl<'a> Loading<'a> {
             profiles,
             complete: self.complete,
         };
-        let mut layers = vec![environment::layer(
-            &self.builder.environment,
-            &known,
-            &mut self.problems,
-        )];
+        let variables = environment::tables(&self.builder.environment, &known, &mut self.problems);
         let mut overrides = Vec::new();
         for (key, value) in &self.builder.values {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
@@ -206,23 +224,28 @@ impl<'a> Loading<'a> {
                     value: value.clone(),
                 });
             } else {
-                let hint = names::did_you_mean(&path[0], profiles.iter().map(String::as_str));
+                let names = profiles.iter().map(String::as_str);
+                let hint = names::did_you_mean(&path[0], names.chain([names::GLOBAL, names::REGISTRY]));
                 self.problems
                     .add(|| Problem::at(origin, format!("no profile is called {}{hint}", path[0])));
             }
         }
-        let tables = into_tables(overrides, &mut self.problems);
-        layers.push(Layer {
-            kind: LayerKind::Code,
-            folder: None,
-            tables,
-        });
-        for mut layer in layers {
-            walk::check(&mut layer, &mut self.problems);
+        let code = into_tables(overrides, &mut self.problems);
+        for (kind, (tables, aside)) in [(LayerKind::Variables, variables), (LayerKind::Code, code)] {
+            let checked = |tables, problems: &mut Problems| {
+                let folder = None;
+                let mut layer = Layer { kind, folder, tables };
+                walk::check(&mut layer, problems);
+                layer
+            };
+            let mut layer = checked(tables, &mut self.problems);
+            for tables in aside {
+                checked(tables, &mut self.problems);
+            }
             // Where a file could not be read, a value for a profile of that file is sound, but makes no profile.
             layer
                 .tables
-                .retain(|name, _| profiles.contains(name) || name == names::GLOBAL);
+                .retain(|name, _| profiles.contains(name) || names::special(name));
             self.layers.push(layer);
         }
     }

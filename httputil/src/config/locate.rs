@@ -4,6 +4,7 @@
 //! rule; one table of folders in the tests runs against both.
 
 use std::fs::Metadata;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// What was found.
@@ -33,19 +34,42 @@ pub(crate) fn locate(start: &Path) -> Located {
         let nested_in = folder.join("config");
         let nested = nested_in.join("httputil.toml");
         let nested_counts = *folder == start || !anyone_can_write(&nested_in);
-        match (is_there(&plain), nested_counts && is_there(&nested)) {
-            (true, true) => return Located::Both(plain, nested),
-            (true, false) => return Located::File(plain),
-            (false, true) => return Located::File(nested),
-            (false, false) => {}
+        let inner = if nested_counts { look(&nested) } else { Presence::Absent };
+        match (look(&plain), inner) {
+            (Presence::There, Presence::There) => return Located::Both(plain, nested),
+            (Presence::There | Presence::Unknown, _) => return Located::File(plain),
+            (Presence::Absent, Presence::There | Presence::Unknown) => return Located::File(nested),
+            (Presence::Absent, Presence::Absent) => {}
         }
     }
     Located::Nothing
 }
 
-/// A dangling link is there: reading it then says what is wrong, instead of silently using another file.
+/// Whether a file is at its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    There,
+    Absent,
+    /// Its folder can't be looked into.
+    Unknown,
+}
+
+/// A dangling link is there, and what can't be looked at may be: reading it then says what is wrong, instead of silently
+/// using another file or none.
+fn look(path: &Path) -> Presence {
+    presence(path.symlink_metadata())
+}
+
+fn presence<T>(looked: io::Result<T>) -> Presence {
+    match looked {
+        Ok(_) => Presence::There,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Presence::Absent,
+        Err(_) => Presence::Unknown,
+    }
+}
+
 fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
+    look(path) == Presence::There
 }
 
 fn anyone_can_write(folder: &Path) -> bool {
@@ -61,4 +85,19 @@ fn world_writable(metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn world_writable(_: &Metadata) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_surely_absent_is_passed_over() {
+        let failed = |kind: ErrorKind| presence::<()>(Err(kind.into()));
+        assert_eq!(presence(Ok(())), Presence::There);
+        assert_eq!(failed(ErrorKind::NotFound), Presence::Absent);
+        assert_eq!(failed(ErrorKind::NotADirectory), Presence::Absent);
+        assert_eq!(failed(ErrorKind::PermissionDenied), Presence::Unknown);
+        assert_eq!(failed(ErrorKind::Other), Presence::Unknown);
+    }
 }

@@ -9,7 +9,7 @@
 use std::sync::OnceLock;
 
 use super::layer::Layer;
-use super::names::{DEFAULT, GLOBAL};
+use super::names::{DEFAULT, GLOBAL, REGISTRY};
 use super::schema::schema;
 use super::tree::{Node, Table, Value, find, overlay};
 
@@ -17,7 +17,7 @@ use super::tree::{Node, Table, Value, find, overlay};
 pub(crate) struct Link<'a> {
     /// The name of the table: the profile's own, an ancestor's, `default` or `global`.
     pub(crate) name: &'a str,
-    /// Whether it is the profile's own.
+    /// Whether it is the profile's own, or `[registry]`.
     own: bool,
     table: &'a Table,
 }
@@ -33,18 +33,12 @@ impl<'a> Chain<'a> {
             .into_iter()
             .chain(parents)
             .chain((profile != DEFAULT).then_some(DEFAULT));
-        let links = names.flat_map(|name| {
-            let tables = layers
-                .iter()
-                .rev()
-                .filter_map(move |layer| layer.tables.get(name)?.node.as_table());
-            tables.map(move |table| Link {
-                name,
-                own: name == profile,
-                table,
-            })
-        });
-        Chain(links.collect())
+        Chain(names.flat_map(|name| links(layers, name, name == profile)).collect())
+    }
+
+    /// The tables for `[registry]`, which inherits nothing and which nothing overrides.
+    pub(crate) fn of_registry(layers: &'a [Layer]) -> Chain<'a> {
+        Chain(links(layers, REGISTRY, true).collect())
     }
 
     /// Every place where the key at `path` is written, with the name of its table, the one in force first.
@@ -72,6 +66,15 @@ impl<'a> Chain<'a> {
         }
         merged
     }
+}
+
+/// The tables of one name, later layers first.
+fn links<'a>(layers: &'a [Layer], name: &'a str, own: bool) -> impl Iterator<Item = Link<'a>> {
+    let tables = layers
+        .iter()
+        .rev()
+        .filter_map(move |layer| layer.tables.get(name)?.node.as_table());
+    tables.map(move |table| Link { name, own, table })
 }
 
 /// The keys that are not inherited.

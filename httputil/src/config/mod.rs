@@ -56,4 +56,5 @@ mod walk;
 
 pub use builder::ConfigBuilder;
 pub use explain::{ExplainedKey, Explanation, Place};
+pub(crate) use layer::name_beside;
 pub use loaded::Config;

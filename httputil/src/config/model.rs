@@ -1,4 +1,4 @@
-//! The keys of a profile: the one description that everything else is made from.
+//! The keys of a profile and of `[registry]`: the one description that everything else is made from.
 //!
 //! The doc comments are the reference's texts, the types say what a value looks like, the attributes what is allowed:
 //! `x-transport` marks what profiles sharing a pool must agree on, `x-own` what is not inherited, `x-min`, `x-max` and
@@ -7,10 +7,12 @@
 //!
 //! To give life to a key: add the field here, its line in `extract` and in `effective`, and take it off `planned`.
 
+use std::num::NonZeroU32;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::values::{DurationText, FilePath, Free, HeaderText, Name, Names, OrNone, SizeText};
+use super::values::{DurationText, FilePath, Free, HeaderText, Name, Names, OrAuto, OrNone, SizeText, Urls};
 
 /// A profile.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -88,6 +90,18 @@ pub(crate) struct PoolKeys {
     pub(crate) idle_timeout: Option<DurationText>,
     /// `false` is one connection per request.
     pub(crate) reuse: Option<bool>,
+    /// A connection takes no new request after this time since it was made, give or take a tenth.
+    pub(crate) max_lifetime: Option<OrNone<DurationText>>,
+    /// A connection takes no more requests than these.
+    pub(crate) max_requests_per_connection: Option<OrNone<NonZeroU32>>,
+    /// Connections to one host: in use, idle and being dialled; beyond it requests wait for `timeouts.pool_wait`.
+    pub(crate) max_connections_per_host: Option<OrNone<NonZeroU32>>,
+    /// Connections of the whole pool: in use, idle and being dialled; beyond it requests wait for `timeouts.pool_wait`.
+    pub(crate) max_connections: Option<OrNone<NonZeroU32>>,
+    /// Connections kept ready for a host that is in use or in `warm`.
+    pub(crate) min_idle_per_host: Option<u32>,
+    /// URLs whose hosts are connected to before the first request.
+    pub(crate) warm: Option<Urls>,
 }
 
 /// `[tcp]`
@@ -159,6 +173,12 @@ pub(crate) struct Http2Keys {
     /// Requests at once on one connection, never more than the peer allows.
     #[schemars(range(min = 1))]
     pub(crate) max_streams_per_connection: Option<u32>,
+    /// A ping is sent when no frame came for this long.
+    pub(crate) keepalive_interval: Option<DurationText>,
+    /// The connection is given up when a ping has had no answer for this long.
+    pub(crate) keepalive_timeout: Option<DurationText>,
+    /// Ping while no request is under way, too.
+    pub(crate) keepalive_while_idle: Option<bool>,
     /// Bytes of one response that may be under way unread.
     #[schemars(extend("x-max" = "2147483647B"))]
     pub(crate) initial_stream_window: Option<SizeText>,
@@ -181,4 +201,12 @@ pub(crate) struct Http2Keys {
 pub(crate) struct ProxyKeys {
     /// Heed `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     pub(crate) from_env: Option<bool>,
+}
+
+/// `[registry]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegistryKeys {
+    /// Connections of all pools together; "auto" is three quarters of the soft limit of open files.
+    pub(crate) max_connections: Option<OrNone<OrAuto<NonZeroU32>>>,
 }

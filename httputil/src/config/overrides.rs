@@ -1,9 +1,10 @@
 //! Values from outside TOML: text at a path, from a variable or from code.
 
+use super::layer::{shown_key, within};
 use super::problems::Problems;
 use super::schema::{Kind, schema};
 use super::toml_text::parse_value;
-use super::tree::{Node, Table, Value, put};
+use super::tree::{Entry, Node, Table, Value, put, take_in_the_way};
 use crate::error::{Origin, Problem};
 
 /// Deeper than any key of ours or any sane setting.
@@ -20,32 +21,71 @@ pub(crate) struct Override {
 }
 
 /// A layer's tables of them. A whole table comes before single keys of it, whatever their order, so that these win.
-pub(crate) fn into_tables(mut overrides: Vec<Override>, problems: &mut Problems) -> Table {
+///
+/// The further tables hold what can't stand there because a key below it is set as well, `A__POOL=x` beside
+/// `A__POOL__MAX_IDLE=3`: to be checked as if it stood alone, and to count for nothing.
+pub(crate) fn into_tables(mut overrides: Vec<Override>, problems: &mut Problems) -> (Table, Vec<Table>) {
     overrides.sort_by_key(|each| each.path.len());
     let mut tables = Table::new();
+    let mut aside = Vec::new();
     for Override { path, origin, value } in overrides {
         if path.len() > DEEPEST {
             problems.add(|| Problem::at(origin.clone(), "nested too deeply"));
             continue;
         }
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+        let mut node = Node::new(origin.clone(), Value::Raw(value));
         let holds_a_table = schema()
             .key(&parts[1..].join("."))
             .is_some_and(|key| matches!(key.kind, Kind::Section(_) | Kind::Free));
-        let node = if holds_a_table && value.starts_with('{') {
-            match parse_value(&value, &origin) {
-                Ok(node) => node,
-                Err(message) => {
-                    problems.add(|| Problem::at(origin.clone(), message));
-                    continue;
+        if holds_a_table && let Err(message) = open_table(&mut node) {
+            problems.add(|| Problem::at(origin.clone(), message));
+            continue;
+        }
+        if let Some((depth, mut entry)) = take_in_the_way(&mut tables, &parts) {
+            let place = &parts[..depth];
+            match open_table(&mut entry.node) {
+                Ok(true) => put(&mut tables, place, &entry.key, entry.node),
+                Ok(false) => {
+                    if parts[1] == "settings" && depth > 2 {
+                        problems.add(|| is_both(&place[1..].join("."), &entry, &origin));
+                    }
+                    let mut alone = Table::new();
+                    put(&mut alone, place, &entry.key, entry.node);
+                    aside.push(alone);
                 }
+                Err(message) => problems.add(|| Problem::at(entry.node.origin.clone(), message)),
             }
-        } else {
-            Node::new(origin.clone(), Value::Raw(value))
-        };
+        }
         put(&mut tables, &parts, &origin, node);
     }
-    tables
+    (tables, aside)
+}
+
+/// Reads text that is an inline table; whether the node holds a table now.
+fn open_table(node: &mut Node) -> Result<bool, String> {
+    if let Value::Raw(text) = &node.value
+        && text.starts_with('{')
+    {
+        *node = parse_value(text, &node.origin)?;
+    }
+    Ok(node.as_table().is_some())
+}
+
+/// Nobody but the service knows whether its setting is a table, but it can't be a table and a value.
+fn is_both(path: &str, value: &Entry, below: &Origin) -> Problem {
+    let below = match below {
+        Origin::Variable(name) | Origin::Code(name) => name.to_string(),
+        other => other.to_string(),
+    };
+    let inner = within(&value.node.origin, path).map(|inner| format!("{}: ", shown_key(inner)));
+    Problem::at(
+        value.node.origin.clone(),
+        format!(
+            "{}a value, where {below} needs a table; keep one of the two",
+            inner.unwrap_or_default()
+        ),
+    )
 }
 
 /// A list: a TOML array, or texts between commas.

@@ -152,8 +152,16 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     ) -> Result<V::Value, Misfit> {
         // serde's own form of a `std::time::Duration` is a struct of two numbers, which nobody writes by hand.
         if name == "Duration" && fields == ["secs", "nanos"] {
-            let duration = self.0.as_text().and_then(|text| parse_duration(text).ok());
-            let duration = duration.ok_or_else(|| self.wanted("a duration such as \"10s\" or \"250ms\"").at(self.0))?;
+            let wanted = || self.wanted("a duration such as \"10s\" or \"250ms\"").at(self.0);
+            let text = self.0.as_text().ok_or_else(wanted)?;
+            let duration = parse_duration(text).map_err(|why| {
+                // The words in quotes may be the value's.
+                let why = match why.strip_prefix("unknown unit ") {
+                    Some(_) => "unknown unit; the units are h, m, s, ms and us",
+                    None => &why,
+                };
+                Misfit::new(why.to_owned()).at(self.0)
+            })?;
             let parts = [duration.as_secs(), u64::from(duration.subsec_nanos())];
             return visitor.visit_seq(de::value::SeqDeserializer::<_, Misfit>::new(parts.into_iter()));
         }

@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value as Json;
 
-use super::model::ProfileKeys;
+use super::model::{ProfileKeys, RegistryKeys};
+use super::names::REGISTRY;
 use super::values::{parse_duration, parse_size};
 
 /// The keys of a table.
@@ -19,11 +21,17 @@ pub(crate) struct Section {
 }
 
 /// One key.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "marks that have nothing to do with each other"
+)]
 pub(crate) struct Key {
     /// What it holds.
     pub(crate) kind: Kind,
     /// Whether `"none"` switches it off.
     pub(crate) none: bool,
+    /// Whether `"auto"` leaves it to us.
+    pub(crate) auto: bool,
     /// Whether profiles that share a pool must agree on it.
     pub(crate) transport: bool,
     /// Whether it is a profile's own: not inherited, not in `[default]` or `[global]`.
@@ -52,6 +60,7 @@ pub(crate) enum Kind {
     Name,
     Names,
     Path,
+    Urls,
     OneOf(Vec<String>),
 }
 
@@ -61,13 +70,30 @@ pub(crate) fn schema() -> &'static Section {
     SCHEMA.get_or_init(|| section(&described(), false))
 }
 
-/// What schemars makes of the model.
+/// The keys of `[registry]`.
+pub(crate) fn registry_schema() -> &'static Section {
+    static SCHEMA: OnceLock<Section> = OnceLock::new();
+    SCHEMA.get_or_init(|| section(&registry_described(), false))
+}
+
+/// The keys of a top-level table.
+pub(crate) fn schema_of(table: &str) -> &'static Section {
+    if table == REGISTRY { registry_schema() } else { schema() }
+}
+
+/// What schemars makes of the model of a profile.
 pub(crate) fn described() -> Json {
+    describe::<ProfileKeys>()
+}
+
+/// What schemars makes of the model of `[registry]`.
+pub(crate) fn registry_described() -> Json {
+    describe::<RegistryKeys>()
+}
+
+fn describe<T: JsonSchema>() -> Json {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings
-        .into_generator()
-        .into_root_schema_for::<ProfileKeys>()
-        .to_value()
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 impl Section {
@@ -117,26 +143,21 @@ fn key(schema: &Json, transport: bool) -> Key {
     let flag = |name: &str| schema[name].as_bool().unwrap_or(false);
     let own = flag("x-own");
     let transport = (transport || flag("x-transport")) && !own;
-    // The bounds stand on the field, the kind on the type, which `"none"` and serde's `Option` wrap.
-    let choices = schema["anyOf"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let none = choices
-        .iter()
-        .any(|choice| choice["const"] == "none" || none_within(choice));
+    // The bounds stand on the field, the kind on the type, which `"none"`, `"auto"` and serde's `Option` wrap.
     let kind = kind(schema, typed(schema), transport);
     Key {
         kind,
-        none,
+        none: offers(schema, "none"),
+        auto: offers(schema, "auto"),
         transport,
         own,
     }
 }
 
-fn none_within(schema: &Json) -> bool {
-    schema["anyOf"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|choice| choice["const"] == "none")
+/// Whether this word stands beside the value.
+fn offers(schema: &Json, word: &str) -> bool {
+    let mut choices = schema["anyOf"].as_array().into_iter().flatten();
+    choices.any(|choice| choice["const"] == word || offers(choice, word))
 }
 
 /// The part of a schema that says what the value is.
@@ -176,6 +197,7 @@ fn kind(field: &Json, typed: &Json, transport: bool) -> Kind {
         Some("name") => return Kind::Name,
         Some("names") => return Kind::Names,
         Some("path") => return Kind::Path,
+        Some("urls") => return Kind::Urls,
         _ => {}
     }
     let is = |name: &str| {
@@ -209,7 +231,7 @@ mod tests {
         let text: Vec<String> = schema()
             .leaves()
             .iter()
-            .map(|(path, key)| format!("{path} {}", describe(key)))
+            .map(|(path, key)| format!("{path} {}", words(key)))
             .collect();
         let expected = "\
 description text own
@@ -217,6 +239,9 @@ http2.adaptive_window flag transport
 http2.enabled flag transport
 http2.initial_connection_window size 65535..2147483647 transport
 http2.initial_stream_window size 1..2147483647 transport
+http2.keepalive_interval duration 1µs.. transport
+http2.keepalive_timeout duration 1µs.. transport
+http2.keepalive_while_idle flag transport
 http2.max_connections_per_host whole 1..4294967295 transport
 http2.max_frame_size size 16384..16777215 transport
 http2.max_header_list_size size 1..4294967295 transport
@@ -224,10 +249,16 @@ http2.max_streams_per_connection whole 1..4294967295 transport
 http2.prior_knowledge flag transport
 inherits names own
 pool.idle_timeout duration 1µs.. transport
+pool.max_connections whole 1..4294967295 none transport
+pool.max_connections_per_host whole 1..4294967295 none transport
 pool.max_idle whole 0..4294967295 transport
 pool.max_idle_per_host whole 0..4294967295 transport
+pool.max_lifetime duration 1µs.. none transport
+pool.max_requests_per_connection whole 1..4294967295 none transport
+pool.min_idle_per_host whole 0..4294967295 transport
 pool.name name own
 pool.reuse flag transport
+pool.warm urls transport
 proxy.from_env flag transport
 settings free
 tcp.keepalive duration 1s..32767s none transport
@@ -249,7 +280,17 @@ user_agent header";
         assert_eq!(text.join("\n"), expected);
     }
 
-    fn describe(key: &Key) -> String {
+    #[test]
+    fn every_key_of_the_registry_has_the_kind_that_its_type_says() {
+        let leaves = registry_schema().leaves();
+        let text: Vec<String> = leaves
+            .iter()
+            .map(|(path, key)| format!("{path} {}", words(key)))
+            .collect();
+        assert_eq!(text, ["max_connections whole 1..4294967295 none auto"]);
+    }
+
+    fn words(key: &Key) -> String {
         let mut text = match &key.kind {
             Kind::Section(_) => "section".to_owned(),
             Kind::Free => "free".to_owned(),
@@ -267,9 +308,16 @@ user_agent header";
             Kind::Name => "name".to_owned(),
             Kind::Names => "names".to_owned(),
             Kind::Path => "path".to_owned(),
+            Kind::Urls => "urls".to_owned(),
             Kind::OneOf(values) => format!("one of {}", values.join(" ")),
         };
-        for (flag, word) in [(key.none, " none"), (key.transport, " transport"), (key.own, " own")] {
+        let flags = [
+            (key.none, " none"),
+            (key.auto, " auto"),
+            (key.transport, " transport"),
+            (key.own, " own"),
+        ];
+        for (flag, word) in flags {
             if flag {
                 text.push_str(word);
             }

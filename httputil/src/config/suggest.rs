@@ -1,112 +1,203 @@
 //! What was meant: the nearest key or name.
 //!
-//! The same leaf in another section comes first (`idle_timeout` at the top of a profile is `pool.idle_timeout`), then
-//! what reqwest, Go, Cargo and Prometheus call the thing, then the nearest spelling.
+//! The same letters with other joints come first (`pool_max_idle` is `pool.max_idle`), then the same leaf in another
+//! section (`idle_timeout` at the top of a profile is `pool.idle_timeout`), then what reqwest, Go, Cargo and Prometheus
+//! call the thing, then the nearest spelling, then the only key that begins so.
 
-use super::schema::{Kind, schema};
+use super::planned;
+use super::schema::{Kind, registry_schema, schema};
 
-/// What other clients and tools call our keys.
-const ELSEWHERE: [(&str, &str); 43] = [
+/// What other clients and tools call our keys, those that are only planned too; another place of `_` and `.` alone needs
+/// no line here.
+const ELSEWHERE: [(&str, &str); 76] = [
     ("adaptive_window", "http2.adaptive_window"),
+    ("add_crl", "tls.crl_files"),
+    ("add_crls", "tls.crl_files"),
+    ("add_root_certificate", "tls.extra_ca_file"),
+    ("bearer_token", "auth.bearer"),
+    ("ca_bundle", "tls.ca_file"),
     ("ca_cert", "tls.ca_file"),
     ("ca_certificate", "tls.ca_file"),
     ("cainfo", "tls.ca_file"),
+    ("client_timeout", "timeout"),
+    ("conn_max_lifetime", "pool.max_lifetime"),
     ("connect_timeout", "timeouts.connect"),
+    ("connection_max_lifetime", "pool.max_lifetime"),
     ("connection_timeout", "timeouts.connect"),
+    ("cookie_store", "cookies"),
     ("danger_accept_invalid_certs", "tls.insecure_skip_verify"),
     ("deadline", "timeout"),
+    ("default_headers", "headers"),
     ("dial_timeout", "timeouts.connect"),
     ("disable_keep_alives", "pool.reuse"),
     ("dns_timeout", "timeouts.dns"),
+    ("expect_continue_timeout", "timeouts.expect_continue"),
     ("extends", "inherits"),
     ("extra_ca_certs", "tls.extra_ca_file"),
+    ("follow_redirects", "redirect.max"),
     ("force_attempt_http2", "http2.enabled"),
-    ("http2_adaptive_window", "http2.adaptive_window"),
+    ("handshake_timeout", "timeouts.tls_handshake"),
     (
         "http2_initial_connection_window_size",
         "http2.initial_connection_window",
     ),
     ("http2_initial_stream_window_size", "http2.initial_stream_window"),
-    ("http2_max_frame_size", "http2.max_frame_size"),
-    ("http2_max_header_list_size", "http2.max_header_list_size"),
     ("http2_only", "http2.prior_knowledge"),
-    ("http2_prior_knowledge", "http2.prior_knowledge"),
+    ("http_proxy", "proxy.http"),
+    ("https_proxy", "proxy.https"),
+    ("identity", "tls.cert_file"),
     ("idle_conn_timeout", "pool.idle_timeout"),
     ("idle_connection_timeout", "pool.idle_timeout"),
     ("insecure", "tls.insecure_skip_verify"),
     ("keep_alive", "tcp.keepalive"),
+    ("max_conn_lifetime", "pool.max_lifetime"),
+    ("max_connections_per_host", "pool.max_connections_per_host"),
+    ("max_conns", "pool.max_connections"),
+    ("max_conns_per_host", "pool.max_connections_per_host"),
     ("max_idle_connections", "pool.max_idle"),
+    ("max_idle_connections_per_host", "pool.max_idle_per_host"),
     ("max_idle_conns", "pool.max_idle"),
     ("max_idle_conns_per_host", "pool.max_idle_per_host"),
+    ("max_redirects", "redirect.max"),
+    ("max_requests", "pool.max_requests_per_connection"),
+    ("max_response_header_bytes", "http1.max_header_bytes"),
+    ("max_retries", "retry.max_attempts"),
     ("max_tls_version", "tls.max_version"),
+    ("min_idle", "pool.min_idle_per_host"),
     ("min_tls_version", "tls.min_version"),
     ("multiplexing", "http2.enabled"),
     ("no_delay", "tcp.nodelay"),
     ("parent", "inherits"),
-    ("pool_idle_timeout", "pool.idle_timeout"),
-    ("pool_max_idle_per_host", "pool.max_idle_per_host"),
+    ("ping_timeout", "http2.keepalive_timeout"),
+    ("pool_size", "pool.max_connections"),
+    ("prewarm", "pool.warm"),
     ("proxy_from_environment", "proxy.from_env"),
+    ("read_idle_timeout", "http2.keepalive_interval"),
+    ("read_timeout", "timeouts.read"),
     ("request_timeout", "timeout"),
-    ("tcp_keepalive", "tcp.keepalive"),
-    ("tcp_keepalive_interval", "tcp.keepalive_interval"),
-    ("tcp_keepalive_retries", "tcp.keepalive_retries"),
-    ("tcp_nodelay", "tcp.nodelay"),
+    ("resolve", "dns.overrides"),
+    ("response_header_timeout", "timeouts.response_header"),
+    ("root_cas", "tls.ca_file"),
+    ("ssl_version", "tls.min_version"),
+    ("tls_certs_merge", "tls.extra_ca_file"),
+    ("tls_certs_only", "tls.ca_file"),
+    ("tls_crls_only", "tls.crl_files"),
+    ("tls_danger_accept_invalid_certs", "tls.insecure_skip_verify"),
     ("tls_handshake_timeout", "timeouts.tls_handshake"),
+    ("tls_version_max", "tls.max_version"),
+    ("tls_version_min", "tls.min_version"),
     ("total_timeout", "timeout"),
+    ("unix_socket", "base_url"),
+    ("write_timeout", "timeouts.write"),
 ];
 
 /// The living key that was meant by `path`, as a path below the profile.
 pub(crate) fn key(path: &str) -> Option<String> {
-    let plain = plain(path);
-    let (section, leaf) = plain.rsplit_once('.').unwrap_or(("", &plain));
     let leaves: Vec<String> = schema()
         .leaves()
         .into_iter()
         .filter(|(_, key)| !matches!(key.kind, Kind::Free))
         .map(|(path, _)| path)
         .collect();
-    if leaves.contains(&plain) && plain != path {
-        return Some(plain);
-    }
-    let same_leaf = leaves
-        .iter()
-        .find(|key| key.rsplit_once('.').map_or(key.as_str(), |(_, leaf)| leaf) == leaf);
-    if let Some(same) = same_leaf {
-        return Some(same.clone());
-    }
-    let joined = plain.replace('.', "_");
-    let elsewhere = |name: &str| {
-        ELSEWHERE
-            .iter()
-            .find(|(theirs, _)| *theirs == name)
-            .map(|(_, ours)| (*ours).to_owned())
+    of(path, &leaves).map(str::to_owned)
+}
+
+/// The same for a key that is only planned.
+pub(crate) fn planned_key(path: &str) -> Option<String> {
+    let planned: Vec<String> = planned::keys().map(str::to_owned).collect();
+    let plain = plain(path);
+    let found = folded(&plain, planned.iter().map(String::as_str))
+        .or_else(|| elsewhere(&plain, &planned))
+        .or_else(|| begun(&plain, &planned))
+        .or_else(|| nearest_path(&plain, planned.iter().map(String::as_str)));
+    found.map(str::to_owned)
+}
+
+/// The setting of a service that was meant: `setings.endpoint`, `settings_endpoint`.
+pub(crate) fn setting(path: &str) -> Option<String> {
+    let plain = plain(path);
+    let (first, rest) = match plain.split_once('.') {
+        Some((first, rest)) => (first, rest),
+        None => plain
+            .strip_prefix("settings_")
+            .map_or((plain.as_str(), ""), |rest| ("settings", rest)),
     };
-    if let Some(ours) = elsewhere(leaf).or_else(|| elsewhere(&joined)) {
-        return Some(ours);
-    }
-    let within: Vec<(&str, &str)> = leaves
+    nearest(first, ["settings"])?;
+    let rest = rest.trim_matches('_');
+    Some(if rest.is_empty() {
+        "settings".to_owned()
+    } else {
+        format!("settings.{rest}")
+    })
+}
+
+/// The path that is the same but for the place and number of its `_` and `.`.
+pub(crate) fn folded<'a>(path: &str, paths: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = letters(path);
+    paths.into_iter().find(|path| letters(path) == wanted)
+}
+
+fn of<'a>(path: &str, leaves: &'a [String]) -> Option<&'a str> {
+    let plain = plain(path);
+    let (section, leaf) = split(&plain);
+    let all = || leaves.iter().map(String::as_str);
+    let spelled = folded(&plain, all()).filter(|key| *key != path);
+    // Where two sections have it, HTTP/2's is the one that is rarely meant.
+    let same_leaf = || {
+        all()
+            .filter(|key| split(key).1 == leaf)
+            .min_by_key(|key| key.starts_with("http2."))
+    };
+    let near_within = || {
+        let within = || all().filter(|key| split(key).0 == section);
+        let near = nearest(leaf, within().map(|key| split(key).1))?;
+        within().find(|key| split(key).1 == near)
+    };
+    let near_leaf = || {
+        let near = nearest(leaf, all().map(|key| split(key).1))?;
+        all().find(|key| split(key).1 == near)
+    };
+    spelled
+        .or_else(same_leaf)
+        .or_else(|| elsewhere(&plain, leaves))
+        .or_else(near_within)
+        .or_else(|| begun(&plain, leaves))
+        .or_else(|| nearest_path(&plain, all()))
+        .or_else(near_leaf)
+}
+
+fn letters(path: &str) -> String {
+    path.replace(['.', '_'], "")
+}
+
+/// What others call one of these keys.
+fn elsewhere<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
+    let look_up = |name: &str| {
+        let (_, ours) = ELSEWHERE.iter().find(|(theirs, _)| letters(theirs) == letters(name))?;
+        keys.iter().map(String::as_str).find(|key| key == ours)
+    };
+    look_up(split(path).1).or_else(|| look_up(path))
+}
+
+/// The one key of the same section that begins so: `tls.min_ver` is `tls.min_version`.
+fn begun<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
+    let (section, leaf) = split(path);
+    let mut begun = keys
         .iter()
-        .map(|key| (key.rsplit_once('.').unwrap_or(("", key)), key))
-        .filter(|((place, _), _)| *place == section)
-        .map(|((_, leaf), key)| (leaf, key.as_str()))
-        .collect();
-    if let Some(near) = nearest(leaf, within.iter().map(|(leaf, _)| *leaf)) {
-        return within
-            .iter()
-            .find(|(leaf, _)| *leaf == near)
-            .map(|(_, key)| (*key).to_owned());
-    }
-    nearest_path(&plain, leaves.iter().map(String::as_str))
-        .map(str::to_owned)
-        .or_else(|| {
-            let by_leaf = |key: &String| key.rsplit_once('.').map_or(key.clone(), |(_, leaf)| leaf.to_owned());
-            let names: Vec<String> = leaves.iter().map(by_leaf).collect();
-            let near = nearest(leaf, names.iter().map(String::as_str))?;
-            names
-                .iter()
-                .position(|name| name == near)
-                .map(|index| leaves[index].clone())
-        })
+        .map(String::as_str)
+        .filter(|key| split(key).0 == section && split(key).1.starts_with(leaf));
+    begun.next().filter(|_| leaf.len() >= 3 && begun.next().is_none())
+}
+
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('.').unwrap_or(("", path))
+}
+
+/// The key of `[registry]`, living or planned, that was meant.
+pub(crate) fn in_registry(path: &str) -> Option<String> {
+    let living = registry_schema().leaves().into_iter().map(|(key, _)| key);
+    let keys: Vec<String> = living.chain(planned::registry_keys().map(str::to_owned)).collect();
+    nearest(path, keys.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// The nearest of some paths that are as deep: a section's letters alone must not make a key near.
@@ -137,12 +228,16 @@ pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
         .map(|(_, near)| near)
 }
 
-/// `Idle-Timeout` and `idleTimeout` are `idle_timeout`.
+/// `Idle-Timeout`, `idleTimeout` are `idle_timeout`, and `TLSHandshakeTimeout` is `tls_handshake_timeout`.
 fn plain(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     let mut last = '_';
-    for next in name.chars() {
-        if next.is_ascii_uppercase() && (last.is_ascii_lowercase() || last.is_ascii_digit()) {
+    let mut letters = name.chars().peekable();
+    while let Some(next) = letters.next() {
+        let begins = last.is_ascii_lowercase()
+            || last.is_ascii_digit()
+            || (last.is_ascii_uppercase() && letters.peek().is_some_and(char::is_ascii_lowercase));
+        if next.is_ascii_uppercase() && begins {
             plain.push('_');
         }
         plain.push(if next == '-' || next == ' ' {
@@ -175,18 +270,61 @@ mod tests {
             ("connect_timeout", "timeouts.connect"),
             ("inherit", "inherits"),
             ("keepalve", "tcp.keepalive"),
+            ("keepalive_interval", "tcp.keepalive_interval"),
+            ("max_connections_per_host", "pool.max_connections_per_host"),
+            ("MaxConnsPerHost", "pool.max_connections_per_host"),
+            ("http2.keep_alive_interval", "http2.keepalive_interval"),
+            ("http2_keep_alive_while_idle", "http2.keepalive_while_idle"),
+            ("pool.max_life_time", "pool.max_lifetime"),
             ("user-agent", "user_agent"),
+            ("TLSHandshakeTimeout", "timeouts.tls_handshake"),
+            ("InsecureSkipVerify", "tls.insecure_skip_verify"),
+            ("ForceAttemptHTTP2", "http2.enabled"),
+            ("RootCAs", "tls.ca_file"),
+            ("tls_version_min", "tls.min_version"),
+            ("tls_danger_accept_invalid_certs", "tls.insecure_skip_verify"),
+            ("http2_adaptive_window", "http2.adaptive_window"),
+            ("pool_max_idle", "pool.max_idle"),
+            ("pool.max.idle", "pool.max_idle"),
+            (".timeout", "timeout"),
+            ("tls.min_ver", "tls.min_version"),
+            ("pool.idle", "pool.idle_timeout"),
+            ("desc", "description"),
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
         }
-        assert_eq!(key("banana_split"), None);
+        for unclear in ["banana_split", "pool.max", "pool.n", "max_redirects"] {
+            assert_eq!(key(unclear), None, "{unclear}");
+        }
+        for (wrong, right) in [
+            ("MaxRedirects", "redirect.max"),
+            ("read_timeout", "timeouts.read"),
+            ("proxy_url", "proxy.url"),
+            ("retry.max_att", "retry.max_attempts"),
+            ("retry.max_atempts", "retry.max_attempts"),
+        ] {
+            assert_eq!(planned_key(wrong).as_deref(), Some(right), "{wrong}");
+        }
     }
 
     #[test]
-    fn what_others_say_leads_to_keys_that_live() {
+    fn settings_are_suggested_for_the_services_own_keys() {
+        for (wrong, right) in [
+            ("setings.endpoint", "settings.endpoint"),
+            ("settngs", "settings"),
+            ("settings_flush_every", "settings.flush_every"),
+        ] {
+            assert_eq!(setting(wrong).as_deref(), Some(right), "{wrong}");
+        }
+        assert_eq!(setting("pool.settings"), None);
+    }
+
+    #[test]
+    fn what_others_say_leads_to_keys_that_live_or_are_planned() {
         let leaves: Vec<String> = schema().leaves().into_iter().map(|(path, _)| path).collect();
         for (theirs, ours) in ELSEWHERE {
-            assert!(leaves.contains(&ours.to_owned()), "{theirs} → {ours}");
+            let is_planned = planned::keys().any(|key| key == ours);
+            assert!(is_planned || leaves.contains(&ours.to_owned()), "{theirs} → {ours}");
         }
     }
 }

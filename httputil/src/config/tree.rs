@@ -102,6 +102,15 @@ pub(crate) fn find<'a>(table: &'a Table, path: &str) -> Option<&'a Node> {
     }
 }
 
+/// Takes out the value that stands where the path needs a table, with the number of keys that lead to it.
+pub(crate) fn take_in_the_way(table: &mut Table, path: &[&str]) -> Option<(usize, Entry)> {
+    let (first, rest) = path.split_first().filter(|(_, rest)| !rest.is_empty())?;
+    match &mut table.get_mut(*first)?.node.value {
+        Value::Table(below) => take_in_the_way(below, rest).map(|(depth, entry)| (depth + 1, entry)),
+        _ => table.remove(*first).map(|entry| (1, entry)),
+    }
+}
+
 /// Sets the value at a path, making the tables on the way; a value in the way is replaced.
 pub(crate) fn put(table: &mut Table, path: &[&str], key: &Origin, node: Node) {
     let Some((first, rest)) = path.split_first() else {

@@ -6,14 +6,15 @@
 use std::path::Path;
 
 use super::kind::{check as check_kind, wanted};
-use super::layer::{Layer, LayerKind, quoted, shown_key};
+use super::layer::{Layer, LayerKind, name_beside, named, quoted, shown_key, within, wrong_value};
 use super::names::{self, DEFAULT, GLOBAL, REGISTRY};
 use super::planned::{self, Planned};
 use super::problems::Problems;
-use super::schema::{Key, Kind, Section, schema};
+use super::schema::{Key, Kind, Section, schema, schema_of};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
-use crate::error::Problem;
+use super::values::check_url;
+use crate::error::{Origin, Problem};
 
 /// Checks all tables of a layer.
 pub(crate) fn check(layer: &mut Layer, problems: &mut Problems) {
@@ -58,11 +59,7 @@ impl Walk<'_> {
                 .add(|| Problem::at(entry.key.clone(), format!("[{}]: {why}", shown_key(name))));
             return false;
         }
-        if name == REGISTRY {
-            table.retain(|key, entry| self.unknown(name, key, entry));
-        } else {
-            self.section(name, "", schema(), table);
-        }
+        self.section(name, "", schema_of(name), table);
         true
     }
 
@@ -81,9 +78,8 @@ impl Walk<'_> {
     }
 
     fn key(&mut self, profile: &str, path: &str, key: &Key, entry: &mut Entry) -> bool {
-        if let Some(why) = self.misplaced(profile, path, key) {
-            self.problems
-                .add(|| Problem::at(entry.key.clone(), self.kind.describe(profile, path, &why)));
+        if let Some(why) = misplaced(self.kind, profile, path, key) {
+            self.problems.add(|| problem(&entry.key, profile, path, &why));
             return false;
         }
         match &key.kind {
@@ -97,11 +93,16 @@ impl Walk<'_> {
                 let hint = hint.map(|near| format!("; did you mean {}?", spell(self.kind, profile, "", near)));
                 let message = format!("a table is wanted here, [{profile}.{path}]{}", hint.unwrap_or_default());
                 self.problems
-                    .add(|| Problem::at(entry.node.origin.clone(), self.kind.describe(profile, path, &message)));
+                    .add(|| problem(&entry.node.origin, profile, path, &message));
                 false
             }
             Kind::Free => self.free(profile, path, entry),
+            Kind::Names if matches!(entry.node.value, Value::List(_)) => {
+                self.names(profile, path, entry);
+                true
+            }
             _ => match check_kind(key, &mut entry.node, self.folder) {
+                Ok(()) if matches!(key.kind, Kind::Urls) => self.urls(profile, path, key, &entry.node),
                 Ok(()) => true,
                 Err(message) => {
                     self.wrong(profile, path, key, &entry.node, &message);
@@ -111,51 +112,76 @@ impl Walk<'_> {
         }
     }
 
-    /// Why a key can't stand in this table or this kind of layer.
-    fn misplaced(&self, profile: &str, path: &str, key: &Key) -> Option<String> {
-        if !key.own || path == "description" {
-            return None;
-        }
-        match (path, profile) {
-            ("inherits", GLOBAL | DEFAULT) => {
-                Some(format!("only profiles inherit, [{profile}] applies to all of them"))
-            }
-            ("inherits", _) if self.kind == LayerKind::Variables => {
-                Some("who inherits from whom is written in a file, not in a variable".to_owned())
-            }
-            (_, GLOBAL | DEFAULT) => Some(format!(
-                "not in [{profile}]; name the pool in each profile that shares it"
-            )),
-            _ => None,
-        }
-    }
-
     fn wrong(&mut self, profile: &str, path: &str, key: &Key, node: &Node, message: &str) {
         self.problems.add(|| {
-            let full = format!("{profile}.{path}");
             let origin = node.origin.clone();
+            let valued =
+                |value: String, message: &str| wrong_value(node.origin.clone(), profile, path, &value, message);
             match &node.value {
                 Value::Table(_) => {
-                    let near = suggest::nearest(path, sections()).map(|near| format!("; did you mean {near}?"));
+                    // Of a variable the whole name is told: the table is there only because of a key below it.
+                    let below = named(&origin).and_then(|named| Some(named.strip_prefix(path)?.to_owned()));
+                    let near = suggest::nearest(path, sections()).map(|near| match &below {
+                        Some(below) => self.kind.spell(profile, &format!("{near}{below}")),
+                        None => near.to_owned(),
+                    });
+                    let near = near.map(|near| format!("; did you mean {near}?"));
                     let message = format!("{message}, found a table{}", near.unwrap_or_default());
-                    Problem::at(origin, self.kind.describe(profile, path, &message))
+                    problem(&origin, profile, path, &message)
                 }
-                Value::List(_) if !matches!(key.kind, Kind::Names) => {
+                Value::List(_) if !matches!(key.kind, Kind::Names | Kind::Urls) => {
                     let message = format!("{}, found a list", wanted(key));
-                    Problem::at(origin, self.kind.describe(profile, path, &message))
+                    problem(&origin, profile, path, &message)
+                }
+                Value::Raw(text) | Value::Text(text) if matches!(key.kind, Kind::Urls) && may_hold_a_password(text) => {
+                    problem(&origin, profile, path, message)
                 }
                 Value::Raw(text) if text.len() > 1 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']) => {
-                    Problem::with_value(origin, &full, quoted(text), &format!("{message}; leave the quotes out"))
+                    valued(quoted(text), &format!("{message}; leave the quotes out"))
                 }
-                Value::Raw(text) | Value::Text(text) => Problem::with_value(origin, &full, quoted(text), message),
-                Value::List(_) | Value::Whole(i128::MAX | i128::MIN) => {
-                    Problem::at(origin, self.kind.describe(profile, path, message))
-                }
-                Value::Whole(number) => Problem::with_value(origin, &full, number.to_string(), message),
-                Value::Float(number) => Problem::with_value(origin, &full, number.to_string(), message),
-                Value::Flag(flag) => Problem::with_value(origin, &full, flag.to_string(), message),
-                Value::Date(date) => Problem::with_value(origin, &full, date.clone(), message),
+                Value::Raw(text) | Value::Text(text) => valued(quoted(text), message),
+                Value::List(_) | Value::Whole(i128::MAX | i128::MIN) => problem(&origin, profile, path, message),
+                Value::Whole(number) => valued(number.to_string(), message),
+                Value::Float(number) => valued(format!("{number:?}"), message),
+                Value::Flag(flag) => valued(flag.to_string(), message),
+                Value::Date(date) => valued(date.clone(), message),
             }
+        });
+    }
+
+    /// Looks at each URL of a list.
+    fn urls(&mut self, profile: &str, path: &str, key: &Key, list: &Node) -> bool {
+        let Value::List(urls) = &list.value else { return true };
+        // The commas of a variable may have cut a password in two.
+        let raw = |url: &Node| matches!(&url.value, Value::Raw(text) if may_hold_a_password(text));
+        let hidden = urls.iter().any(raw);
+        let mut fine = true;
+        for url in urls {
+            let checked = url.as_text().ok_or_else(|| wanted(key)).and_then(check_url);
+            let Err(message) = checked else { continue };
+            fine = false;
+            self.problems.add(|| match url.as_text() {
+                Some(text) if !hidden && !may_hold_a_password(text) => {
+                    wrong_value(url.origin.clone(), profile, path, &quoted(text), &message)
+                }
+                _ => problem(&url.origin, profile, path, &message),
+            });
+        }
+        fine
+    }
+
+    /// Takes out what is no name, so that the names beside it are looked up all the same.
+    fn names(&mut self, profile: &str, path: &str, entry: &mut Entry) {
+        let Value::List(names) = &mut entry.node.value else {
+            return;
+        };
+        names.retain(|name| {
+            let is_text = name.as_text().is_some();
+            if !is_text {
+                let message = format!("expected a profile's name, found {}", name.value.what());
+                self.problems.add(|| problem(&name.origin, profile, path, &message));
+            }
+            is_text
         });
     }
 
@@ -163,7 +189,7 @@ impl Walk<'_> {
         let Value::Table(table) = &mut entry.node.value else {
             let message = format!("a table is wanted here, [{profile}.{path}]");
             self.problems
-                .add(|| Problem::at(entry.node.origin.clone(), self.kind.describe(profile, path, &message)));
+                .add(|| problem(&entry.node.origin, profile, path, &message));
             return false;
         };
         table.retain(|name, entry| {
@@ -175,8 +201,7 @@ impl Walk<'_> {
                 let message =
                     format!("a setting's name is made of a-z, 0-9 and single _, and starts with a letter{hint}");
                 let path = format!("{path}.{name}");
-                self.problems
-                    .add(|| Problem::at(entry.key.clone(), self.kind.describe(profile, &path, &message)));
+                self.problems.add(|| problem(&entry.key, profile, &path, &message));
             }
             fine
         });
@@ -191,29 +216,72 @@ impl Walk<'_> {
             planned::in_profile(path)
         };
         match (planned, &mut entry.node.value) {
+            // No table was written here, only keys below it, each of them with a name to be mended.
+            (Planned::No, Value::Table(table)) if is_below(&entry.key, path) => {
+                table.retain(|name, entry| self.unknown(profile, &format!("{path}.{name}"), entry));
+            }
             (Planned::No, _) => self.problems.add(|| {
-                let table = entry.node.as_table().and_then(|_| suggest::nearest(path, sections()));
-                let hint = table.map(str::to_owned).or_else(|| hint(self.kind, profile, path));
+                let table = entry
+                    .node
+                    .as_table()
+                    .filter(|_| profile != REGISTRY)
+                    .and_then(|_| suggest::nearest(path, sections()));
+                let hint = table
+                    .map(str::to_owned)
+                    .or_else(|| hint(self.kind, &entry.key, profile, path));
                 let hint = hint.map(|hint| format!("; did you mean {hint}?"));
                 let message = format!("unknown key{}", hint.unwrap_or_default());
-                Problem::at(entry.key.clone(), self.kind.describe(profile, path, &message))
+                problem(&entry.key, profile, path, &message)
             }),
             (Planned::Section, Value::Table(table)) => {
                 table.retain(|name, entry| self.unknown(profile, &format!("{path}.{name}"), entry));
             }
             (Planned::Key | Planned::Section, _) => self.problems.add(|| {
                 let message = "known, but not available in this version";
-                Problem::at(entry.key.clone(), self.kind.describe(profile, path, message))
+                problem(&entry.key, profile, path, message)
             }),
         }
         false
     }
 }
 
+/// Whether a URL, or what is meant as one, is not to be shown.
+fn may_hold_a_password(url: &str) -> bool {
+    url.contains('@')
+}
+
+/// Why a key can't stand in this table or this kind of layer.
+fn misplaced(kind: LayerKind, profile: &str, path: &str, key: &Key) -> Option<String> {
+    if !key.own {
+        return None;
+    }
+    match (path, profile) {
+        ("description", GLOBAL) => Some("a description is a profile's own, and [global] is no profile".to_owned()),
+        ("description", _) => None,
+        ("inherits", GLOBAL | DEFAULT) => Some(format!("only profiles inherit, [{profile}] applies to all of them")),
+        ("inherits", _) if kind == LayerKind::Variables => {
+            Some("who inherits from whom is written in a file, not in a variable".to_owned())
+        }
+        (_, GLOBAL | DEFAULT) => Some(format!(
+            "not in [{profile}]; name the pool in each profile that shares it"
+        )),
+        _ => None,
+    }
+}
+
+/// Whether the origin names a key below the path.
+fn is_below(origin: &Origin, path: &str) -> bool {
+    named(origin).is_some_and(|named| named.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
 /// The key that was meant by an unknown one.
-fn hint(kind: LayerKind, profile: &str, path: &str) -> Option<String> {
+fn hint(kind: LayerKind, origin: &Origin, profile: &str, path: &str) -> Option<String> {
     if profile == REGISTRY {
-        return suggest::nearest(path, planned::registry_keys()).map(|near| spell(kind, profile, "", near));
+        let of_profiles = schema().key(path).is_some_and(|key| !key.own);
+        return match suggest::in_registry(path) {
+            None if of_profiles => Some(kind.spell(DEFAULT, path)),
+            near => near.map(|near| spell(kind, profile, "", &near)),
+        };
     }
     // `[pool]` at the top of a file would be a profile of that name.
     let moved = format!("{profile}.{path}");
@@ -221,7 +289,16 @@ fn hint(kind: LayerKind, profile: &str, path: &str) -> Option<String> {
         return Some(kind.spell(DEFAULT, &moved));
     }
     let section = path.rsplit_once('.').map_or("", |(section, _)| section);
-    let near = suggest::key(path).or_else(|| suggest::nearest_path(path, planned::keys()).map(str::to_owned))?;
+    let near = suggest::setting(path)
+        .or_else(|| suggest::key(path))
+        .or_else(|| suggest::planned_key(path))
+        .filter(|near| {
+            let key = schema().key(near);
+            key.is_none_or(|key| misplaced(kind, profile, near, key).is_none())
+        })?;
+    // In a variable's inline table a key of the same table is written as in a file.
+    let inline = within(origin, path).is_some() && near.starts_with(&format!("{section}."));
+    let kind = if inline { LayerKind::File } else { kind };
     Some(spell(kind, profile, section, &near))
 }
 
@@ -238,14 +315,10 @@ fn spell(kind: LayerKind, profile: &str, section: &str, path: &str) -> String {
     }
 }
 
-impl LayerKind {
-    /// A message about a key: with its name, except where the origin is the name.
-    fn describe(self, profile: &str, path: &str, message: &str) -> String {
-        match self {
-            LayerKind::File => format!("{}: {message}", shown_key(&format!("{profile}.{path}"))),
-            _ => message.to_owned(),
-        }
-    }
+/// A problem of a key, which is named where the origin does not.
+fn problem(origin: &Origin, profile: &str, path: &str, message: &str) -> Problem {
+    let name = name_beside(origin, profile, path);
+    Problem::at(origin.clone(), format!("{name}{message}"))
 }
 
 fn leaves_at_top() -> impl Iterator<Item = &'static str> {
@@ -254,6 +327,8 @@ fn leaves_at_top() -> impl Iterator<Item = &'static str> {
 }
 
 fn sections() -> impl Iterator<Item = &'static str> {
-    let section = |(name, key): (&'static String, &Key)| matches!(key.kind, Kind::Section(_)).then_some(name.as_str());
+    let section = |(name, key): (&'static String, &Key)| {
+        matches!(key.kind, Kind::Section(_) | Kind::Free).then_some(name.as_str())
+    };
     schema().keys.iter().filter_map(section)
 }

@@ -83,13 +83,15 @@ impl Connector {
         self.proxies.as_ref().map_or(Ok(()), |proxies| proxies.check(target))
     }
 
-    /// Dials the target. `wrap` puts the caller's socket around the raw stream, beneath TLS.
+    /// Dials the target. `wrap` puts the caller's socket around the raw stream, beneath TLS. With `http1_only` no other
+    /// protocol is offered, whatever the settings say: the server has asked for it.
     ///
     /// Dropping the future abandons the dial and closes what it had opened.
     pub(crate) async fn connect<S>(
         &self,
         target: &Target,
         progress: &Progress,
+        http1_only: bool,
         wrap: impl FnOnce(Raw) -> S,
     ) -> Result<Established<S>, DialFailure>
     where
@@ -103,12 +105,18 @@ impl Connector {
         });
 
         let (stream, alpn) = match target.scheme {
-            Scheme::Http if http2.prior_knowledge => (MaybeTls::Plain(stream), Alpn::H2),
+            Scheme::Http if http2.prior_knowledge && !http1_only => (MaybeTls::Plain(stream), Alpn::H2),
             Scheme::Http => (MaybeTls::Plain(stream), Alpn::H1),
             Scheme::Https => {
                 progress.enter(Phase::TlsHandshake);
+                let offer = match (http2.prior_knowledge, http2.enabled) {
+                    _ if http1_only => tls::Offer::Http1,
+                    (true, _) => tls::Offer::Http2,
+                    (false, true) => tls::Offer::Both,
+                    (false, false) => tls::Offer::Http1,
+                };
                 let (stream, alpn) =
-                    tls::handshake(&self.identity, target, http2, timeouts.tls_handshake, stream).await?;
+                    tls::handshake(&self.identity, target, offer, timeouts.tls_handshake, stream).await?;
                 (MaybeTls::Tls(Box::new(stream)), alpn)
             }
         };

@@ -12,6 +12,7 @@ mod duration;
 mod kind;
 mod problem;
 mod report;
+mod words;
 
 pub use kind::{Kind, Phase};
 pub use problem::{Origin, Problem};
@@ -19,3 +20,4 @@ pub use report::Error;
 
 pub(crate) use duration::Human;
 pub(crate) use report::BoxError;
+pub(crate) use words::is_visible;

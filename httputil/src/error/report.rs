@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::Method;
 use url::Url;
 
+use super::words::{Cut, one_line};
 use super::{Kind, Problem};
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -115,7 +116,7 @@ impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Error {
         Error(Box::new(Inner {
             kind: Some(kind),
-            message: message.into(),
+            message: one_line(message.into()),
             ..Inner::default()
         }))
     }
@@ -137,6 +138,13 @@ impl Error {
 
     pub(crate) fn retryable(mut self, retryable: bool) -> Error {
         self.0.retryable = retryable;
+        self
+    }
+
+    /// Adds the client whose request failed before it was one.
+    pub(crate) fn for_client(mut self, profile: &Arc<str>) -> Error {
+        self.0.profile = Some(Arc::clone(profile));
+        self.0.elapsed = Some(Duration::ZERO);
         self
     }
 
@@ -171,7 +179,7 @@ impl fmt::Display for Error {
             return Ok(());
         }
         if let (Some(method), Some(url)) = (&inner.method, &inner.url) {
-            write!(f, "{method} {url}: ")?;
+            write!(f, "{method} {}: ", Cut(url.as_str()))?;
         }
         f.write_str(&inner.message)?;
         match (&inner.profile, inner.attempts) {

@@ -11,13 +11,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::counters::Counters;
-use super::dial::{self, Fresh};
 use super::key::{Key, KeyRef};
 use super::shared::{Inner, Pool};
-use super::state::{Delivery, Outcome, Protocol, Waiting};
-use crate::connect::{DialFailure, Progress, Scheme, Target};
+use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Protocol, Standing, Waiting};
+use crate::connect::{DialFailure, Scheme, Target};
 use crate::error::Phase;
-use crate::wire::{H1, Home, Peek, Place, PooledBody, RequestBody, SendFailure};
+use crate::wire::{H1, Peek, Place, PooledBody, RequestBody, SendFailure};
 
 /// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
 const PEEK_AFTER: Duration = Duration::from_millis(1);
@@ -39,8 +38,8 @@ enum Connection {
 pub(crate) enum CheckoutFailure {
     /// The request's own deadline, in this phase.
     Deadline(Phase),
-    /// `timeouts.pool_wait`.
-    PoolWait,
+    /// `timeouts.pool_wait`, while this cap was reached.
+    PoolWait(&'static str),
     Dial(DialFailure),
     /// Not called from within a tokio runtime.
     NoRuntime,
@@ -101,36 +100,53 @@ impl Pool {
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
-        // Waiting is boxed: its state would weigh on every request, and a miss costs a dial anyway.
-        let checked = if fresh {
-            Box::pin(inner.dial_fresh(target, handle, deadline)).await?
-        } else {
-            match inner.take(target, &handle)? {
-                Taken::Now(checked) => checked,
-                Taken::Wait(key, waiting) => {
-                    let connection = match Box::pin(inner.wait(waiting, deadline, pool_wait)).await? {
-                        Delivery::Exclusive(h1) => Connection::H1(h1),
-                        Delivery::Place(place) => Connection::Place(place),
-                        Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
-                    };
-                    Checked { key, connection }
-                }
+        let checked = match inner.take(target, &handle, deadline, fresh)? {
+            Taken::Now(checked) => checked,
+            // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
+            Taken::Wait(key, waiting) => {
+                let connection = match Box::pin(inner.wait(waiting, deadline, pool_wait)).await? {
+                    Delivery::Exclusive(h1) => Connection::H1(h1),
+                    Delivery::Place(place) => Connection::Place(place),
+                    Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
+                };
+                Checked { key, connection }
             }
         };
         Counters::add(&inner.counters.requests);
+        Counters::add(&checked.key.counters.requests);
         if checked.is_reused() {
             Counters::add(&inner.counters.reuses);
+            Counters::add(&checked.key.counters.reuses);
         }
         Ok(checked)
     }
 }
 
+impl Pool {
+    /// Takes back a connection on which nothing was sent.
+    pub(crate) fn put_back(&self, checked: Checked) {
+        match checked.connection {
+            Connection::H1(h1) => self.inner.returned(h1),
+            Connection::Place(place) => drop(place),
+        }
+    }
+}
+
 impl Inner {
-    fn take(&self, target: &Target, handle: &Handle) -> Result<Taken, CheckoutFailure> {
+    fn take(
+        &self,
+        target: &Target,
+        handle: &Handle,
+        deadline: Option<Instant>,
+        fresh: bool,
+    ) -> Result<Taken, CheckoutFailure> {
+        self.warm_up();
         loop {
+            let now = Instant::now();
+            let ask = Ask { now, deadline, fresh };
             let (key, outcome) = self.with_state(|state, todo| {
-                let host = self.host(state, target, handle)?;
-                let outcome = state.checkout(host, Instant::now(), todo);
+                let host = self.host(state, target, handle, now)?;
+                let outcome = state.checkout(host, ask, todo);
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
                 Ok((key, outcome))
             })?;
@@ -150,11 +166,12 @@ impl Inner {
         }
     }
 
-    fn host(
+    pub(super) fn host(
         &self,
         state: &mut super::state::State<H1, crate::wire::H2>,
         target: &Target,
         handle: &Handle,
+        now: Instant,
     ) -> Result<usize, CheckoutFailure> {
         if let Some(host) = state.find(KeyRef {
             target,
@@ -169,91 +186,69 @@ impl Inner {
             Scheme::Https if http2.enabled => Protocol::Unknown,
             _ => Protocol::H1,
         };
-        Ok(state.add_host(Arc::new(key), protocol))
+        Ok(state.add_host(Arc::new(key), protocol, now))
     }
 
+    /// Waits for what the queue brings. While a dial that serves the request is under way its own bounds hold; the rest
+    /// of the time a cap is reached and `pool_wait` counts.
     async fn wait(
         self: &Arc<Self>,
         waiting: Waiting<H1, Place>,
         deadline: Option<Instant>,
         pool_wait: Duration,
     ) -> Result<Delivery<H1, Place>, CheckoutFailure> {
-        let Waiting {
-            host,
-            id,
-            receiver,
-            dial,
-            progress,
-        } = waiting;
+        let Waiting { host, id, receiver } = waiting;
         let mut queued = Queued {
             pool: self,
             host,
             id,
             receiver: Some(receiver),
         };
-        if let Some(dial) = dial {
-            dial::start(self, dial);
-        }
-        let (bound, failure) = bound_of(deadline, progress.as_ref(), pool_wait);
-        let delivered = within(bound, queued.delivery()).await;
-        match delivered {
-            Some(Some(delivery)) => Ok(delivery),
-            // Nobody is left to deliver: the pool was torn down around us.
-            Some(None) => Err(CheckoutFailure::PoolWait),
-            None => Err(failure()),
+        let began = Instant::now();
+        let mut gives_up = began.checked_add(pool_wait);
+        let mut presses = began.checked_add(GIVES_WAY_AFTER);
+        loop {
+            let bound = [deadline, gives_up, presses].into_iter().flatten().min();
+            match within(bound, queued.delivery()).await {
+                Some(Some(delivery)) => return Ok(delivery),
+                // Passed by, its time being over; or the pool was torn down around us.
+                Some(None) => return Err(CheckoutFailure::Deadline(Phase::PoolWait)),
+                None => {}
+            }
+            let now = Instant::now();
+            let is_due = |bound: Option<Instant>| bound.is_some_and(|bound| bound <= now);
+            let standing = self.with_state(|state, _| state.standing(host, id, now));
+            if is_due(deadline) {
+                return Err(CheckoutFailure::Deadline(match standing {
+                    Some(Standing::Dial(progress)) => progress.phase(),
+                    _ => Phase::PoolWait,
+                }));
+            }
+            if is_due(gives_up) {
+                if let Some(Standing::Cap(cap)) = &standing {
+                    return Err(CheckoutFailure::PoolWait(cap.words()));
+                }
+                gives_up = now.checked_add(pool_wait.max(GIVES_WAY_AFTER));
+            }
+            if is_due(presses) {
+                match standing {
+                    Some(Standing::Cap(Cap::Pool)) => self.press(host, now),
+                    Some(Standing::Cap(Cap::Registry)) => self.budget.press(self, host, now),
+                    _ => {}
+                }
+                presses = now.checked_add(GIVES_WAY_AFTER);
+            }
         }
     }
 
-    async fn dial_fresh(
-        self: &Arc<Self>,
-        target: &Target,
-        handle: Handle,
-        deadline: Option<Instant>,
-    ) -> Result<Checked, CheckoutFailure> {
-        let dial = self.with_state(|state, _| {
-            let host = self.host(state, target, &handle)?;
-            state.begin_fresh(host).ok_or(CheckoutFailure::BadHost)
-        })?;
-        let (key, progress) = (Arc::clone(&dial.key), Arc::clone(&dial.progress));
-        let (sender, receiver) = oneshot::channel();
-        dial::start_fresh(self, dial, sender);
-        let connection = match within(deadline, FreshGuard { pool: self, receiver }.fresh()).await {
-            None => return Err(CheckoutFailure::Deadline(progress.phase())),
-            Some(Some(Fresh::H1(h1))) => Connection::H1(h1),
-            Some(Some(Fresh::Place(place))) => Connection::Place(place),
-            Some(Some(Fresh::Failed(failure))) => return Err(CheckoutFailure::Dial(failure)),
-            Some(None) => return Err(CheckoutFailure::PoolWait),
-        };
-        Ok(Checked { key, connection })
+    /// A host has waited for a slot of this pool: an idle connection makes room, else the oldest dial does.
+    fn press(&self, host: usize, now: Instant) {
+        self.with_state(|state, todo| {
+            if !state.make_room(todo) {
+                state.give_way(Some(host), now);
+            }
+        });
     }
-}
-
-/// Which bound ends the wait, and what it means. While a dial is under way its own bounds hold; without one a cap is
-/// reached and `pool_wait` counts.
-fn bound_of(
-    deadline: Option<Instant>,
-    progress: Option<&Arc<Progress>>,
-    pool_wait: Duration,
-) -> (Option<Instant>, impl FnOnce() -> CheckoutFailure) {
-    let progress = progress.map(Arc::clone);
-    let capped = if progress.is_none() {
-        Instant::now().checked_add(pool_wait)
-    } else {
-        None
-    };
-    let (bound, is_pool_wait) = match (deadline, capped) {
-        (Some(deadline), Some(capped)) if capped < deadline => (Some(capped), true),
-        (None, Some(capped)) => (Some(capped), true),
-        (deadline, _) => (deadline, false),
-    };
-    let failure = move || {
-        if is_pool_wait {
-            CheckoutFailure::PoolWait
-        } else {
-            CheckoutFailure::Deadline(progress.map_or(Phase::PoolWait, |progress| progress.phase()))
-        }
-    };
-    (bound, failure)
 }
 
 async fn within<T>(bound: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
@@ -290,31 +285,10 @@ impl Drop for Queued<'_> {
         };
         receiver.close();
         match receiver.try_recv() {
-            Ok(Delivery::Exclusive(h1)) => self.pool.ready(h1),
+            Ok(Delivery::Exclusive(h1)) => self.pool.returned(h1),
             Ok(Delivery::Place(place)) => drop(place),
             Ok(Delivery::Failed(_)) => {}
             Err(_) => self.pool.with_state(|state, _| state.cancel(self.host, self.id)),
-        }
-    }
-}
-
-/// Returns a connection that arrives when its request has just gone.
-struct FreshGuard<'a> {
-    pool: &'a Arc<Inner>,
-    receiver: oneshot::Receiver<Fresh>,
-}
-
-impl FreshGuard<'_> {
-    async fn fresh(mut self) -> Option<Fresh> {
-        (&mut self.receiver).await.ok()
-    }
-}
-
-impl Drop for FreshGuard<'_> {
-    fn drop(&mut self) {
-        self.receiver.close();
-        if let Ok(Fresh::H1(h1)) = self.receiver.try_recv() {
-            self.pool.ready(h1);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the pool counts, readable without its lock.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::error::{Kind, Phase};
 use crate::wire::CloseReason;
@@ -15,6 +16,10 @@ pub(super) struct Counters {
     pub(super) requests: AtomicU64,
     pub(super) reuses: AtomicU64,
     pub(super) resends: AtomicU64,
+    /// Closed by a cap on idle connections and dialled again within a second.
+    pub(super) cap_regrets: AtomicU64,
+    /// Milliseconds that closed connections have lived, in all.
+    lived: AtomicU64,
     pub(super) idle: AtomicUsize,
     pub(super) waiting: AtomicUsize,
     pub(super) leases: AtomicUsize,
@@ -62,6 +67,14 @@ pub struct PoolStats {
     pub reuses: u64,
     /// Requests sent again because the server had not processed them.
     pub resends: u64,
+    /// Dials to a host within a second of closing an idle connection to it for a cap: `pool.max_idle` or
+    /// `pool.max_idle_per_host` may be too low.
+    pub cap_regrets: u64,
+    /// How long closed connections had lived, in all; divide by [`closed_total`](PoolStats::closed_total) for the mean.
+    pub lived: Duration,
+    /// Certificates are not verified, `tls.insecure_skip_verify`. What a rustls configuration of your own does is not
+    /// known here, and is no `true`.
+    pub unverified: bool,
 }
 
 impl PoolStats {
@@ -98,7 +111,15 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn closed(&self, reason: CloseReason) {
+    pub(super) fn add_many(counter: &AtomicU64, many: u64) {
+        if many > 0 {
+            counter.fetch_add(many, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn closed(&self, reason: CloseReason, age: Duration) {
+        let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        self.lived.fetch_add(millis, Ordering::Relaxed);
         Self::add(&self.closed[reason as usize]);
     }
 
@@ -150,6 +171,9 @@ impl Counters {
             requests: load(&self.requests),
             reuses: load(&self.reuses),
             resends: load(&self.resends),
+            cap_regrets: load(&self.cap_regrets),
+            lived: Duration::from_millis(load(&self.lived)),
+            unverified: false,
         }
     }
 }

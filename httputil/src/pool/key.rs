@@ -7,12 +7,13 @@ use http::HeaderValue;
 use http::uri::Authority;
 use tokio::runtime::{Handle, Id};
 
+use super::hosts::HostCounters;
 use crate::connect::{Scheme, Target};
 
 /// Scheme, host, port, and the runtime whose reactor drives the connection. All else is fixed per pool.
 ///
 /// It carries what every request to the host needs, made once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) target: Target,
     runtime: Id,
@@ -21,6 +22,7 @@ pub(crate) struct Key {
     pub(crate) host_header: HeaderValue,
     /// `:authority` of HTTP/2.
     pub(crate) authority: Authority,
+    pub(super) counters: HostCounters,
 }
 
 /// A key to look up by, made without an allocation.
@@ -40,6 +42,7 @@ impl Key {
             runtime: handle.id(),
             handle,
             target,
+            counters: HostCounters::default(),
         })
     }
 

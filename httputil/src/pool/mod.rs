@@ -10,20 +10,21 @@
 //! [`State`](state::State) holds no I/O and reads no clock: it is told what happened and says what to do, so that it can
 //! be tested alone. The rule: the lock is never held over I/O, an await, or the drop of a connection.
 
+mod budget;
 mod checkout;
 mod counters;
 mod dial;
+mod hosts;
 mod key;
 mod lease;
-mod lists;
 mod reaper;
 mod shared;
 mod state;
-#[cfg(test)]
-mod state_tests;
 
+pub(crate) use budget::Budget;
 pub(crate) use checkout::CheckoutFailure;
 pub use counters::PoolStats;
+pub use hosts::HostStats;
 pub(crate) use key::Key;
 pub(crate) use lease::{Lease, Ticket};
 pub(crate) use shared::Pool;

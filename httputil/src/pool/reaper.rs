@@ -17,7 +17,7 @@ use super::shared::Inner;
 
 /// Starts a reaper on the runtime of `key`, of which the state has noted that it has one now.
 pub(super) fn start(pool: &Arc<Inner>, key: &Key) {
-    let off = Arc::clone(&pool.reapers_off);
+    let again = Arc::clone(&pool.reapers);
     let mut running = Running {
         pool: Arc::downgrade(pool),
         runtime: key.runtime(),
@@ -25,12 +25,12 @@ pub(super) fn start(pool: &Arc<Inner>, key: &Key) {
     };
     key.handle.spawn(async move {
         loop {
-            // Enabled before the look at the pool, so that a last lease that comes back in between is not missed.
-            let mut off = pin!(off.notified());
-            off.as_mut().enable();
+            // Enabled before the look at the pool, so that what happens in between is not missed.
+            let mut again = pin!(again.notified());
+            again.as_mut().enable();
             let Some(due) = running.reap() else { return };
-            // Either the oldest is due, or the last lease is back and there is nothing to look at.
-            let _ = tokio::time::timeout_at(due, off).await;
+            // Something is due, or something is due earlier, or the last lease is back and there is nothing to look at.
+            let _ = tokio::time::timeout_at(due, again).await;
         }
     });
 }

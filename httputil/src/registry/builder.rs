@@ -9,6 +9,7 @@ use super::names::Inner;
 use crate::config::Config;
 use crate::connect::{Identities, Proxies, Resolver};
 use crate::error::Error;
+use crate::pool::Budget;
 
 /// Says what a registry is made of. Without [`config`](RegistryBuilder::config), [`Config::load`] is used.
 #[derive(Default)]
@@ -46,6 +47,7 @@ impl RegistryBuilder {
             resolver: self.resolver.map_or(Resolver::System, Resolver::Custom),
             identities: Identities::default(),
             pools: std::sync::Mutex::default(),
+            budget: Budget::of(config.registry().max_connections),
             config,
         }))
     }

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::connect::{Connector, Identities, Proxies, Resolver};
 use crate::error::Error;
-use crate::pool::{Pool, PoolStats};
+use crate::pool::{Budget, Pool, PoolStats};
 use crate::settings::Profile;
 
 /// Shared connection pools by name, and the configuration that they follow. Cheap to clone; clones are one registry.
@@ -32,6 +32,8 @@ pub(super) struct Inner {
     pub(super) proxies: Proxies,
     pub(super) identities: Identities,
     pub(super) pools: Mutex<BTreeMap<String, Pool>>,
+    /// `registry.max_connections`
+    pub(super) budget: Arc<Budget>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -107,7 +109,7 @@ impl Registry {
             self.inner.resolver.clone(),
             self.inner.proxies.clone(),
         );
-        let pool = Pool::new(profile.pool.as_str(), connector);
+        let pool = Pool::new(profile.pool.as_str(), connector, Arc::clone(&self.inner.budget));
         pools.insert(profile.pool.clone(), pool.clone());
         Ok(pool)
     }

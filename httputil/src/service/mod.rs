@@ -9,6 +9,7 @@
 //! one error with everything that is wrong. The rule: generated code calls one function here per field and holds no
 //! logic of its own.
 
+mod is_client;
 mod parts;
 mod pooled_client;
 mod release;
@@ -18,6 +19,7 @@ pub use pooled_client::PooledClient;
 
 /// What only generated code calls.
 pub(crate) mod generated {
+    pub use super::is_client::IsClient;
     pub use super::parts::{Complete, Part, Parts};
     pub use super::release::release;
     pub use serde::de::DeserializeOwned;

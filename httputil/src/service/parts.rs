@@ -4,14 +4,15 @@
 //! Parts::of ─► client / required / optional / or_else, each a Part ─► complete ─► take the parts, or one Error
 //! ```
 //!
-//! Nothing fails before `complete`: the user hears of all problems at once. A [`Part`] can be opened only by the
+//! Nothing fails before `complete`: the user hears of all problems at once, of settings that nobody reads because they
+//! are misspelt too. A [`Part`] can be opened only by the
 //! [`Complete`] that says that all parts are there.
 
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::error::{Error, Problem};
+use crate::error::{Error, Origin, Problem};
 use crate::registry::Registry;
 
 use super::PooledClient;
@@ -28,6 +29,8 @@ pub struct Parts<'r> {
     keys: &'static [&'static str],
     /// Without its profile a service has no settings, and that is one problem, not one for each.
     has_profile: bool,
+    /// Settings that were already said to be misspelt.
+    misspelt: Vec<String>,
     problems: Vec<Problem>,
     /// The first failure that is no mistake in the configuration.
     failure: Option<Error>,
@@ -55,13 +58,14 @@ impl<'r> Parts<'r> {
             service: setting::short_name(std::any::type_name::<S>()),
             keys: S::SETTINGS,
             has_profile,
+            misspelt: Vec::new(),
             problems: Vec::new(),
             failure: None,
         }
     }
 
     /// A lease on the pool of `profile`.
-    pub fn client(&mut self, profile: &str) -> Part<Client> {
+    pub(super) fn client(&mut self, profile: &str) -> Part<Client> {
         let leased = self.registry.client(profile);
         self.part(leased)
     }
@@ -90,7 +94,8 @@ impl<'r> Parts<'r> {
     }
 
     /// Whether all is there; if not, everything that is wrong.
-    pub fn complete(self) -> Result<Complete, Error> {
+    pub fn complete(mut self) -> Result<Complete, Error> {
+        self.find_near_misses();
         match (self.problems.is_empty(), self.failure) {
             (false, _) => Err(Error::config(self.problems)),
             (true, Some(failure)) => Err(failure),
@@ -106,13 +111,43 @@ impl<'r> Parts<'r> {
         self.part(read)
     }
 
-    /// The setting that was probably meant to be `key`: set, near to it, and not read by this service.
-    fn misspelt(&self, key: &str) -> Option<Problem> {
-        let set = self.config.setting_keys(self.profile).ok()?;
-        let unread = set.iter().map(String::as_str).filter(|set| !self.keys.contains(set));
-        let near = setting::nearest(key, unread)?;
-        let origin = self.config.origin(self.profile, &format!("settings.{near}")).ok()?;
-        Some(setting::misspelt(origin, self.service, self.profile, near, key))
+    /// The setting that was probably meant to be `key`, which is missing: set, near to it, and not read by this service.
+    fn misspelt(&mut self, key: &str) -> Option<Problem> {
+        let unread = self.unread();
+        let near = setting::nearest(key, unread.iter().map(String::as_str))?;
+        let problem = setting::misspelt(self.origin(near)?, self.service, self.profile, near, key, true);
+        self.misspelt.push(near.to_owned());
+        Some(problem)
+    }
+
+    /// What is set and surely meant to be a setting that this service reads, whether or not that one is set or needed.
+    /// A profile may be shared: what is near to nothing is another service's.
+    fn find_near_misses(&mut self) {
+        if !self.has_profile {
+            return;
+        }
+        for written in self.unread() {
+            let meant = self.keys.iter().find(|key| setting::is_near_miss(&written, key));
+            if let Some(meant) = meant
+                && !self.misspelt.contains(&written)
+                && let Some(origin) = self.origin(&written)
+            {
+                let problem = setting::misspelt(origin, self.service, self.profile, &written, meant, false);
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    /// The settings that are set and that this service does not read.
+    fn unread(&self) -> Vec<String> {
+        let set = self.config.setting_keys(self.profile).unwrap_or_default();
+        set.into_iter()
+            .filter(|set| !self.keys.contains(&set.as_str()))
+            .collect()
+    }
+
+    fn origin(&self, key: &str) -> Option<Origin> {
+        self.config.origin(self.profile, &format!("settings.{key}")).ok()
     }
 
     /// Keeps the value, or what the error says.

@@ -6,7 +6,8 @@ use super::Profile;
 
 /// The settings of a [`Client`](crate::Client) made in code.
 ///
-/// Starts from the documented defaults; nothing is read from files or from `HTTPUTIL_*` variables.
+/// Starts from the documented defaults; nothing is read from files or from `HTTPUTIL_*` variables. Only
+/// `tls.insecure_skip_verify` needs `HTTPUTIL_ENV` to be `development` or `test`, here as in a file.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,21 +50,105 @@ impl ClientConfig {
         self
     }
 
-    /// Idle connections kept over all hosts; default 100, 0 keeps none. Lowers the cap per host where that is higher.
+    /// How long a request waits for a connection while a cap is reached; default 10 s, zero does not wait.
+    #[must_use]
+    pub fn pool_wait(mut self, pool_wait: Duration) -> ClientConfig {
+        self.profile.policy.pool_wait = pool_wait;
+        self
+    }
+
+    /// Idle connections kept over all hosts; default 100, 0 keeps none. Lowers what is kept for one host where that is
+    /// more.
     #[must_use]
     pub fn max_idle(mut self, max_idle: usize) -> ClientConfig {
         let pool = &mut self.profile.transport.pool;
         pool.max_idle = max_idle;
         pool.max_idle_per_host = pool.max_idle_per_host.min(max_idle);
+        pool.min_idle_per_host = pool.min_idle_per_host.min(max_idle);
         self
     }
 
-    /// Idle connections kept to one host; default 10, 0 keeps none. Raises the cap over all hosts where that is lower.
+    /// Idle connections kept to one host; default 10, 0 keeps none. Raises the cap over all hosts where that is lower,
+    /// and lowers `min_idle_per_host` where that is higher.
     #[must_use]
     pub fn max_idle_per_host(mut self, max_idle_per_host: usize) -> ClientConfig {
         let pool = &mut self.profile.transport.pool;
         pool.max_idle_per_host = max_idle_per_host;
         pool.max_idle = pool.max_idle.max(max_idle_per_host);
+        pool.min_idle_per_host = pool.min_idle_per_host.min(max_idle_per_host);
+        self
+    }
+
+    /// Connections kept ready for a host that is in use or in [`warm`](ClientConfig::warm); default 0. Raises the caps
+    /// of idle and of all connections where they are lower.
+    #[must_use]
+    pub fn min_idle_per_host(mut self, min_idle_per_host: usize) -> ClientConfig {
+        let pool = &mut self.profile.transport.pool;
+        pool.min_idle_per_host = min_idle_per_host;
+        pool.max_idle_per_host = pool.max_idle_per_host.max(min_idle_per_host);
+        pool.max_idle = pool.max_idle.max(min_idle_per_host);
+        pool.max_connections_per_host = pool.max_connections_per_host.map(|cap| cap.max(min_idle_per_host));
+        pool.max_connections = pool.max_connections.map(|cap| cap.max(min_idle_per_host));
+        self
+    }
+
+    /// URLs, `http` or `https`, whose hosts are connected to before the first request; default none.
+    ///
+    /// ```
+    /// use httputil::ClientConfig;
+    ///
+    /// let config = ClientConfig::default().warm(["https://collector:4318"]).min_idle_per_host(2);
+    /// ```
+    #[must_use]
+    pub fn warm(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> ClientConfig {
+        self.profile.transport.pool.warm = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Connections to one host, in use, idle and being dialled; default without bound, 0 counts as 1. Beyond it
+    /// requests wait for [`pool_wait`](ClientConfig::pool_wait). Raises the cap over all hosts where that is lower, and
+    /// lowers `min_idle_per_host` where that is higher.
+    #[must_use]
+    pub fn max_connections_per_host(mut self, max_connections_per_host: usize) -> ClientConfig {
+        let pool = &mut self.profile.transport.pool;
+        let cap = max_connections_per_host.max(1);
+        pool.max_connections_per_host = Some(cap);
+        pool.max_connections = pool.max_connections.map(|all| all.max(cap));
+        pool.min_idle_per_host = pool.min_idle_per_host.min(cap);
+        self
+    }
+
+    /// Connections of the whole pool, in use, idle and being dialled; default without bound, 0 counts as 1. Beyond it
+    /// requests wait for [`pool_wait`](ClientConfig::pool_wait). Lowers the cap per host and `min_idle_per_host` where
+    /// they are higher.
+    #[must_use]
+    pub fn max_connections(mut self, max_connections: usize) -> ClientConfig {
+        let pool = &mut self.profile.transport.pool;
+        let cap = max_connections.max(1);
+        pool.max_connections = Some(cap);
+        pool.max_connections_per_host = pool.max_connections_per_host.map(|per_host| per_host.min(cap));
+        pool.min_idle_per_host = pool.min_idle_per_host.min(cap);
+        self
+    }
+
+    /// How old a connection may be when it takes a request, give or take a tenth; default 10 min.
+    #[must_use]
+    pub fn max_lifetime(mut self, max_lifetime: Duration) -> ClientConfig {
+        self.profile.transport.pool.max_lifetime = Some(max_lifetime);
+        self
+    }
+
+    /// A connection may take requests however old it is.
+    #[must_use]
+    pub fn no_max_lifetime(mut self) -> ClientConfig {
+        self.profile.transport.pool.max_lifetime = None;
+        self
+    }
+
+    /// Requests that one connection takes; default without bound, 0 counts as 1.
+    #[must_use]
+    pub fn max_requests_per_connection(mut self, max_requests_per_connection: u32) -> ClientConfig {
+        self.profile.transport.pool.max_requests_per_connection = Some(max_requests_per_connection.max(1));
         self
     }
 
@@ -109,6 +194,37 @@ impl ClientConfig {
         self
     }
 
+    /// HTTP/2 connections to one host; default 4, 0 counts as 1. The next is dialled at about 70 % of the places.
+    #[must_use]
+    pub fn http2_max_connections_per_host(mut self, max_connections_per_host: usize) -> ClientConfig {
+        self.profile.transport.http2.max_connections_per_host = max_connections_per_host.max(1);
+        self
+    }
+
+    /// Requests at once on one HTTP/2 connection, never more than the peer allows; default 128, 0 counts as 1.
+    #[must_use]
+    pub fn http2_max_streams_per_connection(mut self, max_streams_per_connection: usize) -> ClientConfig {
+        self.profile.transport.http2.max_streams_per_connection = max_streams_per_connection.max(1);
+        self
+    }
+
+    /// HTTP/2's pings (RFC 9113 §6.7): one is sent when no frame came for `interval`, and the connection is given up
+    /// when it has had no answer for `timeout`; default 10 s and 5 s.
+    #[must_use]
+    pub fn http2_keepalive(mut self, interval: Duration, timeout: Duration) -> ClientConfig {
+        let http2 = &mut self.profile.transport.http2;
+        http2.keepalive_interval = interval;
+        http2.keepalive_timeout = timeout;
+        self
+    }
+
+    /// Whether HTTP/2's pings are sent while no request is under way, too; default false.
+    #[must_use]
+    pub fn http2_keepalive_while_idle(mut self, keepalive_while_idle: bool) -> ClientConfig {
+        self.profile.transport.http2.keepalive_while_idle = keepalive_while_idle;
+        self
+    }
+
     /// `User-Agent` of requests that name none; default `httputil/<version>`.
     #[must_use]
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> ClientConfig {
@@ -119,5 +235,93 @@ impl ClientConfig {
     /// Settings that have no method of their own.
     pub fn profile_mut(&mut self) -> &mut Profile {
         &mut self.profile
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Pool;
+
+    fn pool(config: ClientConfig) -> Pool {
+        config.profile.transport.pool
+    }
+
+    #[test]
+    fn of_caps_that_do_not_fit_together_the_later_one_wins() {
+        let caps = |config: ClientConfig| {
+            let pool = pool(config);
+            (pool.min_idle_per_host, pool.max_idle_per_host, pool.max_idle)
+        };
+        let config = ClientConfig::default;
+        assert_eq!(caps(config().min_idle_per_host(200)), (200, 200, 200));
+        assert_eq!(caps(config().min_idle_per_host(20).max_idle(5)), (5, 5, 5));
+        assert_eq!(caps(config().min_idle_per_host(20).max_idle_per_host(5)), (5, 5, 100));
+        assert_eq!(
+            caps(config().min_idle_per_host(8).max_connections_per_host(5)),
+            (5, 10, 100)
+        );
+        assert_eq!(caps(config().min_idle_per_host(8).max_connections(5)), (5, 10, 100));
+        let caps = |config: ClientConfig| {
+            let pool = pool(config);
+            (pool.max_connections_per_host, pool.max_connections)
+        };
+        assert_eq!(caps(config().max_connections_per_host(8)), (Some(8), None));
+        assert_eq!(caps(config().max_connections(8)), (None, Some(8)));
+        let both = config().max_connections_per_host(8).max_connections(5);
+        assert_eq!(caps(both.clone()), (Some(5), Some(5)));
+        assert_eq!(caps(both.max_connections_per_host(7)), (Some(7), Some(7)));
+        assert_eq!(caps(config().max_connections(5).min_idle_per_host(6)), (None, Some(6)));
+    }
+
+    #[test]
+    fn caps_of_nothing_are_caps_of_one() {
+        let config = ClientConfig::default()
+            .max_connections(0)
+            .max_connections_per_host(0)
+            .max_requests_per_connection(0)
+            .http2_max_connections_per_host(0)
+            .http2_max_streams_per_connection(0);
+        let http2 = config.profile.transport.http2.clone();
+        assert_eq!(
+            (http2.max_connections_per_host, http2.max_streams_per_connection),
+            (1, 1)
+        );
+        let pool = pool(config);
+        assert_eq!(
+            (pool.max_connections, pool.max_connections_per_host),
+            (Some(1), Some(1))
+        );
+        assert_eq!(pool.max_requests_per_connection, Some(1));
+    }
+
+    #[test]
+    fn every_method_sets_its_setting() {
+        let seconds = Duration::from_secs;
+        let config = ClientConfig::default()
+            .pool_wait(seconds(1))
+            .max_lifetime(seconds(2))
+            .max_requests_per_connection(3)
+            .warm(["http://one", "http://two"])
+            .http2_keepalive(seconds(4), seconds(5))
+            .http2_keepalive_while_idle(true)
+            .http2_max_connections_per_host(6)
+            .http2_max_streams_per_connection(7);
+        let Profile { policy, transport, .. } = config.profile.clone();
+        assert_eq!(policy.pool_wait, seconds(1));
+        assert_eq!(transport.pool.max_lifetime, Some(seconds(2)));
+        assert_eq!(transport.pool.max_requests_per_connection, Some(3));
+        assert_eq!(transport.pool.warm, ["http://one", "http://two"]);
+        let http2 = transport.http2;
+        assert_eq!(
+            (http2.keepalive_interval, http2.keepalive_timeout),
+            (seconds(4), seconds(5))
+        );
+        assert!(http2.keepalive_while_idle);
+        assert_eq!(
+            (http2.max_connections_per_host, http2.max_streams_per_connection),
+            (6, 7)
+        );
+        assert_eq!(pool(config.no_max_lifetime()).max_lifetime, None);
     }
 }

@@ -2,17 +2,20 @@
 //!
 //! A [`Profile`] is a name, a [`Transport`] (all that shapes a connection; profiles that share a pool must agree on
 //! it) and a [`Policy`] (what happens to one request). `config` makes them from TOML and variables, [`ClientConfig`]
-//! makes one in code; `pool`, `wire`, `connect` and `client` read them. `Default` of each struct *is* the documented
+//! makes one in code; [`Registry`] is for all pools together; `pool`, `wire`, `connect` and `client` read them. `Default` of each struct *is* the documented
 //! default.
 
 mod client_config;
 mod environment;
 mod policy;
 mod profile;
+mod registry;
 mod transport;
+pub(crate) mod unverified;
 
 pub use client_config::ClientConfig;
 pub use environment::Environment;
 pub use policy::Policy;
 pub use profile::Profile;
+pub use registry::{MaxConnections, Registry};
 pub use transport::{Http2, Pool, Proxy, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};

@@ -55,7 +55,7 @@ impl Default for Pool {
             max_idle_per_host: 10,
             idle_timeout: Duration::from_secs(90),
             reuse: true,
-            max_lifetime: Some(Duration::from_secs(600)),
+            max_lifetime: Some(Duration::from_mins(10)),
             max_requests_per_connection: None,
             max_connections_per_host: None,
             max_connections: None,
@@ -104,8 +104,8 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// `tls.extra_ca_file`: a PEM file that adds to the roots.
     pub extra_ca_file: Option<PathBuf>,
-    /// `tls.insecure_skip_verify`: accept any certificate. Default false; the configuration refuses it outside
-    /// development and test.
+    /// `tls.insecure_skip_verify`: accept any certificate. Default false; refused, in a file and in code, unless
+    /// `HTTPUTIL_ENV` is `development` or `test`.
     pub insecure_skip_verify: bool,
 }
 
@@ -143,6 +143,7 @@ pub enum Roots {
 /// `[http2]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct Http2 {
     /// `http2.enabled`: offer `h2` by ALPN. Default true.
     pub enabled: bool,

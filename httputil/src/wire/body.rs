@@ -1,12 +1,13 @@
 //! A response's body: what is left of an exchange once the head has come.
 //!
 //! When it has been read to its end, the connection goes back to the pool; dropped before, an HTTP/1 connection is
-//! closed and an HTTP/2 stream reset. The deadline holds although nobody reads: for HTTP/1 the connection's driver
+//! drained or closed and an HTTP/2 stream reset. The deadline holds although nobody reads: for HTTP/1 the connection's driver
 //! keeps it, for HTTP/2 a small task that takes the body away.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -15,7 +16,8 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::h1::Exchange;
-use super::{CloseReason, Place};
+use super::stream::Stream;
+use super::{CloseReason, Place, drain};
 
 /// The body of a response over a pooled connection.
 pub(crate) struct PooledBody {
@@ -27,10 +29,7 @@ enum Hold {
         incoming: Incoming,
         exchange: Exchange,
     },
-    H2 {
-        incoming: Incoming,
-        _place: Place,
-    },
+    H2(Stream),
     /// An HTTP/2 body with a deadline that somebody else watches.
     Watched {
         shared: Arc<Mutex<Watched>>,
@@ -40,7 +39,7 @@ enum Hold {
 }
 
 struct Watched {
-    body: Option<(Incoming, Place)>,
+    stream: Option<Stream>,
     reader: Option<Waker>,
 }
 
@@ -48,6 +47,10 @@ struct Watched {
 #[derive(Debug)]
 pub(crate) enum BodyFailure {
     Deadline,
+    /// The server answered no ping within this time.
+    Ping(Duration),
+    /// It ended this many bytes before its length.
+    Short(u64),
     Hyper(hyper::Error),
 }
 
@@ -66,26 +69,24 @@ impl PooledBody {
         if incoming.is_end_stream() {
             return PooledBody { hold: Hold::Ended };
         }
+        let stream = Stream::of_body(incoming, place);
         let Some(deadline) = deadline else {
-            return PooledBody {
-                hold: Hold::H2 {
-                    incoming,
-                    _place: place,
-                },
-            };
+            return PooledBody { hold: Hold::H2(stream) };
         };
         let shared = Arc::new(Mutex::new(Watched {
-            body: Some((incoming, place)),
+            stream: Some(stream),
             reader: None,
         }));
         let watched = Arc::clone(&shared);
         let watch = tokio::spawn(async move {
             tokio::time::sleep_until(deadline).await;
-            let (body, reader) = {
+            let (stream, reader) = {
                 let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
-                (watched.body.take(), watched.reader.take())
+                (watched.stream.take(), watched.reader.take())
             };
-            drop(body);
+            if let Some(stream) = stream {
+                stream.timed_out();
+            }
             if let Some(reader) = reader {
                 reader.wake();
             }
@@ -130,18 +131,24 @@ impl Body for PooledBody {
                 });
                 (polled, is_over)
             }
-            Hold::H2 { incoming, .. } => poll_stream(incoming, cx),
+            Hold::H2(stream) => {
+                let polled = stream.poll_body(cx);
+                (polled, stream.is_over())
+            }
             Hold::Watched { shared, watch } => {
                 let mut watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                let (polled, is_over) = match &mut watched.body {
-                    Some((incoming, _)) => poll_stream(incoming, cx),
+                let (polled, is_over) = match &mut watched.stream {
+                    Some(stream) => {
+                        let polled = stream.poll_body(cx);
+                        (polled, stream.is_over())
+                    }
                     None => (Poll::Ready(Some(Err(BodyFailure::Deadline))), true),
                 };
                 if polled.is_pending() {
                     watched.reader = Some(cx.waker().clone());
                 }
                 // Taken out: the aborted watch goes when its runtime comes to it, and the place must not wait for that.
-                let ended = if is_over { watched.body.take() } else { None };
+                let ended = if is_over { watched.stream.take() } else { None };
                 drop(watched);
                 if is_over {
                     watch.abort();
@@ -159,7 +166,8 @@ impl Body for PooledBody {
     fn is_end_stream(&self) -> bool {
         match &self.hold {
             Hold::Ended => true,
-            Hold::H1 { incoming, .. } | Hold::H2 { incoming, .. } => incoming.is_end_stream(),
+            Hold::H1 { incoming, .. } => incoming.is_end_stream(),
+            Hold::H2(stream) => stream.is_end_stream(),
             Hold::Watched { .. } => false,
         }
     }
@@ -167,40 +175,29 @@ impl Body for PooledBody {
     fn size_hint(&self) -> SizeHint {
         match &self.hold {
             Hold::Ended => SizeHint::with_exact(0),
-            Hold::H1 { incoming, .. } | Hold::H2 { incoming, .. } => incoming.size_hint(),
+            Hold::H1 { incoming, .. } => incoming.size_hint(),
+            Hold::H2(stream) => stream.size_hint(),
             Hold::Watched { shared, .. } => {
                 let watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 watched
-                    .body
+                    .stream
                     .as_ref()
-                    .map_or_else(SizeHint::default, |(incoming, _)| incoming.size_hint())
+                    .map_or_else(SizeHint::default, Stream::size_hint)
             }
         }
     }
 }
 
-type Polled = Poll<Option<Result<Frame<Bytes>, BodyFailure>>>;
-
-fn poll_stream(incoming: &mut Incoming, cx: &mut Context<'_>) -> (Polled, bool) {
-    let polled = Pin::new(&mut *incoming).poll_frame(cx).map_err(BodyFailure::Hyper);
-    let is_over = match &polled {
-        Poll::Ready(Some(Ok(_))) => incoming.is_end_stream(),
-        Poll::Ready(_) => true,
-        Poll::Pending => false,
-    };
-    (polled, is_over)
-}
-
 impl Drop for PooledBody {
     fn drop(&mut self) {
-        match &mut self.hold {
-            Hold::H1 { exchange, .. } => exchange.close(CloseReason::HalfRead),
+        match std::mem::replace(&mut self.hold, Hold::Ended) {
+            Hold::H1 { incoming, exchange } => drain::finish(incoming, exchange),
             Hold::Watched { watch, shared } => {
                 watch.abort();
-                let body = shared.lock().unwrap_or_else(PoisonError::into_inner).body.take();
-                drop(body);
+                let stream = shared.lock().unwrap_or_else(PoisonError::into_inner).stream.take();
+                drop(stream);
             }
-            Hold::H2 { .. } | Hold::Ended => {}
+            Hold::H2(_) | Hold::Ended => {}
         }
     }
 }

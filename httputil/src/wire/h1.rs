@@ -10,14 +10,20 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
-use super::open::Wire;
+use super::counted::Wire;
+use super::drain;
 use super::request::Completion;
+use super::terms::Terms;
 use super::{Cause, CloseReason, Link, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
 
 type Sender = http1::SendRequest<RequestBody>;
@@ -26,8 +32,7 @@ type Sender = http1::SendRequest<RequestBody>;
 pub(crate) struct H1 {
     sender: Sender,
     shared: Arc<Shared>,
-    /// Exchanges begun so far.
-    uses: u32,
+    terms: Terms,
 }
 
 struct Shared {
@@ -39,6 +44,7 @@ struct Shared {
     /// Bytes of HTTP received, above TLS.
     received: Arc<AtomicU64>,
     driver: OnceLock<AbortHandle>,
+    runtime: Handle,
     is_polling: AtomicBool,
     /// A connection whose exchange is over and that hyper is not ready to use again.
     has_settling: AtomicBool,
@@ -47,7 +53,7 @@ struct Shared {
 
 struct H1Parts {
     sender: Sender,
-    uses: u32,
+    terms: Terms,
 }
 
 const NO_DEADLINE: u64 = u64::MAX;
@@ -59,6 +65,7 @@ impl H1 {
         connection: http1::Connection<Wire, RequestBody>,
         link: Arc<Link>,
         received: Arc<AtomicU64>,
+        max_requests: Option<u32>,
     ) -> H1 {
         let shared = Arc::new(Shared {
             link,
@@ -67,6 +74,7 @@ impl H1 {
             is_timed_out: AtomicBool::new(false),
             received,
             driver: OnceLock::new(),
+            runtime: Handle::current(),
             is_polling: AtomicBool::new(false),
             has_settling: AtomicBool::new(false),
             settling: Mutex::new(None),
@@ -82,7 +90,7 @@ impl H1 {
         H1 {
             sender,
             shared,
-            uses: 0,
+            terms: Terms::new(max_requests),
         }
     }
 
@@ -96,7 +104,17 @@ impl H1 {
 
     /// Whether an exchange has been begun on it before.
     pub(crate) fn is_reused(&self) -> bool {
-        self.uses > 0
+        self.terms.uses() > 0
+    }
+
+    /// How long the server lets it be idle, less a second, if its latest answer said.
+    pub(crate) fn may_idle_for(&self) -> Option<Duration> {
+        self.terms.may_idle_for()
+    }
+
+    /// Why it takes no more requests, if it takes no more.
+    pub(crate) fn spent(&self) -> Option<CloseReason> {
+        self.terms.spent()
     }
 
     /// Closes the connection politely (a TLS close, then FIN), for `reason`.
@@ -124,11 +142,12 @@ impl H1 {
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let completion = request.body().completion();
+        let began = Instant::now();
         let written = self.socket().written();
         let received = self.shared.received.load(Ordering::Relaxed);
         // Before the request, whose arrival makes the driver look at the deadline.
         self.shared.set_deadline(deadline);
-        self.uses += 1;
+        self.terms.begin(request.headers());
         // The one box on a request's way: hyper's future has room for the request itself, and each future around it would
         // be moved with that room (measured: 6 000 instructions a request).
         let answer = Box::pin(self.sender.try_send_request(request));
@@ -136,16 +155,24 @@ impl H1 {
             h1: Some(self),
             completion,
             written,
+            is_kept: false,
         };
         // The request is on its way; what is left to wait for is small.
         async move {
             match answer.await {
-                Ok(response) => Ok(response.map(|body| PooledBody::h1(body, exchange))),
+                Ok(response) => {
+                    exchange.answered(&response);
+                    Ok(response.map(|body| PooledBody::h1(body, exchange)))
+                }
                 Err(mut error) => {
                     let request = error.take_message().map(Box::new);
                     let shared = exchange.shared();
                     let has_answer = shared.received.load(Ordering::Relaxed) != received;
-                    let processed = if request.is_some() || shared.link.socket.written() == written {
+                    let is_unasked = is_unasked(error.error());
+                    let processed = if is_unasked && !exchange.is_reused() {
+                        // It would do so on the next connection, too.
+                        Processed::Maybe
+                    } else if request.is_some() || shared.link.socket.written() == written {
                         Processed::No
                     } else if exchange.is_reused() && !has_answer {
                         Processed::Unknown
@@ -153,7 +180,14 @@ impl H1 {
                         Processed::Maybe
                     };
                     let cause = if shared.is_timed_out.load(Ordering::Acquire) {
+                        if exchange.is_reused() && !has_answer {
+                            shared.link.home.suspect(&shared.link, began);
+                        }
                         Cause::Deadline
+                    } else if shared.link.socket.reason() == Some(CloseReason::RuntimeGone) {
+                        Cause::RuntimeGone
+                    } else if is_unasked {
+                        Cause::Unasked
                     } else {
                         Cause::Hyper(error.into_error())
                     };
@@ -162,6 +196,8 @@ impl H1 {
                         processed,
                         request,
                         cause,
+                        has_answer,
+                        calm: false,
                     })
                 }
             }
@@ -200,8 +236,8 @@ impl H1 {
     }
 
     fn put_down(self) {
-        let H1 { sender, shared, uses } = self;
-        *shared.lock() = Some(H1Parts { sender, uses });
+        let H1 { sender, shared, terms } = self;
+        *shared.lock() = Some(H1Parts { sender, terms });
         shared.has_settling.store(true, Ordering::SeqCst);
     }
 }
@@ -210,7 +246,7 @@ impl std::fmt::Debug for H1 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("H1")
             .field("link", &self.shared.link)
-            .field("uses", &self.uses)
+            .field("terms", &self.terms)
             .finish_non_exhaustive()
     }
 }
@@ -243,11 +279,11 @@ impl Shared {
         if parts.sender.is_closed() {
             return;
         }
-        let H1Parts { sender, uses } = parts;
+        let H1Parts { sender, terms } = parts;
         self.link.home.ready(H1 {
             sender,
             shared: Arc::clone(self),
-            uses,
+            terms,
         });
     }
 }
@@ -257,6 +293,8 @@ pub(super) struct Exchange {
     h1: Option<H1>,
     completion: Completion,
     written: u64,
+    /// Whether the server means to keep the connection, once it has answered with a body.
+    is_kept: bool,
 }
 
 impl Exchange {
@@ -269,7 +307,32 @@ impl Exchange {
     }
 
     fn is_reused(&self) -> bool {
-        self.h1.as_ref().is_some_and(|h1| h1.uses > 1)
+        self.h1.as_ref().is_some_and(|h1| h1.terms.uses() > 1)
+    }
+
+    /// The head of the answer has come.
+    fn answered(&mut self, response: &Response<Incoming>) {
+        if let Some(h1) = &mut self.h1 {
+            h1.terms.answered(response.headers());
+        }
+        self.is_kept = !response.body().is_end_stream() && drain::is_kept_after(response);
+    }
+
+    /// Where the rest of the answer is to be read, if the connection could be used again then.
+    pub(super) fn runtime(&self) -> Option<&Handle> {
+        let h1 = self.h1.as_ref()?;
+        let is_of_use = self.is_kept && h1.terms.spent().is_none() && self.has_left(h1);
+        is_of_use.then_some(&h1.shared.runtime)
+    }
+
+    /// Whether the request has left.
+    fn has_left(&self, h1: &H1) -> bool {
+        self.completion.has_left(h1.socket().written() - self.written)
+    }
+
+    /// Bytes of HTTP received on the connection so far.
+    pub(super) fn received(&self) -> u64 {
+        self.shared().received.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_timed_out(&self) -> bool {
@@ -281,7 +344,7 @@ impl Exchange {
     /// The answer has been read to its end: the connection goes home, if the request is through too.
     pub(super) fn complete(&mut self) {
         let Some(h1) = self.h1.take() else { return };
-        if self.completion.has_left(h1.socket().written() - self.written) {
+        if self.has_left(&h1) {
             h1.settle();
         } else {
             h1.abort(CloseReason::EarlyResponse);
@@ -299,6 +362,15 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.close(CloseReason::Cancelled);
     }
+}
+
+/// Whether the server sent bytes before the request was written. hyper has no other way to tell.
+fn is_unasked(error: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    error.is_canceled()
+        && error
+            .source()
+            .is_some_and(|source| source.to_string() == "received unexpected message from connection")
 }
 
 struct Driver {
@@ -320,7 +392,7 @@ impl Driver {
                 self.armed = deadline;
                 self.sleep
                     .as_mut()
-                    .reset(self.shared.epoch + std::time::Duration::from_nanos(deadline));
+                    .reset(self.shared.epoch + Duration::from_nanos(deadline));
             }
             if self.armed == NO_DEADLINE || self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;

@@ -1,37 +1,46 @@
 //! An HTTP/2 connection: many exchanges at a time, as many as there are places for.
 //!
 //! The pool keeps the places (`http2.max_streams_per_connection`, or fewer if the peer allows fewer), so that no
-//! request waits inside hyper, where it would be lost with the connection. A place is held until the response's body
-//! has ended.
+//! request waits inside hyper, where it would be lost with the connection. Before the peer's SETTINGS have come there is
+//! one place. What the frames say beyond that is in [`Signs`](super::signs).
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
 use hyper::client::conn::http2;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
-use super::open::Wire;
-use super::{Cause, CloseReason, Link, PooledBody, Processed, RequestBody, SendFailure};
+use super::counted::Wire;
+use super::parking::Parking;
+use super::signs::{Bar, Signs};
+use super::{CloseReason, Link, Place, RequestBody};
+use crate::settings::Transport;
 
-type Sender = http2::SendRequest<RequestBody>;
+pub(super) type Sender = http2::SendRequest<RequestBody>;
 
 /// A handle on an HTTP/2 connection. When the last one is dropped, the connection closes politely.
 #[derive(Clone)]
 pub(crate) struct H2 {
-    sender: Sender,
-    shared: Arc<Shared>,
+    pub(super) sender: Sender,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    link: Arc<Link>,
+/// What the handles and places of a connection share.
+pub(super) struct Shared {
+    pub(super) link: Arc<Link>,
+    pub(super) signs: Arc<Signs>,
     in_use: AtomicUsize,
-    limit: AtomicUsize,
-    uses: AtomicUsize,
-    is_retired: AtomicBool,
+    max_streams: usize,
+    pub(super) uses: AtomicUsize,
+    max_uses: Option<usize>,
+    /// The server bound it to one user.
+    pub(super) is_bound: AtomicBool,
+    /// Where the connection lives.
+    pub(super) runtime: Handle,
+    pub(super) parking: Parking,
 }
 
 /// Spawns hyper's tasks, and remembers the first: the one that owns the socket.
@@ -52,26 +61,30 @@ where
 }
 
 impl H2 {
-    /// Starts a driver that follows the connection's stream limit and its end.
+    /// Starts a driver that tells the pool what the frames say, and of the connection's end.
     pub(super) fn start(
         sender: Sender,
         connection: http2::Connection<Wire, RequestBody, Executor>,
         link: Arc<Link>,
+        signs: Arc<Signs>,
         executor: Executor,
-        max_streams: usize,
+        transport: &Transport,
     ) -> H2 {
-        let limit = max_streams.min(connection.current_max_send_streams());
+        let max_uses = transport.pool.max_requests_per_connection;
         let shared = Arc::new(Shared {
             link,
+            signs,
             in_use: AtomicUsize::new(0),
-            limit: AtomicUsize::new(limit),
+            max_streams: transport.http2.max_streams_per_connection,
             uses: AtomicUsize::new(0),
-            is_retired: AtomicBool::new(false),
+            max_uses: max_uses.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
+            is_bound: AtomicBool::new(false),
+            runtime: Handle::current(),
+            parking: Parking::default(),
         });
         tokio::spawn(Driver {
             connection,
             shared: Arc::clone(&shared),
-            max_streams,
             executor,
             is_finished: false,
         });
@@ -85,27 +98,63 @@ impl H2 {
     /// Takes a place, if one is free and the connection still takes requests.
     pub(crate) fn try_acquire(&self) -> Option<Place> {
         let shared = &self.shared;
-        if shared.is_retired.load(Ordering::Acquire) || self.sender.is_closed() {
+        if shared.signs.is_barred() || self.sender.is_closed() {
             return None;
         }
-        let limit = shared.limit.load(Ordering::Acquire);
+        let limit = self.limit();
         let taken = shared
             .in_use
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |in_use| {
                 (in_use < limit).then_some(in_use + 1)
             })
             .is_ok();
-        taken.then(|| Place { h2: self.clone() })
+        taken.then(|| Place::new(self.clone()))
     }
 
-    /// Whether no exchange is under way.
-    pub(crate) fn is_unused(&self) -> bool {
-        self.shared.in_use.load(Ordering::Acquire) == 0
+    /// Places that are taken. More than the [`limit`](Self::limit), if the peer has lowered it since.
+    pub(crate) fn in_use(&self) -> usize {
+        self.shared.in_use()
+    }
+
+    /// Places that there are; none at times, if the peer says so.
+    fn limit(&self) -> usize {
+        self.shared.max_streams.min(self.shared.signs.limit())
+    }
+
+    /// The limit, once the peer's SETTINGS have come. Before, it is one, and says nothing of how many there will be in a
+    /// moment: who waits for a place need not dial.
+    pub(crate) fn known_limit(&self) -> Option<usize> {
+        self.shared.signs.is_settled().then(|| self.limit())
+    }
+
+    /// Whether bodies that nobody reads have used up the connection's window.
+    pub(crate) fn is_full_of_data(&self) -> bool {
+        self.shared.signs.has(Bar::Full)
+    }
+
+    /// Whether a request ran out of time while the connection was silent, and nothing has come since.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.shared.signs.has(Bar::Doubt)
+    }
+
+    /// Why it takes no more requests, if it takes no more.
+    pub(crate) fn spent(&self) -> Option<CloseReason> {
+        let shared = &self.shared;
+        if shared.is_bound.load(Ordering::Relaxed) {
+            Some(CloseReason::ConnectionAuth)
+        } else if shared
+            .max_uses
+            .is_some_and(|max| shared.uses.load(Ordering::Relaxed) >= max)
+        {
+            Some(CloseReason::MaxRequests)
+        } else {
+            None
+        }
     }
 
     /// Lets the connection end after its exchanges, for `reason`. The caller drops its handle.
     pub(crate) fn retire(self, reason: CloseReason) {
-        self.shared.is_retired.store(true, Ordering::Release);
+        self.shared.signs.bar(Bar::Retired);
         self.shared.link.socket.set_reason(reason);
     }
 }
@@ -118,104 +167,21 @@ impl std::fmt::Debug for H2 {
     }
 }
 
-/// The right to one stream. Dropping it gives the place back.
-#[derive(Debug)]
-pub(crate) struct Place {
-    h2: H2,
-}
-
-impl Place {
-    /// Whether a stream has been opened on the connection before.
-    pub(crate) fn is_reused(&self) -> bool {
-        self.h2.shared.uses.load(Ordering::Relaxed) > 0
+impl Shared {
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Acquire)
     }
 
-    /// Sends a request and waits for the head of its answer. Dropping the future resets the stream and nothing else.
-    pub(crate) fn send(
-        mut self,
-        request: Request<RequestBody>,
-        deadline: Option<Instant>,
-    ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
-        let completion = request.body().completion();
-        let is_reused = self.h2.shared.uses.fetch_add(1, Ordering::Relaxed) > 0;
-        // Boxed as in `h1`, and for its reason.
-        let answer = Box::pin(self.h2.sender.try_send_request(request));
-        async move {
-            let answer = match deadline {
-                None => answer.await,
-                Some(deadline) => match tokio::time::timeout_at(deadline, answer).await {
-                    Ok(answer) => answer,
-                    Err(_) => {
-                        return Err(SendFailure {
-                            processed: Processed::Maybe,
-                            request: None,
-                            cause: Cause::Deadline,
-                        });
-                    }
-                },
-            };
-            match answer {
-                Ok(response) => Ok(response.map(|body| PooledBody::h2(body, self, deadline))),
-                Err(mut error) => {
-                    let request = error.take_message().map(Box::new);
-                    let error = error.into_error();
-                    let processed = if request.is_some() || is_refused(&error) {
-                        Processed::No
-                    } else if is_reused && !is_reset(&error) {
-                        Processed::Unknown
-                    } else {
-                        Processed::Maybe
-                    };
-                    Err(SendFailure {
-                        processed,
-                        request,
-                        cause: match completion.failure() {
-                            Some(why) => Cause::RequestBody(why.to_owned()),
-                            None => Cause::Hyper(error),
-                        },
-                    })
-                }
-            }
-        }
+    /// A place is free again.
+    pub(super) fn give_back(&self) {
+        self.in_use.fetch_sub(1, Ordering::AcqRel);
+        self.link.home.places_changed(&self.link);
     }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let shared = &self.h2.shared;
-        shared.in_use.fetch_sub(1, Ordering::AcqRel);
-        shared.link.home.places_changed(&shared.link);
-    }
-}
-
-fn h2_error(error: &hyper::Error) -> Option<&::h2::Error> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<::h2::Error>() {
-            return Some(error);
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// The peer says that it has not acted on the stream: `REFUSED_STREAM` (RFC 9113 §8.7), or a GOAWAY whose last stream
-/// is an earlier one (§6.8).
-fn is_refused(error: &hyper::Error) -> bool {
-    h2_error(error).is_some_and(|error| {
-        error.is_remote()
-            && (error.is_go_away() || (error.is_reset() && error.reason() == Some(::h2::Reason::REFUSED_STREAM)))
-    })
-}
-
-fn is_reset(error: &hyper::Error) -> bool {
-    h2_error(error).is_some_and(::h2::Error::is_reset)
 }
 
 struct Driver {
     connection: http2::Connection<Wire, RequestBody, Executor>,
     shared: Arc<Shared>,
-    max_streams: usize,
     executor: Executor,
     is_finished: bool,
 }
@@ -225,20 +191,11 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        match Pin::new(&mut this.connection).poll(cx) {
-            Poll::Ready(_) => {
-                this.is_finished = true;
-                Poll::Ready(())
-            }
-            Poll::Pending => {
-                // hyper shows the peer's SETTINGS nowhere else, and wakes this task for them.
-                let limit = this.max_streams.min(this.connection.current_max_send_streams());
-                if this.shared.limit.swap(limit, Ordering::AcqRel) < limit {
-                    this.shared.link.home.places_changed(&this.shared.link);
-                }
-                Poll::Pending
-            }
-        }
+        this.shared.signs.driven_by(cx.waker());
+        let polled = Pin::new(&mut this.connection).poll(cx);
+        this.shared.signs.tell(&this.shared.link);
+        this.is_finished = polled.is_ready();
+        polled.map(drop)
     }
 }
 
@@ -251,7 +208,7 @@ impl Drop for Driver {
             }
         }
         // Streams under way go on in the task that owns the socket; new ones would be refused.
-        self.shared.is_retired.store(true, Ordering::Release);
+        self.shared.signs.bar(Bar::Retired);
         self.shared.link.retired();
     }
 }

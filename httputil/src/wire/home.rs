@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -169,6 +169,8 @@ pub(crate) struct Link {
     pub(crate) born: Instant,
     /// When it is to take no more requests (`pool.max_lifetime`, jittered).
     pub(crate) expires: Option<Instant>,
+    /// When its last request took it, in nanoseconds after `born`.
+    lent: AtomicU64,
     /// Set when the connection takes no more requests, before its home is told.
     is_gone: AtomicBool,
     /// Whether the pool counts on its coming home in a moment; written under the pool's lock only.
@@ -189,6 +191,7 @@ impl Link {
         let born = Instant::now();
         Arc::new(Link {
             born,
+            lent: AtomicU64::new(0),
             expires: max_lifetime.and_then(|lifetime| born.checked_add(jittered(lifetime))),
             home,
             seat,
@@ -205,10 +208,25 @@ impl Link {
         self.is_gone.load(Ordering::SeqCst)
     }
 
-    /// The connection takes no more requests.
+    /// A request takes it.
+    pub(crate) fn lend(&self, now: Instant) {
+        self.lent.store(self.age(now), Ordering::Relaxed);
+    }
+
+    /// For how long the last request has had it.
+    pub(crate) fn lent_for(&self, now: Instant) -> Duration {
+        Duration::from_nanos(self.age(now).saturating_sub(self.lent.load(Ordering::Relaxed)))
+    }
+
+    fn age(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.born).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The connection takes no more requests. Its home is told once.
     pub(super) fn retired(self: &Arc<Self>) {
-        self.is_gone.store(true, Ordering::SeqCst);
-        self.home.retired(self);
+        if !self.is_gone.swap(true, Ordering::SeqCst) {
+            self.home.retired(self);
+        }
     }
 
     pub(super) fn closed(&self, reason: CloseReason) {

@@ -10,20 +10,32 @@
 //! dropped, nowhere else.
 
 mod body;
+mod bucket;
+mod counted;
+mod drain;
+mod frames;
 mod h1;
 mod h2;
 mod home;
 mod open;
+mod parking;
+mod pings;
+mod place;
 mod request;
 mod send;
+mod signs;
 mod socket;
+mod stream;
+mod terms;
+mod window;
 
 pub(crate) use body::{BodyFailure, PooledBody};
 pub(crate) use h1::H1;
-pub(crate) use h2::{H2, Place};
+pub(crate) use h2::H2;
 pub use home::CloseReason;
-pub(crate) use home::{Home, Link, Seat};
+pub(crate) use home::{Home, Link, Seat, jittered};
 pub(crate) use open::{Connection, open};
+pub(crate) use place::Place;
 pub(crate) use request::RequestBody;
 pub(crate) use send::{Cause, Processed, SendFailure};
 pub(crate) use socket::{Peek, Socket, SocketHandle};

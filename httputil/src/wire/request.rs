@@ -1,6 +1,7 @@
 //! The request's body on its way to the wire.
 
 use std::error::Error as StdError;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use sync_wrapper::SyncWrapper;
 use tokio::runtime::Handle;
 
 use crate::error::BoxError;
@@ -27,7 +29,33 @@ pub(crate) struct RequestBody {
 enum Content {
     Bytes(Bytes),
     Stream(reqwest::Body),
-    Any(AnyBody),
+    Any(Shut),
+}
+
+/// Any body, made shareable by letting nobody look at it but through `&mut`; what is asked of it is kept beside it.
+#[derive(Debug)]
+struct Shut {
+    body: SyncWrapper<AnyBody>,
+    hint: SizeHint,
+    has_ended: bool,
+}
+
+impl Shut {
+    fn new(body: AnyBody) -> Shut {
+        Shut {
+            hint: body.size_hint(),
+            has_ended: body.is_end_stream(),
+            body: SyncWrapper::new(body),
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
+        let body = self.body.get_mut();
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        self.hint = body.size_hint();
+        self.has_ended = body.is_end_stream();
+        polled
+    }
 }
 
 /// Any body, in one box. Unlike reqwest's, it need not be shareable.
@@ -67,12 +95,12 @@ impl RequestBody {
         let mut body = body.map_err(Into::into).boxed_unsync();
         // A body may need a runtime to be polled; the request does, and says so better.
         let Some(length) = length.filter(|_| Handle::try_current().is_ok()) else {
-            return RequestBody::of_stream(Content::Any(body));
+            return RequestBody::of_stream(Content::Any(Shut::new(body)));
         };
         let mut cx = Context::from_waker(Waker::noop());
         let first = match Pin::new(&mut body).poll_frame(&mut cx) {
             // Whoever asks next leaves a waker that counts.
-            Poll::Pending => return RequestBody::of_stream(Content::Any(body)),
+            Poll::Pending => return RequestBody::of_stream(Content::Any(Shut::new(body))),
             Poll::Ready(Some(first)) => first,
             Poll::Ready(None) => Err("the body ended before its length was reached".into()),
         };
@@ -88,7 +116,7 @@ impl RequestBody {
                     first: Some(first),
                     rest: body,
                 };
-                RequestBody::of_stream(Content::Any(begun.boxed_unsync()))
+                RequestBody::of_stream(Content::Any(Shut::new(begun.boxed_unsync())))
             }
         }
     }
@@ -177,6 +205,15 @@ fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'st
     error.source().map_or(error, innermost)
 }
 
+type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
+
+/// A panic of the caller's stream fails its own request: over HTTP/2 it would leave the stream open and the request
+/// waiting, over HTTP/1 it would take the driver along.
+fn caught(poll: impl FnOnce() -> Polled) -> Polled {
+    std::panic::catch_unwind(AssertUnwindSafe(poll))
+        .unwrap_or_else(|_| Poll::Ready(Some(Err("the stream panicked".into()))))
+}
+
 /// What became of a streaming body.
 #[derive(Debug, Default)]
 struct Fate {
@@ -204,6 +241,13 @@ impl Completion {
 }
 
 impl Completion {
+    /// Whether the caller's stream has more to give.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.fate
+            .as_ref()
+            .is_some_and(|fate| !fate.is_finished.load(Ordering::Acquire))
+    }
+
     /// Why the caller's stream failed, if it did. HTTP/2 resets the stream then, and keeps no reason.
     pub(super) fn failure(&self) -> Option<&str> {
         self.fate.as_ref()?.failure.get().map(String::as_str)
@@ -219,8 +263,8 @@ impl Body for RequestBody {
         let polled = match &mut self.content {
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Stream(body) => Pin::new(body).poll_frame(cx).map_err(BoxError::from),
-            Content::Any(body) => Pin::new(body).poll_frame(cx),
+            Content::Stream(body) => caught(|| Pin::new(body).poll_frame(cx).map_err(BoxError::from)),
+            Content::Any(body) => caught(|| body.poll_frame(cx)),
         };
         if let Some(fate) = &self.fate {
             // hyper asks no further once it has trailers, or as much as the length promised.
@@ -243,7 +287,7 @@ impl Body for RequestBody {
         match &self.content {
             Content::Bytes(bytes) => bytes.is_empty(),
             Content::Stream(body) => body.is_end_stream(),
-            Content::Any(body) => body.is_end_stream(),
+            Content::Any(body) => body.has_ended,
         }
     }
 
@@ -251,7 +295,7 @@ impl Body for RequestBody {
         match &self.content {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(body) => body.size_hint(),
-            Content::Any(body) => body.size_hint(),
+            Content::Any(body) => body.hint,
         }
     }
 }

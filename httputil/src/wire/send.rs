@@ -1,5 +1,7 @@
 //! How an exchange can fail, and what that says about the server.
 
+use std::time::Duration;
+
 use http::Request;
 
 use super::RequestBody;
@@ -10,6 +12,10 @@ pub(crate) struct SendFailure {
     /// The request itself, if it never left the queue in front of the wire.
     pub(crate) request: Option<Box<Request<RequestBody>>>,
     pub(crate) cause: Cause,
+    /// Whether some of the answer had come (HTTP/1).
+    pub(crate) has_answer: bool,
+    /// The peer complained of too much (`ENHANCE_YOUR_CALM`): to send it again at once would be more of it.
+    pub(crate) calm: bool,
 }
 
 /// Whether the server can have acted on the request.
@@ -28,6 +34,12 @@ pub(crate) enum Processed {
 pub(crate) enum Cause {
     /// The deadline of the whole request.
     Deadline,
+    /// The server answered no ping within this time.
+    Ping(Duration),
+    /// The runtime that drove the connection has shut down.
+    RuntimeGone,
+    /// The server sent bytes that no request had asked for.
+    Unasked,
     /// The caller's own body, with its words.
     RequestBody(String),
     /// hyper's error.

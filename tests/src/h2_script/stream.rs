@@ -68,6 +68,8 @@ pub enum Step {
     Answer(Bytes),
     /// Answers 200, body to follow.
     Head,
+    /// Answers 200 with this `content-length`, body to follow.
+    HeadOf(u64),
     /// A piece of the body, after [`Step::Head`].
     Data(Bytes),
     /// Ends the body, after [`Step::Head`].
@@ -154,6 +156,11 @@ impl Stream {
                 self.data(body, true)
             }
             Step::Head => self.head(Response::new(())),
+            Step::HeadOf(length) => {
+                let mut head = Response::new(());
+                head.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
+                self.head(head)
+            }
             Step::Data(piece) => self.data(piece, false),
             Step::End => self.data(Bytes::new(), true),
             Step::Trailer(name, value) => self.trailer(name, value),

@@ -28,6 +28,7 @@ async fn steps(mut peer: Peer, script: &[Step]) -> Result<Option<Peer>, Gone> {
             Step::Write(bytes) => peer.write(bytes).await?,
             Step::WriteSlowly { bytes, pause } => peer.write_slowly(bytes, *pause).await?,
             Step::Hold(gate) => peer.wait(gate.pass()).await,
+            Step::HoldUnheard(gate) => gate.pass().await,
             Step::Fin => peer.fin().await?,
             Step::CutFin => peer.cut(),
             Step::Close => return Ok(None),

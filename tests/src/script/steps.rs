@@ -28,6 +28,8 @@ pub enum Step {
     },
     /// Waits at the gate.
     Hold(Gate),
+    /// Waits at the gate and leaves what the client sends in the socket, for [`Step::StartTls`] after it.
+    HoldUnheard(Gate),
     /// Says that no more will come: under TLS a `close_notify`, then FIN. Goes on reading.
     Fin,
     /// FIN alone: under TLS the stream is cut, as an attacker or a dying host would. Goes on reading.

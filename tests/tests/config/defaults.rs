@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use httputil::settings::{Profile, Roots, TlsVersion};
+use httputil::settings::{MaxConnections, Profile, Roots, TlsVersion};
 use httputil::{Config, Environment};
 
 fn seconds(seconds: u64) -> Duration {
@@ -57,6 +57,12 @@ pinned! {
     a_name_look_up_may_take_10_s: |p| p.transport.timeouts.dns => seconds(10);
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     connections_are_reused: |p| p.transport.pool.reuse => true;
+    a_connection_takes_no_request_after_10_min: |p| p.transport.pool.max_lifetime => Some(seconds(600));
+    a_connection_takes_any_number_of_requests: |p| p.transport.pool.max_requests_per_connection => None;
+    connections_to_a_host_have_no_cap: |p| p.transport.pool.max_connections_per_host => None;
+    connections_of_a_pool_have_no_cap: |p| p.transport.pool.max_connections => None;
+    no_connection_is_kept_ready: |p| p.transport.pool.min_idle_per_host => 0;
+    no_host_is_connected_to_ahead: |p| p.transport.pool.warm.len() => 0;
     the_pool_is_the_profile_s_own: |p| p.pool => "default";
     there_is_no_description: |p| p.description => None;
     three_probes_go_unanswered: |p| p.transport.tcp.keepalive_retries => 3;
@@ -67,11 +73,22 @@ pinned! {
     http2_is_not_spoken_unasked: |p| p.transport.http2.prior_knowledge => false;
     four_http2_connections_go_to_a_host: |p| p.transport.http2.max_connections_per_host => 4;
     a_connection_carries_128_streams: |p| p.transport.http2.max_streams_per_connection => 128;
+    a_silent_connection_is_pinged_after_10_s: |p| p.transport.http2.keepalive_interval => seconds(10);
+    a_ping_is_answered_within_5_s: |p| p.transport.http2.keepalive_timeout => seconds(5);
+    a_connection_without_requests_is_not_pinged: |p| p.transport.http2.keepalive_while_idle => false;
     a_stream_s_window_is_2_mib: |p| p.transport.http2.initial_stream_window => 2 * 1024 * 1024;
     a_connection_s_window_is_16_mib: |p| p.transport.http2.initial_connection_window => 16 * 1024 * 1024;
     windows_stay_as_they_are: |p| p.transport.http2.adaptive_window => false;
     a_frame_holds_16_kib: |p| p.transport.http2.max_frame_size => 16 * 1024;
     a_response_header_holds_64_kib: |p| p.transport.http2.max_header_list_size => 64 * 1024;
+}
+
+#[test]
+fn open_files_bound_all_pools_together() {
+    let empty_table = Config::builder().embedded("empty", "[registry]").load().unwrap();
+    for config in [Config::empty(), Config::builder().load().unwrap(), empty_table] {
+        assert_eq!(config.registry().max_connections, MaxConnections::Auto);
+    }
 }
 
 #[test]
@@ -85,11 +102,22 @@ fn a_cap_that_is_not_written_gives_way_to_one_that_is() {
     let pool = |text: &str| {
         let config = Config::builder().embedded("text", text).load().unwrap();
         let pool = config.profile("default").unwrap().transport.pool;
-        (pool.max_idle, pool.max_idle_per_host)
+        (pool.max_idle, pool.max_idle_per_host, pool.min_idle_per_host)
     };
-    assert_eq!(pool("default.pool.max_idle = 4"), (4, 4));
-    assert_eq!(pool("default.pool.max_idle = 0"), (0, 0));
-    assert_eq!(pool("default.pool.max_idle = 50"), (50, 10));
-    assert_eq!(pool("default.pool.max_idle_per_host = 200"), (200, 200));
-    assert_eq!(pool("default.pool.max_idle_per_host = 20"), (100, 20));
+    assert_eq!(pool("default.pool.max_idle = 4"), (4, 4, 0));
+    assert_eq!(pool("default.pool.max_idle = 0"), (0, 0, 0));
+    assert_eq!(pool("default.pool.max_idle = 50"), (50, 10, 0));
+    assert_eq!(pool("default.pool.max_idle_per_host = 200"), (200, 200, 0));
+    assert_eq!(pool("default.pool.max_idle_per_host = 20"), (100, 20, 0));
+    assert_eq!(pool("default.pool.min_idle_per_host = 5"), (100, 10, 5));
+    assert_eq!(pool("default.pool.min_idle_per_host = 20"), (100, 20, 20));
+    assert_eq!(pool("default.pool.min_idle_per_host = 200"), (200, 200, 200));
+    assert_eq!(
+        pool("default.pool = { min_idle_per_host = 8, max_idle = 9 }"),
+        (9, 9, 8)
+    );
+    assert_eq!(
+        pool("default.pool = { min_idle_per_host = 8, max_idle_per_host = 8, max_idle = 8 }"),
+        (8, 8, 8)
+    );
 }

@@ -51,7 +51,7 @@ fn the_places_are_those_that_origins_tells() {
 #[test]
 fn what_nobody_wrote_is_the_built_in_default() {
     let explanation = Config::empty().explain("default").unwrap();
-    assert_eq!(explanation.keys.len(), 31);
+    assert_eq!(explanation.keys.len(), 40);
     for key in &explanation.keys {
         assert_eq!(*key.origin(), Origin::BuiltIn, "{}", key.key);
         assert!(key.shadowed().is_empty() && key.follows.is_none(), "{}", key.key);
@@ -80,6 +80,11 @@ fn a_value_that_follows_another_key_says_so() {
     assert_eq!(
         line(&scenario, "b", "pool.max_idle"),
         "pool.max_idle 200 follows pool.max_idle_per_host"
+    );
+    let scenario = Scenario::main_file("[a]\npool.min_idle_per_host = 20");
+    assert_eq!(
+        line(&scenario, "a", per_host),
+        "pool.max_idle_per_host 20 follows pool.min_idle_per_host"
     );
 }
 

@@ -107,7 +107,7 @@ fn httputil_config_none_is_no_file_and_a_path_can_still_be_called_so() {
 #[test]
 fn a_missing_file_is_an_error_where_it_was_named() {
     let scenario = Scenario::main_file("[a]").variable("HTTPUTIL_CONFIG", "missing.toml");
-    assert_eq!(scenario.messages(), "missing.toml: no such file");
+    assert_eq!(scenario.messages(), "HTTPUTIL_CONFIG: missing.toml: no such file");
     let scenario = Scenario::new();
     let error = Config::builder()
         .file(scenario.path("missing.toml"))
@@ -121,7 +121,36 @@ fn a_missing_file_hides_no_profile_that_a_variable_names() {
     let scenario = Scenario::new()
         .variable("HTTPUTIL_CONFIG", "missing.toml")
         .variable("HTTPUTIL_TELEMETRY__TIMEOUT", "1s");
-    assert_eq!(scenario.messages(), "missing.toml: no such file");
+    assert_eq!(scenario.messages(), "HTTPUTIL_CONFIG: missing.toml: no such file");
+}
+
+#[test]
+fn whatever_is_wrong_with_a_file_that_httputil_config_names_tells_of_the_variable() {
+    let named = |value: &str| {
+        let scenario = Scenario::new()
+            .file("folder/inside", "")
+            .file("latin.toml", b"[a]\n\xe4")
+            .file("wrong.toml", "[a]\ntimout = 1");
+        scenario.variable("HTTPUTIL_CONFIG", value).messages()
+    };
+    assert_eq!(named("folder"), "HTTPUTIL_CONFIG: folder: is a folder; expected a file");
+    assert_eq!(
+        named("latin.toml"),
+        "HTTPUTIL_CONFIG: latin.toml:2:1: not UTF-8; save the file as UTF-8"
+    );
+    // What is wrong in it has a line of its own.
+    assert_eq!(
+        named("wrong.toml"),
+        "wrong.toml:2:1: a.timout: unknown key; did you mean timeout?"
+    );
+    let url = "HTTPUTIL_CONFIG: expected the path of a file, found a URL";
+    for value in [
+        "https://user:canary@host/httputil.toml",
+        "file:///canary.toml",
+        "https:/user:canary@host/x",
+    ] {
+        assert_eq!(named(value), url);
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ macro_rules! keys {
 }
 
 /// Keys that are inherited.
-const INHERITED: [Key; 31] = keys! {
+const INHERITED: [Key; 40] = keys! {
     "user_agent", "one", "other", |p| p.policy.user_agent;
     "timeout", "1s", "none", |p| p.policy.timeout;
     "timeouts.pool_wait", "1s", "0s", |p| p.policy.pool_wait;
@@ -26,6 +26,12 @@ const INHERITED: [Key; 31] = keys! {
     "pool.max_idle_per_host", "0", "3", |p| p.transport.pool.max_idle_per_host;
     "pool.idle_timeout", "1s", "250ms", |p| p.transport.pool.idle_timeout;
     "pool.reuse", "false", "true", |p| p.transport.pool.reuse;
+    "pool.max_lifetime", "1s", "none", |p| p.transport.pool.max_lifetime;
+    "pool.max_requests_per_connection", "1", "none", |p| p.transport.pool.max_requests_per_connection;
+    "pool.max_connections_per_host", "1", "none", |p| p.transport.pool.max_connections_per_host;
+    "pool.max_connections", "none", "1", |p| p.transport.pool.max_connections;
+    "pool.min_idle_per_host", "1", "2", |p| p.transport.pool.min_idle_per_host;
+    "pool.warm", "['http://one']", "[]", |p| p.transport.pool.warm;
     "tcp.keepalive", "1s", "none", |p| p.transport.tcp.keepalive;
     "tcp.keepalive_interval", "1s", "2s", |p| p.transport.tcp.keepalive_interval;
     "tcp.keepalive_retries", "1", "2", |p| p.transport.tcp.keepalive_retries;
@@ -40,6 +46,9 @@ const INHERITED: [Key; 31] = keys! {
     "http2.prior_knowledge", "true", "false", |p| p.transport.http2.prior_knowledge;
     "http2.max_connections_per_host", "1", "2", |p| p.transport.http2.max_connections_per_host;
     "http2.max_streams_per_connection", "1", "2", |p| p.transport.http2.max_streams_per_connection;
+    "http2.keepalive_interval", "1s", "2s", |p| p.transport.http2.keepalive_interval;
+    "http2.keepalive_timeout", "1s", "2s", |p| p.transport.http2.keepalive_timeout;
+    "http2.keepalive_while_idle", "true", "false", |p| p.transport.http2.keepalive_while_idle;
     "http2.initial_stream_window", "1MiB", "1MB", |p| p.transport.http2.initial_stream_window;
     "http2.initial_connection_window", "1MiB", "1MB", |p| p.transport.http2.initial_connection_window;
     "http2.adaptive_window", "true", "false", |p| p.transport.http2.adaptive_window;
@@ -87,7 +96,7 @@ impl Written {
     }
 
     fn with(mut self, layer: &str, table: &str, key: &str, value: &str) -> Written {
-        let plain = value.parse::<bool>().is_ok() || value.parse::<u32>().is_ok();
+        let plain = value.parse::<bool>().is_ok() || value.parse::<u32>().is_ok() || value.starts_with('[');
         let literal = if plain {
             value.to_owned()
         } else {
@@ -257,11 +266,15 @@ fn files_for_an_environment_count_only_in_it() {
 #[test]
 fn none_switches_off_what_was_inherited() {
     let text = "[default]\ntimeout = \"5s\"\ntcp.keepalive = \"9s\"\ntls.ca_file = \"a.pem\"\n\
-                [a]\ntimeout = \"none\"\ntcp.keepalive = \"none\"\ntls.ca_file = \"none\"";
+                pool.max_connections = 9\npool.max_lifetime = \"9s\"\n\
+                [a]\ntimeout = \"none\"\ntcp.keepalive = \"none\"\ntls.ca_file = \"none\"\n\
+                pool.max_connections = \"none\"\npool.max_lifetime = \"none\"";
     let profile = Scenario::main_file(text).config().profile("a").unwrap();
     assert_eq!(profile.policy.timeout, None);
     assert_eq!(profile.transport.tcp.keepalive, None);
     assert_eq!(profile.transport.tls.ca_file, None);
+    assert_eq!(profile.transport.pool.max_connections, None);
+    assert_eq!(profile.transport.pool.max_lifetime, None);
 }
 
 #[test]

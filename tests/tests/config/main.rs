@@ -8,6 +8,8 @@ mod hostile;
 mod inheritance;
 mod layers;
 mod places;
+mod pool;
+mod registry;
 mod scenario;
 mod schema;
 mod secrets;

@@ -68,3 +68,15 @@ fn nothing_of_rust_shows_in_it() {
         assert!(!Config::schema().contains(word), "{word}");
     }
 }
+
+#[test]
+fn the_registry_s_keys_are_numbers_or_words() {
+    let schema: Value = serde_json::from_str(&Config::schema()).unwrap();
+    let registry = &schema["properties"]["registry"];
+    assert_eq!(registry["additionalProperties"], false);
+    let max_connections = &registry["properties"]["max_connections"];
+    assert_eq!(max_connections["default"], "auto");
+    for part in ["\"minimum\":1", "\"const\":\"auto\"", "\"const\":\"none\""] {
+        assert!(max_connections["anyOf"].to_string().contains(part), "{part}");
+    }
+}

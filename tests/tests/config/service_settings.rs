@@ -118,6 +118,47 @@ fn a_variable_reaches_into_tables_of_settings() {
 }
 
 #[test]
+fn single_keys_win_over_a_whole_table_of_the_same_layer() {
+    let config = Scenario::main_file("[a]\n[b]")
+        .variable("HTTPUTIL_A__SETTINGS__TARGET", "{ url = 'http://table', weight = 1 }")
+        .variable("HTTPUTIL_A__SETTINGS__TARGET__WEIGHT", "2")
+        .variable("HTTPUTIL_A__POOL", "{ max_idle = 20, max_idle_per_host = 3 }")
+        .variable("HTTPUTIL_A__POOL__MAX_IDLE", "30")
+        .set("b.settings", "{ target = { url = 'http://table', weight = 1 } }")
+        .set("b.settings.target.weight", "2")
+        .config();
+    for profile in ["a", "b"] {
+        let target = config.setting::<Target>(profile, "target").unwrap().unwrap();
+        assert_eq!(
+            (target.url.host_str(), target.weight),
+            (Some("table"), Some(2)),
+            "{profile}"
+        );
+    }
+    let pool = config.profile("a").unwrap().transport.pool;
+    assert_eq!((pool.max_idle, pool.max_idle_per_host), (30, 3));
+}
+
+#[test]
+fn a_misfit_within_the_inline_table_of_a_variable_is_named() {
+    let config = Scenario::main_file("[a]")
+        .variable(
+            "HTTPUTIL_GLOBAL__SETTINGS",
+            "{ key = 'canary', target = { url = 'http://h', weight = 999 } }",
+        )
+        .config();
+    let message = |error: httputil::Error| error.to_string();
+    assert_eq!(
+        config.setting::<u16>("a", "key").map_err(message),
+        Err("HTTPUTIL_GLOBAL__SETTINGS: key: expected a whole number from 0 to 65535, found a text".to_owned())
+    );
+    assert_eq!(
+        config.setting::<Target>("a", "target").map_err(message),
+        Err("HTTPUTIL_GLOBAL__SETTINGS: target.weight: expected a whole number from 0 to 255".to_owned())
+    );
+}
+
+#[test]
 fn what_is_not_set_is_none_and_not_an_error() {
     assert_eq!(Config::empty().setting::<String>("default", "endpoint").unwrap(), None);
     assert!(Config::empty().setting_keys("default").unwrap().is_empty());
@@ -157,9 +198,25 @@ fn a_misfit_names_place_and_key_and_says_in_a_users_words_what_is_wanted() {
         says("f:2:7: a.settings.key: expected a list, found a whole number")
     );
     assert_eq!(
-        read::<Duration>("'soon'").map(|_| ()),
-        says("f:2:7: a.settings.key: expected a duration such as \"10s\" or \"250ms\", found a text")
+        read::<Duration>("10").map(|_| ()),
+        says("f:2:7: a.settings.key: expected a duration such as \"10s\" or \"250ms\", found a whole number")
     );
+    for (text, words) in [
+        ("soon", "expected a duration such as \"10s\" or \"250ms\""),
+        ("-5s", "a duration can't be negative"),
+        ("1.5s", "expected whole numbers, such as \"1s500ms\", not a fraction"),
+        ("1canary", "unknown unit; the units are h, m, s, ms and us"),
+        ("1s1m", "units go from large to small, each once, such as \"1m30s\""),
+    ] {
+        assert_eq!(
+            read::<Duration>(&format!("'{text}'")).map(|_| ()),
+            says(&format!("f:2:7: a.settings.key: {words}"))
+        );
+        assert_eq!(
+            read_variable::<Duration>(text).map(|_| ()),
+            says(&format!("HTTPUTIL_A__SETTINGS__KEY: {words}"))
+        );
+    }
     assert_eq!(
         read::<Url>("'collector'").map(|_| ()),
         says(

@@ -19,9 +19,11 @@ fn bad_files(folder: &TempDir) -> Vec<(PathBuf, &'static str)> {
         path
     };
     let key = Ca::new().issue(["localhost"]).key_pem().to_owned();
+    let large = vec![b'\n'; (4 << 20) + 1];
     vec![
-        (folder.path().join("missing.pem"), "cannot be read"),
-        (folder.path().to_owned(), "cannot be read"),
+        (folder.path().join("missing.pem"), ": no such file"),
+        (folder.path().to_owned(), ": is a folder; expected a file"),
+        (file("large.pem", &large), ": larger than 4 MiB"),
         (file("empty.pem", b""), "no certificate"),
         (file("words.pem", b"trust me"), "no certificate"),
         (file("binary.pem", &[0xff, 0x00, 0x30, 0x82]), "no certificate"),
@@ -72,6 +74,23 @@ fn a_bad_file_is_an_error_of_building_that_names_file_and_key() {
                 .map(|_| ())
                 .expect_err("the file is bad");
             assert_blames(&error, &path, key, what);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_and_pipes_are_refused_before_they_are_opened() {
+    let folder = TempDir::new().unwrap();
+    let pipe = folder.path().join("pipe.pem");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    for path in [Path::new("/dev/zero"), Path::new("/dev/null"), &pipe] {
+        for key in ["ca_file", "extra_ca_file"] {
+            let registry = registry(&format!("[default.tls]\n{key} = {}", quoted(path)));
+            let error = registry.client("default").map(|_| ()).expect_err("it is no file");
+            let expected = format!("{}: tls.{key}: is not a regular file", path.display());
+            assert_eq!((error.kind(), error.to_string()), (Kind::Config, expected));
         }
     }
 }

@@ -12,7 +12,9 @@ use httputil_tests::tls::{Alpn, ServerTls};
 use reqwest::dns::{Name, Resolve, Resolving};
 
 use crate::addresses::has_ipv6;
-use crate::scene::{Trust, assert_balanced, assert_says, client, client_of, client_with_names, failure, get};
+use crate::scene::{
+    Trust, after_backoff, assert_balanced, assert_says, client, client_of, client_with_names, failure, get,
+};
 
 #[tokio::test]
 async fn a_refused_port_says_so() {
@@ -82,7 +84,8 @@ async fn a_name_is_asked_for_again_after_it_failed() {
     let client = client_with_names(&resolver, "");
     failure(&client, server.url_for("late.test", "/")).await;
     resolver.set("late.test", Answer::to(["127.0.0.1:0"]));
-    assert_eq!(get(&client, server.url_for("late.test", "/")).await.unwrap(), "hello");
+    let answer = after_backoff(&client, server.url_for("late.test", "/")).await;
+    assert_eq!(answer.unwrap(), "hello");
 }
 
 /// A resolver with a mistake in it.
@@ -168,5 +171,5 @@ async fn a_failed_handshake_does_not_spoil_the_next() {
     let server = Script::start([vec![Step::Fin], good]).await;
     let client = client_of(&trust, |_| {});
     failure(&client, server.https_url("/")).await;
-    assert_eq!(get(&client, server.https_url("/")).await.unwrap(), "well");
+    assert_eq!(after_backoff(&client, server.https_url("/")).await.unwrap(), "well");
 }

@@ -34,6 +34,8 @@ async fn in_development_and_test_any_certificate_will_do() {
             // The profile beside it is as strict as ever.
             let strict = registry.client("default").unwrap();
             assert_says(&failure(&strict, server.url("/")).await, Kind::Tls, &["TLS handshake"]);
+            assert!(lenient.stats().unverified && !strict.stats().unverified);
+            assert!(registry.stats().pool("lenient").is_some_and(|pool| pool.unverified));
         }
     }
 }

@@ -145,8 +145,8 @@ fn two_runtimes_at_once_share_one_client() {
 
 #[test]
 fn a_runtime_that_goes_with_requests_in_flight_takes_only_its_own_with_it() {
-    let gate = Gate::new();
     for h2 in [false, true] {
+        let gate = Gate::new();
         let held = Server::builder().handler(handlers::hold(&gate, handlers::fixed("held")));
         let there = Elsewhere::start(if h2 { held.h2() } else { held });
         gate.shut();
@@ -285,6 +285,31 @@ fn a_body_whose_runtime_has_gone_ends_in_an_error_and_not_in_silence() {
         there.see(there.server.until_open(0));
         there.see(eventually("the books to close", || client.stats().open == 0));
         assert_balanced(&client.stats());
+    }
+}
+
+#[test]
+fn a_request_whose_connection_goes_with_another_runtime_says_so() {
+    for h2 in [false, true] {
+        let gate = Gate::new();
+        let held = Server::builder().handler(handlers::hold(&gate, handlers::fixed("late")));
+        let there = Elsewhere::start(if h2 { held.h2() } else { held });
+        let client = client(|profile| profile.transport.http2.prior_knowledge = h2);
+        let going = multi_thread();
+        let mut sending = Box::pin(client.get(there.server.url("/")).send());
+        going.block_on(async {
+            tokio::select! {
+                answer = &mut sending => panic!("the gate is closed: {answer:?}"),
+                () = gate.arrived(1) => {}
+            }
+        });
+        going.shutdown_timeout(PATIENCE);
+        let answer = current_thread().block_on(async { within(PATIENCE, sending).await });
+        let error = answer.expect_err("nobody brings the answer");
+        assert_eq!(error.kind(), Kind::Connection, "{error}");
+        assert!(error.to_string().contains("runtime"), "{error}");
+        assert!(!error.to_string().contains("body"), "{error}");
+        gate.open();
     }
 }
 

@@ -171,3 +171,16 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> impl Fu
         assert!(seen.is_ok(), "{caller}: waited {PATIENCE:?} for {what}");
     }
 }
+
+/// Asks until the host is dialled again: for a moment after a failed dial, requests hear that dial's error.
+pub(crate) async fn after_backoff(client: &Client, url: impl AsRef<str>) -> Result<String, Error> {
+    let began = std::time::Instant::now();
+    loop {
+        match get(client, url.as_ref()).await {
+            Err(error) if error.to_string().contains("the error of the last try") && began.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            answer => return answer,
+        }
+    }
+}

@@ -116,6 +116,77 @@ fn a_macro_may_write_the_service() {
 }
 
 #[test]
+fn a_macro_may_pass_profiles_keys_and_paths_through() {
+    macro_rules! service {
+        ($name:ident, $profile:literal, $other:literal, $key:literal, $crate_:path, $constructor:literal, $drop:literal) => {
+            #[derive(PooledClient)]
+            #[pooled_client(profile = $profile, crate = $crate_, constructor = $constructor, drop = $drop)]
+            struct $name {
+                client: Client,
+                #[pooled_client(profile = $other)]
+                other: Client,
+                #[pooled_client(setting = $key)]
+                value: Option<u8>,
+            }
+        };
+    }
+    service!(Passed, "default", "telemetry", "key", ::httputil, "connect", "none");
+    let passed = Passed::connect_with(&registry("[telemetry]\n[default.settings]\nkey = 3")).unwrap();
+    let profiles = (passed.client.profile(), passed.other.profile());
+    assert_eq!((profiles, passed.value), (("default", "telemetry"), Some(3)));
+}
+
+#[test]
+fn statics_and_constants_with_the_names_of_the_codes_own_locals_are_not_taken_for_them() {
+    #[allow(dead_code, non_upper_case_globals)]
+    mod lower_case {
+        static registry: u8 = 1;
+        const parts: u8 = 2;
+        static client_: u8 = 3;
+        const client: u8 = 4;
+        #[derive(httputil::PooledClient)]
+        #[pooled_client(profile = "default")]
+        pub(super) struct Quiet {
+            client: httputil::Client,
+            #[pooled_client(setting, default = parts)]
+            pub(super) size: u8,
+            pub(super) name: u8,
+        }
+    }
+    let quiet = lower_case::Quiet::with_registry(&registry(""), 5).unwrap();
+    assert_eq!((quiet.size, quiet.name), (2, 5));
+}
+
+#[test]
+fn traits_in_scope_with_methods_of_the_same_names_change_nothing() {
+    #[allow(dead_code)]
+    mod extended {
+        pub(super) trait Everything: Sized {
+            fn client(&mut self, _: &str) {}
+            fn lease(&mut self, _: &str) {}
+            fn required(&mut self, _: &str) {}
+            fn optional(&mut self, _: &str) {}
+            fn or_else(&mut self, _: &str) {}
+            fn complete(self) {}
+            fn take(&self, _: u8) {}
+            fn into_iter(self) {}
+        }
+        impl<T> Everything for T {}
+        #[derive(httputil::PooledClient)]
+        #[pooled_client(profile = "default")]
+        pub(super) struct Extended {
+            client: httputil::Client,
+            #[pooled_client(setting, default = 1)]
+            pub(super) one: u8,
+            #[pooled_client(setting)]
+            pub(super) two: Option<u8>,
+        }
+    }
+    let extended = extended::Extended::with_registry(&registry("[default.settings]\ntwo = 2")).unwrap();
+    assert_eq!((extended.one, extended.two), (1, Some(2)));
+}
+
+#[test]
 fn nothing_need_be_imported() {
     mod bare {
         #[derive(httputil::PooledClient)]

@@ -141,6 +141,13 @@ fn a_misspelt_profile_does_not_compile_until_the_file_has_it() {
     shop.write("config/httputil.staging.toml", "[telemetri_of_staging]\n");
     shop.check("member").fails_once_saying(&["`telemetri`"]);
 
+    // What no run reads counts for nothing, garbled or not.
+    for name in ["schema", "Foo", "a.b", "", "staging.toml~", "1", "staging.bak"] {
+        shop.write(&format!("config/httputil.{name}.toml"), "[telemetri]\n");
+    }
+    shop.write("config/httputil.B.toml", "= no TOML");
+    shop.check("member").fails_once_saying(&["`telemetri`"]);
+
     // The variable that names the file is watched as well, and so is the file's end.
     shop.write("named.toml", "[telemetri]\n");
     shop.remove("config/httputil.staging.toml");
@@ -158,6 +165,14 @@ fn a_file_that_is_no_toml_is_one_error_however_many_services_read_it() {
         .fails_once_saying(&["httputil.toml:3:11: ", "no profile can be checked until it is mended"]);
     shop.write("httputil.toml", "[telemetry]\n[audit]\n");
     shop.check("member").passes();
+}
+
+#[test]
+fn a_folder_where_the_file_should_be_is_one_error() {
+    let shop = Shop::with(&[("member", &service("telemetry"))]);
+    shop.write("httputil.toml/inside", "");
+    shop.check("member")
+        .fails_once_saying(&["httputil.toml: not a file of at most 4 MiB; no profile can be checked"]);
 }
 
 #[test]

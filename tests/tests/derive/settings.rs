@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use httputil::{Client, PooledClient};
+use httputil::{Client, Config, Environment, Error, PooledClient, Registry};
 use serde::Deserialize;
 use url::Url;
 
@@ -29,6 +29,17 @@ struct Exporter {
 struct Queue {
     name: String,
     depth: u16,
+}
+
+/// The problems, without the folder of their file.
+fn told(error: &Error) -> Vec<String> {
+    let problems = error.problems().iter().map(ToString::to_string);
+    problems
+        .map(|problem| match problem.find("httputil.toml:") {
+            Some(start) => problem[start..].to_owned(),
+            None => problem,
+        })
+        .collect()
 }
 
 #[test]
@@ -108,6 +119,68 @@ fn a_missing_setting_is_told_where_it_was_misspelt() {
     let words = "telemetry.settings.endpont: Exporter does not read it, and needs endpoint; did you mean endpoint?";
     assert!(told.contains("httputil.toml:2:11: ") && told.ends_with(words), "{told}");
     assert_eq!(error.problems().len(), 1);
+}
+
+#[test]
+fn a_setting_that_is_read_by_nobody_because_it_is_misspelt_is_an_error_though_nothing_is_missing() {
+    // One near a setting that is optional, one near a setting with a default, one near a setting that is set.
+    let registry = registry(
+        "[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\ntennant = \"canary\"\ntrys = 2\ntriez = 2\nendpont = \"canary\"\n",
+    );
+    let error = Exporter::with_registry(&registry).expect_err("three settings are misspelt");
+    let told = told(&error);
+    assert_eq!(
+        told,
+        [
+            "httputil.toml:7:11: telemetry.settings.endpont: Exporter does not read it; did you mean endpoint?",
+            "httputil.toml:4:11: telemetry.settings.tennant: Exporter does not read it; did you mean tenant?",
+            "httputil.toml:6:9: telemetry.settings.triez: Exporter does not read it; did you mean tries?",
+        ]
+    );
+}
+
+#[test]
+fn a_misspelt_setting_is_told_beside_every_other_mistake_and_once() {
+    let registry =
+        registry("[telemetry.settings]\nendpont = \"http://127.0.0.1/\"\nbatch = \"many\"\ntennant = \"a\"\n");
+    let error = Exporter::with_registry(&registry).expect_err("one is missing, one wrong, one misspelt");
+    assert_eq!(
+        told(&error),
+        [
+            "httputil.toml:2:11: telemetry.settings.endpont: Exporter does not read it, and needs endpoint; did you mean endpoint?",
+            "httputil.toml:3:9: telemetry.settings.batch: expected a whole number, 0 or more, found a text",
+            "httputil.toml:4:11: telemetry.settings.tennant: Exporter does not read it; did you mean tenant?",
+        ]
+    );
+}
+
+#[test]
+fn a_misspelt_setting_in_a_variable_or_in_code_is_an_error_too() {
+    let environment = Environment::empty().with("HTTPUTIL_DEFAULT__SETTINGS__TENNANT", "canary");
+    let text = "[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\n";
+    let config = Config::builder()
+        .embedded("f", text)
+        .env(&environment)
+        .set("telemetry.settings.labls", "{}")
+        .set("global.settings", "{ tris = 5 }")
+        .load()
+        .unwrap();
+    let registry = Registry::builder().config(config).build().unwrap();
+    let error = Exporter::with_registry(&registry).expect_err("three settings are misspelt");
+    assert_eq!(
+        error.to_string(),
+        "set in code: telemetry.settings.labls: Exporter does not read it; did you mean labels?\n\
+         HTTPUTIL_DEFAULT__SETTINGS__TENNANT: Exporter does not read it; did you mean tenant?\n\
+         set in code: global.settings: tris: Exporter does not read it; did you mean tries?"
+    );
+}
+
+#[test]
+fn what_another_service_of_the_profile_reads_is_left_alone() {
+    let registry = registry(
+        "[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\nbucket = \"b\"\nqueue_1 = 1\nmin_tries = 3\n",
+    );
+    assert!(Exporter::with_registry(&registry).is_ok());
 }
 
 #[test]

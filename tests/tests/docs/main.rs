@@ -120,23 +120,30 @@ fn the_toml_loads_and_says_what_the_text_says() {
 
 #[test]
 fn every_variable_of_the_text_is_one_that_counts() {
+    let mut all = Environment::empty();
     let mut seen = 0;
     for command in commands() {
-        let Some((name, value)) = command.split(' ').next().and_then(|word| word.split_once('=')) else {
+        // Without `export` a line that sets one would do nothing when it is pasted.
+        let set = command.strip_prefix("export ");
+        let word = set.unwrap_or(&command).split(' ').next();
+        let Some((name, value)) = word.and_then(|word| word.split_once('=')) else {
             continue;
         };
-        let environment = Environment::empty().with(name, value);
-        let config = Config::builder()
-            .file(root().join("config/httputil.toml"))
-            .env(&environment)
-            .load()
-            .unwrap();
+        assert!(set.is_some() || command.contains("cargo run"), "{command}");
+        all = all.with(name, value);
         seen += 1;
-        if name == "HTTPUTIL_TELEMETRY__TIMEOUT" {
-            assert_eq!(
-                config.origin("telemetry", "timeout").unwrap(),
-                Origin::Variable(name.into())
-            );
+        for environment in [Environment::empty().with(name, value), all.clone()] {
+            let config = Config::builder()
+                .file(root().join("config/httputil.toml"))
+                .env(&environment)
+                .load()
+                .unwrap();
+            if name == "HTTPUTIL_TELEMETRY__TIMEOUT" {
+                assert_eq!(
+                    config.origin("telemetry", "timeout").unwrap(),
+                    Origin::Variable(name.into())
+                );
+            }
         }
     }
     assert!(seen >= 4, "{seen} variables");

@@ -1,9 +1,10 @@
 //! Connections that break, and answers that end wrongly: one clear error, and nothing of it goes back to the pool.
 
-use httputil::{Error, Kind};
+use httputil::{Client, ClientConfig, Error, Kind};
+use httputil_tests::h2_script::{H2Script, Last, Step as H2Step};
 use httputil_tests::script::{Script, Step, answers, steps};
 
-use crate::common::{assert_accounted, client, get, until};
+use crate::common::{assert_accounted, assert_at_rest, client, get, spawn_get, until};
 
 /// What a connection does after it has read a request, and what the user is told.
 async fn head_fails(after_request: Vec<Step>, kind: Kind, says: &str) {
@@ -47,9 +48,31 @@ async fn a_close_in_the_middle_of_the_head() {
     head_fails(
         vec![partial, Step::Fin],
         Kind::Connection,
-        "before it answered; it may have been processed",
+        "in the middle of the answer's header; the request may have been processed",
     )
     .await;
+}
+
+#[tokio::test]
+async fn bytes_before_any_request_are_told_from_a_close() {
+    for hello in [
+        "SSH-2.0-OpenSSH_9.9\r\n",
+        "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n",
+    ] {
+        let server = Script::start([vec![Step::write(hello), Step::ReadBody(usize::MAX)]]).await;
+        let client = client();
+        let error = client.get(server.url("/")).send().await.unwrap_err();
+        // Bytes that come after the request was written are its answer, for all that anybody can tell.
+        if error.to_string().contains("no request had asked for") {
+            assert_eq!(
+                (error.kind(), error.attempts(), error.is_retryable()),
+                (Kind::Protocol, 1, false)
+            );
+        } else {
+            assert_eq!(error.kind(), Kind::Protocol, "{error}");
+        }
+        assert_at_rest(&client).await;
+    }
 }
 
 #[tokio::test]
@@ -152,4 +175,100 @@ async fn one_connection_s_failure_fails_only_its_own_request() {
         failed += usize::from(request.await.unwrap().is_err());
     }
     assert_eq!(failed, 1);
+}
+
+#[tokio::test]
+async fn a_reset_in_the_middle_of_the_head() {
+    let partial = Step::write("HTTP/1.1 200 OK\r\ncontent-le");
+    head_fails(
+        vec![partial, Step::Reset],
+        Kind::Connection,
+        "the request may have been processed",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_close_in_the_middle_of_an_http2_body_is_an_error_of_the_body() {
+    for end in [H2Step::CloseConnection, H2Step::ResetConnection] {
+        let server = H2Script::builder()
+            .on_stream(move |stream| match stream.connection {
+                0 => vec![H2Step::Head, H2Step::Data("some".into()), end.clone()],
+                _ => vec![H2Step::Answer("fine".into())],
+            })
+            .start()
+            .await;
+        let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+        let error = match client.get(server.url("/")).send().await {
+            Ok(response) => {
+                let error = response.bytes().await.unwrap_err();
+                Error::of(&error).expect("our error lies in reqwest's").kind()
+            }
+            // A reset can overtake the head that was sent before it.
+            Err(error) => error.kind(),
+        };
+        assert!(matches!(error, Kind::Body | Kind::Connection), "{error:?}");
+        until(&client, "it to be closed", |stats| stats.open == 0).await;
+        assert_eq!(get(&client, &server.url("/")).await, "fine");
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn one_stream_s_failure_fails_only_its_own_request() {
+    let gate = httputil_tests::gate::Gate::new();
+    let server = H2Script::builder()
+        .on_stream({
+            let gate = gate.clone();
+            move |stream| match stream.nth {
+                0 => vec![
+                    H2Step::Hold(gate.clone()),
+                    H2Step::RstStream(h2::Reason::INTERNAL_ERROR),
+                ],
+                _ => vec![H2Step::Hold(gate.clone()), H2Step::Answer("fine".into())],
+            }
+        })
+        .start()
+        .await;
+    let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+    let requests: Vec<_> = (0..10).map(|_| spawn_get(&client, &server.url("/"))).collect();
+    gate.arrived(10).await;
+    gate.open();
+    let mut failed = 0;
+    for request in requests {
+        failed += usize::from(request.await.unwrap().is_err());
+    }
+    assert_eq!((failed, server.accepted()), (1, 1));
+    assert_at_rest(&client).await;
+}
+
+#[tokio::test]
+async fn an_http2_body_short_of_its_length_is_never_whole() {
+    for end in [
+        vec![H2Step::RstStream(h2::Reason::NO_ERROR)],
+        vec![H2Step::RstStream(h2::Reason::CANCEL)],
+        vec![
+            H2Step::GoAway(Last::Id(0), h2::Reason::NO_ERROR),
+            H2Step::CloseConnection,
+        ],
+    ] {
+        let server = H2Script::builder()
+            .on_stream(move |_| {
+                let mut steps = vec![H2Step::HeadOf(10), H2Step::Data("abc".into())];
+                steps.extend(end.clone());
+                steps
+            })
+            .start()
+            .await;
+        let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+        match client.get(server.url("/")).send().await {
+            Ok(response) => {
+                let error = response.bytes().await.unwrap_err();
+                assert_eq!(Error::of(&error).unwrap().kind(), Kind::Body, "{error:?}");
+            }
+            // A reset can overtake what was sent before it.
+            Err(error) => assert_eq!(error.kind(), Kind::Connection, "{error}"),
+        }
+        assert_at_rest(&client).await;
+    }
 }

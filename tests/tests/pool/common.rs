@@ -1,8 +1,13 @@
 //! What the tests of the pool share.
 
-use httputil::{Client, ClientConfig, PoolStats};
+use std::sync::Arc;
+
+use httputil::settings::Transport;
+use httputil::{Client, ClientConfig, Config, Environment, PoolStats, Registry};
 use httputil_tests::PATIENCE;
 use httputil_tests::ca::Ca;
+use httputil_tests::h2_script::{Frame, H2Script, Kind};
+use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::{Builder, Server};
 use httputil_tests::tls::{Alpn, ServerTls};
 
@@ -46,8 +51,13 @@ impl TrustedCa {
         TrustedCa { ca, file }
     }
 
-    pub(crate) fn server(&self, alpn: Alpn) -> std::sync::Arc<rustls::ServerConfig> {
-        ServerTls::new(self.ca.issue(["localhost"])).alpn(alpn).build()
+    pub(crate) fn server(&self, alpn: Alpn) -> Arc<rustls::ServerConfig> {
+        self.server_for(["localhost"], alpn)
+    }
+
+    /// A server whose certificate bears these names.
+    pub(crate) fn server_for<const N: usize>(&self, names: [&str; N], alpn: Alpn) -> Arc<rustls::ServerConfig> {
+        ServerTls::new(self.ca.issue(names)).alpn(alpn).build()
     }
 
     /// The documented defaults, trusting this CA.
@@ -60,11 +70,43 @@ impl TrustedCa {
     pub(crate) fn client(&self) -> Client {
         Client::new(self.config()).unwrap()
     }
+
+    /// A registry that trusts this CA, asks this resolver, and follows these lines, which begin in `[default]`.
+    pub(crate) fn registry(&self, lines: &str, resolver: &ScriptedResolver) -> Registry {
+        let toml = format!("[default]\ntls.ca_file = '{}'\n{lines}", self.file.path().display());
+        let config = Config::builder()
+            .embedded("test.toml", toml)
+            .env(&Environment::empty())
+            .load()
+            .unwrap();
+        Registry::builder()
+            .config(config)
+            .resolver(Arc::new(resolver.clone()))
+            .build()
+            .unwrap()
+    }
 }
 
 /// A client with the documented defaults.
 pub(crate) fn client() -> Client {
     Client::new(ClientConfig::default()).unwrap()
+}
+
+/// A client that speaks HTTP/2 without asking, over one connection to a host unless `change` says otherwise.
+pub(crate) fn h2_client(change: impl FnOnce(&mut Transport)) -> Client {
+    let mut config = ClientConfig::default();
+    let transport = &mut config.profile_mut().transport;
+    transport.http2.prior_knowledge = true;
+    transport.http2.max_connections_per_host = 1;
+    change(transport);
+    Client::new(config).unwrap()
+}
+
+/// Waits until the client has read everything that the server has written to a connection so far: it has answered a ping.
+pub(crate) async fn until_read(server: &H2Script, connection: usize) {
+    let answers = server.frames().count(connection, Kind::Ping);
+    server.connection(connection).inject(Frame::ping(*b"are you?"));
+    server.frames().until(connection, Kind::Ping, answers + 1).await;
 }
 
 /// Sends a `GET` and reads the answer to its end.
@@ -92,4 +134,29 @@ pub(crate) fn assert_accounted(stats: &PoolStats) {
         "{stats:?}"
     );
     assert_eq!(stats.dialled, stats.open + stats.closed_total(), "{stats:?}");
+}
+
+/// Waits until the pool is at rest: nothing in use, dialled or waited for. Then its books must hold.
+pub(crate) async fn assert_at_rest(client: &Client) {
+    until(client, "the pool to be at rest", |stats| {
+        (stats.in_use, stats.waiting, stats.dials_in_progress) == (0, 0, 0)
+    })
+    .await;
+    assert_accounted(&client.stats());
+}
+
+/// Stops the client and waits until nothing of its pool is left. Then its books must hold.
+pub(crate) async fn assert_all_gone(client: &Client) {
+    client.stop();
+    until(client, "all to be closed", |stats| {
+        (stats.open, stats.waiting, stats.dials_in_progress) == (0, 0, 0)
+    })
+    .await;
+    assert_accounted(&client.stats());
+}
+
+/// A `GET` in a task of its own, read to its end.
+pub(crate) fn spawn_get(client: &Client, url: &str) -> tokio::task::JoinHandle<Result<String, httputil::Error>> {
+    let request = client.get(url);
+    tokio::spawn(async move { Ok(request.send().await?.text().await.expect("the body ends well")) })
 }

@@ -1,12 +1,28 @@
 //! The pool as clients and servers see it: reuse, caps, closing, broken connections, leases.
 
 mod bodies;
+mod bounded;
 mod broken;
+mod cancel;
 mod caps;
 mod closing;
 mod common;
+mod dials;
+mod floods;
+mod going_home;
+mod h2_cancel;
+mod h2_goaway;
+mod h2_ping;
+mod h2_settings;
+mod h2_window;
+mod halfread;
+mod keep_alive_header;
 mod lease;
+mod lifetime;
+mod limits;
+mod panics;
 mod resend;
 mod reuse;
 mod tags;
 mod tower;
+mod versions;

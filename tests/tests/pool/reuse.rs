@@ -1,8 +1,10 @@
 //! When a connection serves more than one request.
 
+use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tls::Alpn;
 
-use crate::common::{TrustedCa, Way, assert_accounted, client, get, until, url};
+use crate::common::{TrustedCa, Way, assert_accounted, assert_at_rest, client, get, spawn_get, until, url};
 
 #[tokio::test]
 async fn a_second_sequential_request_uses_the_same_connection() {
@@ -117,16 +119,54 @@ async fn a_request_that_says_close_is_the_last_on_its_connection() {
 
 #[tokio::test]
 async fn without_reuse_each_request_has_a_connection_of_its_own() {
-    let server = Server::builder().start().await;
     let ca = TrustedCa::new();
-    let mut config = ca.config();
-    config.profile_mut().transport.pool.reuse = false;
-    let client = httputil::Client::new(config).unwrap();
-    for _ in 0..3 {
-        get(&client, &server.url("/")).await;
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let mut config = ca.config();
+        config.profile_mut().transport.pool.reuse = false;
+        let client = httputil::Client::new(config).unwrap();
+        for _ in 0..3 {
+            get(&client, &url(&server, "/")).await;
+        }
+        server.until_open(0).await;
+        let together: Vec<_> = (0..5).map(|_| spawn_get(&client, &url(&server, "/"))).collect();
+        for request in together {
+            assert_eq!(request.await.unwrap().unwrap(), "hello");
+        }
+        server.until_open(0).await;
+        assert_eq!(server.seen().requests_per_connection(), [1; 8], "{way:?}");
+        assert_at_rest(&client).await;
+        assert_eq!(client.stats().reuses, 0, "{way:?}");
     }
-    assert_eq!(server.accepted(), 3);
-    server.until_open(0).await;
+}
+
+#[tokio::test]
+async fn hosts_never_share_a_connection_whatever_the_certificate_says() {
+    let ca = TrustedCa::new();
+    for alpn in [Alpn::Both, Alpn::H1] {
+        let server = Server::builder()
+            .tls(ca.server_for(["one.test", "two.test", "*.test"], alpn))
+            .start()
+            .await;
+        let here = || Answer::to(["127.0.0.1:0"]);
+        let resolver = ScriptedResolver::new()
+            .name("one.test", here())
+            .name("two.test", here());
+        let client = ca.registry("", &resolver).client("default").unwrap();
+        for connections in [2, 2] {
+            for host in ["one.test", "two.test"] {
+                assert_eq!(get(&client, &server.url_for(host, "/")).await, "hello");
+            }
+            assert_eq!(server.accepted(), connections, "{alpn:?}");
+        }
+        let hosts: Vec<_> = client
+            .host_stats()
+            .iter()
+            .map(|host| (host.open, host.requests))
+            .collect();
+        assert_eq!(hosts, [(1, 2), (1, 2)]);
+        assert_at_rest(&client).await;
+    }
 }
 
 #[tokio::test]

@@ -1,14 +1,16 @@
-//! The values that people write: durations, sizes, `"none"`, header text.
+//! The values that people write: durations, sizes, `"none"`, header text, URLs.
 //!
 //! Each type is one small parser whose error says what would be right, an impl of serde's `Deserialize` on top of it,
 //! and a schema. The checks (`kind`) call the same parsers, so a value that was accepted there always extracts.
 
 mod duration;
-mod none;
 mod size;
 mod text;
+mod url;
+mod word;
 
 pub(crate) use duration::{DurationText, parse_duration, show_duration};
-pub(crate) use none::OrNone;
 pub(crate) use size::{SizeText, parse_size, show_size};
 pub(crate) use text::{FilePath, Free, HeaderText, Name, Names, check_header_text};
+pub(crate) use url::{Urls, check_url};
+pub(crate) use word::{OrAuto, OrNone};

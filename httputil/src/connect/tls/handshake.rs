@@ -12,24 +12,18 @@ use super::failure;
 use super::identity::{Identity, Offer};
 use crate::connect::{Alpn, DialFailure, Host, Target};
 use crate::error::{Kind, Phase};
-use crate::settings::Http2;
 
 /// Shakes hands with the target over `stream`, within `bound` (`timeouts.tls_handshake`).
 pub(in crate::connect) async fn handshake<S>(
     identity: &Arc<Identity>,
     target: &Target,
-    http2: &Http2,
+    offer: Offer,
     bound: Duration,
     stream: S,
 ) -> Result<(TlsStream<S>, Alpn), DialFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let offer = match (http2.prior_knowledge, http2.enabled) {
-        (true, _) => Offer::Http2,
-        (false, true) => Offer::Both,
-        (false, false) => Offer::Http1,
-    };
     let config = identity.config(offer).await?;
     let name = server_name(target)?;
     let whom = target.to_string();

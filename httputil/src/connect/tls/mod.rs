@@ -12,4 +12,5 @@ mod roots;
 mod verifier;
 
 pub(super) use handshake::handshake;
+pub(super) use identity::Offer;
 pub(crate) use identity::{Identities, Identity};

@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::connect::DialFailure;
 use crate::error::{Kind, Origin, Problem};
+use crate::files;
 use crate::settings::Roots;
 
 /// Reading the platform's store takes tens of milliseconds, so all registries share one copy.
@@ -55,7 +56,7 @@ fn platform(certificates: Vec<CertificateDer<'static>>, error: Option<String>) -
 /// All certificates of a PEM file.
 pub(super) fn read_pem(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let problem = |message: String| Problem::at(Origin::WholeFile(Arc::new(path.to_owned())), message);
-    let bytes = std::fs::read(path).map_err(|error| problem(format!("{key}: the file cannot be read: {error}")))?;
+    let bytes = files::read(path).map_err(|refused| problem(format!("{key}: {refused}")))?;
     let certificates = CertificateDer::pem_slice_iter(&bytes)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| problem(format!("{key}: not a PEM file of certificates")))?;

@@ -1,4 +1,5 @@
-//! A slab whose entries can stand in two lists at once: their host's, and the pool's by age.
+//! A slab whose entries can stand in three lists at once: their host's, the pool's by age, and one of those that are
+//! due early.
 //!
 //! Every operation takes the same time however many entries there are.
 
@@ -8,6 +9,8 @@ const NIL: usize = usize::MAX;
 pub(super) const BY_HOST: usize = 0;
 /// The list of all idle connections of the pool.
 pub(super) const BY_AGE: usize = 1;
+/// A list of those that are due early.
+pub(super) const BY_DUE: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Slab<T> {
@@ -18,7 +21,8 @@ pub(super) struct Slab<T> {
 #[derive(Debug)]
 struct Slot<T> {
     value: Option<T>,
-    links: [Links; 2],
+    links: [Links; 3],
+    tag: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +51,8 @@ impl<T> Slab<T> {
     pub(super) fn insert(&mut self, value: T) -> usize {
         let slot = Slot {
             value: Some(value),
-            links: [UNLINKED; 2],
+            links: [UNLINKED; 3],
+            tag: 0,
         };
         if let Some(index) = self.free.pop() {
             self.slots[index] = slot;
@@ -76,6 +81,17 @@ impl<T> Slab<T> {
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         self.slots.get_mut(index)?.value.as_mut()
+    }
+
+    /// Writes down which of several lists an entry stands in.
+    pub(super) fn tag(&mut self, index: usize, tag: u8) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.tag = tag;
+        }
+    }
+
+    pub(super) fn tag_of(&self, index: usize) -> u8 {
+        self.slots.get(index).map_or(0, |slot| slot.tag)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {

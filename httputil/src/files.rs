@@ -1,0 +1,58 @@
+//! Files as bytes: only regular ones, and never endless.
+//!
+//! A device or a pipe is refused before it is opened, so that nothing waits for it and nothing fills the memory.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+/// Far beyond any configuration or bundle of certificates.
+pub(crate) const LARGEST: u64 = 4 << 20;
+
+/// Why a file was not read, in words that follow its name.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Io(io::Error),
+    Folder,
+    Special,
+    TooLarge,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Io(error) => match error.kind() {
+                ErrorKind::NotFound => f.write_str("no such file"),
+                ErrorKind::PermissionDenied => f.write_str("permission denied"),
+                _ => write!(f, "can't be read: {error}"),
+            },
+            Refused::Folder => f.write_str("is a folder; expected a file"),
+            Refused::Special => f.write_str("is not a regular file"),
+            Refused::TooLarge => f.write_str("larger than 4 MiB"),
+        }
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Refused {
+        Refused::Io(error)
+    }
+}
+
+/// The bytes of a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refused> {
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
+        return Err(Refused::Folder);
+    }
+    if !metadata.is_file() {
+        return Err(Refused::Special);
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Refused::TooLarge);
+    }
+    Ok(bytes)
+}

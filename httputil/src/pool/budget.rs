@@ -1,0 +1,178 @@
+//! The cap over all pools of a registry: connections and dials under way, together.
+//!
+//! A pool takes a slot for each dial and gives it back when the dial has failed or the connection's socket is gone. A
+//! pool that finds no slot waits in line; the other pools' idle connections make room before anyone waits longer, and a
+//! dial that has hung for a second gives way.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::time::Instant;
+
+use super::shared::Inner;
+use super::state::State;
+use crate::settings::MaxConnections;
+
+/// A cap on connections, shared by pools.
+pub(crate) struct Budget {
+    max: Option<usize>,
+    used: AtomicUsize,
+    /// Pools that wait for a slot, the first in line first.
+    line: Mutex<VecDeque<Weak<Inner>>>,
+    waiting: AtomicUsize,
+    pools: Mutex<Vec<Weak<Inner>>>,
+}
+
+impl Budget {
+    /// At most `max` connections; `None` is no cap.
+    pub(crate) fn new(max: Option<usize>) -> Arc<Budget> {
+        Arc::new(Budget {
+            max: max.map(|max| max.max(1)),
+            used: AtomicUsize::new(0),
+            line: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            pools: Mutex::default(),
+        })
+    }
+
+    /// The cap that settings ask for. `Auto` is no cap where the system has no limit of open files.
+    pub(crate) fn of(settings: MaxConnections) -> Arc<Budget> {
+        Budget::new(match settings {
+            MaxConnections::Auto => open_files().map(|limit| limit / 4 * 3),
+            MaxConnections::AtMost(max) => Some(max),
+            MaxConnections::Unbounded => None,
+        })
+    }
+
+    pub(super) fn max(&self) -> Option<usize> {
+        self.max
+    }
+
+    pub(super) fn try_take(&self) -> bool {
+        let Some(max) = self.max else {
+            self.used.fetch_add(1, Ordering::AcqRel);
+            return true;
+        };
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                (used < max).then_some(used + 1)
+            })
+            .is_ok()
+    }
+
+    pub(super) fn put_back(&self) {
+        self.used.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether a pool waits for a slot.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn join(&self, pool: &Weak<Inner>) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(Weak::clone(pool));
+    }
+
+    fn others(&self, but: &Arc<Inner>) -> Vec<Arc<Inner>> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let alive = pools.iter().filter_map(Weak::upgrade);
+        alive.filter(|pool| !Arc::ptr_eq(pool, but)).collect()
+    }
+
+    /// A pool found no slot: it stands in line, and an idle connection of some pool makes room.
+    ///
+    /// Called without any pool's lock.
+    pub(super) fn wait_for_slot(&self, pool: &Arc<Inner>) {
+        {
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            if !line.iter().any(|other| std::ptr::eq(other.as_ptr(), &raw const **pool)) {
+                line.push_back(Arc::downgrade(pool));
+                self.waiting.store(line.len(), Ordering::Release);
+            }
+        }
+        // A slot may have come back before the pool stood in line.
+        if self.max.is_none_or(|max| self.used.load(Ordering::Acquire) < max) {
+            self.wake_next();
+            return;
+        }
+        let made_room = pool.with_state(State::make_room);
+        if !made_room {
+            for other in self.others(pool) {
+                if other.with_state(State::make_room) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A pool wants no slot any more: its requests were served otherwise, or have gone.
+    pub(super) fn leave(&self, pool: &Inner) {
+        if !self.is_wanted() {
+            return;
+        }
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked again in here: one that wants a slot anew meanwhile stands in line after this.
+        if !pool.lock().has_blocked() {
+            line.retain(|other| !std::ptr::eq(other.as_ptr(), pool));
+            self.waiting.store(line.len(), Ordering::Release);
+        }
+    }
+
+    /// Somebody has waited for a second: an idle connection makes room, else the oldest dial does.
+    pub(super) fn press(&self, pool: &Arc<Inner>, host: usize, now: Instant) {
+        let others = self.others(pool);
+        let idle = pool.with_state(State::make_room) || others.iter().any(|other| other.with_state(State::make_room));
+        if !idle
+            && !others
+                .iter()
+                .any(|other| other.with_state(|state, _| state.give_way(None, now)))
+        {
+            pool.with_state(|state, _| state.give_way(Some(host), now));
+        }
+    }
+
+    /// Slots came back: those in line try again.
+    pub(super) fn wake_next(&self) {
+        while self.is_wanted() && self.max.is_none_or(|max| self.used.load(Ordering::Acquire) < max) {
+            let next = {
+                let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = line.pop_front();
+                self.waiting.store(line.len(), Ordering::Release);
+                next
+            };
+            match next {
+                Some(pool) => {
+                    if let Some(pool) = pool.upgrade() {
+                        // It stands in line again if it wants more than it gets.
+                        pool.with_state(|state, todo| state.unblock(Instant::now(), todo));
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Budget")
+            .field("max", &self.max)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The soft limit of open files.
+#[cfg(unix)]
+fn open_files() -> Option<usize> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.and_then(|limit| usize::try_from(limit).ok())
+}
+
+#[cfg(not(unix))]
+fn open_files() -> Option<usize> {
+    None
+}

@@ -1,0 +1,448 @@
+//! How many dials a host needs, whether it may have them, and what becomes of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::host::Host;
+use super::queue::Waiter;
+use super::{Delivery, Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
+use crate::connect::{DialFailure, Progress};
+use crate::wire::{CloseReason, Seat};
+
+/// Handshakes with one host at once, at most.
+pub(super) const PACE: usize = 16;
+
+/// A dial that takes longer than this gives way to a host that waits for a slot.
+pub(in crate::pool) const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
+
+/// A dial under way.
+#[derive(Debug)]
+pub(super) struct Running {
+    id: u64,
+    host: usize,
+    began: Instant,
+    stop: Arc<Notify>,
+    pub(super) is_stopped: bool,
+}
+
+/// What a waiter waits for.
+#[derive(Clone, Debug)]
+pub(in crate::pool) enum Standing {
+    /// A dial that serves it.
+    Dial(Arc<Progress>),
+    /// Whatever comes first: a connection that comes back, or a dial not begun for this reason.
+    Cap(Cap),
+}
+
+/// Why a host may not be dialled now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pool) enum Cap {
+    /// Enough handshakes are under way.
+    Pace,
+    /// `pool.max_connections_per_host`
+    Host,
+    /// `pool.max_connections`
+    Pool,
+    /// `registry.max_connections`
+    Registry,
+    /// `http2.max_connections_per_host`, and all streams taken
+    Streams,
+    /// A dial failed a moment ago.
+    Backoff,
+}
+
+impl Cap {
+    /// What to turn, in words.
+    pub(in crate::pool) fn words(self) -> &'static str {
+        match self {
+            Cap::Pace => "16 handshakes with the host are under way",
+            Cap::Host => "pool.max_connections_per_host is reached",
+            Cap::Pool => "pool.max_connections is reached",
+            Cap::Registry => "registry.max_connections is reached",
+            Cap::Streams => "every stream of http2.max_connections_per_host connections is taken",
+            Cap::Backoff => "the host could not be reached a moment ago",
+        }
+    }
+}
+
+impl<C: Exclusive, S: Multiplexed> State<C, S> {
+    /// How many dials should be under way for those who wait.
+    fn wanted(&self, host: &Host<C, S::Place>) -> usize {
+        let (waiting, fresh) = (host.queue.len(), host.queue.fresh());
+        let wanted = match host.protocol {
+            // Whichever comes first, a returning connection or the new one, serves the request. A dial whose request was
+            // served by another connection serves the next, so that there are never more dials than requests that wait.
+            // A connection that is on its way home serves one of them, too.
+            Protocol::H1 => fresh + (waiting - fresh).saturating_sub(host.settling),
+            // One dial tells all who wait which protocol the host speaks.
+            Protocol::Unknown => waiting.min(1),
+            // A connection for each.
+            Protocol::H2 if !self.limits.pool.reuse => waiting,
+            Protocol::H2 => usize::from(self.wants_shared(host)),
+        };
+        if host.backoff.is_probing() {
+            wanted.min(1)
+        } else {
+            wanted
+        }
+    }
+
+    fn may_dial(&self, host: &Host<C, S::Place>, now: Instant) -> Result<(), Cap> {
+        let caps = &self.limits.pool;
+        // A host that swallows connection attempts must not hold the whole of a cap.
+        let share = |cap: usize| (cap / 2).max(1);
+        let pace = [caps.max_connections, self.budget.max()]
+            .into_iter()
+            .flatten()
+            .map(share)
+            .fold(PACE, usize::min);
+        if host.backoff.holds(now) {
+            Err(Cap::Backoff)
+        } else if caps.max_connections_per_host.is_some_and(|cap| host.references >= cap) {
+            Err(Cap::Host)
+        } else if host.dialling >= pace {
+            Err(Cap::Pace)
+        } else if caps.max_connections.is_some_and(|cap| self.open >= cap) {
+            Err(Cap::Pool)
+        } else if !self.budget.try_take() {
+            Err(Cap::Registry)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Begins the dials that the host needs and may have; fails those who wait for one that it may not have for now.
+    pub(super) fn pump(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        while let Some(host) = self.hosts.get(index)
+            && host.dialling < self.wanted(host)
+        {
+            match self.may_dial(host, now) {
+                Ok(()) => {
+                    // Those before it are waited for by dials that are under way.
+                    let waiter = host.queue.nth(host.dialling);
+                    self.begin_dial(index, waiter, now, todo);
+                }
+                Err(Cap::Backoff) => return self.fail_uncovered(index, now, todo),
+                Err(Cap::Host) => {
+                    // Those who want a new connection cannot use the idle ones, which hold the places.
+                    if host.queue.fresh() > 0
+                        && let Some(oldest) = host.idle.oldest()
+                    {
+                        self.expel(oldest, CloseReason::MadeRoom, todo);
+                    }
+                    return;
+                }
+                Err(cap @ (Cap::Pool | Cap::Registry)) => {
+                    self.block(index);
+                    if cap == Cap::Registry {
+                        todo.wants_room = true;
+                    } else if self.departing < self.blocked.len() {
+                        self.make_room(todo);
+                    }
+                    return;
+                }
+                Err(Cap::Pace | Cap::Streams) => return,
+            }
+        }
+    }
+
+    /// Dials for `pool.min_idle_per_host`, made up for whenever the host gets a request.
+    pub(super) fn make_up(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let least = self.limits.pool.min_idle_per_host;
+        if least > 0 {
+            self.warm(index, least, now, todo);
+        }
+    }
+
+    /// Dials until `least` connections are there beyond those that are asked for.
+    pub(in crate::pool) fn warm(&mut self, index: usize, least: usize, now: Instant, todo: &mut Todo<C, S>) {
+        while let Some(host) = self.hosts.get(index)
+            && self.leases > 0
+        {
+            let is_ready = match host.protocol {
+                Protocol::H1 => host.idle.len() + host.settling + host.dialling >= least + host.queue.len(),
+                // The first dial tells the protocol; a shared connection is as good as many.
+                Protocol::Unknown | Protocol::H2 => host.shared.len() + host.dialling > 0,
+            };
+            if is_ready || host.backoff.is_probing() || self.may_dial(host, now).is_err() {
+                return;
+            }
+            self.begin_dial(index, None, now, todo);
+        }
+    }
+
+    fn begin_dial(&mut self, index: usize, waiter: Option<u64>, now: Instant, todo: &mut Todo<C, S>) {
+        let generation = self.generation;
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        host.dialling += 1;
+        host.references += 1;
+        self.open += 1;
+        let id = self.next_dial;
+        self.next_dial += 1;
+        let progress = Arc::new(Progress::default());
+        host.progress = Some(Arc::clone(&progress));
+        if host
+            .capped_at
+            .take()
+            .is_some_and(|at| now.saturating_duration_since(at) < Duration::from_secs(1))
+        {
+            todo.regrets += 1;
+        }
+        let stop = Arc::new(Notify::new());
+        self.running.push_back(Running {
+            id,
+            host: index,
+            began: now,
+            stop: Arc::clone(&stop),
+            is_stopped: false,
+        });
+        todo.dials.push(Dial {
+            id,
+            seat: Seat {
+                host: index,
+                generation,
+                http1_only: host.http1_only,
+                calm: host.calm,
+            },
+            key: Arc::clone(&host.key),
+            waiter,
+            epoch: host.backoff.epoch(),
+            progress,
+            stop,
+        });
+    }
+
+    fn end_dial(&mut self, dial: &Dial) {
+        if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id) {
+            self.running.remove(position);
+        }
+        if let Some(host) = self.hosts.get_mut(dial.seat.host) {
+            host.dialling -= 1;
+            if host.dialling == 0 {
+                host.progress = None;
+            }
+        }
+    }
+
+    /// A dial has become an exclusive connection.
+    pub(in crate::pool) fn dialled_exclusive(
+        &mut self,
+        dial: &Dial,
+        connection: C,
+        now: Instant,
+        todo: &mut Todo<C, S>,
+    ) {
+        self.end_dial(dial);
+        let index = dial.seat.host;
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.backoff.succeeded();
+            host.protocol = Protocol::H1;
+        }
+        self.serve(index, connection, true, now, todo);
+        // Those who waited to learn the protocol, or whether the host is there at all, need a connection each.
+        self.pump(index, now, todo);
+    }
+
+    /// A dial has become a shared connection.
+    pub(in crate::pool) fn dialled_shared(&mut self, dial: &Dial, connection: S, now: Instant, todo: &mut Todo<C, S>) {
+        self.end_dial(dial);
+        let index = dial.seat.host;
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        host.backoff.succeeded();
+        if host.http1_only {
+            // The host asked for HTTP/1.1 while this dial was under way.
+            todo.leaving
+                .push(Leaving::Shared(connection, CloseReason::Http1Required));
+        } else {
+            self.add_shared(index, connection, now, todo);
+        }
+        // Without reuse it is gone again, and those who waited to learn the protocol need a connection each.
+        self.pump(index, now, todo);
+    }
+
+    /// A dial has failed.
+    pub(in crate::pool) fn dial_failed(
+        &mut self,
+        dial: &Dial,
+        failure: &DialFailure,
+        now: Instant,
+        todo: &mut Todo<C, S>,
+    ) {
+        self.end_dial(dial);
+        self.let_go(dial.seat.host, todo);
+        let Some(host) = self.hosts.get_mut(dial.seat.host) else {
+            return;
+        };
+        host.backoff.failed(dial.epoch, failure, now);
+        let mut failed: Vec<Waiter<C, S::Place>> = Vec::new();
+        let own = dial.waiter.and_then(|id| host.queue.remove(id));
+        let had_own = own.is_some();
+        failed.extend(own);
+        let covered = host.dialling + host.settling;
+        match host.protocol {
+            // Its own waiter was served by another connection; somebody else relied on this dial.
+            Protocol::H1 if !had_own && dial.waiter.is_some() && host.queue.len() > covered => {
+                failed.extend(host.queue.oldest());
+            }
+            // Everybody waited to hear of this dial.
+            Protocol::Unknown if host.dialling == 0 => {
+                while let Some(waiter) = host.queue.oldest() {
+                    failed.push(waiter);
+                }
+            }
+            // Without a connection there is no place to wait for.
+            Protocol::H2 if host.dialling == 0 && host.shared.is_empty() => {
+                while let Some(waiter) = host.queue.oldest() {
+                    failed.push(waiter);
+                }
+            }
+            _ => {}
+        }
+        self.fail(dial.seat.host, failed, failure, todo);
+        // A dial that nobody waits for is not made up for: there is no backoff where the failure is our own (no
+        // descriptor left), and it would be dialled again and again.
+        if self
+            .hosts
+            .get(dial.seat.host)
+            .is_some_and(|host| !host.queue.is_empty())
+        {
+            self.pump(dial.seat.host, now, todo);
+        }
+        self.unblock(now, todo);
+    }
+
+    /// A dial was stopped to make room for another host's. Those who wait for it go on waiting, behind the others.
+    pub(in crate::pool) fn dial_gave_way(&mut self, dial: &Dial, now: Instant, todo: &mut Todo<C, S>) {
+        self.end_dial(dial);
+        self.let_go(dial.seat.host, todo);
+        if self
+            .hosts
+            .get(dial.seat.host)
+            .is_some_and(|host| !host.queue.is_empty())
+        {
+            self.block(dial.seat.host);
+        }
+        self.unblock(now, todo);
+    }
+
+    /// In backoff: those whom no dial under way and no connection on its way home will serve hear the last error.
+    fn fail_uncovered(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        let covered = match host.protocol {
+            Protocol::H1 => host.dialling + host.settling,
+            Protocol::Unknown | Protocol::H2 if host.dialling > 0 => usize::MAX,
+            // Places come back.
+            Protocol::H2 if !host.shared.is_empty() => usize::MAX,
+            Protocol::Unknown | Protocol::H2 => 0,
+        };
+        let Some(failure) = host.backoff.remembered(now) else {
+            return;
+        };
+        let mut failed = Vec::new();
+        // What comes serves the first.
+        while host.queue.len() > covered {
+            failed.extend(host.queue.last());
+        }
+        failed.reverse();
+        self.fail(index, failed, &failure, todo);
+    }
+
+    fn fail(&mut self, index: usize, failed: Vec<Waiter<C, S::Place>>, failure: &DialFailure, todo: &mut Todo<C, S>) {
+        self.waiting -= failed.len();
+        self.queue_shrank(index);
+        for waiter in failed {
+            todo.deliveries.push((waiter.sender, Delivery::Failed(failure.clone())));
+        }
+    }
+
+    /// A connection or a dial of this host is no more.
+    fn let_go(&mut self, index: usize, todo: &mut Todo<C, S>) {
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.references -= 1;
+        }
+        self.open -= 1;
+        self.budget.put_back();
+        todo.freed = true;
+    }
+
+    /// A connection's socket is gone.
+    pub(in crate::pool) fn closed(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        self.let_go(index, todo);
+        self.departing = self.departing.saturating_sub(1);
+        self.pump(index, now, todo);
+        self.unblock(now, todo);
+    }
+
+    /// Lets hosts that wait for a slot try again, those that have waited longest first.
+    pub(in crate::pool) fn unblock(&mut self, now: Instant, todo: &mut Todo<C, S>) {
+        if self.blocked.is_empty() {
+            return;
+        }
+        for index in self.take_blocked() {
+            self.pump(index, now, todo);
+        }
+    }
+
+    /// Closes the connection that has been idle longest, so that another host can be dialled; whether there was one.
+    pub(in crate::pool) fn make_room(&mut self, todo: &mut Todo<C, S>) -> bool {
+        let Some(oldest) = self.by_age.oldest() else {
+            return false;
+        };
+        self.departing += 1;
+        self.expel(oldest, CloseReason::MadeRoom, todo);
+        true
+    }
+
+    /// Stops the dials that nobody waits for: no lease is left that they could serve.
+    pub(in crate::pool) fn stop_dials(&mut self) {
+        for running in &mut self.running {
+            let is_wanted = self.hosts.get(running.host).is_some_and(|host| !host.queue.is_empty());
+            if !is_wanted && !running.is_stopped {
+                running.is_stopped = true;
+                running.stop.notify_one();
+            }
+        }
+    }
+
+    /// Stops the oldest dial if it has taken its time and is not for `but`; whether there was one.
+    pub(in crate::pool) fn give_way(&mut self, but: Option<usize>, now: Instant) -> bool {
+        let slow = self
+            .running
+            .iter_mut()
+            .take_while(|running| now.saturating_duration_since(running.began) >= GIVES_WAY_AFTER)
+            .find(|running| Some(running.host) != but && !running.is_stopped);
+        if let Some(running) = slow {
+            running.is_stopped = true;
+            running.stop.notify_one();
+            return true;
+        }
+        false
+    }
+
+    /// What a waiter waits for at this moment; `None` if it does not wait any more.
+    pub(in crate::pool) fn standing(&self, index: usize, id: u64, now: Instant) -> Option<Standing> {
+        let host = self.hosts.get(index)?;
+        let position = host.queue.position(id)?;
+        let is_covered = match host.protocol {
+            Protocol::H1 => position < host.dialling,
+            Protocol::Unknown | Protocol::H2 => host.dialling > 0,
+        };
+        if is_covered && let Some(progress) = &host.progress {
+            return Some(Standing::Dial(Arc::clone(progress)));
+        }
+        if host.protocol == Protocol::H2 && host.shared.len() >= self.limits.max_shared_per_host {
+            return Some(Standing::Cap(Cap::Streams));
+        }
+        let cap = match self.may_dial(host, now) {
+            Ok(()) => {
+                self.budget.put_back();
+                Cap::Pace
+            }
+            Err(cap) => cap,
+        };
+        Some(Standing::Cap(cap))
+    }
+}

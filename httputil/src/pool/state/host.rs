@@ -1,0 +1,241 @@
+//! One host: a key, what is idle, who waits, what is being dialled, and how its last dials went.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::runtime::Id;
+use tokio::time::Instant;
+
+use super::lists::{BY_HOST, List};
+use super::queue::Queue;
+use super::{Exclusive, Key, Multiplexed, Protocol, State};
+use crate::connect::{DialFailure, Progress};
+use crate::error::{Human, Kind};
+
+/// Hosts without a connection are forgotten when there are more of them than this.
+pub(super) const QUIET_HOSTS: usize = 1024;
+
+pub(super) struct Host<C, P> {
+    pub(super) key: Arc<Key>,
+    pub(super) protocol: Protocol,
+    /// It has asked for HTTP/1.1.
+    pub(super) http1_only: bool,
+    /// How often it has complained.
+    pub(super) calm: u8,
+    pub(super) idle: List<BY_HOST>,
+    pub(super) shared: Vec<usize>,
+    pub(super) queue: Queue<C, P>,
+    pub(super) dialling: usize,
+    /// Exclusive connections that come home in a moment.
+    pub(super) settling: usize,
+    /// How the newest dial gets on.
+    pub(super) progress: Option<Arc<Progress>>,
+    /// Connections and dials under way: what `pool.max_connections_per_host` counts.
+    pub(super) references: usize,
+    /// Whether it stands among those that wait for a slot.
+    pub(super) is_blocked: bool,
+    pub(super) backoff: Backoff,
+    /// How long an exchange takes here, as a moving mean.
+    pub(super) service: Duration,
+    /// When a cap on idle connections last closed one.
+    pub(super) capped_at: Option<Instant>,
+}
+
+impl<C, P> Host<C, P> {
+    fn new(key: Arc<Key>, protocol: Protocol) -> Self {
+        Host {
+            key,
+            protocol,
+            http1_only: false,
+            calm: 0,
+            idle: List::default(),
+            shared: Vec::new(),
+            queue: Queue::default(),
+            dialling: 0,
+            settling: 0,
+            progress: None,
+            references: 0,
+            is_blocked: false,
+            backoff: Backoff::default(),
+            service: Duration::ZERO,
+            capped_at: None,
+        }
+    }
+
+    fn is_quiet(&self, now: Instant) -> bool {
+        self.references == 0 && self.queue.is_empty() && !self.is_blocked && !self.backoff.holds(now)
+    }
+
+    /// An exchange took this long.
+    pub(super) fn learn(&mut self, took: Duration) {
+        self.service = if self.service.is_zero() {
+            took
+        } else {
+            (self.service * 7 + took) / 8
+        };
+    }
+
+    pub(super) fn gauge_waiting(&self) {
+        self.key.counters.waiting.store(self.queue.len(), Ordering::Relaxed);
+    }
+
+    pub(super) fn gauge_idle(&self, idle: usize) {
+        self.key.counters.idle.store(idle, Ordering::Relaxed);
+    }
+}
+
+/// A host that cannot be reached is dialled again after 50 ms, doubling to 5 s; requests hear the last error meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+    until: Option<Instant>,
+    last: Option<DialFailure>,
+    /// Counts changes: dials that began in one epoch and all fail are one failure.
+    epoch: u64,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether the last dial failed: one is tried before many are.
+    pub(super) fn is_probing(&self) -> bool {
+        self.failures > 0
+    }
+
+    pub(super) fn holds(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+
+    pub(super) fn failed(&mut self, epoch: u64, failure: &DialFailure, now: Instant) {
+        // Out of descriptors or ports: no fault of the host.
+        if failure.kind == Kind::LimitExceeded {
+            return;
+        }
+        self.last = Some(failure.clone());
+        if epoch != self.epoch {
+            return;
+        }
+        self.epoch += 1;
+        let wait = Self::FIRST
+            .saturating_mul(1 << self.failures.min(16))
+            .min(Self::LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        self.until = now.checked_add(wait);
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        if self.failures > 0 {
+            *self = Backoff {
+                epoch: self.epoch + 1,
+                ..Backoff::default()
+            };
+        }
+    }
+
+    /// The last error, in words that say that it is not a new one.
+    pub(super) fn remembered(&self, now: Instant) -> Option<DialFailure> {
+        let mut failure = self.last.clone()?;
+        let left = self.until?.saturating_duration_since(now);
+        failure.message = format!(
+            "{} (the error of the last try; the next is made in {})",
+            failure.message,
+            Human(Duration::from_millis(
+                u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
+            ))
+        )
+        .into();
+        Some(failure)
+    }
+}
+
+impl<C: Exclusive, S: Multiplexed> State<C, S> {
+    pub(in crate::pool) fn add_host(&mut self, key: Arc<Key>, protocol: Protocol, now: Instant) -> usize {
+        if self.index.len() >= self.sweep_at {
+            self.sweep(now);
+        }
+        self.meet(key.runtime(), now);
+        let host = self.hosts.insert(Host::new(Arc::clone(&key), protocol));
+        self.directory.add(host, &key);
+        self.index.insert(key, host);
+        host
+    }
+
+    /// A host's key keeps its runtime's reactor (two descriptors), even after that runtime has shut down. So when a new
+    /// runtime comes, hosts of others that nothing refers to are forgotten: what is kept of runtimes that have gone does
+    /// not grow with their number.
+    fn meet(&mut self, runtime: Id, now: Instant) {
+        if self.runtimes.contains(&runtime) {
+            return;
+        }
+        self.sweep(now);
+        self.runtimes.clear();
+        for (_, host) in self.hosts.iter() {
+            let other = host.key.runtime();
+            if !self.runtimes.contains(&other) {
+                self.runtimes.push(other);
+            }
+        }
+        self.runtimes.push(runtime);
+    }
+
+    /// Forgets hosts that nothing refers to. The next sweep comes when their number has doubled, so that a pool with
+    /// many live hosts does not sweep in vain.
+    fn sweep(&mut self, now: Instant) {
+        let quiet: Vec<usize> = self
+            .hosts
+            .iter()
+            .filter(|(_, host)| host.is_quiet(now))
+            .map(|(index, _)| index)
+            .collect();
+        for index in quiet {
+            if let Some(host) = self.hosts.remove(index) {
+                self.index.remove(&host.key);
+                self.directory.remove(index);
+            }
+        }
+        self.sweep_at = QUIET_HOSTS.max(self.index.len() * 2);
+    }
+
+    /// Hosts that wait for a slot under a cap of the pool or of all pools.
+    pub(super) fn block(&mut self, index: usize) {
+        if let Some(host) = self.hosts.get_mut(index)
+            && !host.is_blocked
+        {
+            host.is_blocked = true;
+            self.blocked.push_back(index);
+        }
+    }
+
+    /// Somebody does not wait for this host any more. A host that nobody waits for wants no slot, and no connection is
+    /// to make room for it.
+    pub(super) fn queue_shrank(&mut self, index: usize) {
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        host.gauge_waiting();
+        if host.is_blocked && host.queue.is_empty() {
+            host.is_blocked = false;
+            self.blocked.retain(|other| *other != index);
+        }
+    }
+
+    /// Whether a host waits for a slot.
+    pub(in crate::pool) fn has_blocked(&self) -> bool {
+        !self.blocked.is_empty()
+    }
+
+    pub(super) fn take_blocked(&mut self) -> VecDeque<usize> {
+        let blocked = std::mem::take(&mut self.blocked);
+        for index in &blocked {
+            if let Some(host) = self.hosts.get_mut(*index) {
+                host.is_blocked = false;
+            }
+        }
+        blocked
+    }
+}

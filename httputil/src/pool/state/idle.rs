@@ -1,0 +1,330 @@
+//! Idle connections: taking the newest, bringing one home, the caps, and closing what is due.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, State, Todo};
+use crate::wire::{CloseReason, Link};
+
+impl<C: Exclusive, S: Multiplexed> State<C, S> {
+    /// The newest idle connection of a host that is not due.
+    pub(super) fn take_newest(&mut self, host: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<(C, Duration)> {
+        loop {
+            let newest = self.hosts.get(host)?.idle.newest()?;
+            let entry = self.unlink_and_remove(newest)?;
+            let Held::Idle(connection) = entry.held else { continue };
+            if now < entry.due {
+                connection.lend(now);
+                return Some((connection, now.saturating_duration_since(entry.since)));
+            }
+            let reason = self.why_due(connection.expires(), entry.since, now);
+            todo.leaving.push(Leaving::Exclusive(connection, reason));
+        }
+    }
+
+    fn why_due(&self, expires: Option<Instant>, since: Instant, now: Instant) -> CloseReason {
+        if expires.is_some_and(|expires| expires <= now) {
+            CloseReason::MaxLifetime
+        } else if now.saturating_duration_since(since) >= self.limits.pool.idle_timeout {
+            CloseReason::IdleTimeout
+        } else {
+            CloseReason::KeepAlive
+        }
+    }
+
+    /// Why nothing may be idle, if nothing may.
+    pub(super) fn refusal(&self) -> Option<CloseReason> {
+        if self.leases == 0 {
+            Some(CloseReason::Stopped)
+        } else if !self.limits.pool.reuse {
+            Some(CloseReason::NoReuse)
+        } else if self.limits.pool.max_idle == 0 || self.limits.pool.max_idle_per_host == 0 {
+            Some(CloseReason::IdleCap)
+        } else if self.departing < self.blocked.len() || self.budget.is_wanted() {
+            Some(CloseReason::MadeRoom)
+        } else {
+            None
+        }
+    }
+
+    /// A connection will be back in a moment.
+    pub(in crate::pool) fn settling(&mut self, index: usize) {
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.settling += 1;
+        }
+    }
+
+    /// It is back.
+    pub(in crate::pool) fn settled(&mut self, index: usize) {
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.settling -= 1;
+        }
+    }
+
+    /// It will not be back in a moment after all: who counted on it needs a dial.
+    pub(in crate::pool) fn unsettled(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        self.settled(index);
+        self.pump(index, now, todo);
+    }
+
+    /// A connection is back from its request.
+    pub(in crate::pool) fn check_in(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.learn(connection.lent_for(now));
+        }
+        self.take_in(index, connection, now, todo);
+    }
+
+    fn take_in(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
+        let reason = if !self.limits.pool.reuse {
+            Some(CloseReason::NoReuse)
+        } else if connection.generation() != self.generation {
+            let is_leased = self.leases > 0;
+            Some(if is_leased {
+                CloseReason::CloseIdle
+            } else {
+                CloseReason::Stopped
+            })
+        } else if connection.expires().is_some_and(|expires| expires <= now) {
+            Some(CloseReason::MaxLifetime)
+        } else {
+            connection.spent()
+        };
+        match reason {
+            Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),
+            None => self.serve(index, connection, false, now, todo),
+        }
+        // Whoever counted on a connection that was on its way home and got none needs a dial; and one that is idle now
+        // may have to make room for a new one.
+        self.pump(index, now, todo);
+    }
+
+    /// A connection that its request does not want any more, unused since it was given to it.
+    pub(in crate::pool) fn returned(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
+        self.take_in(index, connection, now, todo);
+    }
+
+    /// Gives the connection to the first waiter, else lets it be idle, else closes it.
+    pub(in crate::pool) fn serve(
+        &mut self,
+        index: usize,
+        connection: C,
+        is_new: bool,
+        now: Instant,
+        todo: &mut Todo<C, S>,
+    ) {
+        let delivery = Delivery::Exclusive(connection);
+        // What comes back is what went in.
+        let Err(Delivery::Exclusive(connection)) = self.deliver(index, delivery, is_new, now, todo) else {
+            return;
+        };
+        if let Some(reason) = self.refusal() {
+            self.departing += usize::from(reason == CloseReason::MadeRoom);
+            todo.leaving.push(Leaving::Exclusive(connection, reason));
+            return;
+        }
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        let oldest = (host.idle.len() >= self.limits.pool.max_idle_per_host)
+            .then(|| host.idle.oldest())
+            .flatten();
+        if let Some(oldest) = oldest {
+            self.expel_by_cap(oldest, now, todo);
+        }
+        let (expires, may_idle_for) = (connection.expires(), connection.may_idle_for());
+        let entry = self.entries.insert(Entry {
+            held: Held::Idle(connection),
+            host: index,
+            since: now,
+            due: now,
+        });
+        if let Some(Entry {
+            held: Held::Idle(connection),
+            ..
+        }) = self.entries.get(entry)
+        {
+            connection.place().store(entry, Ordering::Relaxed);
+        }
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.idle.push(&mut self.entries, entry);
+            host.gauge_idle(host.idle.len());
+        }
+        self.let_idle(entry, expires, may_idle_for, now, todo);
+    }
+
+    /// An entry is idle from now on.
+    pub(super) fn let_idle(
+        &mut self,
+        index: usize,
+        expires: Option<Instant>,
+        may_idle_for: Option<Duration>,
+        now: Instant,
+        todo: &mut Todo<C, S>,
+    ) {
+        let idle_timeout = self.limits.pool.idle_timeout;
+        let by_idle = now.checked_add(idle_timeout);
+        let by_server = may_idle_for.and_then(|bound| now.checked_add(bound));
+        let early = [expires, by_server]
+            .into_iter()
+            .flatten()
+            .filter(|due| by_idle.is_none_or(|idle| *due < idle))
+            .min();
+        let due = early.or(by_idle);
+        let Some(entry) = self.entries.get_mut(index) else {
+            return;
+        };
+        entry.since = now;
+        // A time-out too long for the clock is a day at a time.
+        entry.due = due.unwrap_or_else(|| now + Duration::from_hours(24));
+        let (host, due) = (entry.host, entry.due);
+        if early.is_some() {
+            self.wheel.insert(&mut self.entries, index, due, now);
+        }
+        self.by_age.push(&mut self.entries, index);
+        while self.by_age.len() > self.limits.pool.max_idle
+            && let Some(oldest) = self.by_age.oldest()
+        {
+            self.expel_by_cap(oldest, now, todo);
+        }
+        self.want_reaper(host, todo);
+        if early.is_some() && self.wheel.looks_at() < self.reaps_at {
+            self.reaps_at = self.wheel.looks_at();
+            todo.wake_reapers = true;
+        }
+    }
+
+    /// Something of this host is idle: a reaper must run on its runtime. One elsewhere would not do, since that runtime
+    /// may stand still or go.
+    fn want_reaper(&mut self, host: usize, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(host) else { return };
+        let runtime = host.key.runtime();
+        if !self.reaping.contains(&runtime) {
+            self.reaping.push(runtime);
+            todo.reaper = Some(std::sync::Arc::clone(&host.key));
+        }
+    }
+
+    /// The runtime has no reaper any more.
+    pub(in crate::pool) fn reaper_gone(&mut self, runtime: tokio::runtime::Id) {
+        self.reaping.retain(|other| *other != runtime);
+    }
+
+    /// Closes what has been idle for too long or is too old; says when to look again.
+    pub(in crate::pool) fn reap(&mut self, now: Instant, todo: &mut Todo<C, S>) -> Option<Instant> {
+        while let Some(index) = self.wheel.due(now) {
+            let Some(entry) = self.entries.get(index) else { break };
+            if entry.due <= now {
+                let expires = match &entry.held {
+                    Held::Idle(connection) => connection.expires(),
+                    Held::Shared(connection) => connection.expires(),
+                };
+                let reason = self.why_due(expires, entry.since, now);
+                self.expel(index, reason, todo);
+            } else {
+                let due = entry.due;
+                self.wheel.remove(&mut self.entries, index);
+                self.wheel.insert(&mut self.entries, index, due, now);
+            }
+        }
+        let mut looks_at = None;
+        while let Some(oldest) = self.by_age.oldest() {
+            let due = self
+                .entries
+                .get(oldest)?
+                .since
+                .checked_add(self.limits.pool.idle_timeout);
+            if due.is_none_or(|due| due > now) {
+                looks_at = Some(due.unwrap_or_else(|| now + Duration::from_hours(24)));
+                break;
+            }
+            self.expel(oldest, CloseReason::IdleTimeout, todo);
+        }
+        self.reaps_at = [looks_at, self.wheel.looks_at()].into_iter().flatten().min();
+        self.reaps_at
+    }
+
+    /// Closes everything that is idle. What is in use closes when its requests have ended.
+    pub(in crate::pool) fn close_idle(&mut self, reason: CloseReason, now: Instant, todo: &mut Todo<C, S>) {
+        self.generation += 1;
+        while let Some(oldest) = self.by_age.oldest() {
+            self.expel(oldest, reason, todo);
+        }
+        let in_use: Vec<(usize, usize)> = self.entries.iter().map(|(index, entry)| (index, entry.host)).collect();
+        for (shared, host) in in_use {
+            self.expel(shared, reason, todo);
+            // Those who wait for a place on it need another connection, and it may bear requests for long.
+            self.pump(host, now, todo);
+        }
+    }
+
+    /// A connection to this host went silent: what has been idle since before it did may be as dead.
+    pub(in crate::pool) fn suspect(&mut self, index: usize, began: Instant, now: Instant, todo: &mut Todo<C, S>) {
+        while let Some(oldest) = self.hosts.get(index).and_then(|host| host.idle.oldest())
+            && self.entries.get(oldest).is_some_and(|entry| entry.since <= began)
+        {
+            self.expel(oldest, CloseReason::Suspect, todo);
+        }
+        let shared = self
+            .hosts
+            .get(index)
+            .map(|host| host.shared.clone())
+            .unwrap_or_default();
+        for entry in shared {
+            let is_old = self.entries.get(entry).is_some_and(|held| {
+                matches!(&held.held, Held::Shared(connection) if connection.in_use() == 0 && held.since <= began)
+            });
+            if is_old {
+                self.expel(entry, CloseReason::Suspect, todo);
+            }
+        }
+        self.pump(index, now, todo);
+    }
+
+    fn expel_by_cap(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        if let Some(host) = self
+            .entries
+            .get(index)
+            .map(|entry| entry.host)
+            .and_then(|host| self.hosts.get_mut(host))
+        {
+            host.capped_at = Some(now);
+        }
+        self.expel(index, CloseReason::IdleCap, todo);
+    }
+
+    pub(super) fn expel(&mut self, index: usize, reason: CloseReason, todo: &mut Todo<C, S>) {
+        if let Some(entry) = self.unlink_and_remove(index) {
+            todo.leaving.push(match entry.held {
+                Held::Idle(connection) => Leaving::Exclusive(connection, reason),
+                Held::Shared(connection) => Leaving::Shared(connection, reason),
+            });
+        }
+    }
+
+    /// An entry is not idle any more.
+    pub(super) fn unlink_idle(&mut self, index: usize) {
+        self.by_age.unlink(&mut self.entries, index);
+        self.wheel.remove(&mut self.entries, index);
+    }
+
+    pub(super) fn unlink_and_remove(&mut self, index: usize) -> Option<Entry<C, S>> {
+        let host = self.entries.get(index)?.host;
+        self.unlink_idle(index);
+        if let Some(host) = self.hosts.get_mut(host) {
+            if host.idle.unlink(&mut self.entries, index) {
+                host.gauge_idle(host.idle.len());
+            }
+            if let Some(position) = host.shared.iter().position(|shared| *shared == index) {
+                host.shared.remove(position);
+            }
+        }
+        let entry = self.entries.remove(index)?;
+        let place = match &entry.held {
+            Held::Idle(connection) => connection.place(),
+            Held::Shared(connection) => Multiplexed::place(connection),
+        };
+        place.store(Link::NOWHERE, Ordering::Relaxed);
+        Some(entry)
+    }
+}

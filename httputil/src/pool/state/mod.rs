@@ -1,0 +1,353 @@
+//! The state machine: what is idle, who waits, what is dialled. No I/O, no clock, no user code.
+//!
+//! ```text
+//! checkout ─► idle (newest first) │ a place │ the queue ─┐
+//! check-in, places, dialled ────► the queue, else idle   ├─► pump: how many dials does this host need now, and may it?
+//! closed, failed, retired ──────► counts ────────────────┘
+//! ```
+//!
+//! Connections come in two kinds. An *exclusive* one (HTTP/1) is either here, idle, or away with a request. A *shared*
+//! one (HTTP/2) always stays here and gives out places; it is idle while none is taken.
+//!
+//! The rule: an event changes counts, then [`pump`](State::pump) looks whether the host has as many dials as it needs
+//! and may have. Nothing is done here; what is to be done after the lock is put into [`Todo`].
+
+mod dialling;
+#[cfg(test)]
+mod fakes;
+mod host;
+mod idle;
+mod lists;
+mod places;
+mod queue;
+#[cfg(test)]
+mod tests;
+mod wheel;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use tokio::runtime::Id;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use super::hosts::Directory;
+use super::key::{Key, KeyRef};
+use crate::connect::{DialFailure, Progress};
+use crate::settings;
+use crate::wire::{CloseReason, Seat};
+use dialling::Running;
+use host::Host;
+use lists::{BY_AGE, List, Slab};
+use wheel::Wheel;
+
+pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
+
+/// A connection for one request at a time.
+pub(super) trait Exclusive {
+    /// Where the pool writes down its place; touched under the pool's lock only.
+    fn place(&self) -> &AtomicUsize;
+    /// The pool's generation when it was dialled.
+    fn generation(&self) -> u64;
+    /// When it is to take no more requests.
+    fn expires(&self) -> Option<Instant>;
+    /// How long the server lets it be idle, if it said.
+    fn may_idle_for(&self) -> Option<Duration>;
+    /// Why it takes no more requests, if it does not.
+    fn spent(&self) -> Option<CloseReason>;
+    /// A request takes it.
+    fn lend(&self, now: Instant);
+    /// For how long the last request has had it.
+    fn lent_for(&self, now: Instant) -> Duration;
+}
+
+/// A connection for many requests at a time.
+pub(super) trait Multiplexed: Clone {
+    type Place;
+    fn place(&self) -> &AtomicUsize;
+    fn try_acquire(&self) -> Option<Self::Place>;
+    fn in_use(&self) -> usize;
+    /// As many places as there are, zero included; unknown before the peer has said.
+    fn limit(&self) -> Option<usize>;
+    /// Gives no place out although some may be free: its window is used up, or it is in doubt.
+    fn is_choked(&self) -> bool;
+    /// Whether nobody knows that the peer is still there.
+    fn is_in_doubt(&self) -> bool;
+    fn expires(&self) -> Option<Instant>;
+    fn spent(&self) -> Option<CloseReason>;
+}
+
+/// The protocol that a host's last connection spoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Unknown,
+    H1,
+    H2,
+}
+
+/// What a waiter is given.
+#[derive(Debug)]
+pub(super) enum Delivery<C, P> {
+    Exclusive(C),
+    Place(P),
+    Failed(DialFailure),
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    pub(super) now: Instant,
+    /// When the request is over in any case.
+    pub(super) deadline: Option<Instant>,
+    /// Only a connection that nobody has used will do.
+    pub(super) fresh: bool,
+}
+
+/// What a checkout came to.
+pub(super) enum Outcome<C, P> {
+    /// An idle connection, and for how long it was idle.
+    Idle(C, Duration),
+    Place(P),
+    Wait(Waiting<C, P>),
+}
+
+#[derive(Debug)]
+pub(super) struct Waiting<C, P> {
+    pub(super) host: usize,
+    pub(super) id: u64,
+    pub(super) receiver: oneshot::Receiver<Delivery<C, P>>,
+}
+
+/// A dial that the caller is to start.
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) id: u64,
+    pub(super) seat: Seat,
+    pub(super) key: Arc<Key>,
+    /// The waiter that hears of its failure first.
+    waiter: Option<u64>,
+    /// The host's backoff when it began: of many dials that fail together one counts.
+    epoch: u64,
+    pub(super) progress: Arc<Progress>,
+    /// Told when the dial is to make room for another host's.
+    pub(super) stop: Arc<Notify>,
+}
+
+/// What a connection that leaves the pool is closed for; dropped by the caller after the lock.
+pub(super) enum Leaving<C, S> {
+    Exclusive(C, CloseReason),
+    Shared(S, CloseReason),
+}
+
+/// Something for a waiter, and the way to it.
+type HandOver<C, P> = (oneshot::Sender<Delivery<C, P>>, Delivery<C, P>);
+
+/// What the caller has to do after the lock.
+pub(super) struct Todo<C, S: Multiplexed> {
+    /// Waking a waiter runs its executor's code.
+    pub(super) deliveries: Vec<HandOver<C, S::Place>>,
+    pub(super) leaving: Vec<Leaving<C, S>>,
+    /// Places that nobody wanted. Dropping one comes back to the pool, so it is done after the lock too.
+    pub(super) places: Vec<S::Place>,
+    pub(super) dials: Vec<Dial>,
+    /// Something became idle on this key's runtime, which has no reaper yet.
+    pub(super) reaper: Option<Arc<Key>>,
+    /// Something is due before the reapers look again.
+    pub(super) wake_reapers: bool,
+    /// The cap over all pools is reached: an idle connection elsewhere is to make room.
+    pub(super) wants_room: bool,
+    /// Slots went back to the cap over all pools.
+    pub(super) freed: bool,
+    /// Closed by a cap and dialled again within a second.
+    pub(super) regrets: u64,
+}
+
+impl<C, S: Multiplexed> Default for Todo<C, S> {
+    fn default() -> Self {
+        Todo {
+            deliveries: Vec::new(),
+            leaving: Vec::new(),
+            places: Vec::new(),
+            dials: Vec::new(),
+            reaper: None,
+            wake_reapers: false,
+            wants_room: false,
+            freed: false,
+            regrets: 0,
+        }
+    }
+}
+
+enum Held<C, S> {
+    Idle(C),
+    Shared(S),
+}
+
+struct Entry<C, S> {
+    held: Held<C, S>,
+    host: usize,
+    since: Instant,
+    /// When it has been idle for long enough, or is too old.
+    due: Instant,
+}
+
+/// The caps that matter here.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) pool: settings::Pool,
+    pub(super) max_shared_per_host: usize,
+}
+
+pub(super) struct State<C, S: Multiplexed> {
+    limits: Limits,
+    index: HashMap<Arc<Key>, usize>,
+    hosts: Slab<Host<C, S::Place>>,
+    entries: Slab<Entry<C, S>>,
+    by_age: List<BY_AGE>,
+    wheel: Wheel,
+    next_waiter: u64,
+    next_dial: u64,
+    waiting: usize,
+    /// Connections and dials under way: what `pool.max_connections` counts.
+    open: usize,
+    /// Connections told to make room that are not closed yet.
+    departing: usize,
+    /// Dials under way, the oldest first.
+    running: VecDeque<Running>,
+    /// Hosts that need a dial and must wait for a slot under a cap of the pool or of all pools.
+    blocked: VecDeque<usize>,
+    budget: Arc<Budget>,
+    directory: Arc<Directory>,
+    sweep_at: usize,
+    pub(super) leases: usize,
+    /// The runtimes of the hosts. Almost always one.
+    runtimes: Vec<Id>,
+    /// The runtimes that a reaper runs on.
+    reaping: Vec<Id>,
+    /// When the reapers look next.
+    reaps_at: Option<Instant>,
+    /// Raised by `close_idle`: connections dialled before it close after the request that they are away with.
+    generation: u64,
+}
+
+impl<C: Exclusive, S: Multiplexed> State<C, S> {
+    /// `epoch` is any instant that is not in the future.
+    pub(super) fn new(limits: Limits, budget: Arc<Budget>, directory: Arc<Directory>, epoch: Instant) -> Self {
+        State {
+            wheel: Wheel::new(epoch, limits.pool.idle_timeout),
+            limits,
+            index: HashMap::new(),
+            hosts: Slab::default(),
+            entries: Slab::default(),
+            by_age: List::default(),
+            next_waiter: 0,
+            next_dial: 0,
+            waiting: 0,
+            open: 0,
+            departing: 0,
+            running: VecDeque::new(),
+            blocked: VecDeque::new(),
+            budget,
+            directory,
+            sweep_at: host::QUIET_HOSTS,
+            leases: 0,
+            runtimes: Vec::new(),
+            reaping: Vec::new(),
+            reaps_at: None,
+            generation: 0,
+        }
+    }
+
+    pub(super) fn idle(&self) -> usize {
+        self.by_age.len()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    pub(super) fn key(&self, host: usize) -> Option<&Arc<Key>> {
+        self.hosts.get(host).map(|host| &host.key)
+    }
+
+    /// The number of a host, if it is known.
+    pub(super) fn find(&self, key: KeyRef<'_>) -> Option<usize> {
+        self.index.get(&key).copied()
+    }
+
+    /// A connection for a request: idle, a place, or a wait.
+    pub(super) fn checkout(&mut self, host: usize, ask: Ask, todo: &mut Todo<C, S>) -> Outcome<C, S::Place> {
+        if !ask.fresh {
+            if let Some((connection, idle_for)) = self.take_newest(host, ask.now, todo) {
+                self.make_up(host, ask.now, todo);
+                return Outcome::Idle(connection, idle_for);
+            }
+            if let Some(place) = self.acquire(host, ask.now, todo) {
+                return Outcome::Place(place);
+            }
+        }
+        let (id, receiver) = self.enqueue(host, ask);
+        // A place may be free although others wait: they come first.
+        self.serve_places(host, ask.now, todo);
+        self.pump(host, ask.now, todo);
+        self.make_up(host, ask.now, todo);
+        Outcome::Wait(Waiting { host, id, receiver })
+    }
+
+    fn enqueue(&mut self, index: usize, ask: Ask) -> (u64, oneshot::Receiver<Delivery<C, S::Place>>) {
+        let id = self.next_waiter;
+        self.next_waiter += 1;
+        let (sender, receiver) = oneshot::channel();
+        if let Some(host) = self.hosts.get_mut(index) {
+            let waiter = queue::Waiter {
+                id,
+                sender,
+                deadline: ask.deadline,
+            };
+            host.queue.push(waiter, ask.fresh);
+            self.waiting += 1;
+            host.gauge_waiting();
+        }
+        (id, receiver)
+    }
+
+    /// A waiter gives up. Its dial, if it has one, goes on and serves the pool.
+    pub(super) fn cancel(&mut self, index: usize, id: u64) {
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        if host.queue.remove(id).is_some() {
+            self.waiting -= 1;
+            self.queue_shrank(index);
+        }
+    }
+
+    /// Puts something into the hands of the first waiter that can use it; gives it back if there is none.
+    fn deliver(
+        &mut self,
+        index: usize,
+        delivery: Delivery<C, S::Place>,
+        is_new: bool,
+        now: Instant,
+        todo: &mut Todo<C, S>,
+    ) -> Result<(), Delivery<C, S::Place>> {
+        let Some(host) = self.hosts.get_mut(index) else {
+            return Err(delivery);
+        };
+        let before = host.queue.len();
+        if before == 0 {
+            return Err(delivery);
+        }
+        let next = host.queue.next(is_new, now, host.service);
+        self.waiting -= before - host.queue.len();
+        self.queue_shrank(index);
+        let Some(waiter) = next else { return Err(delivery) };
+        if let Delivery::Exclusive(connection) = &delivery {
+            connection.lend(now);
+        }
+        todo.deliveries.push((waiter.sender, delivery));
+        Ok(())
+    }
+}

@@ -1,0 +1,248 @@
+//! What must hold after each event.
+
+use super::super::dialling::PACE;
+use super::super::{Multiplexed, Protocol};
+use super::model::{Host, Model, Waiter, Which};
+
+/// Why a host has no further dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    Backoff,
+    Host,
+    Pace,
+    Pool,
+}
+
+impl Model {
+    fn is_probing(&self, host: &Host) -> bool {
+        host.failures > 0
+    }
+
+    fn in_backoff(&self, host: &Host) -> bool {
+        host.until.is_some_and(|until| self.now < until)
+    }
+
+    /// The dials that those who wait need.
+    fn wanted(&self, host: &Host) -> usize {
+        let fresh = host.waiters.iter().filter(|waiter| waiter.fresh).count();
+        let others = host.waiters.len() - fresh;
+        let is_crowded = |many: &super::super::fakes::Many| {
+            let limit = many.limit().expect("it is known");
+            many.is_choked() || limit >= 4 && many.in_use() * 10 >= limit * 7
+        };
+        let wanted = match host.protocol {
+            Protocol::H1 => fresh + others.saturating_sub(host.settling),
+            Protocol::Unknown => usize::from(!host.waiters.is_empty()),
+            Protocol::H2 if host.shared.len() >= self.limits.max_shared_per_host => 0,
+            Protocol::H2 if host.waiters.is_empty() => {
+                usize::from(!host.shared.is_empty() && host.shared.iter().all(is_crowded))
+            }
+            Protocol::H2 => 1,
+        };
+        if self.is_probing(host) { wanted.min(1) } else { wanted }
+    }
+
+    fn pace(&self) -> usize {
+        self.limits
+            .pool
+            .max_connections
+            .map_or(PACE, |cap| PACE.min((cap / 2).max(1)))
+    }
+
+    fn open(&self) -> usize {
+        self.hosts.iter().map(|host| host.open + host.dialling).sum()
+    }
+
+    fn holds_back(&self, host: &Host) -> Option<Held> {
+        let caps = &self.limits.pool;
+        if self.in_backoff(host) {
+            Some(Held::Backoff)
+        } else if caps
+            .max_connections_per_host
+            .is_some_and(|cap| host.open + host.dialling >= cap)
+        {
+            Some(Held::Host)
+        } else if host.dialling >= self.pace() {
+            Some(Held::Pace)
+        } else if caps.max_connections.is_some_and(|cap| self.open() >= cap) {
+            Some(Held::Pool)
+        } else {
+            None
+        }
+    }
+
+    /// `busy` is what of the host is under way: dials, connections and places in use, and sockets that are `closing`.
+    pub(super) fn check_host(&self, index: usize, busy: usize, closing: usize) {
+        let host = &self.hosts[index];
+        self.check_caps(index);
+        self.check_order(index);
+        self.check_service(index);
+
+        let wanted = self.wanted(host);
+        let is_short = host.dialling < wanted;
+        match self.holds_back(host) {
+            None => {
+                // What leaves the pool is made up for when its socket is gone. And nobody says that a backoff is over:
+                // those who wait then wait for what is under way.
+                let is_over = self.is_probing(host) && busy > 0 || closing > 0;
+                assert!(
+                    !is_short || is_over,
+                    "host {index} needs {wanted} dials and has {}",
+                    host.dialling
+                );
+            }
+            Some(Held::Backoff) => {
+                let covered = match host.protocol {
+                    // A dial under way asks for all.
+                    Protocol::H1 => host.dialling > 0 || host.waiters.len() <= host.settling,
+                    Protocol::Unknown => host.dialling > 0,
+                    Protocol::H2 => host.dialling > 0 || !host.shared.is_empty(),
+                };
+                assert!(
+                    covered || host.waiters.is_empty(),
+                    "host {index} cannot be reached and has not said so"
+                );
+            }
+            Some(Held::Host) => assert!(
+                !is_short || busy > 0,
+                "host {index} waits for its cap and nothing is under way"
+            ),
+            Some(Held::Pace | Held::Pool) => {}
+        }
+        let somebody_waits = host.waiters.iter().any(|waiter| self.is_there(waiter));
+        if somebody_waits && wanted == 0 {
+            let never = |many: &super::super::fakes::Many| many.is_choked() || many.limit() == Some(0);
+            assert!(
+                busy > 0 || host.shared.iter().any(never),
+                "host {index} waits for nothing"
+            );
+        }
+        // Never more dials than are needed, unless some are to be kept ready.
+        if self.dialled.contains(&index) && self.limits.pool.min_idle_per_host == 0 {
+            assert!(
+                host.dialling <= wanted,
+                "host {index} needs {wanted} dials and has {}",
+                host.dialling
+            );
+        }
+    }
+
+    fn check_caps(&self, index: usize) {
+        let (host, caps) = (&self.hosts[index], &self.limits.pool);
+        let open = host.open + host.dialling;
+        assert!(
+            caps.max_connections_per_host.is_none_or(|cap| open <= cap),
+            "{open} to one host"
+        );
+        assert!(
+            !self.dialled.contains(&index) || host.dialling <= self.pace(),
+            "{} handshakes",
+            host.dialling
+        );
+        assert!(
+            self.idle_of(index) <= caps.max_idle_per_host,
+            "{} idle",
+            self.idle_of(index)
+        );
+        if host.http1_only {
+            assert!(host.shared.is_empty());
+        }
+    }
+
+    /// First come, first served, among those who asked alike and have time.
+    fn check_order(&self, index: usize) {
+        let host = &self.hosts[index];
+        let of_host = |list: &[(usize, Waiter)]| -> Vec<Waiter> {
+            let here = list.iter().filter(|(other, _)| *other == index);
+            here.map(|(_, waiter)| waiter.clone()).collect()
+        };
+        for served in of_host(&self.delivered) {
+            let before = host.waiters.iter().find(|waiter| {
+                waiter.fresh == served.fresh
+                    && waiter.id < served.id
+                    && waiter.deadline.is_none()
+                    && self.is_there(waiter)
+            });
+            assert!(before.is_none(), "{before:?} came before {served:?}");
+        }
+        // A host that cannot be reached: those whom dials under way serve are the first.
+        if self.dial_failed != Some(index) {
+            for failed in of_host(&self.failed) {
+                let behind = host
+                    .waiters
+                    .iter()
+                    .find(|waiter| waiter.fresh == failed.fresh && waiter.id > failed.id && waiter.deadline.is_none());
+                assert!(
+                    behind.is_none() || failed.deadline.is_some(),
+                    "{failed:?} heard an error and {behind:?} waits on"
+                );
+            }
+        }
+    }
+
+    /// Nobody waits beside a connection that would do.
+    fn check_service(&self, index: usize) {
+        let host = &self.hosts[index];
+        let is_full = host.shared.len() >= self.limits.max_shared_per_host;
+        let has_idle = self.idle_of(index) > 0;
+        let has_place = host
+            .shared
+            .iter()
+            .any(|many| !many.is_choked() && many.limit() > Some(many.in_use()));
+        for waiter in host.waiters.iter().filter(|waiter| self.is_there(waiter)) {
+            assert!(
+                waiter.fresh || !has_idle,
+                "host {index}: {waiter:?} waits beside an idle connection"
+            );
+            assert!(
+                waiter.fresh && !is_full || !has_place,
+                "host {index}: {waiter:?} waits beside a free place"
+            );
+        }
+    }
+
+    /// `busy` is what of all hosts is under way.
+    pub(super) fn check_pool(&self, busy: usize) {
+        let caps = &self.limits.pool;
+        assert!(
+            caps.max_connections.is_none_or(|cap| self.open() <= cap),
+            "{} open",
+            self.open()
+        );
+        assert!(self.idle_count() <= caps.max_idle);
+        if self.leases == 0 || !caps.reuse {
+            assert_eq!(self.idle_count(), 0, "nothing may be idle");
+        }
+        let is_short = |host: &Host| host.dialling < self.wanted(host) && self.holds_back(host) == Some(Held::Pool);
+        let waits_for_slot = self.hosts.iter().any(is_short);
+        if waits_for_slot {
+            assert!(busy > 0, "a host waits for a slot and nothing is under way");
+        }
+        if busy == 0 {
+            for (index, host) in self.hosts.iter().enumerate() {
+                let never = |many: &super::super::fakes::Many| many.is_choked() || many.limit() == Some(0);
+                let hopeless = host.shared.iter().any(never);
+                let somebody_waits = host.waiters.iter().any(|waiter| self.is_there(waiter));
+                assert!(
+                    !somebody_waits || hopeless,
+                    "host {index}: nothing is under way and {:?} wait",
+                    host.waiters
+                );
+            }
+        }
+        if self.made_room && !self.may_make_room {
+            let is_pressed = |host: &Host| {
+                let at_cap = caps
+                    .max_connections_per_host
+                    .is_some_and(|cap| host.open + host.dialling >= cap);
+                at_cap && host.waiters.iter().any(|waiter| waiter.fresh)
+            };
+            assert!(
+                waits_for_slot || self.hosts.iter().any(is_pressed),
+                "room was made for nobody"
+            );
+        }
+        let lists_twice = |which: Which| self.idle.iter().filter(|idle| idle.which == which).count() > 1;
+        assert!(!self.idle.iter().any(|idle| lists_twice(idle.which)));
+    }
+}

@@ -1,0 +1,452 @@
+//! What a pool should do, in plain lists.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::fakes::{Many, One};
+use super::super::{Exclusive, Limits, Multiplexed, Protocol};
+use crate::wire::CloseReason;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    One(u32),
+    Many(u32),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Waiter {
+    pub(super) id: u64,
+    pub(super) deadline: Option<Instant>,
+    pub(super) fresh: bool,
+    pub(super) has_gone: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Host {
+    pub(super) protocol: Protocol,
+    pub(super) http1_only: bool,
+    /// The first come first.
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) dialling: usize,
+    /// Connections whose sockets exist.
+    pub(super) open: usize,
+    pub(super) settling: usize,
+    pub(super) shared: Vec<Many>,
+    pub(super) failures: u32,
+    pub(super) until: Option<Instant>,
+    epoch: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Idle {
+    pub(super) which: Which,
+    pub(super) host: usize,
+    pub(super) since: Instant,
+    pub(super) due: Instant,
+}
+
+/// A connection that has just come in, and of which nobody knows yet what becomes of it.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    idle: Idle,
+    is_new: bool,
+    /// Why it has to go, if it has.
+    must_go: Option<CloseReason>,
+}
+
+pub(super) struct Model {
+    pub(super) limits: Limits,
+    pub(super) hosts: Vec<Host>,
+    /// Over all hosts, the least recently used first.
+    pub(super) idle: Vec<Idle>,
+    pub(super) leases: usize,
+    generation: u64,
+    pub(super) now: Instant,
+    arrival: Option<Arrival>,
+    /// What has been delivered to whom since the event began: host, waiter, and whether it was new.
+    pub(super) delivered: Vec<(usize, Waiter)>,
+    pub(super) failed: Vec<(usize, Waiter)>,
+    /// Hosts that were dialled since the event began.
+    pub(super) dialled: Vec<usize>,
+    /// The host a dial to which has failed in this event.
+    pub(super) dial_failed: Option<usize>,
+    pub(super) made_room: bool,
+    pub(super) may_make_room: bool,
+}
+
+impl Model {
+    pub(super) fn new(limits: Limits, hosts: &[Protocol]) -> Model {
+        let host = |protocol: &Protocol| Host {
+            protocol: *protocol,
+            http1_only: false,
+            waiters: Vec::new(),
+            dialling: 0,
+            open: 0,
+            settling: 0,
+            shared: Vec::new(),
+            failures: 0,
+            until: None,
+            epoch: 0,
+        };
+        Model {
+            limits,
+            hosts: hosts.iter().map(host).collect(),
+            idle: Vec::new(),
+            leases: 1,
+            generation: 0,
+            now: Instant::now(),
+            arrival: None,
+            delivered: Vec::new(),
+            failed: Vec::new(),
+            dialled: Vec::new(),
+            dial_failed: None,
+            made_room: false,
+            may_make_room: false,
+        }
+    }
+
+    pub(super) fn begins(&mut self, now: Instant) {
+        self.now = now;
+        self.arrival = None;
+        self.delivered.clear();
+        self.failed.clear();
+        self.dialled.clear();
+        self.dial_failed = None;
+        self.made_room = false;
+        self.may_make_room = false;
+    }
+
+    fn take_waiter(&mut self, host: usize, id: u64) -> Waiter {
+        let waiters = &mut self.hosts[host].waiters;
+        let position = waiters.iter().position(|waiter| waiter.id == id).expect("it waits");
+        waiters.remove(position)
+    }
+
+    pub(super) fn asks(&mut self, host: usize, id: u64, deadline: Option<Instant>, fresh: bool) {
+        self.hosts[host].waiters.push(Waiter {
+            id,
+            deadline,
+            fresh,
+            has_gone: false,
+        });
+    }
+
+    pub(super) fn cancelled(&mut self, host: usize, id: u64) {
+        self.take_waiter(host, id);
+    }
+
+    pub(super) fn vanished(&mut self, host: usize, id: u64) {
+        let waiters = &mut self.hosts[host].waiters;
+        if let Some(waiter) = waiters.iter_mut().find(|waiter| waiter.id == id) {
+            waiter.has_gone = true;
+        }
+    }
+
+    pub(super) fn passed_by(&mut self, host: usize, id: u64) {
+        let waiter = self.take_waiter(host, id);
+        assert!(!self.is_there(&waiter), "{waiter:?} was passed by");
+    }
+
+    pub(super) fn failed(&mut self, host: usize, id: u64) {
+        let waiter = self.take_waiter(host, id);
+        self.failed.push((host, waiter));
+    }
+
+    pub(super) fn is_there(&self, waiter: &Waiter) -> bool {
+        !waiter.has_gone && waiter.deadline.is_none_or(|deadline| deadline > self.now)
+    }
+
+    pub(super) fn took_idle(&mut self, host: usize, id: u64, one: &One, idle_for: Duration) {
+        let waiter = self.take_waiter(host, id);
+        assert!(!waiter.fresh, "a used connection for a request that wants a new one");
+        let newest = self
+            .idle
+            .iter()
+            .rposition(|idle| idle.host == host && idle.which == Which::One(one.number));
+        let idle = self.idle.remove(newest.expect("it is idle"));
+        let is_newer = |other: &Idle| {
+            other.host == host
+                && other.since > idle.since
+                && matches!(other.which, Which::One(_))
+                && other.due > self.now
+        };
+        assert!(!self.idle.iter().any(is_newer), "not the newest");
+        assert!(idle.due > self.now, "it is due");
+        assert_eq!(self.now - idle.since, idle_for);
+    }
+
+    pub(super) fn took_place(&mut self, host: usize, id: u64, many: &Many) {
+        let waiter = self.take_waiter(host, id);
+        assert!(!waiter.fresh, "a place for a request that wants a new connection");
+        assert!(self.hosts[host].waiters.is_empty(), "a place while others wait");
+        self.place_taken(host, many);
+    }
+
+    fn place_taken(&mut self, host: usize, many: &Many) {
+        assert!(
+            !self.hosts[host].http1_only,
+            "a place on a host that asked for HTTP/1.1"
+        );
+        let is_known = self.hosts[host]
+            .shared
+            .iter()
+            .any(|other| other.number() == many.number());
+        assert!(is_known, "a place on a connection that has left");
+        self.idle.retain(|idle| idle.which != Which::Many(many.number()));
+    }
+
+    pub(super) fn delivered_one(&mut self, host: usize, id: u64, one: &One) {
+        let waiter = self.take_waiter(host, id);
+        assert!(self.is_there(&waiter), "{waiter:?} has gone");
+        let arrival = self.arrival.take().expect("only what has just come in is delivered");
+        assert_eq!((arrival.idle.which, arrival.idle.host), (Which::One(one.number), host));
+        assert_eq!(arrival.must_go, None, "it should have gone");
+        assert!(
+            arrival.is_new || !waiter.fresh,
+            "a used connection for one that wants a new one"
+        );
+        self.delivered.push((host, waiter));
+    }
+
+    pub(super) fn delivered_place(&mut self, host: usize, id: u64, many: &Many) {
+        let waiter = self.take_waiter(host, id);
+        assert!(self.is_there(&waiter), "{waiter:?} has gone");
+        self.place_taken(host, many);
+        self.delivered.push((host, waiter));
+    }
+
+    pub(super) fn dialled_exclusive(&mut self, host: usize, one: &One) {
+        self.dial_ended_well(host, Protocol::H1);
+        self.arrival = Some(Arrival {
+            idle: self.would_idle(host, one),
+            is_new: true,
+            must_go: None,
+        });
+    }
+
+    pub(super) fn dialled_shared(&mut self, host: usize, many: &Many) {
+        if self.hosts[host].http1_only {
+            self.dial_ended_well(host, Protocol::H1);
+        } else {
+            self.dial_ended_well(host, Protocol::H2);
+        }
+        self.hosts[host].shared.push(many.clone());
+    }
+
+    fn dial_ended_well(&mut self, host: usize, protocol: Protocol) {
+        let host = &mut self.hosts[host];
+        host.dialling -= 1;
+        host.open += 1;
+        host.protocol = protocol;
+        if host.failures > 0 {
+            host.failures = 0;
+            host.until = None;
+            host.epoch += 1;
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, index: usize, epoch: u64, is_ours: bool) {
+        let now = self.now;
+        let host = &mut self.hosts[index];
+        host.dialling -= 1;
+        if !is_ours && host.epoch == epoch {
+            host.until = Some(now + Duration::from_millis((50 << host.failures.min(10)).min(5000)));
+            host.epoch += 1;
+            host.failures += 1;
+        }
+        self.dial_failed = Some(index);
+    }
+
+    fn would_idle(&self, host: usize, one: &One) -> Idle {
+        let by_server = one.may_idle_for.map(|bound| self.now + bound);
+        let dues = [one.expires, by_server, Some(self.now + self.limits.pool.idle_timeout)];
+        Idle {
+            which: Which::One(one.number),
+            host,
+            since: self.now,
+            due: dues.into_iter().flatten().min().expect("there is one"),
+        }
+    }
+
+    /// A connection comes back from its request, or from one that had gone.
+    pub(super) fn arrives(&mut self, host: usize, one: &One, now: Instant) {
+        let must_go = if !self.limits.pool.reuse {
+            Some(CloseReason::NoReuse)
+        } else if one.generation() != self.generation {
+            Some(CloseReason::CloseIdle)
+        } else if one.expires.is_some_and(|expires| expires <= now) {
+            Some(CloseReason::MaxLifetime)
+        } else {
+            None
+        };
+        self.arrival = Some(Arrival {
+            idle: self.would_idle(host, one),
+            is_new: false,
+            must_go,
+        });
+    }
+
+    pub(super) fn place_back(&mut self, many: &Many) {
+        // It is idle anew, if it is idle.
+        self.idle.retain(|idle| idle.which != Which::Many(many.number()));
+    }
+
+    pub(super) fn peer_closed(&mut self, host: usize, which: Which) {
+        self.idle.retain(|idle| idle.which != which);
+        self.hosts[host]
+            .shared
+            .retain(|many| Which::Many(many.number()) != which);
+    }
+
+    pub(super) fn http1_required(&mut self, host: usize) {
+        self.hosts[host].http1_only = true;
+        self.hosts[host].protocol = Protocol::H1;
+    }
+
+    pub(super) fn closes_idle(&mut self) {
+        self.generation += 1;
+    }
+
+    pub(super) fn closed_idle(&mut self) {
+        assert!(self.idle.is_empty(), "{:?} stays idle", self.idle);
+        assert!(self.hosts.iter().all(|host| host.shared.is_empty()));
+    }
+
+    pub(super) fn suspected(&mut self, host: usize, began: Instant) {
+        let is_suspect = |idle: &&Idle| idle.host == host && idle.since <= began;
+        assert!(self.idle.iter().find(is_suspect).is_none(), "kept what may be dead");
+    }
+
+    pub(super) fn reaped(&mut self, looks_at: Option<Instant>) {
+        // Those that are due early are looked at in spans of a 63rd.
+        let slack = self.limits.pool.idle_timeout / 63 + Duration::from_nanos(1);
+        let timeout = self.limits.pool.idle_timeout;
+        let is_late = |idle: &&Idle| idle.since + timeout <= self.now || idle.due + slack <= self.now;
+        assert!(self.idle.iter().find(is_late).is_none(), "the reaper left something");
+        assert_eq!(
+            looks_at.is_some(),
+            !self.idle.is_empty(),
+            "a reaper runs while something is idle"
+        );
+        if let Some(looks_at) = looks_at {
+            assert!(looks_at > self.now);
+            assert!(
+                self.idle.iter().all(|idle| looks_at <= idle.due + slack),
+                "looks too late"
+            );
+        }
+    }
+
+    pub(super) fn may_make_room(&mut self) {
+        self.may_make_room = true;
+    }
+
+    pub(super) fn dials(&mut self, hosts: &[usize]) {
+        for host in hosts {
+            self.hosts[*host].dialling += 1;
+            self.dialled.push(*host);
+        }
+    }
+
+    /// A connection has left the pool: was that right? Says whose it was.
+    pub(super) fn left(&mut self, which: Which, reason: CloseReason) -> usize {
+        if let Some(arrival) = self.arrival.filter(|arrival| arrival.idle.which == which) {
+            self.arrival = None;
+            assert_eq!(Some(reason), arrival.must_go.or_else(|| self.refusal(reason)));
+            self.made_room |= reason == CloseReason::MadeRoom;
+            return arrival.idle.host;
+        }
+        // What has come in and was not given away is idle from here on, and may push others out.
+        self.arrival_is_idle();
+        let shared = self
+            .hosts
+            .iter()
+            .position(|host| host.shared.iter().any(|many| Which::Many(many.number()) == which));
+        if let Some(host) = shared {
+            self.hosts[host]
+                .shared
+                .retain(|many| Which::Many(many.number()) != which);
+        }
+        let position = self.idle.iter().position(|idle| idle.which == which);
+        let Some(position) = position else {
+            // One that bears requests, or comes in and may not be idle.
+            return shared.expect("it left twice");
+        };
+        let idle = self.idle.remove(position);
+        let is_oldest_of_host = || !self.idle[..position].iter().any(|other| other.host == idle.host);
+        match reason {
+            CloseReason::IdleTimeout => assert!(idle.since + self.limits.pool.idle_timeout <= self.now),
+            CloseReason::MaxLifetime | CloseReason::KeepAlive => assert!(idle.due <= self.now),
+            CloseReason::IdleCap => assert!(
+                (self.idle.len() + self.newly_idle() >= self.limits.pool.max_idle && position == 0)
+                    || (self.idle_of(idle.host) >= self.limits.pool.max_idle_per_host && is_oldest_of_host()),
+                "no cap is reached, or it is not the least recently used"
+            ),
+            CloseReason::MadeRoom => {
+                self.made_room = true;
+                let for_fresh = self.hosts[idle.host].waiters.iter().any(|waiter| waiter.fresh);
+                assert!(position == 0 || for_fresh && is_oldest_of_host(), "not the oldest");
+            }
+            CloseReason::Suspect | CloseReason::CloseIdle | CloseReason::Stopped | CloseReason::Http1Required => {}
+            other => panic!("closed for {other:?}"),
+        }
+        idle.host
+    }
+
+    /// Why nothing that comes in may be idle. Whether room is wanted is judged at the event's end.
+    fn refusal(&self, said: CloseReason) -> Option<CloseReason> {
+        if self.leases == 0 {
+            Some(CloseReason::Stopped)
+        } else if !self.limits.pool.reuse {
+            Some(CloseReason::NoReuse)
+        } else if self.limits.pool.max_idle == 0 || self.limits.pool.max_idle_per_host == 0 {
+            Some(CloseReason::IdleCap)
+        } else {
+            (said == CloseReason::MadeRoom).then_some(said)
+        }
+    }
+
+    fn arrival_is_idle(&mut self) {
+        if let Some(arrival) = self.arrival.take() {
+            assert_eq!(arrival.must_go, None, "it should have gone");
+            assert_eq!(self.refusal(CloseReason::IdleTimeout), None, "nothing may be idle");
+            self.idle.push(arrival.idle);
+        }
+    }
+
+    /// The event is over: what is idle now is idle.
+    pub(super) fn ends(&mut self) {
+        self.arrival_is_idle();
+        for (index, host) in self.hosts.iter().enumerate() {
+            for many in &host.shared {
+                let which = Which::Many(many.number());
+                if many.in_use() == 0 && !self.idle.iter().any(|idle| idle.which == which) {
+                    self.idle.push(Idle {
+                        which,
+                        host: index,
+                        since: self.now,
+                        due: self.now + self.limits.pool.idle_timeout,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Shared connections that have become idle in this event.
+    fn newly_idle(&self) -> usize {
+        let shared = self.hosts.iter().flat_map(|host| &host.shared);
+        let is_listed = |many: &Many| self.idle.iter().any(|idle| idle.which == Which::Many(many.number()));
+        shared.filter(|many| many.in_use() == 0 && !is_listed(many)).count()
+    }
+
+    pub(super) fn idle_count(&self) -> usize {
+        self.idle.len()
+    }
+
+    /// Exclusive idle connections of one host.
+    pub(super) fn idle_of(&self, host: usize) -> usize {
+        let is_one = |idle: &&Idle| idle.host == host && matches!(idle.which, Which::One(_));
+        self.idle.iter().filter(is_one).count()
+    }
+}

@@ -1,0 +1,224 @@
+//! Shared connections: who gets a place, and when the next connection is dialled.
+
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
+
+use super::host::Host;
+use super::{Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, Protocol, State, Todo};
+use crate::wire::CloseReason;
+
+impl<C: Exclusive, S: Multiplexed> State<C, S> {
+    fn shared(&self, index: usize) -> Option<&S> {
+        match &self.entries.get(index)?.held {
+            Held::Shared(connection) => Some(connection),
+            Held::Idle(_) => None,
+        }
+    }
+
+    /// A place for a request, unless others wait for one: on the first connection that is not crowded, else on any.
+    pub(super) fn acquire(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<S::Place> {
+        let host = self.hosts.get(index)?;
+        if host.shared.is_empty() || !host.queue.is_empty() {
+            return None;
+        }
+        let place = self.try_acquire(index, now, todo)?;
+        // The next connection is dialled before this one is full.
+        self.pump(index, now, todo);
+        Some(place)
+    }
+
+    fn try_acquire(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<S::Place> {
+        self.expel_worn_out(index, now, todo);
+        for may_crowd in [false, true] {
+            for position in 0..self.hosts.get(index)?.shared.len() {
+                let entry = self.hosts.get(index)?.shared[position];
+                let Some(connection) = self.shared(entry) else { continue };
+                if !may_crowd && is_crowded(connection) {
+                    continue;
+                }
+                if let Some(place) = connection.try_acquire() {
+                    self.given(entry, todo);
+                    return Some(place);
+                }
+            }
+        }
+        None
+    }
+
+    /// A place was given out: the connection is not idle, and without reuse it was the only one.
+    fn given(&mut self, entry: usize, todo: &mut Todo<C, S>) {
+        self.unlink_idle(entry);
+        if !self.limits.pool.reuse {
+            self.expel(entry, CloseReason::NoReuse, todo);
+        }
+    }
+
+    /// Those that are too old, or have borne enough requests, end after the streams that they bear.
+    fn expel_worn_out(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let mut position = 0;
+        while let Some(host) = self.hosts.get(index)
+            && let Some(entry) = host.shared.get(position).copied()
+        {
+            let reason = self.shared(entry).and_then(|connection| {
+                if connection.expires().is_some_and(|expires| expires <= now) {
+                    Some(CloseReason::MaxLifetime)
+                } else {
+                    connection.spent()
+                }
+            });
+            match reason {
+                Some(reason) => self.expel(entry, reason, todo),
+                None => position += 1,
+            }
+        }
+    }
+
+    /// Whether another shared connection should be dialled.
+    pub(super) fn wants_shared(&self, host: &Host<C, S::Place>) -> bool {
+        if host.shared.len() >= self.limits.max_shared_per_host {
+            return false;
+        }
+        let connections = || host.shared.iter().filter_map(|entry| self.shared(*entry));
+        if !host.queue.is_empty() {
+            // One that has not said how many it takes may take everybody.
+            return host.queue.fresh() > 0 || connections().all(|connection| connection.limit().is_some());
+        }
+        !host.shared.is_empty() && connections().all(is_crowded)
+    }
+
+    /// Takes a shared connection in and serves those who wait.
+    #[expect(clippy::needless_pass_by_value, reason = "the pool takes the connection in")]
+    pub(super) fn add_shared(&mut self, index: usize, connection: S, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        host.protocol = Protocol::H2;
+        let entry = self.entries.insert(Entry {
+            held: Held::Shared(connection.clone()),
+            host: index,
+            since: now,
+            due: now,
+        });
+        connection.place().store(entry, Ordering::Relaxed);
+        host.shared.push(entry);
+        self.give_places(entry, true, now, todo);
+        self.places_changed(entry, now, todo);
+    }
+
+    /// Gives places of one connection to those who wait.
+    fn give_places(&mut self, entry: usize, is_new: bool, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
+            return;
+        };
+        while let Some(host) = self.hosts.get_mut(index)
+            && !host.queue.is_empty()
+        {
+            // A place that nobody can use is not taken: it would come back at once, and be offered again.
+            if !host.queue.has_next(is_new, now) {
+                let before = host.queue.len();
+                host.queue.forget_gone(now);
+                self.waiting -= before - host.queue.len();
+                host.gauge_waiting();
+                return;
+            }
+            let Some(place) = self.shared(entry).and_then(S::try_acquire) else {
+                return;
+            };
+            self.given(entry, todo);
+            if let Err(Delivery::Place(place)) = self.deliver(index, Delivery::Place(place), is_new, now, todo) {
+                todo.places.push(place);
+                return;
+            }
+        }
+    }
+
+    /// Gives places of all connections to those who wait.
+    pub(super) fn serve_places(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(index) else { return };
+        if host.shared.is_empty() {
+            return;
+        }
+        // Where no further connection may be dialled, those who want a new one take what there is.
+        let is_new = host.shared.len() >= self.limits.max_shared_per_host;
+        self.expel_worn_out(index, now, todo);
+        let entries = self
+            .hosts
+            .get(index)
+            .map(|host| host.shared.clone())
+            .unwrap_or_default();
+        for entry in entries {
+            self.give_places(entry, is_new, now, todo);
+        }
+    }
+
+    /// A shared connection has places free, or none is taken any more.
+    pub(in crate::pool) fn places_changed(&mut self, entry: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
+            return;
+        };
+        if self.hosts.get(index).is_some_and(|host| !host.queue.is_empty()) {
+            self.serve_places(index, now, todo);
+            self.pump(index, now, todo);
+        }
+        let Some(connection) = self.shared(entry) else { return };
+        if connection.in_use() == 0 {
+            self.shared_is_idle(entry, now, todo);
+        }
+    }
+
+    fn shared_is_idle(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(connection) = self.shared(index) else { return };
+        let (expires, spent) = (connection.expires(), connection.spent());
+        let silent = connection.is_in_doubt().then_some(CloseReason::Suspect);
+        if let Some(reason) = self.refusal().or(spent).or(silent) {
+            self.departing += usize::from(reason == CloseReason::MadeRoom);
+            self.expel(index, reason, todo);
+            return;
+        }
+        self.unlink_idle(index);
+        self.let_idle(index, expires, None, now, todo);
+    }
+
+    /// Takes a connection out that takes no more requests. Those who wait for a place on it need another.
+    pub(in crate::pool) fn retired(
+        &mut self,
+        entry: usize,
+        now: Instant,
+        todo: &mut Todo<C, S>,
+    ) -> Option<Leaving<C, S>> {
+        let host = self.entries.get(entry)?.host;
+        let entry = self.unlink_and_remove(entry)?;
+        self.pump(host, now, todo);
+        // Its driver has said why.
+        Some(match entry.held {
+            Held::Idle(connection) => Leaving::Exclusive(connection, CloseReason::PeerClosed),
+            Held::Shared(connection) => Leaving::Shared(connection, CloseReason::PeerClosed),
+        })
+    }
+
+    /// The host has asked for HTTP/1.1: it is offered nothing else from now on.
+    pub(in crate::pool) fn http1_required(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        host.http1_only = true;
+        host.protocol = Protocol::H1;
+        while let Some(entry) = self.hosts.get(index).and_then(|host| host.shared.first().copied()) {
+            self.expel(entry, CloseReason::Http1Required, todo);
+        }
+        self.pump(index, now, todo);
+    }
+
+    /// The host has complained: its next connections are pinged half as often.
+    pub(in crate::pool) fn calm(&mut self, index: usize) {
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.calm = (host.calm + 1).min(6);
+        }
+    }
+}
+
+/// At about 70 % of its places, or when it gives none out, the next connection is due. Of very few places all are used
+/// before.
+fn is_crowded<S: Multiplexed>(connection: &S) -> bool {
+    connection.is_choked()
+        || connection
+            .limit()
+            .is_some_and(|limit| limit >= 4 && connection.in_use() * 10 >= limit * 7)
+}

@@ -1,0 +1,195 @@
+//! Those who wait for a connection to one host, first come, first served.
+//!
+//! Two things are kept from harm. A waiter whose time is over is passed by. And one that has less time left than an
+//! exchange with this host usually takes steps aside for those behind it: under overload the first in the queue are
+//! always about to time out, and a connection given to them would be closed over an answer that nobody awaits. Serving
+//! those who can still be answered keeps the goodput up.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Delivery;
+
+#[derive(Debug)]
+pub(super) struct Waiter<C, P> {
+    pub(super) id: u64,
+    pub(super) sender: oneshot::Sender<Delivery<C, P>>,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl<C, P> Waiter<C, P> {
+    fn is_gone(&self, now: Instant) -> bool {
+        self.sender.is_closed() || self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    fn has(&self, time: Duration, now: Instant) -> bool {
+        self.deadline
+            .is_none_or(|deadline| deadline.saturating_duration_since(now) >= time)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Queue<C, P> {
+    /// Want a connection that nobody has used.
+    fresh: VecDeque<Waiter<C, P>>,
+    line: VecDeque<Waiter<C, P>>,
+    /// Stepped aside.
+    late: VecDeque<Waiter<C, P>>,
+}
+
+impl<C, P> Default for Queue<C, P> {
+    fn default() -> Self {
+        Queue {
+            fresh: VecDeque::new(),
+            line: VecDeque::new(),
+            late: VecDeque::new(),
+        }
+    }
+}
+
+impl<C, P> Queue<C, P> {
+    pub(super) fn len(&self) -> usize {
+        self.fresh.len() + self.line.len() + self.late.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those that only a new connection can serve.
+    pub(super) fn fresh(&self) -> usize {
+        self.fresh.len()
+    }
+
+    pub(super) fn push(&mut self, waiter: Waiter<C, P>, fresh: bool) {
+        if fresh { &mut self.fresh } else { &mut self.line }.push_back(waiter);
+    }
+
+    /// Takes one out by its number. Numbers grow along each of the lines.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Waiter<C, P>> {
+        [&mut self.line, &mut self.fresh, &mut self.late]
+            .into_iter()
+            .find_map(|line| {
+                let position = line.binary_search_by_key(&id, |waiter| waiter.id).ok()?;
+                line.remove(position)
+            })
+    }
+
+    /// How many are before this one; `None` if it does not wait here.
+    pub(super) fn position(&self, id: u64) -> Option<usize> {
+        let mut before = 0;
+        for line in [&self.fresh, &self.line, &self.late] {
+            match line.binary_search_by_key(&id, |waiter| waiter.id) {
+                Ok(position) => return Some(before + position),
+                Err(_) => before += line.len(),
+            }
+        }
+        None
+    }
+
+    /// The next to be served with a connection, which `is_new` says nobody has used. Those that have gone are forgotten
+    /// on the way.
+    pub(super) fn next(&mut self, is_new: bool, now: Instant, service: Duration) -> Option<Waiter<C, P>> {
+        if is_new {
+            while let Some(waiter) = self.fresh.pop_front() {
+                if !waiter.is_gone(now) {
+                    return Some(waiter);
+                }
+            }
+        }
+        while let Some(waiter) = self.line.pop_front() {
+            if waiter.is_gone(now) {
+                continue;
+            }
+            if waiter.has(service, now) || self.line.is_empty() {
+                return Some(waiter);
+            }
+            self.late.push_back(waiter);
+        }
+        while let Some(waiter) = self.late.pop_front() {
+            if !waiter.is_gone(now) {
+                return Some(waiter);
+            }
+        }
+        None
+    }
+
+    /// Whether [`next`](Queue::next) has somebody for a connection.
+    pub(super) fn has_next(&self, is_new: bool, now: Instant) -> bool {
+        let fresh = is_new.then_some(&self.fresh);
+        let mut waiters = [&self.line, &self.late].into_iter().chain(fresh).flatten();
+        waiters.any(|waiter| !waiter.is_gone(now))
+    }
+
+    /// Forgets those that have gone.
+    pub(super) fn forget_gone(&mut self, now: Instant) {
+        for line in [&mut self.fresh, &mut self.line, &mut self.late] {
+            line.retain(|waiter| !waiter.is_gone(now));
+        }
+    }
+
+    /// The one that has waited longest, whatever it waits for.
+    pub(super) fn oldest(&mut self) -> Option<Waiter<C, P>> {
+        let lines = [&mut self.fresh, &mut self.line, &mut self.late];
+        lines
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .min_by_key(|line| line.front().map(|waiter| waiter.id))?
+            .pop_front()
+    }
+
+    /// The one that would be served last.
+    pub(super) fn last(&mut self) -> Option<Waiter<C, P>> {
+        let lines = [&mut self.late, &mut self.line, &mut self.fresh];
+        lines.into_iter().find_map(VecDeque::pop_back)
+    }
+
+    /// The number of the one that stands at a position.
+    pub(super) fn nth(&self, position: usize) -> Option<u64> {
+        let lines = [&self.fresh, &self.line, &self.late];
+        lines.into_iter().flatten().nth(position).map(|waiter| waiter.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Waits = Queue<(), ()>;
+
+    fn push(queue: &mut Waits, id: u64, deadline: Option<Instant>) -> oneshot::Receiver<Delivery<(), ()>> {
+        let (sender, receiver) = oneshot::channel();
+        queue.push(Waiter { id, sender, deadline }, false);
+        receiver
+    }
+
+    fn next(queue: &mut Waits, now: Instant, service: u64) -> Option<u64> {
+        queue
+            .next(false, now, Duration::from_secs(service))
+            .map(|waiter| waiter.id)
+    }
+
+    #[test]
+    fn those_who_have_gone_or_are_out_of_time_are_passed_by() {
+        let (mut queue, now) = (Waits::default(), Instant::now());
+        drop(push(&mut queue, 0, None));
+        let _late = push(&mut queue, 1, Some(now));
+        let _waits = push(&mut queue, 2, None);
+        assert_eq!(next(&mut queue, now, 0), Some(2));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn one_with_too_little_time_steps_aside_and_is_served_when_nobody_else_waits() {
+        let (mut queue, now) = (Waits::default(), Instant::now());
+        let _short = push(&mut queue, 0, Some(now + Duration::from_secs(1)));
+        let _long = push(&mut queue, 1, Some(now + Duration::from_secs(9)));
+        assert_eq!(next(&mut queue, now, 3), Some(1));
+        assert_eq!(queue.position(0), Some(0));
+        assert_eq!(next(&mut queue, now, 3), Some(0));
+        assert_eq!(next(&mut queue, now, 3), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! The stream as hyper holds it, above TLS: bytes received are counted, and HTTP/2 frames looked at.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Socket;
+use super::signs::Tap;
+use crate::connect::MaybeTls;
+
+pub(super) type Wire = TokioIo<Counted>;
+
+/// Counts the bytes received above TLS, where a close is no byte.
+pub(super) struct Counted {
+    // Before the stream, whose end it may give a reason for.
+    tap: Option<Box<Tap>>,
+    stream: MaybeTls<Socket>,
+    received: Arc<AtomicU64>,
+}
+
+impl Counted {
+    pub(super) fn new(stream: MaybeTls<Socket>, received: Arc<AtomicU64>) -> Counted {
+        let tap = None;
+        Counted { tap, stream, received }
+    }
+
+    /// The same for HTTP/2.
+    pub(super) fn tapped(stream: MaybeTls<Socket>, tap: Tap) -> Counted {
+        Counted {
+            received: Arc::clone(tap.received()),
+            tap: Some(Box::new(tap)),
+            stream,
+        }
+    }
+
+    fn wrote(&mut self, written: usize, bufs: &[IoSlice<'_>]) {
+        let Some(tap) = &mut self.tap else { return };
+        let mut left = written;
+        for buf in bufs {
+            let taken = left.min(buf.len());
+            tap.wrote(&buf[..taken]);
+            left -= taken;
+        }
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let read = &buf.filled()[before..];
+        if !read.is_empty() {
+            // Sequentially consistent with the look at it in `Signs::doubt`.
+            this.received.fetch_add(read.len() as u64, Ordering::SeqCst);
+            if let Some(tap) = &mut this.tap
+                && let Err(harm) = tap.read(read)
+            {
+                return Poll::Ready(Err(io::Error::other(harm)));
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.wrote(written, &[IoSlice::new(buf)]);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.wrote(written, bufs);
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,81 @@
+//! The rest of an HTTP/1 body that nobody wants.
+//!
+//! A connection can be used again only when the answer on it has been read to its end. Where little is left, reading it
+//! costs less than a new connection; where much is left, or it comes slowly, the connection is closed. What counts is
+//! bytes on the wire, so that nothing that a decompressor or a chunk's extension would make of them matters.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{Response, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::CloseReason;
+use super::h1::Exchange;
+
+/// Bytes that are read at most.
+const MOST: u64 = 64 << 10;
+/// Time that it may take.
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// Whether the server means to keep the connection after this answer (RFC 9112 §9.3), as far as its head tells.
+pub(super) fn is_kept_after(response: &Response<Incoming>) -> bool {
+    let says = |word: &str| {
+        let values = response.headers().get_all(CONNECTION).into_iter();
+        let mut tokens = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|v| v.split(','));
+        tokens.any(|token| token.trim().eq_ignore_ascii_case(word))
+    };
+    let is_persistent = if response.version() == Version::HTTP_11 {
+        !says("close")
+    } else {
+        says("keep-alive")
+    };
+    // A body without a length ends with its connection.
+    let has_length = response.body().size_hint().exact().is_some();
+    is_persistent && (has_length || response.headers().contains_key(TRANSFER_ENCODING))
+}
+
+/// The body is dropped before its end: the connection is kept if the rest is little and comes at once, else closed.
+///
+/// May be called outside the connection's runtime, where the rest is read.
+pub(super) fn finish(incoming: Incoming, mut exchange: Exchange) {
+    let is_little = incoming.size_hint().exact().is_none_or(|left| left <= MOST);
+    match exchange.runtime().filter(|_| is_little).cloned() {
+        Some(runtime) => drop(runtime.spawn(drain(incoming, exchange))),
+        None => exchange.close(CloseReason::HalfRead),
+    }
+}
+
+async fn drain(mut incoming: Incoming, mut exchange: Exchange) {
+    let before = exchange.received();
+    let drained = poll_fn(|cx| {
+        loop {
+            if exchange.received() - before > MOST {
+                return Poll::Ready(false);
+            }
+            if let Some(is_whole) = ready!(poll(&mut incoming, cx)) {
+                return Poll::Ready(is_whole);
+            }
+        }
+    });
+    if tokio::time::timeout(LONGEST, drained).await == Ok(true) {
+        exchange.complete();
+    } else {
+        exchange.close(CloseReason::HalfRead);
+    }
+}
+
+/// Reads a piece; says when it was the last one, and whether the body is whole then.
+fn poll(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+    Poll::Ready(match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+        None => Some(true),
+        Some(Err(_)) => Some(false),
+        Some(Ok(_)) => incoming.is_end_stream().then_some(true),
+    })
+}

@@ -1,0 +1,212 @@
+//! A place on an HTTP/2 connection: the right to one stream, from the request to the end of the answer's body.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ::h2::Reason;
+use http::{Method, Request, Response, StatusCode};
+use tokio::time::Instant;
+
+use super::h2::{H2, Shared};
+use super::request::Completion;
+use super::stream::Stream;
+use super::{BodyFailure, Cause, PooledBody, Processed, RequestBody, SendFailure, terms};
+
+/// The right to one stream. Dropping it gives the place back.
+#[derive(Debug)]
+pub(crate) struct Place {
+    h2: H2,
+    began: Began,
+    /// What has become of the request's body.
+    request: Option<Completion>,
+    /// The answer bears no body, whatever its length says.
+    is_bodiless: bool,
+}
+
+/// The moment since which an exchange waits, and what had been received by then.
+#[derive(Clone, Copy, Debug)]
+struct Began {
+    at: Instant,
+    received: u64,
+    is_reused: bool,
+}
+
+impl Place {
+    pub(super) fn new(h2: H2) -> Place {
+        let began = Began {
+            at: h2.shared.link.born,
+            received: 0,
+            is_reused: false,
+        };
+        Place {
+            h2,
+            began,
+            request: None,
+            is_bodiless: false,
+        }
+    }
+
+    /// Whether a stream has been opened on the connection before.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.h2.shared.uses.load(Ordering::Relaxed) > 0
+    }
+
+    /// Sends a request and waits for the head of its answer. Dropping the future resets the stream, sooner or later (see
+    /// [`parking`](super::parking)), and nothing else.
+    pub(crate) fn send(
+        mut self,
+        request: Request<RequestBody>,
+        deadline: Option<Instant>,
+    ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
+        let shared = &self.h2.shared;
+        self.request = Some(request.body().completion());
+        self.is_bodiless = request.method() == Method::HEAD;
+        self.began = Began {
+            at: Instant::now(),
+            received: shared.signs.received(),
+            is_reused: shared.uses.fetch_add(1, Ordering::Relaxed) > 0,
+        };
+        if terms::request_binds(request.headers()) {
+            shared.is_bound.store(true, Ordering::Relaxed);
+        }
+        // Boxed as in `h1`, and for its reason.
+        let answer = Box::pin(self.h2.sender.try_send_request(request));
+        let mut stream = Stream::of_answer(answer, self);
+        async move {
+            let answer = poll_fn(|cx| stream.poll_answer(cx));
+            let answered = match deadline {
+                None => Some(answer.await),
+                Some(deadline) => tokio::time::timeout_at(deadline, answer).await.ok(),
+            };
+            let Some((outcome, mut place)) = answered else {
+                stream.timed_out();
+                return Err(SendFailure {
+                    processed: Processed::Maybe,
+                    request: None,
+                    cause: Cause::Deadline,
+                    has_answer: false,
+                    calm: false,
+                });
+            };
+            match outcome {
+                Ok(response) => {
+                    place.answered(&response);
+                    Ok(response.map(|body| PooledBody::h2(body, place, deadline)))
+                }
+                Err(mut error) => {
+                    let request = error.take_message().map(Box::new);
+                    Err(place.failure(error.into_error(), request))
+                }
+            }
+        }
+    }
+
+    fn failure(&self, error: hyper::Error, request: Option<Box<Request<RequestBody>>>) -> SendFailure {
+        let Shared { signs, link, .. } = &*self.h2.shared;
+        // What the peer said with it shapes where the request goes next.
+        signs.tell(link);
+        let processed = if request.is_some() || is_refused(&error) {
+            Processed::No
+        } else if self.began.is_reused && !is_reset(&error) {
+            Processed::Unknown
+        } else {
+            Processed::Maybe
+        };
+        let upload = self.request.as_ref().and_then(Completion::failure);
+        SendFailure {
+            processed,
+            request,
+            calm: signs.is_calmed(),
+            has_answer: false,
+            cause: match upload {
+                Some(why) => Cause::RequestBody(why.to_owned()),
+                None if is_runtime_gone(&error) => Cause::RuntimeGone,
+                None if error.is_timeout() => Cause::Ping(signs.pings.timeout()),
+                None => Cause::Hyper(error),
+            },
+        }
+    }
+
+    /// Why the body failed.
+    pub(super) fn body_failure(&self, error: hyper::Error) -> BodyFailure {
+        let pings = &self.h2.shared.signs.pings;
+        if pings.is_missed() {
+            BodyFailure::Ping(pings.timeout())
+        } else {
+            BodyFailure::Hyper(error)
+        }
+    }
+
+    /// Whether an answer that has ended lacks what its length promised. hyper takes a reset with `NO_ERROR` for its end.
+    pub(super) fn lacks(&self, missing: u64) -> bool {
+        missing > 0 && !self.is_bodiless
+    }
+
+    /// Whether the request's body is yet to come to its end.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.request.as_ref().is_some_and(Completion::is_under_way)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.h2.shared
+    }
+
+    /// The head has come. From here on the body is waited for.
+    fn answered<B>(&mut self, response: &Response<B>) {
+        self.is_bodiless |= response.status() == StatusCode::NOT_MODIFIED;
+        let shared = &self.h2.shared;
+        if terms::answer_binds(response.headers()) {
+            shared.is_bound.store(true, Ordering::Relaxed);
+        }
+        self.began.received = shared.signs.received();
+    }
+
+    /// Our deadline ends the exchange. If the connection has been silent all the while, it may be dead, and others that
+    /// have been idle for as long with it.
+    pub(super) fn timed_out(&self) {
+        let shared = &self.h2.shared;
+        if shared.signs.doubt(self.began.received) && self.began.is_reused {
+            shared.link.home.suspect(&shared.link, self.began.at);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.h2.shared.give_back();
+    }
+}
+
+fn h2_error(error: &hyper::Error) -> Option<&::h2::Error> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<::h2::Error>() {
+            return Some(error);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The peer says that it has not acted on the stream: `REFUSED_STREAM` (RFC 9113 §8.7), `HTTP_1_1_REQUIRED`, or a GOAWAY
+/// whose last stream is an earlier one (§6.8).
+fn is_refused(error: &hyper::Error) -> bool {
+    h2_error(error).is_some_and(|error| {
+        let refuses = matches!(error.reason(), Some(Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED));
+        error.is_remote() && (error.is_go_away() || (error.is_reset() && refuses))
+    })
+}
+
+/// hyper has no other way to tell.
+fn is_runtime_gone(error: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    error.is_user()
+        && error
+            .source()
+            .is_some_and(|source| source.to_string() == "runtime dropped the dispatch task")
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    h2_error(error).is_some_and(::h2::Error::is_reset)
+}

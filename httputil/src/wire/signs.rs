@@ -1,0 +1,285 @@
+//! What an HTTP/2 connection's frames have said so far.
+//!
+//! ```text
+//! socket task:  bytes ─ Tap ─► Signs: bars, limit, notes     anybody:  may a stream be opened?
+//!                                └─ wakes ─► driver ─ tell ─► the pool
+//! ```
+//!
+//! The [`Tap`] runs within hyper's poll, partly under h2's own lock. So it only writes down and wakes; the connection's
+//! driver tells the pool. What keeps new streams away, a *bar*, holds from the very byte that says so.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::time::Duration;
+
+use h2::Reason;
+
+use super::frames::{Event, Frames};
+use super::pings::Pings;
+use super::window::Window;
+use super::{CloseReason, Link, SocketHandle};
+
+/// Why no new stream may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Bar {
+    /// We said so.
+    Retired = 1,
+    /// The peer said GOAWAY.
+    Leaving = 2,
+    /// Unread bodies have used up the connection's window.
+    Full = 4,
+    /// It has been silent while a request ran out of time.
+    Doubt = 8,
+}
+
+/// What the pool is yet to be told.
+const PLACES: u8 = 1;
+const LEAVING: u8 = 2;
+const CALM: u8 = 4;
+const HTTP1: u8 = 8;
+/// No note: the peer's first SETTINGS have come.
+const SETTLED: u8 = 16;
+
+/// Shared by the tap, the driver and the handles of one connection.
+#[derive(Debug)]
+pub(super) struct Signs {
+    received: Arc<AtomicU64>,
+    /// Streams that the peer allows.
+    limit: AtomicUsize,
+    bars: AtomicU8,
+    notes: AtomicU8,
+    /// What has happened, and is not told again.
+    once: AtomicU8,
+    driver: OnceLock<Waker>,
+    pub(super) pings: Pings,
+}
+
+impl Signs {
+    /// Of a new connection, with `http2.keepalive_timeout`.
+    pub(super) fn new(keepalive_timeout: Duration) -> Arc<Signs> {
+        Arc::new(Signs {
+            received: Arc::default(),
+            // Until the peer's SETTINGS have come: more might wait within h2, and be lost with the connection.
+            limit: AtomicUsize::new(1),
+            bars: AtomicU8::new(0),
+            notes: AtomicU8::new(0),
+            once: AtomicU8::new(0),
+            driver: OnceLock::new(),
+            pings: Pings::new(keepalive_timeout),
+        })
+    }
+
+    /// Bytes received so far.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_barred(&self) -> bool {
+        self.bars.load(Ordering::SeqCst) != 0
+    }
+
+    pub(super) fn has(&self, bar: Bar) -> bool {
+        self.bars.load(Ordering::SeqCst) & bar as u8 != 0
+    }
+
+    pub(super) fn bar(&self, bar: Bar) {
+        self.bars.fetch_or(bar as u8, Ordering::SeqCst);
+    }
+
+    /// Whether it was there.
+    fn lift(&self, bar: Bar) -> bool {
+        self.bars.fetch_and(!(bar as u8), Ordering::SeqCst) & bar as u8 != 0
+    }
+
+    /// Whether the peer's first SETTINGS have come.
+    pub(super) fn is_settled(&self) -> bool {
+        self.once.load(Ordering::Acquire) & SETTLED != 0
+    }
+
+    /// Whether the peer has complained of too much.
+    pub(super) fn is_calmed(&self) -> bool {
+        self.once.load(Ordering::Relaxed) & CALM != 0
+    }
+
+    /// A request ran out of time, and nothing came since `received` was as it is here: the connection is in doubt until
+    /// something comes.
+    pub(super) fn doubt(&self, received: u64) -> bool {
+        if self.received() != received {
+            return false;
+        }
+        self.bar(Bar::Doubt);
+        // The tap counts first and looks for the bar then: one of us sees the other.
+        if self.received() != received {
+            self.lift(Bar::Doubt);
+            return false;
+        }
+        true
+    }
+
+    /// The task that tells the pool.
+    pub(super) fn driven_by(&self, waker: &Waker) {
+        if self.driver.get().is_none() {
+            let _ = self.driver.set(waker.clone());
+        }
+    }
+
+    fn note(&self, note: u8) {
+        self.notes.fetch_or(note, Ordering::AcqRel);
+        if let Some(driver) = self.driver.get() {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// Tells the pool what it has not been told. Never called from within a poll of hyper's.
+    pub(super) fn tell(&self, link: &Arc<Link>) {
+        if self.notes.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let notes = self.notes.swap(0, Ordering::AcqRel);
+        // First what shapes the next dial, then what may cause one.
+        if notes & CALM != 0 {
+            link.home.calm(link);
+        }
+        if notes & HTTP1 != 0 {
+            link.home.http1_required(link);
+        }
+        if notes & LEAVING != 0 {
+            link.retired();
+        }
+        if notes & PLACES != 0 {
+            link.home.places_changed(link);
+        }
+    }
+
+    fn complain(&self, reason: Reason) {
+        let note = match reason {
+            Reason::ENHANCE_YOUR_CALM => CALM,
+            Reason::HTTP_1_1_REQUIRED | Reason::INADEQUATE_SECURITY => HTTP1,
+            _ => return,
+        };
+        if self.once.fetch_or(note, Ordering::Relaxed) & note == 0 {
+            self.note(note);
+        }
+    }
+}
+
+/// Looks at the bytes of a connection as they pass.
+pub(super) struct Tap {
+    signs: Arc<Signs>,
+    socket: SocketHandle,
+    incoming: Frames,
+    outgoing: Frames,
+    window: Window,
+    /// Bytes written since the last frame that carried something.
+    written: u64,
+}
+
+/// Frames in a row that carry nothing, before the peer is taken for one that means harm. A ping answered every ten seconds
+/// takes a day for it.
+const MOST_FUTILE: u64 = 10_000;
+/// An upload makes the peer send `WINDOW_UPDATE`s: one more frame is allowed for each of so many bytes.
+const BYTES_A_FRAME: u64 = 64;
+
+impl Tap {
+    pub(super) fn new(signs: Arc<Signs>, socket: SocketHandle) -> Tap {
+        Tap {
+            signs,
+            socket,
+            incoming: Frames::of_server(),
+            outgoing: Frames::of_client(),
+            window: Window::new(),
+            written: 0,
+        }
+    }
+
+    pub(super) fn received(&self) -> &Arc<AtomicU64> {
+        &self.signs.received
+    }
+
+    /// These bytes came, and are counted already. An error ends the connection.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        let Tap {
+            signs,
+            socket,
+            incoming,
+            window,
+            ..
+        } = self;
+        incoming.feed(bytes, |event| match event {
+            Event::Data(length) => {
+                window.take(length);
+                if window.is_used_up() {
+                    signs.bar(Bar::Full);
+                }
+            }
+            Event::Settings { max_streams } => {
+                let said = max_streams.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+                // The first SETTINGS that name no limit set none; later ones leave it as it was.
+                if let Some(limit) = said.or((!signs.is_settled()).then_some(usize::MAX)) {
+                    signs.limit.store(limit, Ordering::Release);
+                }
+                signs.once.fetch_or(SETTLED, Ordering::AcqRel);
+                signs.note(PLACES);
+            }
+            Event::GoAway(reason) => {
+                signs.bar(Bar::Leaving);
+                socket.set_reason(match reason {
+                    Reason::HTTP_1_1_REQUIRED | Reason::INADEQUATE_SECURITY => CloseReason::Http1Required,
+                    _ => CloseReason::PeerClosed,
+                });
+                signs.complain(reason);
+                signs.note(LEAVING);
+            }
+            Event::Reset(reason) => signs.complain(reason),
+            Event::Ping { is_answer: true } => signs.pings.answered(),
+            Event::Ping { is_answer: false } | Event::Window(_) => {}
+        });
+        if signs.has(Bar::Doubt) && signs.lift(Bar::Doubt) {
+            signs.note(PLACES);
+        }
+        match u64::from(self.incoming.futile()) {
+            0 => self.written = 0,
+            futile if futile > MOST_FUTILE + self.written / BYTES_A_FRAME => {
+                self.socket.set_reason(CloseReason::Error);
+                return Err("the server floods the connection with HTTP/2 frames that carry nothing");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// These bytes were written.
+    pub(super) fn wrote(&mut self, bytes: &[u8]) {
+        self.written += bytes.len() as u64;
+        let Tap {
+            signs,
+            outgoing,
+            window,
+            ..
+        } = self;
+        outgoing.feed(bytes, |event| match event {
+            Event::Window(more) => {
+                window.grant(more);
+                if !window.is_used_up() && signs.has(Bar::Full) && signs.lift(Bar::Full) {
+                    signs.note(PLACES);
+                }
+            }
+            Event::Ping { is_answer: false } => signs.pings.sent(),
+            _ => {}
+        });
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        if self.signs.pings.is_missed() {
+            self.socket.set_reason(CloseReason::PingTimeout);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! An HTTP/2 stream under way, from our side: first its answer is awaited, then its body read.
+//!
+//! Dropping it takes the request back, which resets the stream unless the answer has come to its end by then.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+
+use super::{BodyFailure, Place, RequestBody, parking};
+
+type Outcome = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
+/// hyper's future of an answer.
+pub(super) type Answer = Pin<Box<dyn Future<Output = Outcome> + Send + Sync>>;
+
+/// A stream and its place.
+pub(super) struct Stream {
+    parts: Option<(Remains, Place)>,
+    is_over: bool,
+}
+
+/// What is yet to come of a stream.
+pub(super) enum Remains {
+    Answer(Answer),
+    Body {
+        incoming: Incoming,
+        /// Bytes that may be read to find out whether more is to come.
+        patience: usize,
+    },
+}
+
+/// What is read of a body that nobody wants: as much as of an HTTP/1 body.
+const PATIENCE: usize = 64 << 10;
+
+impl Stream {
+    pub(super) fn of_answer(answer: Answer, place: Place) -> Stream {
+        Stream {
+            parts: Some((Remains::Answer(answer), place)),
+            is_over: false,
+        }
+    }
+
+    pub(super) fn of_body(incoming: Incoming, place: Place) -> Stream {
+        let patience = PATIENCE;
+        Stream {
+            parts: Some((Remains::Body { incoming, patience }, place)),
+            is_over: false,
+        }
+    }
+
+    /// The answer, and the place that its body will hold.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<(Outcome, Place)> {
+        let Some((Remains::Answer(answer), _)) = &mut self.parts else {
+            unreachable!("an answer comes once, and before its body")
+        };
+        let outcome = ready!(answer.as_mut().poll(cx));
+        let (_, place) = self.parts.take().expect("it was there just now");
+        Poll::Ready((outcome, place))
+    }
+
+    /// Our deadline ends it.
+    pub(super) fn timed_out(self) {
+        if let Some((_, place)) = &self.parts {
+            place.timed_out();
+        }
+    }
+
+    fn incoming(&self) -> Option<&Incoming> {
+        match &self.parts {
+            Some((Remains::Body { incoming, .. }, _)) => Some(incoming),
+            _ => None,
+        }
+    }
+
+    /// The next piece of the body.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        let Some((Remains::Body { incoming, .. }, place)) = &mut self.parts else {
+            return Poll::Ready(None);
+        };
+        let polled = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        self.is_over = !matches!(polled, Some(Ok(_))) || incoming.is_end_stream();
+        if polled.is_none() {
+            let missing = incoming.size_hint().lower();
+            return Poll::Ready(place.lacks(missing).then_some(Err(BodyFailure::Short(missing))));
+        }
+        Poll::Ready(polled.map(|frame| frame.map_err(|error| place.body_failure(error))))
+    }
+
+    /// Whether the body has ended or failed: the stream is to be dropped, and its place with it.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.incoming().is_none_or(Body::is_end_stream)
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Dropped here, the stream goes before its place is given back.
+        if let Some((remains, place)) = self.parts.take_if(|_| !self.is_over) {
+            parking::let_go(remains, place);
+        }
+    }
+}
+
+impl Remains {
+    /// Whether the stream has ended by itself, so that dropping it resets nothing. What has come of a body is read for
+    /// that, within bounds: an end behind unread bytes does not show.
+    pub(super) fn has_ended(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Remains::Answer(answer) = self {
+            match answer.as_mut().poll(&mut cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Err(_)) => return true,
+                Poll::Ready(Ok(response)) => {
+                    *self = Remains::Body {
+                        incoming: response.into_body(),
+                        patience: PATIENCE,
+                    };
+                }
+            }
+        }
+        let Remains::Body { incoming, patience } = self else {
+            return false;
+        };
+        while !incoming.is_end_stream() && *patience > 0 {
+            match Pin::new(&mut *incoming).poll_frame(&mut cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let length = frame.data_ref().map_or(0, Bytes::len);
+                    // Empty frames cost patience too.
+                    *patience = patience.saturating_sub(length.max(1));
+                }
+                Poll::Ready(_) => return true,
+                Poll::Pending => return false,
+            }
+        }
+        incoming.is_end_stream()
+    }
+}

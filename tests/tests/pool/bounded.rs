@@ -1,0 +1,141 @@
+//! Peers that never let a request through get a bounded number of tries.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use h2::Reason;
+use httputil::{Client, ClientConfig, Kind};
+use httputil_tests::h2_script::{H2Script, Last, Step as H2Step};
+use httputil_tests::script::{Script, Step, answers, steps};
+use httputil_tests::server::{Server, handlers};
+use reqwest::{Method, StatusCode};
+
+use crate::common::{TrustedCa, Way, assert_at_rest, client, get, url};
+
+/// The first send of a request, and four more of what the server has certainly not processed.
+const SENDS: usize = 5;
+
+fn h2_client() -> Client {
+    Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap()
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_a_request_and_closes_gets_it_once_on_a_new_connection_and_twice_if_the_first_was_used() {
+    for (used, sends) in [(false, 1), (true, 2)] {
+        let mut first = Vec::new();
+        if used {
+            first = steps::answer_once(answers::ok("one"));
+        }
+        first.extend([Step::ReadRequest, Step::Close]);
+        let server = Script::start([first, vec![Step::ReadRequest, Step::Close]]).await;
+        let client = client();
+        if used {
+            get(&client, &server.url("/")).await;
+        }
+        let error = client.get(server.url("/")).send().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (Kind::Connection, sends), "{error}");
+        assert_eq!(server.requests(), usize::from(used) + sends as usize);
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_accepts_and_closes_gets_no_more_than_five_connections_a_request() {
+    for end in [Step::Close, Step::Reset] {
+        let server = Script::start([vec![end]]).await;
+        let client = client();
+        for request in 1..=20 {
+            let error = client.get(server.url("/")).send().await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Connection, "{error}");
+            assert!(error.attempts() as usize <= SENDS, "{error:?}");
+            assert!(
+                server.accepted() <= request * SENDS,
+                "{} connections",
+                server.accepted()
+            );
+        }
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_refuses_every_stream_gets_five() {
+    for method in [Method::GET, Method::POST] {
+        let server = H2Script::builder()
+            .on_stream(|_| vec![H2Step::RstStream(Reason::REFUSED_STREAM)])
+            .start()
+            .await;
+        let client = h2_client();
+        let request = client.request(method, server.url("/")).body("a body");
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.attempts() as usize, SENDS, "{error:?}");
+        assert_eq!(server.requests(), SENDS);
+        assert!(error.is_retryable(), "the server has not processed it");
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_says_goaway_zero_each_time_gets_five_connections() {
+    for method in [Method::GET, Method::POST] {
+        let server = H2Script::builder()
+            .on_stream(|_| vec![H2Step::GoAway(Last::Id(0), Reason::NO_ERROR)])
+            .start()
+            .await;
+        let client = h2_client();
+        let request = client.request(method, server.url("/")).body("a body");
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.attempts() as usize, SENDS, "{error:?}");
+        assert_eq!((server.accepted(), server.requests()), (SENDS, SENDS));
+        assert!(error.is_retryable(), "the server has not processed it");
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_complains_is_left_in_peace_for_a_moment() {
+    for method in [Method::GET, Method::POST] {
+        let server = H2Script::builder()
+            .on_stream(|stream| match stream.connection {
+                0 => vec![H2Step::GoAway(Last::Id(0), Reason::ENHANCE_YOUR_CALM)],
+                _ => vec![H2Step::Echo],
+            })
+            .start()
+            .await;
+        let client = h2_client();
+        let began = Instant::now();
+        let sent = client.request(method.clone(), server.url("/")).body("").send().await;
+        if method == Method::GET {
+            assert!(sent.is_ok(), "{sent:?}");
+            assert!(began.elapsed() >= Duration::from_millis(90), "{:?}", began.elapsed());
+        } else {
+            // To send it again is up to whoever knows that it may be.
+            let error = sent.unwrap_err();
+            assert_eq!((error.attempts(), error.is_retryable()), (1, true), "{error}");
+        }
+        drop(client);
+    }
+}
+
+#[tokio::test]
+async fn a_misdirected_request_is_sent_again_once_and_on_another_connection() {
+    let ca = TrustedCa::new();
+    for (misdirected, status, asked) in [(1, 200, 2), (usize::MAX, 421, 2)] {
+        let asked_so_far = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked_so_far);
+        let handler = move |_| {
+            let nth = counter.fetch_add(1, Ordering::SeqCst);
+            let code = if nth < misdirected { 421 } else { 200 };
+            async move { handlers::status(StatusCode::from_u16(code).unwrap()) }
+        };
+        let server = Way::H2Tls.start(Server::builder().handler(handler), &ca).await;
+        let client = ca.client();
+        let answer = client.post(url(&server, "/")).body("order").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+        assert_eq!(asked_so_far.load(Ordering::SeqCst), asked);
+        assert_eq!(server.accepted(), 2, "on a new connection");
+        drop(answer);
+        assert_at_rest(&client).await;
+    }
+}

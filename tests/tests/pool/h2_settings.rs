@@ -1,0 +1,155 @@
+//! The number of streams that an HTTP/2 server allows, and the time before it has said so.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use httputil::{Client, Kind};
+use httputil_tests::gate::Gate;
+use httputil_tests::h2_script::frame::{MAX_CONCURRENT_STREAMS, PREFACE};
+use httputil_tests::h2_script::{self, Frame, H2Script, Step};
+use httputil_tests::script::{self, Script};
+use httputil_tests::{PATIENCE, within};
+use tokio::task::JoinHandle;
+
+use crate::common::{get, h2_client, until, until_read};
+
+fn spawn_get(client: &Client, url: String) -> JoinHandle<String> {
+    let client = client.clone();
+    tokio::spawn(async move { get(&client, &url).await })
+}
+
+/// Streams that a client has opened, by the bytes that it sent.
+fn opened(mut sent: &[u8]) -> usize {
+    const HEADERS: u8 = 1;
+    let mut opened = 0;
+    sent = sent.strip_prefix(PREFACE).unwrap_or_default();
+    while let Some(&[a, b, c, kind, ..]) = sent.get(..9) {
+        opened += usize::from(kind == HEADERS);
+        let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap();
+        sent = sent.get(9 + length..).unwrap_or_default();
+    }
+    opened
+}
+
+/// Waits until as many streams have been opened on the first connection.
+async fn until_opened(server: &Script, streams: usize) {
+    let looking = async {
+        while opened(&server.received(0)) < streams {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(PATIENCE, looking).await;
+}
+
+/// HEADERS that end the stream, with `:status: 200` (RFC 7541 §6.1).
+fn ok(stream: u32) -> Bytes {
+    let frame = Frame {
+        kind: h2_script::Kind::Headers,
+        flags: 0x5,
+        stream,
+        payload: Bytes::from_static(&[0x88]),
+    };
+    frame.encode()
+}
+
+#[tokio::test]
+async fn one_stream_is_opened_before_the_server_s_settings_have_come() {
+    let settings = Gate::new();
+    let steps = vec![
+        script::Step::ReadBody(PREFACE.len()),
+        script::Step::Hold(settings.clone()),
+        script::Step::write(Frame::settings(&[]).encode()),
+        script::Step::Hold(Gate::new()),
+    ];
+    let server = Script::start([steps]).await;
+    let client = h2_client(|_| {});
+    let requests: Vec<_> = (0..3).map(|_| spawn_get(&client, server.url("/"))).collect();
+    until(&client, "one to be sent and two to wait", |stats| {
+        (stats.requests, stats.waiting) == (1, 2)
+    })
+    .await;
+    until_opened(&server, 1).await;
+    assert_eq!(opened(&server.received(0)), 1);
+    settings.open();
+    until(&client, "all to be sent", |stats| {
+        (stats.requests, stats.waiting) == (3, 0)
+    })
+    .await;
+    until_opened(&server, 3).await;
+    assert_eq!(server.accepted(), 1);
+    for request in requests {
+        request.abort();
+    }
+}
+
+#[tokio::test]
+async fn who_waited_for_the_settings_is_served_on_the_same_connection() {
+    let steps = vec![
+        script::Step::ReadBody(PREFACE.len()),
+        script::Step::write([Frame::settings(&[(MAX_CONCURRENT_STREAMS, 1)]).encode(), ok(1)].concat()),
+        script::Step::Hold(Gate::new()),
+    ];
+    let server = Script::start([steps]).await;
+    let client = h2_client(|_| {});
+    assert_eq!(get(&client, &server.url("/")).await, "");
+    let second = spawn_get(&client, server.url("/"));
+    until_opened(&server, 2).await;
+    assert_eq!(server.accepted(), 1);
+    second.abort();
+}
+
+#[tokio::test]
+async fn a_limit_lowered_in_flight_holds_new_streams_back_and_harms_no_old_one() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = H2Script::builder()
+        .max_concurrent_streams(100)
+        .on_stream(move |_| vec![Step::Hold(held.clone()), Step::Answer("fine".into())])
+        .start()
+        .await;
+    let client = h2_client(|_| {});
+    let old: Vec<_> = (0..5).map(|_| spawn_get(&client, server.url("/old"))).collect();
+    gate.arrived(5).await;
+    server
+        .connection(0)
+        .inject(Frame::settings(&[(MAX_CONCURRENT_STREAMS, 2)]));
+    until_read(&server, 0).await;
+    let new: Vec<_> = (0..5).map(|_| spawn_get(&client, server.url("/new"))).collect();
+    until(&client, "the new ones to wait", |stats| stats.waiting == 5).await;
+    // Four streams are left, which is too many still.
+    gate.let_through(1);
+    gate.passed(1).await;
+    until_read(&server, 0).await;
+    assert_eq!((client.stats().waiting, server.requests()), (5, 5));
+    gate.open();
+    for request in old.into_iter().chain(new) {
+        assert_eq!(request.await.unwrap(), "fine");
+    }
+    let seen = server.seen();
+    assert_eq!((seen.accepted, seen.requests), (1, 10));
+    assert_eq!(client.stats().resends, 0);
+}
+
+#[tokio::test]
+async fn a_server_that_allows_no_stream_is_waited_for() {
+    let server = H2Script::builder().start().await;
+    let client = h2_client(|_| {});
+    assert_eq!(get(&client, &server.url("/")).await, "");
+    server
+        .connection(0)
+        .inject(Frame::settings(&[(MAX_CONCURRENT_STREAMS, 0)]));
+    until_read(&server, 0).await;
+    let impatient = client.get(server.url("/")).timeout(Duration::from_millis(50));
+    assert!(matches!(
+        impatient.send().await.unwrap_err().kind(),
+        Kind::Timeout { .. }
+    ));
+    let patient = spawn_get(&client, server.url("/"));
+    until(&client, "it to wait", |stats| stats.waiting == 1).await;
+    assert_eq!(server.requests(), 1);
+    server
+        .connection(0)
+        .inject(Frame::settings(&[(MAX_CONCURRENT_STREAMS, 1)]));
+    assert_eq!(patient.await.unwrap(), "");
+    assert_eq!(server.accepted(), 1);
+}
