@@ -6,8 +6,8 @@
 //! cargo bench -p httputil --bench requests -- instructions     or allocations, or rates; several may be named
 //! ```
 //!
-//! The server is a process of its own. Instructions and allocations are exact: a target that is missed fails the run.
-//! Requests per second are not; only being slower than reqwest fails.
+//! The server is a process of its own. Instructions and allocations are exact: above its bound, a client fails the run.
+//! Requests per second depend on what else the machine does; only being slower than reqwest fails.
 
 #[path = "requests/clients.rs"]
 mod clients;

@@ -107,6 +107,7 @@ impl Prepared {
         let defaults = Defaults {
             user_agent: &client.user_agent,
             accept: self.failing.address.is_reqwest(),
+            made: &client.made,
         };
         let mut resends = Resends::default();
         let mut fresh = false;
@@ -138,7 +139,9 @@ impl Prepared {
                     continue;
                 }
                 Ok(response) => {
-                    self.draft.clear();
+                    // What only another sending would need.
+                    self.draft.headers = HeaderMap::new();
+                    self.draft.body = RequestBody::empty();
                     return Ok(answer(response, self));
                 }
                 Err(failure) => failure,

@@ -10,7 +10,7 @@ use super::RequestBuilder;
 use super::builder::shim;
 use super::execute::prepare;
 use super::in_code;
-use super::message::to_reqwest;
+use super::message::{Made, to_reqwest};
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
 use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
@@ -32,6 +32,7 @@ pub(super) struct Inner {
     pub(super) profile: Profile,
     pub(super) name: Arc<str>,
     pub(super) user_agent: HeaderValue,
+    pub(super) made: Made,
 }
 
 /// The lease is the client's: a request under way, which holds the pool's side of it, must not keep it alive.
@@ -140,6 +141,7 @@ impl Client {
                 profile,
                 name,
                 user_agent,
+                made: Made::default(),
             }),
         })
     }

@@ -59,7 +59,8 @@ impl fmt::Debug for ResponseFuture {
     }
 }
 
-/// Sends requests of `http`'s type. The URI must be absolute; the version is the connection's, whatever the request says.
+/// Sends requests of `http`'s type. The URI must be absolute. The version asks for a protocol as
+/// [`RequestBuilder::version`](crate::RequestBuilder::version) does.
 ///
 /// A body of known length that is one piece and ready, as `Full` and `Empty` are, can be sent again if the server has
 /// not processed it, like bytes; any other is streamed, with its trailers (over HTTP/1 hyper sends those that the
@@ -135,7 +136,7 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
 fn credentials(client: &Inner, uri: &Uri, headers: &mut HeaderMap<HeaderValue>) -> Result<(), Error> {
     let has_user = uri
         .authority()
-        .is_some_and(|authority| authority.as_str().contains('@'));
+        .is_some_and(|authority| authority.as_str().bytes().any(|byte| byte == b'@'));
     if has_user && uri.scheme().is_some() && !headers.contains_key(AUTHORIZATION) {
         let authorized = shim().get(uri.to_string()).build();
         let mut authorized = authorized.map_err(|error| failure::of_url(client, error))?;

@@ -41,27 +41,25 @@ fn parse_host(name: &str) -> Result<Host, &'static str> {
 }
 
 /// The length of the host in an authority that needs no parser: lower-case letters, digits, dots and single hyphens (so
-/// no punycode), no address (whose last label begins with a digit), and nothing besides but a port. Else 0.
+/// no punycode), no address (whose last label begins with a digit), and nothing behind it but a port. Else 0.
 fn plain_length(authority: &str) -> usize {
-    let bytes = authority.as_bytes();
-    let (mut before, mut first_of_last) = (b'.', b'0');
-    let mut length = 0;
-    while let Some(&byte) = bytes.get(length) {
+    let (mut before, mut begins_last) = (b'.', b'0');
+    let mut bytes = authority.bytes();
+    for byte in bytes.by_ref() {
         match byte {
-            b'a'..=b'z' | b'0'..=b'9' if before == b'.' => first_of_last = byte,
+            b'a'..=b'z' | b'0'..=b'9' if before == b'.' => begins_last = byte,
             b'a'..=b'z' | b'0'..=b'9' => {}
-            b'-' | b'.' if before != byte && before != b'.' => {}
+            b'-' | b'.' if byte != before => {}
             b':' => break,
             _ => return 0,
         }
         before = byte;
-        length += 1;
     }
-    let port = bytes.get(length + 1..).unwrap_or_default();
-    if first_of_last.is_ascii_digit() || !port.iter().all(u8::is_ascii_digit) {
+    let port = bytes.len();
+    if begins_last.is_ascii_digit() || !bytes.all(|byte| byte.is_ascii_digit()) {
         return 0;
     }
-    length
+    authority.len() - port - usize::from(port > 0 || authority.ends_with(':'))
 }
 
 /// A host as the URL's one parse gave it: lower-case, IDNA applied, brackets gone.
@@ -99,20 +97,20 @@ impl Target {
             return Err("the URI is not absolute: it must name scheme and host, as http://host/path does");
         };
         let scheme = Scheme::of(scheme)?;
-        let authority_text = authority.as_str();
-        let (host, rest) = match plain_length(authority_text) {
+        let text = authority.as_str();
+        let (host, port) = match plain_length(text) {
             0 => {
                 let name = authority.host();
                 // What stands before an @ is no part of the place.
-                let place = authority_text.rsplit('@').next().unwrap_or_default();
+                let place = text.rsplit('@').next().unwrap_or_default();
                 (parse_host(name)?, place.get(name.len()..).unwrap_or_default())
             }
             length => {
-                let (name, rest) = authority_text.split_at(length);
-                (Host::Name(name.to_owned()), rest)
+                let (name, port) = text.split_at(length);
+                (Host::Name(name.to_owned()), port)
             }
         };
-        let port = match rest {
+        let port = match port {
             "" | ":" => scheme.default_port(),
             port => port[1..]
                 .parse()

@@ -23,5 +23,5 @@ mod limits;
 mod panics;
 mod resend;
 mod reuse;
-mod tower_service;
+mod tower;
 mod versions;
