@@ -800,7 +800,7 @@ fn no_connection_and_no_dial_goes_to_a_request_whose_time_is_over() {
 fn whoever_counted_on_a_connection_that_is_closed_at_its_return_gets_a_dial() {
     for refuse in [
         (|state: &mut State<One, Many>, now, todo: &mut Todo<One, Many>| {
-            state.close_idle(CloseReason::CloseIdle, now, todo)
+            state.close_idle(CloseReason::CloseIdle, now, todo);
         }) as fn(&mut _, Instant, &mut _),
         |state, _, _| state.limits.pool.reuse = false,
     ] {
