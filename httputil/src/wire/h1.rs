@@ -49,6 +49,9 @@ struct Shared {
     /// A connection whose exchange is over and that hyper is not ready to use again.
     has_settling: AtomicBool,
     settling: Mutex<Option<H1Parts>>,
+    /// The sender of the exchange under way. Kept here, so that the driver's end ends it, too: a request that is put into
+    /// hyper's queue in the very moment in which the driver drops it comes back only with the last sender.
+    sending: Mutex<Option<Sender>>,
 }
 
 struct H1Parts {
@@ -78,6 +81,7 @@ impl H1 {
             is_polling: AtomicBool::new(false),
             has_settling: AtomicBool::new(false),
             settling: Mutex::new(None),
+            sending: Mutex::new(None),
         });
         let driver = Driver {
             connection,
@@ -150,9 +154,15 @@ impl H1 {
         self.terms.begin(request.headers());
         // The one box on a request's way: hyper's future has room for the request itself, and each future around it would
         // be moved with that room (measured: 6 000 instructions a request).
-        let answer = Box::pin(self.sender.try_send_request(request));
+        let H1 {
+            mut sender,
+            shared,
+            terms,
+        } = self;
+        let answer = Box::pin(sender.try_send_request(request));
+        shared.keep(sender);
         let mut exchange = Exchange {
-            h1: Some(self),
+            lent: Some(Lent { shared, terms }),
             completion,
             written,
             is_kept: false,
@@ -204,14 +214,6 @@ impl H1 {
         }
     }
 
-    /// Closes the connection at once.
-    fn abort(self, reason: CloseReason) {
-        self.socket().set_reason(reason);
-        if let Some(driver) = self.shared.driver.get() {
-            driver.abort();
-        }
-    }
-
     /// The exchange is over; the connection goes home as soon as hyper can use it again.
     fn settle(self) {
         let shared = Arc::clone(&self.shared);
@@ -256,6 +258,18 @@ impl Shared {
         self.settling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps the sender of an exchange, unless the driver has ended.
+    fn keep(&self, sender: Sender) {
+        *self.sending.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        if self.link.is_gone() {
+            drop(self.take_back());
+        }
+    }
+
+    fn take_back(&self) -> Option<Sender> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn set_deadline(&self, deadline: Option<Instant>) {
         let nanos = deadline.map_or(NO_DEADLINE, |deadline| {
             u64::try_from(deadline.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NO_DEADLINE)
@@ -288,9 +302,30 @@ impl Shared {
     }
 }
 
+/// A connection whose sender lies with the driver.
+struct Lent {
+    shared: Arc<Shared>,
+    terms: Terms,
+}
+
+impl Lent {
+    fn socket(&self) -> &SocketHandle {
+        &self.shared.link.socket
+    }
+
+    /// Closes the connection at once.
+    fn abort(self, reason: CloseReason) {
+        self.socket().set_reason(reason);
+        drop(self.shared.take_back());
+        if let Some(driver) = self.shared.driver.get() {
+            driver.abort();
+        }
+    }
+}
+
 /// An exchange under way. Dropping it without a verdict closes the connection.
 pub(super) struct Exchange {
-    h1: Option<H1>,
+    lent: Option<Lent>,
     completion: Completion,
     written: u64,
     /// Whether the server means to keep the connection, once it has answered with a body.
@@ -300,34 +335,34 @@ pub(super) struct Exchange {
 impl Exchange {
     fn shared(&self) -> &Shared {
         &self
-            .h1
+            .lent
             .as_ref()
             .expect("an exchange holds its connection until its verdict")
             .shared
     }
 
     fn is_reused(&self) -> bool {
-        self.h1.as_ref().is_some_and(|h1| h1.terms.uses() > 1)
+        self.lent.as_ref().is_some_and(|lent| lent.terms.uses() > 1)
     }
 
     /// The head of the answer has come.
     fn answered(&mut self, response: &Response<Incoming>) {
-        if let Some(h1) = &mut self.h1 {
-            h1.terms.answered(response.headers());
+        if let Some(lent) = &mut self.lent {
+            lent.terms.answered(response.headers());
         }
         self.is_kept = !response.body().is_end_stream() && drain::is_kept_after(response);
     }
 
     /// Where the rest of the answer is to be read, if the connection could be used again then.
     pub(super) fn runtime(&self) -> Option<&Handle> {
-        let h1 = self.h1.as_ref()?;
-        let is_of_use = self.is_kept && h1.terms.spent().is_none() && self.has_left(h1);
-        is_of_use.then_some(&h1.shared.runtime)
+        let lent = self.lent.as_ref()?;
+        let is_of_use = self.is_kept && lent.terms.spent().is_none() && self.has_left(lent);
+        is_of_use.then_some(&lent.shared.runtime)
     }
 
     /// Whether the request has left.
-    fn has_left(&self, h1: &H1) -> bool {
-        self.completion.has_left(h1.socket().written() - self.written)
+    fn has_left(&self, lent: &Lent) -> bool {
+        self.completion.has_left(lent.socket().written() - self.written)
     }
 
     /// Bytes of HTTP received on the connection so far.
@@ -336,24 +371,27 @@ impl Exchange {
     }
 
     pub(super) fn is_timed_out(&self) -> bool {
-        self.h1
+        self.lent
             .as_ref()
-            .is_some_and(|h1| h1.shared.is_timed_out.load(Ordering::Acquire))
+            .is_some_and(|lent| lent.shared.is_timed_out.load(Ordering::Acquire))
     }
 
     /// The answer has been read to its end: the connection goes home, if the request is through too.
     pub(super) fn complete(&mut self) {
-        let Some(h1) = self.h1.take() else { return };
-        if self.has_left(&h1) {
-            h1.settle();
-        } else {
-            h1.abort(CloseReason::EarlyResponse);
+        let Some(lent) = self.lent.take() else { return };
+        if !self.has_left(&lent) {
+            return lent.abort(CloseReason::EarlyResponse);
+        }
+        let Lent { shared, terms } = lent;
+        // Without a sender the driver has ended.
+        if let Some(sender) = shared.take_back() {
+            H1 { sender, shared, terms }.settle();
         }
     }
 
     pub(super) fn close(&mut self, reason: CloseReason) {
-        if let Some(h1) = self.h1.take() {
-            h1.abort(reason);
+        if let Some(lent) = self.lent.take() {
+            lent.abort(reason);
         }
     }
 }
@@ -447,5 +485,7 @@ impl Drop for Driver {
         let settled = self.shared.lock().take();
         drop(settled);
         self.shared.link.retired();
+        // After the mark that it sets: whoever keeps a sender later sees that.
+        drop(self.shared.take_back());
     }
 }

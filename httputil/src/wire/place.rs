@@ -8,15 +8,17 @@ use ::h2::Reason;
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::h2::{H2, Shared};
+use super::h2::{H2, Sender, Shared};
 use super::request::Completion;
 use super::stream::Stream;
 use super::{BodyFailure, Cause, PooledBody, Processed, RequestBody, SendFailure, terms};
 
 /// The right to one stream. Dropping it gives the place back.
-#[derive(Debug)]
 pub(crate) struct Place {
-    h2: H2,
+    shared: Arc<Shared>,
+    /// Given up with the request: one that is put into hyper's queue in the very moment in which the connection drops it
+    /// comes back only with the last sender.
+    sender: Option<Sender>,
     began: Began,
     /// What has become of the request's body.
     request: Option<Completion>,
@@ -39,8 +41,10 @@ impl Place {
             received: 0,
             is_reused: false,
         };
+        let H2 { sender, shared } = h2;
         Place {
-            h2,
+            shared,
+            sender: Some(sender),
             began,
             request: None,
             is_bodiless: false,
@@ -49,7 +53,7 @@ impl Place {
 
     /// Whether a stream has been opened on the connection before.
     pub(crate) fn is_reused(&self) -> bool {
-        self.h2.shared.uses.load(Ordering::Relaxed) > 0
+        self.shared.uses.load(Ordering::Relaxed) > 0
     }
 
     /// Sends a request and waits for the head of its answer. Dropping the future resets the stream, sooner or later (see
@@ -59,7 +63,7 @@ impl Place {
         request: Request<RequestBody>,
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
-        let shared = &self.h2.shared;
+        let shared = &self.shared;
         self.request = Some(request.body().completion());
         self.is_bodiless = request.method() == Method::HEAD;
         self.began = Began {
@@ -71,7 +75,9 @@ impl Place {
             shared.is_bound.store(true, Ordering::Relaxed);
         }
         // Boxed as in `h1`, and for its reason.
-        let answer = Box::pin(self.h2.sender.try_send_request(request));
+        let mut sender = self.sender.take().expect("a place is used once");
+        let answer = Box::pin(sender.try_send_request(request));
+        drop(sender);
         let mut stream = Stream::of_answer(answer, self);
         async move {
             let answer = poll_fn(|cx| stream.poll_answer(cx));
@@ -103,7 +109,7 @@ impl Place {
     }
 
     fn failure(&self, error: hyper::Error, request: Option<Box<Request<RequestBody>>>) -> SendFailure {
-        let Shared { signs, link, .. } = &*self.h2.shared;
+        let Shared { signs, link, .. } = &*self.shared;
         // What the peer said with it shapes where the request goes next.
         signs.tell(link);
         let processed = if request.is_some() || is_refused(&error) {
@@ -130,7 +136,7 @@ impl Place {
 
     /// Why the body failed.
     pub(super) fn body_failure(&self, error: hyper::Error) -> BodyFailure {
-        let pings = &self.h2.shared.signs.pings;
+        let pings = &self.shared.signs.pings;
         if pings.is_missed() {
             BodyFailure::Ping(pings.timeout())
         } else {
@@ -149,13 +155,13 @@ impl Place {
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.h2.shared
+        &self.shared
     }
 
     /// The head has come. From here on the body is waited for.
     fn answered<B>(&mut self, response: &Response<B>) {
         self.is_bodiless |= response.status() == StatusCode::NOT_MODIFIED;
-        let shared = &self.h2.shared;
+        let shared = &self.shared;
         if terms::answer_binds(response.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
         }
@@ -165,16 +171,24 @@ impl Place {
     /// Our deadline ends the exchange. If the connection has been silent all the while, it may be dead, and others that
     /// have been idle for as long with it.
     pub(super) fn timed_out(&self) {
-        let shared = &self.h2.shared;
+        let shared = &self.shared;
         if shared.signs.doubt(self.began.received) && self.began.is_reused {
             shared.link.home.suspect(&shared.link, self.began.at);
         }
     }
 }
 
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("link", &self.shared.link)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.h2.shared.give_back();
+        self.shared.give_back();
     }
 }
 
