@@ -123,10 +123,10 @@ impl Prepared {
             }
             let Prepared { draft, failing, .. } = &mut *self;
             failing.attempts += 1;
-            // On a connection that nobody has used there is no keep-alive race to lose; HTTP/2 may still refuse the
+            // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
             // stream.
-            failing.is_first = !checked.is_reused();
-            let keep = checked.is_reused() || checked.is_h2();
+            failing.is_first = !checked.may_be_stale();
+            let keep = checked.may_be_stale() || checked.is_h2();
             let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
             let path = path.map_err(|reason| failing.describe(Error::new(Kind::Request, reason)))?;
             let (sent, can_replay) =

@@ -56,6 +56,14 @@ impl Checked {
         }
     }
 
+    /// Whether the peer may have closed it by now: it has been used, or idle.
+    pub(crate) fn may_be_stale(&self) -> bool {
+        match &self.connection {
+            Connection::H1(h1) => h1.is_reused() || h1.link().has_rested(),
+            Connection::Place(place) => place.is_reused(),
+        }
+    }
+
     pub(crate) fn is_h2(&self) -> bool {
         matches!(self.connection, Connection::Place(_))
     }

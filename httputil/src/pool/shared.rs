@@ -315,6 +315,10 @@ impl Exclusive for H1 {
         H1::spent(self)
     }
 
+    fn rest(&self) {
+        self.link().rest();
+    }
+
     fn lend(&self, now: Instant) {
         self.link().lend(now);
     }

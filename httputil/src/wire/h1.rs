@@ -341,8 +341,11 @@ impl Exchange {
             .shared
     }
 
+    /// Whether the peer may have closed the connection before the request came, since it was used or idle before.
     fn is_reused(&self) -> bool {
-        self.lent.as_ref().is_some_and(|lent| lent.terms.uses() > 1)
+        self.lent
+            .as_ref()
+            .is_some_and(|lent| lent.terms.uses() > 1 || lent.shared.link.has_rested())
     }
 
     /// The head of the answer has come.

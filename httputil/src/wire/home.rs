@@ -169,6 +169,8 @@ pub(crate) struct Link {
     pub(crate) born: Instant,
     /// When it is to take no more requests (`pool.max_lifetime`, jittered).
     pub(crate) expires: Option<Instant>,
+    /// Whether it has been idle: since then it may have been closed unnoticed, used or not.
+    has_rested: AtomicBool,
     /// When its last request took it, in nanoseconds after `born`.
     lent: AtomicU64,
     /// Set when the connection takes no more requests, before its home is told.
@@ -191,6 +193,7 @@ impl Link {
         let born = Instant::now();
         Arc::new(Link {
             born,
+            has_rested: AtomicBool::new(false),
             lent: AtomicU64::new(0),
             expires: max_lifetime.and_then(|lifetime| born.checked_add(jittered(lifetime))),
             home,
@@ -206,6 +209,15 @@ impl Link {
     /// where: one that went in between was told too early.
     pub(crate) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::SeqCst)
+    }
+
+    /// It is idle from now on.
+    pub(crate) fn rest(&self) {
+        self.has_rested.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_rested(&self) -> bool {
+        self.has_rested.load(Ordering::Relaxed)
     }
 
     /// A request takes it.

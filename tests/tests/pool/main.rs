@@ -25,3 +25,4 @@ mod resend;
 mod reuse;
 mod tower;
 mod versions;
+mod warm;

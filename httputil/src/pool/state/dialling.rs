@@ -159,15 +159,22 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Dials until `least` connections are there beyond those that are asked for.
     pub(in crate::pool) fn warm(&mut self, index: usize, least: usize, now: Instant, todo: &mut Todo<C, S>) {
-        while let Some(host) = self.hosts.get(index)
+        while let Some(host) = self.hosts.get_mut(index)
             && self.leases > 0
         {
+            if host.protocol == Protocol::Unknown {
+                host.ready = host.ready.max(least);
+            }
             let is_ready = match host.protocol {
                 Protocol::H1 => host.idle.len() + host.settling + host.dialling >= least + host.queue.len(),
                 // The first dial tells the protocol; a shared connection is as good as many.
                 Protocol::Unknown | Protocol::H2 => host.shared.len() + host.dialling > 0,
             };
-            if is_ready || host.backoff.is_probing() || self.may_dial(host, now).is_err() {
+            if is_ready || host.backoff.is_probing() {
+                return;
+            }
+            let may_dial = self.hosts.get(index).map(|host| self.may_dial(host, now));
+            if !matches!(may_dial, Some(Ok(()))) {
                 return;
             }
             self.begin_dial(index, None, now, todo);
@@ -244,6 +251,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.serve(index, connection, true, now, todo);
         // Those who waited to learn the protocol, or whether the host is there at all, need a connection each.
         self.pump(index, now, todo);
+        let ready = self
+            .hosts
+            .get_mut(index)
+            .map_or(0, |host| std::mem::take(&mut host.ready));
+        if ready > 0 {
+            self.warm(index, ready, now, todo);
+        }
     }
 
     /// A dial has become a shared connection.

@@ -104,6 +104,8 @@ impl Exclusive for One {
         None
     }
 
+    fn rest(&self) {}
+
     fn lend(&self, now: Instant) {
         self.lent.set(Some(now));
     }

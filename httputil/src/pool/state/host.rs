@@ -39,6 +39,8 @@ pub(super) struct Host<C, P> {
     pub(super) backoff: Backoff,
     /// How long an exchange takes here, as a moving mean.
     pub(super) service: Duration,
+    /// How many connections were to be made ready when its protocol was not known yet.
+    pub(super) ready: usize,
     /// When a cap on idle connections last closed one.
     pub(super) capped_at: Option<Instant>,
 }
@@ -60,6 +62,7 @@ impl<C, P> Host<C, P> {
             is_blocked: false,
             backoff: Backoff::default(),
             service: Duration::ZERO,
+            ready: 0,
             capped_at: None,
         }
     }

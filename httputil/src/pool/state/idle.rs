@@ -145,6 +145,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }) = self.entries.get(entry)
         {
             connection.place().store(entry, Ordering::Relaxed);
+            connection.rest();
         }
         if let Some(host) = self.hosts.get_mut(index) {
             host.idle.push(&mut self.entries, entry);

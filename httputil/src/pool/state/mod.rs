@@ -59,6 +59,8 @@ pub(super) trait Exclusive {
     fn may_idle_for(&self) -> Option<Duration>;
     /// Why it takes no more requests, if it does not.
     fn spent(&self) -> Option<CloseReason>;
+    /// It is idle from now on.
+    fn rest(&self);
     /// A request takes it.
     fn lend(&self, now: Instant);
     /// For how long the last request has had it.
