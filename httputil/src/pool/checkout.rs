@@ -76,7 +76,8 @@ impl Checked {
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let (h1, h2) = match self.connection {
             Connection::H1(h1) => (Some(h1.send(request, deadline)), None),
-            Connection::Place(place) => (None, Some(place.send(request, deadline))),
+            // Boxed, so that the future of the other kind stays small.
+            Connection::Place(place) => (None, Some(Box::pin(place.send(request, deadline)))),
         };
         async move {
             match (h1, h2) {

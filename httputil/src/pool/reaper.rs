@@ -1,7 +1,7 @@
 //! Closing what has been idle for too long.
 //!
-//! One task and one timer a runtime, there only while something is idle. It wakes when the oldest idle connection is due,
-//! not before, and never polls. When the last lease is back it goes at once.
+//! One task and one timer a runtime, there while something is idle and one idle time-out longer. It wakes when the oldest
+//! idle connection is due, not before, and never polls. When the last lease is back it goes at once.
 //!
 //! Each reaper looks at the whole pool: a connection is due wherever it lives, and a runtime may stand still, or go with
 //! its reaper while connections of other runtimes are idle.
@@ -21,6 +21,7 @@ pub(super) fn start(pool: &Arc<Inner>, key: &Key) {
     let mut running = Running {
         pool: Arc::downgrade(pool),
         runtime: key.runtime(),
+        lingers: false,
         is_done: false,
     };
     key.handle.spawn(async move {
@@ -39,20 +40,27 @@ pub(super) fn start(pool: &Arc<Inner>, key: &Key) {
 struct Running {
     pool: Weak<Inner>,
     runtime: Id,
+    /// Nothing was idle at the last look. One more look is taken: with one request after another nothing is idle most of
+    /// the time, and a task for each would cost more than the request.
+    lingers: bool,
     is_done: bool,
 }
 
 impl Running {
     fn reap(&mut self) -> Option<Instant> {
         let pool = self.pool.upgrade()?;
-        let due = pool.with_state(|state, todo| {
-            let due = state.reap(Instant::now(), todo);
-            if due.is_none() {
+        let lingers = self.lingers;
+        let (due, is_idle) = pool.with_state(|state, todo| {
+            let now = Instant::now();
+            let due = state.reap(now, todo);
+            let next = due.or_else(|| if lingers { None } else { state.linger(now) });
+            if next.is_none() {
                 // Under the lock, so that whoever makes something idle next sees it and starts another.
                 state.reaper_gone(self.runtime);
             }
-            due
+            (next, due.is_some())
         });
+        self.lingers = !is_idle;
         self.is_done = due.is_none();
         due
     }

@@ -21,6 +21,8 @@ use super::{CloseReason, Place, drain};
 
 /// The body of a response over a pooled connection.
 pub(crate) struct PooledBody {
+    /// What came with the head.
+    first: Option<Result<Frame<Bytes>, BodyFailure>>,
     hold: Hold,
 }
 
@@ -58,20 +60,29 @@ impl PooledBody {
     pub(super) fn h1(incoming: Incoming, mut exchange: Exchange) -> PooledBody {
         if incoming.is_end_stream() {
             exchange.complete();
-            return PooledBody { hold: Hold::Ended };
+            return PooledBody::of(Hold::Ended);
         }
-        PooledBody {
-            hold: Hold::H1 { incoming, exchange },
-        }
+        PooledBody::of(Hold::H1 { incoming, exchange })
     }
 
     pub(super) fn h2(incoming: Incoming, place: Place, deadline: Option<Instant>) -> PooledBody {
         if incoming.is_end_stream() {
-            return PooledBody { hold: Hold::Ended };
+            return PooledBody::of(Hold::Ended);
         }
-        let stream = Stream::of_body(incoming, place);
+        let mut stream = Stream::of_body(incoming, place);
+        // A short body is often here with the head, whole. Then its place is free at once, and nobody need watch it. The
+        // reader leaves a waker that counts.
+        let first = match stream.poll_body(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(first) => first,
+            Poll::Pending => None,
+        };
+        if stream.is_over() {
+            let hold = Hold::Ended;
+            return PooledBody { first, hold };
+        }
         let Some(deadline) = deadline else {
-            return PooledBody { hold: Hold::H2(stream) };
+            let hold = Hold::H2(stream);
+            return PooledBody { first, hold };
         };
         let shared = Arc::new(Mutex::new(Watched {
             stream: Some(stream),
@@ -92,9 +103,12 @@ impl PooledBody {
             }
         })
         .abort_handle();
-        PooledBody {
-            hold: Hold::Watched { shared, watch },
-        }
+        let hold = Hold::Watched { shared, watch };
+        PooledBody { first, hold }
+    }
+
+    fn of(hold: Hold) -> PooledBody {
+        PooledBody { first: None, hold }
     }
 }
 
@@ -103,6 +117,9 @@ impl Body for PooledBody {
     type Error = BodyFailure;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
         let (polled, is_over) = match &mut self.hold {
             Hold::Ended => return Poll::Ready(None),
             Hold::H1 { incoming, exchange } => {
@@ -164,6 +181,9 @@ impl Body for PooledBody {
     }
 
     fn is_end_stream(&self) -> bool {
+        if self.first.is_some() {
+            return false;
+        }
         match &self.hold {
             Hold::Ended => true,
             Hold::H1 { incoming, .. } => incoming.is_end_stream(),
@@ -173,6 +193,21 @@ impl Body for PooledBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        let rest = self.rest();
+        let Some(Ok(first)) = &self.first else { return rest };
+        let taken = first.data_ref().map_or(0, Bytes::len) as u64;
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(taken));
+        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(taken)) {
+            hint.set_upper(upper);
+        }
+        hint
+    }
+}
+
+impl PooledBody {
+    /// The length of what is yet to come.
+    fn rest(&self) -> SizeHint {
         match &self.hold {
             Hold::Ended => SizeHint::with_exact(0),
             Hold::H1 { incoming, .. } => incoming.size_hint(),

@@ -245,6 +245,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.reaps_at
     }
 
+    /// Nothing is idle: when a reaper looks once more, if something may be idle by then.
+    pub(in crate::pool) fn linger(&mut self, now: Instant) -> Option<Instant> {
+        if self.refusal().is_some() {
+            return None;
+        }
+        self.reaps_at = now.checked_add(self.limits.pool.idle_timeout);
+        self.reaps_at
+    }
+
     /// Closes everything that is idle. What is in use closes when its requests have ended.
     pub(in crate::pool) fn close_idle(&mut self, reason: CloseReason, now: Instant, todo: &mut Todo<C, S>) {
         self.generation += 1;
