@@ -49,25 +49,38 @@ impl Budget {
         self.max
     }
 
-    pub(super) fn try_take(&self) -> bool {
+    /// Whether a slot can be taken: one that nobody waits for, unless it is `our_turn`.
+    pub(super) fn has_slot(&self, our_turn: bool) -> bool {
+        self.max.is_none() || (our_turn || !self.is_wanted()) && self.has_free()
+    }
+
+    pub(super) fn try_take(&self, our_turn: bool) -> bool {
         let Some(max) = self.max else {
             self.used.fetch_add(1, Ordering::AcqRel);
             return true;
         };
-        self.used
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-                (used < max).then_some(used + 1)
-            })
-            .is_ok()
+        (our_turn || !self.is_wanted())
+            && self
+                .used
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
+                    (used < max).then_some(used + 1)
+                })
+                .is_ok()
     }
 
+    fn has_free(&self) -> bool {
+        self.max.is_none_or(|max| self.used.load(Ordering::SeqCst) < max)
+    }
+
+    /// Followed by [`wake_next`](Budget::wake_next) after the lock. Whoever gives back and whoever waits each write one
+    /// of two counts and then read the other; only in one order over all threads does one of them see the other.
     pub(super) fn put_back(&self) {
-        self.used.fetch_sub(1, Ordering::AcqRel);
+        self.used.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Whether a pool waits for a slot.
     pub(super) fn is_wanted(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) > 0
+        self.waiting.load(Ordering::SeqCst) > 0
     }
 
     pub(super) fn join(&self, pool: &Weak<Inner>) {
@@ -90,11 +103,11 @@ impl Budget {
             let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
             if !line.iter().any(|other| std::ptr::eq(other.as_ptr(), &raw const **pool)) {
                 line.push_back(Arc::downgrade(pool));
-                self.waiting.store(line.len(), Ordering::Release);
+                self.waiting.store(line.len(), Ordering::SeqCst);
             }
         }
         // A slot may have come back before the pool stood in line.
-        if self.max.is_none_or(|max| self.used.load(Ordering::Acquire) < max) {
+        if self.has_free() {
             self.wake_next();
             return;
         }
@@ -136,18 +149,18 @@ impl Budget {
 
     /// Slots came back: those in line try again.
     pub(super) fn wake_next(&self) {
-        while self.is_wanted() && self.max.is_none_or(|max| self.used.load(Ordering::Acquire) < max) {
+        while self.is_wanted() && self.has_free() {
             let next = {
                 let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
                 let next = line.pop_front();
-                self.waiting.store(line.len(), Ordering::Release);
+                self.waiting.store(line.len(), Ordering::SeqCst);
                 next
             };
             match next {
                 Some(pool) => {
                     if let Some(pool) = pool.upgrade() {
                         // It stands in line again if it wants more than it gets.
-                        pool.with_state(|state, todo| state.unblock(Instant::now(), todo));
+                        pool.with_state(|state, todo| state.unblock_in_turn(Instant::now(), todo));
                     }
                 }
                 None => return,

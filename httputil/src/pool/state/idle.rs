@@ -42,7 +42,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(CloseReason::NoReuse)
         } else if self.limits.pool.max_idle == 0 || self.limits.pool.max_idle_per_host == 0 {
             Some(CloseReason::IdleCap)
-        } else if self.departing < self.blocked.len() || self.budget.is_wanted() {
+        } else if self.wants_room() || self.budget.is_wanted() {
             Some(CloseReason::MadeRoom)
         } else {
             None
@@ -54,6 +54,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(host) = self.hosts.get_mut(index) {
             host.settling += 1;
         }
+        self.settle_turn(index);
     }
 
     /// It is back.
@@ -251,9 +252,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.expel(oldest, reason, todo);
         }
         let in_use: Vec<(usize, usize)> = self.entries.iter().map(|(index, entry)| (index, entry.host)).collect();
-        for (shared, host) in in_use {
-            self.expel(shared, reason, todo);
-            // Those who wait for a place on it need another connection, and it may bear requests for long.
+        for (shared, _) in &in_use {
+            self.expel(*shared, reason, todo);
+        }
+        // Those who wait for a place on one of them need another connection, and these may bear requests for long.
+        for (_, host) in in_use {
             self.pump(host, now, todo);
         }
     }

@@ -22,6 +22,7 @@ mod places;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod wheel;
 
 use std::collections::VecDeque;
@@ -42,7 +43,7 @@ use crate::settings;
 use crate::wire::{CloseReason, Seat};
 use dialling::Running;
 use host::Host;
-use lists::{BY_AGE, List, Slab};
+use lists::{BY_AGE, BY_TURN, List, Slab};
 use wheel::Wheel;
 
 pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
@@ -219,7 +220,9 @@ pub(super) struct State<C, S: Multiplexed> {
     /// Dials under way, the oldest first.
     running: VecDeque<Running>,
     /// Hosts that need a dial and must wait for a slot under a cap of the pool or of all pools.
-    blocked: VecDeque<usize>,
+    blocked: List<BY_TURN>,
+    /// Whether the cap over all pools is asked in this pool's turn.
+    is_our_turn: bool,
     budget: Arc<Budget>,
     directory: Arc<Directory>,
     sweep_at: usize,
@@ -250,7 +253,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             open: 0,
             departing: 0,
             running: VecDeque::new(),
-            blocked: VecDeque::new(),
+            blocked: List::default(),
+            is_our_turn: false,
             budget,
             directory,
             sweep_at: host::QUIET_HOSTS,
