@@ -18,6 +18,8 @@ mod fakes;
 mod host;
 mod idle;
 mod lists;
+#[cfg(test)]
+mod model_tests;
 mod places;
 mod queue;
 #[cfg(test)]
