@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, State, Todo};
+use super::{Bond, Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, State, Todo};
 use crate::wire::{CloseReason, Link};
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
@@ -145,7 +145,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             ..
         }) = self.entries.get(entry)
         {
-            connection.place().store(entry, Ordering::Relaxed);
+            connection.bond().place().store(entry, Ordering::Relaxed);
         }
         if let Some(host) = self.hosts.get_mut(index) {
             host.idle.push(&mut self.entries, entry);
@@ -324,7 +324,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let entry = self.entries.remove(index)?;
         let place = match &entry.held {
-            Held::Idle(connection) => connection.place(),
+            Held::Idle(connection) => connection.bond().place(),
             Held::Shared(connection) => Multiplexed::place(connection),
         };
         place.store(Link::NOWHERE, Ordering::Relaxed);

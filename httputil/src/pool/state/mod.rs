@@ -14,7 +14,7 @@
 
 mod dialling;
 #[cfg(test)]
-mod fakes;
+pub(super) mod fakes;
 mod host;
 mod idle;
 mod lists;
@@ -29,7 +29,7 @@ mod wheel;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -50,10 +50,22 @@ use wheel::Wheel;
 
 pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
 
-/// A connection for one request at a time.
-pub(super) trait Exclusive {
+/// What ties a connection to its pool.
+pub(super) trait Bond {
     /// Where the pool writes down its place; touched under the pool's lock only.
     fn place(&self) -> &AtomicUsize;
+    /// The pool's number of its host.
+    fn host(&self) -> usize;
+    /// Whether it takes no more requests.
+    fn is_gone(&self) -> bool;
+    /// Whether the pool counts on its coming home in a moment; written under the pool's lock only.
+    fn is_settling(&self) -> &AtomicBool;
+}
+
+/// A connection for one request at a time.
+pub(super) trait Exclusive {
+    type Bond: Bond;
+    fn bond(&self) -> &Arc<Self::Bond>;
     /// The pool's generation when it was dialled.
     fn generation(&self) -> u64;
     /// When it is to take no more requests.
@@ -66,6 +78,8 @@ pub(super) trait Exclusive {
     fn lend(&self, now: Instant);
     /// For how long the last request has had it.
     fn lent_for(&self, now: Instant) -> Duration;
+    /// Closes it, for `reason`. Never under the pool's lock.
+    fn retire(self, reason: CloseReason);
 }
 
 /// A connection for many requests at a time.
@@ -82,6 +96,8 @@ pub(super) trait Multiplexed: Clone {
     fn is_in_doubt(&self) -> bool;
     fn expires(&self) -> Option<Instant>;
     fn spent(&self) -> Option<CloseReason>;
+    /// Lets it end after its requests, for `reason`. Never under the pool's lock.
+    fn retire(self, reason: CloseReason);
 }
 
 /// The protocol that a host's last connection spoke.
@@ -270,6 +286,19 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     pub(super) fn idle(&self) -> usize {
         self.by_age.len()
+    }
+
+    #[cfg(all(test, shuttle))]
+    pub(super) fn idle_ones(&self) -> impl Iterator<Item = &C> {
+        self.entries.iter().filter_map(|(_, entry)| match &entry.held {
+            Held::Idle(connection) => Some(connection),
+            Held::Shared(_) => None,
+        })
+    }
+
+    #[cfg(all(test, shuttle))]
+    pub(super) fn open(&self) -> usize {
+        self.open
     }
 
     pub(super) fn waiting(&self) -> usize {

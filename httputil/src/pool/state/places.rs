@@ -163,6 +163,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         };
         if self.hosts.get(index).is_some_and(|host| !host.queue.is_empty()) {
             self.serve_places(index, now, todo);
+        }
+        if self.hosts.get(index).is_some_and(|host| !host.queue.is_empty()) {
             self.pump(index, now, todo);
         }
         let Some(connection) = self.shared(entry) else { return };

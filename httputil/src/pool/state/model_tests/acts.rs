@@ -102,7 +102,7 @@ impl World {
                 });
             }
             Outcome::Place(seat) => {
-                self.model.took_place(host, id, &seat.0);
+                self.model.took_place(host, id, seat.many());
                 self.seats.push((host, seat));
             }
             Outcome::Wait(waiting) => {

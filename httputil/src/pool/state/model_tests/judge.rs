@@ -20,11 +20,11 @@ fn is_mute(host: &Host) -> bool {
     host.shared.iter().any(gives_none)
 }
 
-impl Model {
-    fn is_probing(&self, host: &Host) -> bool {
-        host.failures > 0
-    }
+fn is_probing(host: &Host) -> bool {
+    host.failures > 0
+}
 
+impl Model {
     fn in_backoff(&self, host: &Host) -> bool {
         host.until.is_some_and(|until| self.now < until)
     }
@@ -47,7 +47,7 @@ impl Model {
             }
             Protocol::H2 => 1,
         };
-        if self.is_probing(host) { wanted.min(1) } else { wanted }
+        if is_probing(host) { wanted.min(1) } else { wanted }
     }
 
     fn pace(&self) -> usize {
@@ -93,7 +93,7 @@ impl Model {
             None => {
                 // What leaves the pool is made up for when its socket is gone. And nobody says that a backoff is over:
                 // those who wait then wait for what is under way.
-                let is_over = self.is_probing(host) && (busy > 0 || is_mute(host)) || closing > 0;
+                let is_over = is_probing(host) && (busy > 0 || is_mute(host)) || closing > 0;
                 assert!(
                     !is_short || is_over,
                     "host {index} needs {wanted} dials and has {}",

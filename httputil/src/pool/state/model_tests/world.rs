@@ -212,7 +212,7 @@ impl World {
                     });
                 }
                 Ok(Delivery::Place(seat)) => {
-                    self.model.delivered_place(host, id, &seat.0);
+                    self.model.delivered_place(host, id, seat.many());
                     self.seats.push((host, seat));
                 }
                 Ok(Delivery::Failed(_)) => self.model.failed(host, id),
