@@ -7,9 +7,9 @@
 //! check-in ─► State ─► the first waiter, else idle under the caps, else closed
 //! ```
 //!
-//! `Core` is the state behind its lock, and what is done after the lock; the pool that others hold is a core over real
-//! connections. [`State`](state::State) holds no I/O and reads no clock: it is told what happened and says what to do, so that it can
-//! be tested alone. The rule: the lock is never held over I/O, an await, or the drop of a connection.
+//! [`Core`](core::Core) is the state behind its lock, and what is done after the lock; the pool that others hold is a core
+//! over real connections. [`State`](state::State) holds no I/O and reads no clock: it is told what happened and says what
+//! to do, so that it can be tested alone. The rule: the lock is never held over I/O, an await, or the drop of a connection.
 
 mod budget;
 mod checkout;

@@ -337,9 +337,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(in crate::pool) fn dial_gave_way(&mut self, dial: &Dial, now: Instant, todo: &mut Todo<C, S>) {
         self.end_dial(dial);
         self.let_go(dial.seat.host, todo);
-        let waits = self.hosts.get(dial.seat.host);
-        if waits.is_some_and(|host| !host.queue.is_empty()) {
-            self.block(dial.seat.host);
+        let waits = self.hosts.get(dial.seat.host).filter(|host| !host.queue.is_empty());
+        match waits.map(|host| host.backoff.holds(now)) {
+            Some(true) => self.pump(dial.seat.host, now, todo),
+            Some(false) => self.block(dial.seat.host),
+            None => {}
         }
         self.unblock(now, todo);
     }

@@ -1065,3 +1065,16 @@ fn no_more_is_kept_ready_than_may_be_idle() {
         assert_eq!(room.dials.len(), dials);
     }
 }
+
+#[test]
+fn those_whose_dial_gave_way_hear_at_once_that_the_host_cannot_be_reached() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let host = room.host("a", Protocol::H1);
+    let other = room.host("b", Protocol::H1);
+    let (_first, mut second) = (room.wait(host), room.wait(host));
+    let _others = (room.wait(other), room.wait(other), room.wait(other));
+    room.fails(host);
+    let dial = room.dial(host);
+    room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+    assert!(has_failed(&mut second.receiver).is_some());
+}
