@@ -88,6 +88,9 @@ impl<W: World> Core<W> {
     }
 
     fn do_chores(&self, todo: TodoOf<W>) {
+        if todo.is_nothing() {
+            return;
+        }
         for (sender, delivery) in todo.deliveries {
             // Waking runs the code of whatever executor waits. If that panics, it is one request's harm.
             let sent = std::panic::catch_unwind(AssertUnwindSafe(|| sender.send(delivery)));

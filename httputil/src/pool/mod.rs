@@ -11,6 +11,8 @@
 //! over real connections. [`State`](state::State) holds no I/O and reads no clock: it is told what happened and says what
 //! to do, so that it can be tested alone. The rule: the lock is never held over I/O, an await, or the drop of a connection.
 
+#[cfg(feature = "bench-internals")]
+pub(crate) mod bench;
 mod budget;
 mod checkout;
 mod core;

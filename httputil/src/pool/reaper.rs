@@ -25,6 +25,11 @@ pub(super) fn start<W: World>(pool: &Arc<Core<W>>, key: &Key) {
             let mut again = pin!(again.notified());
             again.as_mut().enable();
             let Some(due) = running.reap() else { return };
+            if due <= Instant::now() {
+                // There is more, and others wait for the lock and for this thread.
+                tokio::task::yield_now().await;
+                continue;
+            }
             // Something is due, or something is due earlier, or the last lease is back and there is nothing to look at.
             let _ = tokio::time::timeout_at(due, again).await;
         }

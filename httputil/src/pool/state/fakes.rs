@@ -109,6 +109,13 @@ impl One {
     }
 }
 
+#[cfg(feature = "bench-internals")]
+impl One {
+    pub(in crate::pool) fn host(&self) -> usize {
+        self.tie.host
+    }
+}
+
 impl Drop for One {
     fn drop(&mut self) {
         if let Some(home) = &self.tie.home {

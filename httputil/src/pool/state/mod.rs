@@ -13,7 +13,11 @@
 //! and may have. Nothing is done here; what is to be done after the lock is put into [`Todo`].
 
 mod dialling;
-#[cfg(test)]
+#[cfg(any(test, feature = "bench-internals"))]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the benchmarks use less of them than the tests")
+)]
 pub(super) mod fakes;
 mod host;
 mod idle;
@@ -183,6 +187,15 @@ pub(super) struct Todo<C, S: Multiplexed> {
     pub(super) freed: bool,
     /// Closed by a cap and dialled again within a second.
     pub(super) regrets: u64,
+}
+
+impl<C, S: Multiplexed> Todo<C, S> {
+    /// Whether nothing is to be done, as after most requests.
+    pub(super) fn is_nothing(&self) -> bool {
+        let has_word = self.wake_reapers || self.wants_room || self.freed || self.reaper.is_some() || self.regrets > 0;
+        let things = self.leaving.len() + self.places.len() + self.deliveries.len() + self.dials.len();
+        !has_word && things == 0
+    }
 }
 
 impl<C, S: Multiplexed> Default for Todo<C, S> {

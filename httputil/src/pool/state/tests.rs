@@ -1078,3 +1078,19 @@ fn those_whose_dial_gave_way_hear_at_once_that_the_host_cannot_be_reached() {
     room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
     assert!(has_failed(&mut second.receiver).is_some());
 }
+
+#[test]
+fn many_that_are_due_together_are_closed_in_turns_with_what_else_needs_the_lock() {
+    let mut room = Room::new(|pool| (pool.max_idle, pool.max_idle_per_host) = (1000, 1000));
+    let host = room.host("a", Protocol::H1);
+    for _ in 0..300 {
+        room.idle(host);
+    }
+    room.later(90);
+    let mut turns = 0;
+    while let Some(again) = room.act(State::reap) {
+        assert_eq!(again, room.now);
+        turns += 1;
+    }
+    assert_eq!((turns, room.left.len()), (2, 300));
+}
