@@ -161,3 +161,10 @@ pub use wire::CloseReason;
 pub mod __private {
     pub use crate::service::generated::*;
 }
+
+/// What the benchmarks reach into; no part of the promise.
+#[cfg(feature = "bench-internals")]
+#[doc(hidden)]
+pub mod __bench {
+    pub use crate::pool::bench::Pool;
+}

@@ -5,23 +5,33 @@
 //! dial that has hung for a second gives way.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::time::Instant;
 
-use super::shared::Inner;
-use super::state::State;
+use super::sync::{AtomicUsize, Mutex, Ordering};
 use crate::settings::MaxConnections;
+
+/// A pool, as the budget sees it. Each of these takes the pool's lock.
+pub(super) trait Member: Send + Sync {
+    /// Whether it waits for a slot.
+    fn wants_slot(&self) -> bool;
+    /// It is first in line, and a slot may be free.
+    fn has_turn(&self);
+    /// Closes its connection that has been idle longest; whether there was one.
+    fn makes_room(&self) -> bool;
+    /// Stops its oldest dial if that has taken its time and is not for the host `but`; whether there was one.
+    fn gives_way(&self, but: Option<usize>, now: Instant) -> bool;
+}
 
 /// A cap on connections, shared by pools.
 pub(crate) struct Budget {
     max: Option<usize>,
     used: AtomicUsize,
     /// Pools that wait for a slot, the first in line first.
-    line: Mutex<VecDeque<Weak<Inner>>>,
+    line: Mutex<VecDeque<Weak<dyn Member>>>,
     waiting: AtomicUsize,
-    pools: Mutex<Vec<Weak<Inner>>>,
+    pools: Mutex<Vec<Weak<dyn Member>>>,
 }
 
 impl Budget {
@@ -30,9 +40,9 @@ impl Budget {
         Arc::new(Budget {
             max: max.map(|max| max.max(1)),
             used: AtomicUsize::new(0),
-            line: Mutex::default(),
+            line: Mutex::new(VecDeque::new()),
             waiting: AtomicUsize::new(0),
-            pools: Mutex::default(),
+            pools: Mutex::new(Vec::new()),
         })
     }
 
@@ -49,59 +59,86 @@ impl Budget {
         self.max
     }
 
-    pub(super) fn try_take(&self) -> bool {
+    /// Whether a slot can be taken: one that nobody waits for, unless it is `our_turn`.
+    pub(super) fn has_slot(&self, our_turn: bool) -> bool {
+        self.max.is_none() || (our_turn || !self.is_wanted()) && self.has_free()
+    }
+
+    pub(super) fn try_take(&self, our_turn: bool) -> bool {
         let Some(max) = self.max else {
             self.used.fetch_add(1, Ordering::AcqRel);
             return true;
         };
-        self.used
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-                (used < max).then_some(used + 1)
-            })
-            .is_ok()
+        (our_turn || !self.is_wanted())
+            && self
+                .used
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
+                    (used < max).then_some(used + 1)
+                })
+                .is_ok()
     }
 
+    fn has_free(&self) -> bool {
+        self.max.is_none_or(|max| self.used.load(Ordering::SeqCst) < max)
+    }
+
+    /// Followed by [`wake_next`](Budget::wake_next) after the lock. Whoever gives back and whoever waits each write one
+    /// of two counts and then read the other; only in one order over all threads does one of them see the other.
     pub(super) fn put_back(&self) {
-        self.used.fetch_sub(1, Ordering::AcqRel);
+        self.used.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    #[cfg(all(test, shuttle))]
+    pub(super) fn is_unused(&self) -> bool {
+        self.used.load(Ordering::SeqCst) == 0
     }
 
     /// Whether a pool waits for a slot.
     pub(super) fn is_wanted(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) > 0
+        self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    pub(super) fn join(&self, pool: &Weak<Inner>) {
+    pub(super) fn join(&self, pool: Weak<dyn Member>) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|pool| pool.strong_count() > 0);
-        pools.push(Weak::clone(pool));
+        pools.push(pool);
     }
 
-    fn others(&self, but: &Arc<Inner>) -> Vec<Arc<Inner>> {
+    fn others(&self, but: &Arc<dyn Member>) -> Vec<Arc<dyn Member>> {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let alive = pools.iter().filter_map(Weak::upgrade);
-        alive.filter(|pool| !Arc::ptr_eq(pool, but)).collect()
+        alive
+            .filter(|pool| !std::ptr::addr_eq(Arc::as_ptr(pool), Arc::as_ptr(but)))
+            .collect()
     }
 
     /// A pool found no slot: it stands in line, and an idle connection of some pool makes room.
     ///
     /// Called without any pool's lock.
-    pub(super) fn wait_for_slot(&self, pool: &Arc<Inner>) {
+    pub(super) fn wait_for_slot(&self, pool: &Arc<dyn Member>) {
         {
             let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-            if !line.iter().any(|other| std::ptr::eq(other.as_ptr(), &raw const **pool)) {
+            // Asked in here: whoever leaves asks in here, too.
+            if !pool.wants_slot() {
+                return;
+            }
+            if !line
+                .iter()
+                .any(|other| std::ptr::addr_eq(other.as_ptr(), Arc::as_ptr(pool)))
+            {
                 line.push_back(Arc::downgrade(pool));
-                self.waiting.store(line.len(), Ordering::Release);
+                self.waiting.store(line.len(), Ordering::SeqCst);
             }
         }
         // A slot may have come back before the pool stood in line.
-        if self.max.is_none_or(|max| self.used.load(Ordering::Acquire) < max) {
+        if self.has_free() {
             self.wake_next();
             return;
         }
-        let made_room = pool.with_state(State::make_room);
+        let made_room = pool.makes_room();
         if !made_room {
             for other in self.others(pool) {
-                if other.with_state(State::make_room) {
+                if other.makes_room() {
                     return;
                 }
             }
@@ -109,45 +146,41 @@ impl Budget {
     }
 
     /// A pool wants no slot any more: its requests were served otherwise, or have gone.
-    pub(super) fn leave(&self, pool: &Inner) {
+    pub(super) fn leave(&self, pool: &dyn Member) {
         if !self.is_wanted() {
             return;
         }
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         // Asked again in here: one that wants a slot anew meanwhile stands in line after this.
-        if !pool.lock().has_blocked() {
-            line.retain(|other| !std::ptr::eq(other.as_ptr(), pool));
-            self.waiting.store(line.len(), Ordering::Release);
+        if !pool.wants_slot() {
+            line.retain(|other| !std::ptr::addr_eq(other.as_ptr(), pool));
+            self.waiting.store(line.len(), Ordering::SeqCst);
         }
     }
 
     /// Somebody has waited for a second: an idle connection makes room, else the oldest dial does.
-    pub(super) fn press(&self, pool: &Arc<Inner>, host: usize, now: Instant) {
+    pub(super) fn press(&self, pool: &Arc<dyn Member>, host: usize, now: Instant) {
         let others = self.others(pool);
-        let idle = pool.with_state(State::make_room) || others.iter().any(|other| other.with_state(State::make_room));
-        if !idle
-            && !others
-                .iter()
-                .any(|other| other.with_state(|state, _| state.give_way(None, now)))
-        {
-            pool.with_state(|state, _| state.give_way(Some(host), now));
+        let idle = pool.makes_room() || others.iter().any(|other| other.makes_room());
+        if !idle && !others.iter().any(|other| other.gives_way(None, now)) {
+            pool.gives_way(Some(host), now);
         }
     }
 
     /// Slots came back: those in line try again.
     pub(super) fn wake_next(&self) {
-        while self.is_wanted() && self.max.is_none_or(|max| self.used.load(Ordering::Acquire) < max) {
+        while self.is_wanted() && self.has_free() {
             let next = {
                 let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
                 let next = line.pop_front();
-                self.waiting.store(line.len(), Ordering::Release);
+                self.waiting.store(line.len(), Ordering::SeqCst);
                 next
             };
             match next {
                 Some(pool) => {
                     if let Some(pool) = pool.upgrade() {
                         // It stands in line again if it wants more than it gets.
-                        pool.with_state(|state, todo| state.unblock(Instant::now(), todo));
+                        pool.has_turn();
                     }
                 }
                 None => return,
@@ -175,4 +208,38 @@ fn open_files() -> Option<usize> {
 #[cfg(not(unix))]
 fn open_files() -> Option<usize> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Busy;
+
+    impl Member for Busy {
+        fn wants_slot(&self) -> bool {
+            true
+        }
+
+        fn has_turn(&self) {}
+
+        fn makes_room(&self) -> bool {
+            false
+        }
+
+        fn gives_way(&self, _: Option<usize>, _: Instant) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_slot_that_somebody_stands_in_line_for_is_taken_by_nobody_else() {
+        let budget = Budget::new(Some(1));
+        let pool: Arc<dyn Member> = Arc::new(Busy);
+        assert!(budget.try_take(false));
+        budget.wait_for_slot(&pool);
+        budget.put_back();
+        assert!(!budget.has_slot(false) && !budget.try_take(false));
+        assert!(budget.has_slot(true) && budget.try_take(true));
+    }
 }

@@ -1,17 +1,15 @@
 //! Getting a connection for a request.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::counters::Counters;
 use super::key::{Key, KeyRef};
+use super::queued::Queued;
 use super::shared::{Inner, Pool};
 use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Protocol, Standing, Waiting};
 use crate::connect::{DialFailure, Scheme, Target};
@@ -189,7 +187,7 @@ impl Inner {
             return Ok(host);
         }
         let key = Key::new(target.clone(), handle.clone()).ok_or(CheckoutFailure::BadHost)?;
-        let http2 = &self.connector.transport().http2;
+        let http2 = &self.world.connector.transport().http2;
         let protocol = match target.scheme {
             _ if http2.prior_knowledge => Protocol::H2,
             Scheme::Https if http2.enabled => Protocol::Unknown,
@@ -206,13 +204,8 @@ impl Inner {
         deadline: Option<Instant>,
         pool_wait: Duration,
     ) -> Result<Delivery<H1, Place>, CheckoutFailure> {
-        let Waiting { host, id, receiver } = waiting;
-        let mut queued = Queued {
-            pool: self,
-            host,
-            id,
-            receiver: Some(receiver),
-        };
+        let mut queued = Queued::new(self, waiting);
+        let (host, id) = (queued.host, queued.id);
         let began = Instant::now();
         let mut gives_up = began.checked_add(pool_wait);
         let mut presses = began.checked_add(GIVES_WAY_AFTER);
@@ -242,7 +235,7 @@ impl Inner {
             if is_due(presses) {
                 match standing {
                     Some(Standing::Cap(Cap::Pool)) => self.press(host, now),
-                    Some(Standing::Cap(Cap::Registry)) => self.budget.press(self, host, now),
+                    Some(Standing::Cap(Cap::Registry)) => self.budget.press(&(Arc::clone(self) as _), host, now),
                     _ => {}
                 }
                 presses = now.checked_add(GIVES_WAY_AFTER);
@@ -264,40 +257,5 @@ async fn within<T>(bound: Option<Instant>, future: impl Future<Output = T>) -> O
     match bound {
         None => Some(future.await),
         Some(bound) => tokio::time::timeout_at(bound, future).await.ok(),
-    }
-}
-
-/// A place in the queue. Dropping it leaves the queue, and returns what was delivered in the meantime.
-struct Queued<'a> {
-    pool: &'a Arc<Inner>,
-    host: usize,
-    id: u64,
-    receiver: Option<oneshot::Receiver<Delivery<H1, Place>>>,
-}
-
-impl Queued<'_> {
-    async fn delivery(&mut self) -> Option<Delivery<H1, Place>> {
-        let delivered = poll_fn(|cx| match &mut self.receiver {
-            Some(receiver) => Pin::new(receiver).poll(cx).map(Result::ok),
-            None => std::task::Poll::Ready(None),
-        })
-        .await;
-        self.receiver = None;
-        delivered
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        let Some(mut receiver) = self.receiver.take() else {
-            return;
-        };
-        receiver.close();
-        match receiver.try_recv() {
-            Ok(Delivery::Exclusive(h1)) => self.pool.returned(h1),
-            Ok(Delivery::Place(place)) => drop(place),
-            Ok(Delivery::Failed(_)) => {}
-            Err(_) => self.pool.with_state(|state, _| state.cancel(self.host, self.id)),
-        }
     }
 }

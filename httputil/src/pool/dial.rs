@@ -51,7 +51,7 @@ impl Pending {
     async fn run(&self) -> Result<Connection, DialFailure> {
         let home: Arc<dyn Home> = Arc::clone(&self.pool) as _;
         open(
-            &self.pool.connector,
+            &self.pool.world.connector,
             &self.dial.key.target,
             &self.dial.progress,
             home,
@@ -73,7 +73,7 @@ impl Pending {
             Connection::H1(h1) => state.dialled_exclusive(dial, h1, Instant::now(), todo),
             Connection::H2(h2) => state.dialled_shared(dial, h2, Instant::now(), todo),
         });
-        pool.settle_race(&link);
+        pool.settle_race(&*link);
     }
 
     fn fail(mut self, failure: &DialFailure) {

@@ -7,19 +7,27 @@
 //! check-in ─► State ─► the first waiter, else idle under the caps, else closed
 //! ```
 //!
-//! [`State`](state::State) holds no I/O and reads no clock: it is told what happened and says what to do, so that it can
-//! be tested alone. The rule: the lock is never held over I/O, an await, or the drop of a connection.
+//! [`Core`](core::Core) is the state behind its lock, and what is done after the lock; the pool that others hold is a core
+//! over real connections. [`State`](state::State) holds no I/O and reads no clock: it is told what happened and says what
+//! to do, so that it can be tested alone. The rule: the lock is never held over I/O, an await, or the drop of a connection.
 
+#[cfg(feature = "bench-internals")]
+pub(crate) mod bench;
 mod budget;
 mod checkout;
+mod core;
 mod counters;
 mod dial;
 mod hosts;
 mod key;
 mod lease;
+mod queued;
+#[cfg(all(test, shuttle))]
+mod races;
 mod reaper;
 mod shared;
 mod state;
+mod sync;
 
 pub(crate) use budget::Budget;
 pub(crate) use checkout::CheckoutFailure;

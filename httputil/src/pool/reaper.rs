@@ -12,24 +12,24 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Id;
 use tokio::time::Instant;
 
+use super::core::{Core, World};
 use super::key::Key;
-use super::shared::Inner;
 
 /// Starts a reaper on the runtime of `key`, of which the state has noted that it has one now.
-pub(super) fn start(pool: &Arc<Inner>, key: &Key) {
+pub(super) fn start<W: World>(pool: &Arc<Core<W>>, key: &Key) {
     let again = Arc::clone(&pool.reapers);
-    let mut running = Running {
-        pool: Arc::downgrade(pool),
-        runtime: key.runtime(),
-        lingers: false,
-        is_done: false,
-    };
+    let mut running = Running::new(pool, key);
     key.handle.spawn(async move {
         loop {
             // Enabled before the look at the pool, so that what happens in between is not missed.
             let mut again = pin!(again.notified());
             again.as_mut().enable();
             let Some(due) = running.reap() else { return };
+            if due <= Instant::now() {
+                // There is more, and others wait for the lock and for this thread.
+                tokio::task::yield_now().await;
+                continue;
+            }
             // Something is due, or something is due earlier, or the last lease is back and there is nothing to look at.
             let _ = tokio::time::timeout_at(due, again).await;
         }
@@ -37,8 +37,8 @@ pub(super) fn start(pool: &Arc<Inner>, key: &Key) {
 }
 
 /// A reaper. It keeps no pool alive, and says when it is gone, also when its runtime shuts down under it.
-struct Running {
-    pool: Weak<Inner>,
+pub(super) struct Running<W: World> {
+    pool: Weak<Core<W>>,
     runtime: Id,
     /// Nothing was idle at the last look. One more look is taken: with one request after another nothing is idle most of
     /// the time, and a task for each would cost more than the request.
@@ -46,8 +46,18 @@ struct Running {
     is_done: bool,
 }
 
-impl Running {
-    fn reap(&mut self) -> Option<Instant> {
+impl<W: World> Running<W> {
+    pub(super) fn new(pool: &Arc<Core<W>>, key: &Key) -> Running<W> {
+        Running {
+            pool: Arc::downgrade(pool),
+            runtime: key.runtime(),
+            lingers: false,
+            is_done: false,
+        }
+    }
+
+    /// Closes what is due, and says when to look again; `None` if nothing is left.
+    pub(super) fn reap(&mut self) -> Option<Instant> {
         let pool = self.pool.upgrade()?;
         let lingers = self.lingers;
         let (due, is_idle) = pool.with_state(|state, todo| {
@@ -66,7 +76,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl<W: World> Drop for Running<W> {
     fn drop(&mut self) {
         if !self.is_done
             && let Some(pool) = self.pool.upgrade()

@@ -1,18 +1,18 @@
-//! The pool as others hold it: the state behind its lock, and what is done after the lock.
+//! The pool as others hold it: the core over real connections, which call it their home.
 
-use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::budget::Budget;
+use super::core::{Core, World};
 use super::counters::{Counters, PoolStats};
-use super::hosts::{Directory, HostStats};
-use super::state::{Delivery, Exclusive, Leaving, Limits, Multiplexed, State, Todo};
+use super::hosts::HostStats;
+use super::key::Key;
+use super::state::{Bond, Dial, Exclusive, Limits, Multiplexed};
 use super::{dial, reaper};
 use crate::connect::{Connector, DialFailure, Target};
 use crate::wire::{CloseReason, H1, H2, Home, Link, Place};
@@ -23,21 +23,28 @@ pub(crate) struct Pool {
     pub(super) inner: Arc<Inner>,
 }
 
-pub(super) struct Inner {
-    pub(super) name: Arc<str>,
-    pub(super) state: Mutex<State<H1, H2>>,
+/// The core over real connections.
+pub(super) type Inner = Core<Wires>;
+
+/// What makes a pool's connections.
+pub(super) struct Wires {
     pub(super) connector: Connector,
-    pub(super) counters: Counters,
-    pub(super) directory: Arc<Directory>,
-    pub(super) budget: Arc<Budget>,
-    /// Tells the reapers to look again: something is due earlier, or nothing is left.
-    pub(super) reapers: Arc<Notify>,
     /// Whether `pool.warm` is still to be done.
-    pub(super) is_cold: AtomicBool,
-    pub(super) myself: Weak<Inner>,
+    is_cold: AtomicBool,
 }
 
-pub(super) type Chores = Todo<H1, H2>;
+impl World for Wires {
+    type One = H1;
+    type Many = H2;
+
+    fn dial(core: &Arc<Inner>, dial: Dial) {
+        dial::start(core, dial);
+    }
+
+    fn reap(core: &Arc<Inner>, key: &Key) {
+        reaper::start(core, key);
+    }
+}
 
 impl Pool {
     /// A pool without connections. Needs no runtime.
@@ -47,26 +54,17 @@ impl Pool {
             pool: transport.pool.clone(),
             max_shared_per_host: transport.http2.max_connections_per_host,
         };
-        let directory = Arc::<Directory>::default();
-        let state = State::new(limits, Arc::clone(&budget), Arc::clone(&directory), Instant::now());
-        let inner = Arc::new_cyclic(|myself| Inner {
-            name: name.into(),
-            state: Mutex::new(state),
-            is_cold: AtomicBool::new(!connector.transport().pool.warm.is_empty()),
+        let world = Wires {
+            is_cold: AtomicBool::new(!transport.pool.warm.is_empty()),
             connector,
-            counters: Counters::default(),
-            directory,
-            budget,
-            reapers: Arc::default(),
-            myself: Weak::clone(myself),
-        });
-        inner.budget.join(&inner.myself);
+        };
+        let inner = Core::new(name.into(), limits, budget, world);
         Pool { inner }
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
         PoolStats {
-            unverified: self.inner.connector.transport().tls.insecure_skip_verify,
+            unverified: self.inner.world.connector.transport().tls.insecure_skip_verify,
             ..self.inner.counters.read(&self.inner.name)
         }
     }
@@ -78,13 +76,12 @@ impl Pool {
 
     /// Whether the target can be reached by a route that the pool knows how to take.
     pub(crate) fn check_route(&self, target: &Target) -> Result<(), DialFailure> {
-        self.inner.connector.check_route(target)
+        self.inner.world.connector.check_route(target)
     }
 
     /// Closes what is idle now. Shared connections in use take no new request and end after those under way.
     pub(crate) fn close_idle(&self) {
-        self.inner
-            .with_state(|state, todo| state.close_idle(CloseReason::CloseIdle, Instant::now(), todo));
+        self.inner.close_idle();
     }
 
     /// Counts a request that is sent again.
@@ -98,17 +95,9 @@ impl Pool {
     }
 
     pub(super) fn remove_lease(&self) {
-        let is_last = self.inner.with_state(|state, todo| {
-            state.leases -= 1;
-            if state.leases == 0 {
-                state.close_idle(CloseReason::Stopped, Instant::now(), todo);
-                state.stop_dials();
-            }
-            state.leases == 0
-        });
-        if is_last {
-            let has_warm = !self.inner.connector.transport().pool.warm.is_empty();
-            self.inner.is_cold.store(has_warm, Ordering::Release);
+        if self.inner.give_lease_back() {
+            let has_warm = !self.inner.world.connector.transport().pool.warm.is_empty();
+            self.inner.world.is_cold.store(has_warm, Ordering::Release);
             self.inner.reapers.notify_waiters();
         }
     }
@@ -125,17 +114,17 @@ impl std::fmt::Debug for Pool {
 impl Inner {
     /// Connects to the hosts of `pool.warm`, once a lease, as soon as there is a runtime to do it on.
     pub(super) fn warm_up(&self) {
-        if !self.is_cold.load(Ordering::Acquire) {
+        if !self.world.is_cold.load(Ordering::Acquire) {
             return;
         }
         let Ok(handle) = Handle::try_current() else { return };
-        if !self.is_cold.swap(false, Ordering::AcqRel) {
+        if !self.world.is_cold.swap(false, Ordering::AcqRel) {
             return;
         }
-        let pool = &self.connector.transport().pool;
+        let pool = &self.world.connector.transport().pool;
         for url in &pool.warm {
             let target = url.parse().ok().and_then(|url| Target::of(&url).ok());
-            let Some(target) = target.filter(|target| self.connector.check_route(target).is_ok()) else {
+            let Some(target) = target.filter(|target| self.world.connector.check_route(target).is_ok()) else {
                 tracing::warn!(pool = %self.name, "a URL of pool.warm cannot be connected to");
                 continue;
             };
@@ -147,137 +136,32 @@ impl Inner {
             });
         }
     }
-
-    /// A connection was taken in. If it went in the meantime, it was not found here then.
-    pub(super) fn settle_race(&self, link: &Arc<Link>) {
-        if link.is_gone() {
-            self.retired(link);
-        }
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State<H1, H2>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the state, then does what follows from the change, after the lock.
-    pub(super) fn with_state<T>(&self, change: impl FnOnce(&mut State<H1, H2>, &mut Chores) -> T) -> T {
-        let mut todo = Chores::default();
-        let mut state = self.lock();
-        let was_blocked = state.has_blocked();
-        let result = change(&mut state, &mut todo);
-        let wants_no_slot = was_blocked && !state.has_blocked();
-        self.counters.idle.store(state.idle(), Ordering::Relaxed);
-        self.counters.waiting.store(state.waiting(), Ordering::Relaxed);
-        self.counters.leases.store(state.leases, Ordering::Relaxed);
-        drop(state);
-        if wants_no_slot {
-            self.budget.leave(self);
-        }
-        self.do_chores(todo);
-        result
-    }
-
-    fn do_chores(&self, todo: Chores) {
-        for (sender, delivery) in todo.deliveries {
-            // Waking runs the code of whatever executor waits. If that panics, it is one request's harm.
-            let sent = std::panic::catch_unwind(AssertUnwindSafe(|| sender.send(delivery)));
-            match sent {
-                // The request has gone in the meantime.
-                Ok(Err(Delivery::Exclusive(connection))) => self.returned(connection),
-                Ok(Err(Delivery::Place(place))) => drop(place),
-                Ok(Ok(()) | Err(Delivery::Failed(_))) => {}
-                Err(_) => tracing::error!(pool = %self.name, "a waker panicked"),
-            }
-        }
-        for leaving in todo.leaving {
-            match leaving {
-                Leaving::Exclusive(connection, reason) => connection.retire(reason),
-                Leaving::Shared(connection, reason) => connection.retire(reason),
-            }
-        }
-        drop(todo.places);
-        Counters::add_many(&self.counters.cap_regrets, todo.regrets);
-        if todo.wake_reapers {
-            self.reapers.notify_waiters();
-        }
-        if todo.freed {
-            self.budget.wake_next();
-        }
-        if todo.dials.is_empty() && todo.reaper.is_none() && !todo.wants_room {
-            return;
-        }
-        let Some(myself) = self.myself.upgrade() else { return };
-        for task in todo.dials {
-            dial::start(&myself, task);
-        }
-        if let Some(key) = todo.reaper {
-            reaper::start(&myself, &key);
-        }
-        if todo.wants_room {
-            self.budget.wait_for_slot(&myself);
-        }
-    }
-
-    /// A connection that its request does not want any more, unused since it was given to it.
-    pub(super) fn returned(&self, connection: H1) {
-        let link = Arc::clone(connection.link());
-        self.with_state(|state, todo| {
-            state.returned(link.seat.host, connection, Instant::now(), todo);
-        });
-        self.settle_race(&link);
-    }
 }
 
 impl Home for Inner {
     fn ready(&self, connection: H1) {
-        let link = Arc::clone(connection.link());
-        self.with_state(|state, todo| {
-            if link.is_settling.swap(false, Ordering::Relaxed) {
-                state.settled(link.seat.host);
-            }
-            state.check_in(link.seat.host, connection, Instant::now(), todo);
-        });
-        self.settle_race(&link);
+        Core::ready(self, connection);
     }
 
     fn settling(&self, link: &Arc<Link>) {
-        self.with_state(|state, _| {
-            link.is_settling.store(true, Ordering::Relaxed);
-            state.settling(link.seat.host);
-        });
+        Core::settling(self, link);
     }
 
     fn unsettled(&self, link: &Arc<Link>) {
-        if link.is_settling.load(Ordering::Relaxed) {
-            self.with_state(|state, todo| {
-                if link.is_settling.swap(false, Ordering::Relaxed) {
-                    state.unsettled(link.seat.host, Instant::now(), todo);
-                }
-            });
-        }
+        Core::unsettled(self, &**link);
     }
 
     fn places_changed(&self, link: &Arc<Link>) {
-        self.with_state(|state, todo| {
-            state.places_changed(link.place.load(Ordering::Relaxed), Instant::now(), todo);
-        });
+        Core::places_changed(self, &**link);
     }
 
     fn retired(&self, link: &Arc<Link>) {
-        let leaving =
-            self.with_state(|state, todo| state.retired(link.place.load(Ordering::Relaxed), Instant::now(), todo));
-        drop(leaving);
-        self.unsettled(link);
+        Core::retired(self, &**link);
     }
 
     fn closed(&self, link: &Link, reason: CloseReason) {
         self.counters.closed(reason, link.born.elapsed());
-        self.with_state(|state, todo| {
-            if let Some(key) = state.key(link.seat.host) {
-                Counters::add(&key.counters.closed);
-            }
-            state.closed(link.seat.host, Instant::now(), todo);
-        });
+        Core::closed(self, link.seat.host);
         tracing::trace!(pool = %self.name, reason = reason.as_str(), "connection closed");
     }
 
@@ -294,9 +178,29 @@ impl Home for Inner {
     }
 }
 
-impl Exclusive for H1 {
+impl Bond for Link {
     fn place(&self) -> &AtomicUsize {
-        &self.link().place
+        &self.place
+    }
+
+    fn host(&self) -> usize {
+        self.seat.host
+    }
+
+    fn is_gone(&self) -> bool {
+        Link::is_gone(self)
+    }
+
+    fn is_settling(&self) -> &AtomicBool {
+        &self.is_settling
+    }
+}
+
+impl Exclusive for H1 {
+    type Bond = Link;
+
+    fn bond(&self) -> &Arc<Link> {
+        self.link()
     }
 
     fn generation(&self) -> u64 {
@@ -325,6 +229,10 @@ impl Exclusive for H1 {
 
     fn lent_for(&self, now: Instant) -> Duration {
         self.link().lent_for(now)
+    }
+
+    fn retire(self, reason: CloseReason) {
+        H1::retire(self, reason);
     }
 }
 
@@ -361,5 +269,9 @@ impl Multiplexed for H2 {
 
     fn spent(&self) -> Option<CloseReason> {
         H2::spent(self)
+    }
+
+    fn retire(self, reason: CloseReason) {
+        H2::retire(self, reason);
     }
 }

@@ -70,7 +70,7 @@ impl Cap {
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// How many dials should be under way for those who wait.
-    fn wanted(&self, host: &Host<C, S::Place>) -> usize {
+    pub(super) fn wanted(&self, host: &Host<C, S::Place>) -> usize {
         let (waiting, fresh) = (host.queue.len(), host.queue.fresh());
         let wanted = match host.protocol {
             // Whichever comes first, a returning connection or the new one, serves the request. A dial whose request was
@@ -90,7 +90,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
-    fn may_dial(&self, host: &Host<C, S::Place>, now: Instant) -> Result<(), Cap> {
+    /// Why the host may not be dialled now. Takes nothing: a slot that is only looked at is not missing to another.
+    fn holds_back(&self, host: &Host<C, S::Place>, now: Instant) -> Option<Cap> {
         let caps = &self.limits.pool;
         // A host that swallows connection attempts must not hold the whole of a cap.
         let share = |cap: usize| (cap / 2).max(1);
@@ -100,17 +101,26 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             .map(share)
             .fold(PACE, usize::min);
         if host.backoff.holds(now) {
-            Err(Cap::Backoff)
+            Some(Cap::Backoff)
         } else if caps.max_connections_per_host.is_some_and(|cap| host.references >= cap) {
-            Err(Cap::Host)
+            Some(Cap::Host)
         } else if host.dialling >= pace {
-            Err(Cap::Pace)
+            Some(Cap::Pace)
         } else if caps.max_connections.is_some_and(|cap| self.open >= cap) {
-            Err(Cap::Pool)
-        } else if !self.budget.try_take() {
-            Err(Cap::Registry)
+            Some(Cap::Pool)
+        } else if !self.budget.has_slot(self.is_our_turn) {
+            Some(Cap::Registry)
         } else {
-            Ok(())
+            None
+        }
+    }
+
+    /// Takes a slot for a dial of the host.
+    fn take_slot(&self, host: &Host<C, S::Place>, now: Instant) -> Result<(), Cap> {
+        match self.holds_back(host, now) {
+            Some(cap) => Err(cap),
+            None if self.budget.try_take(self.is_our_turn) => Ok(()),
+            None => Err(Cap::Registry),
         }
     }
 
@@ -119,7 +129,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         while let Some(host) = self.hosts.get(index)
             && host.dialling < self.wanted(host)
         {
-            match self.may_dial(host, now) {
+            match self.take_slot(host, now) {
                 Ok(()) => {
                     // Those before it are waited for by dials that are under way.
                     let waiter = host.queue.nth(host.dialling);
@@ -129,17 +139,19 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 Err(Cap::Host) => {
                     // Those who want a new connection cannot use the idle ones, which hold the places.
                     if host.queue.fresh() > 0
-                        && let Some(oldest) = host.idle.oldest()
+                        && let Some(oldest) = host.idle.oldest().or_else(|| self.unused_shared(host))
                     {
                         self.expel(oldest, CloseReason::MadeRoom, todo);
                     }
                     return;
                 }
+                // To dial before a connection is full is no reason to close another.
+                Err(Cap::Pool | Cap::Registry) if host.queue.is_empty() => return,
                 Err(cap @ (Cap::Pool | Cap::Registry)) => {
                     self.block(index);
                     if cap == Cap::Registry {
                         todo.wants_room = true;
-                    } else if self.departing < self.blocked.len() {
+                    } else if self.wants_room() {
                         self.make_room(todo);
                     }
                     return;
@@ -147,6 +159,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 Err(Cap::Pace | Cap::Streams) => return,
             }
         }
+        self.settle_turn(index);
     }
 
     /// Dials for `pool.min_idle_per_host`, made up for whenever the host gets a request.
@@ -159,6 +172,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Dials until `least` connections are there beyond those that are asked for.
     pub(in crate::pool) fn warm(&mut self, index: usize, least: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let caps = &self.limits.pool;
+        // What may not be idle is not kept ready.
+        let least = least.min(caps.max_idle).min(caps.max_idle_per_host);
+        if least == 0 || !caps.reuse {
+            return;
+        }
         while let Some(host) = self.hosts.get_mut(index)
             && self.leases > 0
         {
@@ -173,8 +192,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             if is_ready || host.backoff.is_probing() {
                 return;
             }
-            let may_dial = self.hosts.get(index).map(|host| self.may_dial(host, now));
-            if !matches!(may_dial, Some(Ok(()))) {
+            let slot = self.hosts.get(index).map(|host| self.take_slot(host, now));
+            if !matches!(slot, Some(Ok(()))) {
                 return;
             }
             self.begin_dial(index, None, now, todo);
@@ -316,6 +335,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             _ => {}
         }
         self.fail(dial.seat.host, failed, failure, todo);
+        self.unblock(now, todo);
         // A dial that nobody waits for is not made up for: there is no backoff where the failure is our own (no
         // descriptor left), and it would be dialled again and again.
         if self
@@ -325,19 +345,17 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         {
             self.pump(dial.seat.host, now, todo);
         }
-        self.unblock(now, todo);
     }
 
     /// A dial was stopped to make room for another host's. Those who wait for it go on waiting, behind the others.
     pub(in crate::pool) fn dial_gave_way(&mut self, dial: &Dial, now: Instant, todo: &mut Todo<C, S>) {
         self.end_dial(dial);
         self.let_go(dial.seat.host, todo);
-        if self
-            .hosts
-            .get(dial.seat.host)
-            .is_some_and(|host| !host.queue.is_empty())
-        {
-            self.block(dial.seat.host);
+        let waits = self.hosts.get(dial.seat.host).filter(|host| !host.queue.is_empty());
+        match waits.map(|host| host.backoff.holds(now)) {
+            Some(true) => self.pump(dial.seat.host, now, todo),
+            Some(false) => self.block(dial.seat.host),
+            None => {}
         }
         self.unblock(now, todo);
     }
@@ -356,11 +374,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         };
         let mut failed = Vec::new();
+        if host.protocol == Protocol::H2 && host.dialling == 0 {
+            // A place that comes back is no new connection.
+            failed.extend(host.queue.take_fresh());
+        }
         // What comes serves the first.
         while host.queue.len() > covered {
             failed.extend(host.queue.last());
         }
-        failed.reverse();
+        failed.sort_unstable_by_key(|waiter| waiter.id);
         self.fail(index, failed, &failure, todo);
     }
 
@@ -386,18 +408,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(in crate::pool) fn closed(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         self.let_go(index, todo);
         self.departing = self.departing.saturating_sub(1);
-        self.pump(index, now, todo);
+        // Those in line come first.
         self.unblock(now, todo);
-    }
-
-    /// Lets hosts that wait for a slot try again, those that have waited longest first.
-    pub(in crate::pool) fn unblock(&mut self, now: Instant, todo: &mut Todo<C, S>) {
-        if self.blocked.is_empty() {
-            return;
-        }
-        for index in self.take_blocked() {
-            self.pump(index, now, todo);
-        }
+        self.pump(index, now, todo);
     }
 
     /// Closes the connection that has been idle longest, so that another host can be dialled; whether there was one.
@@ -450,13 +463,6 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if host.protocol == Protocol::H2 && host.shared.len() >= self.limits.max_shared_per_host {
             return Some(Standing::Cap(Cap::Streams));
         }
-        let cap = match self.may_dial(host, now) {
-            Ok(()) => {
-                self.budget.put_back();
-                Cap::Pace
-            }
-            Err(cap) => cap,
-        };
-        Some(Standing::Cap(cap))
+        Some(Standing::Cap(self.holds_back(host, now).unwrap_or(Cap::Pace)))
     }
 }

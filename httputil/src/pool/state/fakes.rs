@@ -7,8 +7,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Exclusive, Multiplexed};
+use super::super::sync;
+use super::{Bond, Exclusive, Multiplexed};
 use crate::wire::{CloseReason, Link};
+
+/// Where connections live that tell of what becomes of them.
+pub(in crate::pool) trait Place: Send + Sync {
+    /// Nobody holds the connection any more.
+    fn gone(&self, tie: &Tie);
+    /// A place of it was given back.
+    fn places_changed(&self, tie: &Tie);
+}
+
+/// What ties a connection to its pool.
+pub(in crate::pool) struct Tie {
+    host: usize,
+    place: AtomicUsize,
+    pub(in crate::pool) is_gone: sync::AtomicBool,
+    is_settling: AtomicBool,
+    home: Option<Arc<dyn Place>>,
+}
 
 /// An exclusive connection, known by its number.
 #[derive(Debug)]
@@ -17,7 +35,7 @@ pub(in crate::pool) struct One {
     pub(in crate::pool) generation: u64,
     pub(in crate::pool) expires: Option<Instant>,
     pub(in crate::pool) may_idle_for: Option<Duration>,
-    place: AtomicUsize,
+    tie: Arc<Tie>,
     lent: Cell<Option<Instant>>,
 }
 
@@ -28,7 +46,7 @@ pub(in crate::pool) struct Many(Arc<Places>);
 #[derive(Debug)]
 struct Places {
     number: u32,
-    place: AtomicUsize,
+    tie: Arc<Tie>,
     used: AtomicUsize,
     limit: AtomicUsize,
     is_choked: AtomicBool,
@@ -36,26 +54,85 @@ struct Places {
 
 /// One place of a shared connection.
 #[derive(Debug)]
-pub(in crate::pool) struct Seat(pub(in crate::pool) Many);
+pub(in crate::pool) struct Seat(Option<Many>);
+
+impl Tie {
+    fn new(host: usize, home: Option<Arc<dyn Place>>) -> Arc<Tie> {
+        Arc::new(Tie {
+            host,
+            place: AtomicUsize::new(Link::NOWHERE),
+            is_gone: sync::AtomicBool::new(false),
+            is_settling: AtomicBool::new(false),
+            home,
+        })
+    }
+}
+
+impl Bond for Tie {
+    fn place(&self) -> &AtomicUsize {
+        &self.place
+    }
+
+    fn host(&self) -> usize {
+        self.host
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_gone.load(sync::Ordering::SeqCst)
+    }
+
+    fn is_settling(&self) -> &AtomicBool {
+        &self.is_settling
+    }
+}
+
+impl std::fmt::Debug for Tie {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tie").field("host", &self.host).finish_non_exhaustive()
+    }
+}
 
 impl One {
     pub(in crate::pool) fn new(number: u32) -> One {
+        One::at(number, 0, None)
+    }
+
+    pub(in crate::pool) fn at(number: u32, host: usize, home: Option<Arc<dyn Place>>) -> One {
         One {
             number,
             generation: 0,
             expires: None,
             may_idle_for: None,
-            place: AtomicUsize::new(Link::NOWHERE),
+            tie: Tie::new(host, home),
             lent: Cell::new(None),
+        }
+    }
+}
+
+#[cfg(feature = "bench-internals")]
+impl One {
+    pub(in crate::pool) fn host(&self) -> usize {
+        self.tie.host
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        if let Some(home) = &self.tie.home {
+            home.gone(&self.tie);
         }
     }
 }
 
 impl Many {
     pub(in crate::pool) fn new(number: u32, limit: usize) -> Many {
+        Many::at(number, limit, 0, None)
+    }
+
+    pub(in crate::pool) fn at(number: u32, limit: usize, host: usize, home: Option<Arc<dyn Place>>) -> Many {
         Many(Arc::new(Places {
             number,
-            place: AtomicUsize::new(Link::NOWHERE),
+            tie: Tie::new(host, home),
             used: AtomicUsize::new(0),
             limit: AtomicUsize::new(limit),
             is_choked: AtomicBool::new(false),
@@ -64,6 +141,11 @@ impl Many {
 
     pub(in crate::pool) fn number(&self) -> u32 {
         self.0.number
+    }
+
+    #[cfg(shuttle)]
+    pub(in crate::pool) fn tie(&self) -> &Arc<Tie> {
+        &self.0.tie
     }
 
     pub(in crate::pool) fn allow(&self, limit: usize) {
@@ -75,17 +157,43 @@ impl Many {
     }
 }
 
+impl Drop for Places {
+    fn drop(&mut self) {
+        if let Some(home) = &self.tie.home {
+            home.gone(&self.tie);
+        }
+    }
+}
+
 impl Seat {
+    pub(in crate::pool) fn many(&self) -> &Many {
+        self.0.as_ref().expect("it is held until it is left")
+    }
+
     /// Gives the place back; the pool is to be told.
-    pub(in crate::pool) fn leave(self) -> Many {
-        self.0.0.used.fetch_sub(1, Ordering::SeqCst);
-        self.0
+    pub(in crate::pool) fn leave(mut self) -> Many {
+        let many = self.0.take().expect("it is held until it is left");
+        many.0.used.fetch_sub(1, Ordering::SeqCst);
+        many
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(many) = self.0.take()
+            && let Some(home) = &many.0.tie.home
+        {
+            many.0.used.fetch_sub(1, Ordering::SeqCst);
+            home.places_changed(&many.0.tie);
+        }
     }
 }
 
 impl Exclusive for One {
-    fn place(&self) -> &AtomicUsize {
-        &self.place
+    type Bond = Tie;
+
+    fn bond(&self) -> &Arc<Tie> {
+        &self.tie
     }
 
     fn generation(&self) -> u64 {
@@ -113,13 +221,15 @@ impl Exclusive for One {
     fn lent_for(&self, now: Instant) -> Duration {
         self.lent.get().map_or(Duration::ZERO, |lent| now - lent)
     }
+
+    fn retire(self, _: CloseReason) {}
 }
 
 impl Multiplexed for Many {
     type Place = Seat;
 
     fn place(&self) -> &AtomicUsize {
-        &self.0.place
+        &self.0.tie.place
     }
 
     fn try_acquire(&self) -> Option<Seat> {
@@ -127,7 +237,7 @@ impl Multiplexed for Many {
         let taken = self.0.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
             (used < limit && !self.is_choked()).then_some(used + 1)
         });
-        taken.is_ok().then(|| Seat(self.clone()))
+        taken.is_ok().then(|| Seat(Some(self.clone())))
     }
 
     fn in_use(&self) -> usize {
@@ -153,4 +263,5 @@ impl Multiplexed for Many {
     fn spent(&self) -> Option<CloseReason> {
         None
     }
+    fn retire(self, _: CloseReason) {}
 }

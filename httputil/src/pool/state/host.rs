@@ -1,6 +1,5 @@
 //! One host: a key, what is idle, who waits, what is being dialled, and how its last dials went.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Id;
 use tokio::time::Instant;
 
-use super::lists::{BY_HOST, List};
+use super::lists::{BY_HOST, BY_TURN, List};
 use super::queue::Queue;
 use super::{Exclusive, Key, Multiplexed, Protocol, State};
 use crate::connect::{DialFailure, Progress};
@@ -34,8 +33,6 @@ pub(super) struct Host<C, P> {
     pub(super) progress: Option<Arc<Progress>>,
     /// Connections and dials under way: what `pool.max_connections_per_host` counts.
     pub(super) references: usize,
-    /// Whether it stands among those that wait for a slot.
-    pub(super) is_blocked: bool,
     pub(super) backoff: Backoff,
     /// How long an exchange takes here, as a moving mean.
     pub(super) service: Duration,
@@ -59,7 +56,6 @@ impl<C, P> Host<C, P> {
             settling: 0,
             progress: None,
             references: 0,
-            is_blocked: false,
             backoff: Backoff::default(),
             service: Duration::ZERO,
             ready: 0,
@@ -68,7 +64,7 @@ impl<C, P> Host<C, P> {
     }
 
     fn is_quiet(&self, now: Instant) -> bool {
-        self.references == 0 && self.queue.is_empty() && !self.is_blocked && !self.backoff.holds(now)
+        self.references == 0 && self.queue.is_empty() && !self.backoff.holds(now)
     }
 
     /// An exchange took this long.
@@ -194,7 +190,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let quiet: Vec<usize> = self
             .hosts
             .iter()
-            .filter(|(_, host)| host.is_quiet(now))
+            .filter(|(index, host)| host.is_quiet(now) && !List::<BY_TURN>::has(&self.hosts, *index))
             .map(|(index, _)| index)
             .collect();
         for index in quiet {
@@ -204,41 +200,5 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
         }
         self.sweep_at = QUIET_HOSTS.max(self.index.len() * 2);
-    }
-
-    /// Hosts that wait for a slot under a cap of the pool or of all pools.
-    pub(super) fn block(&mut self, index: usize) {
-        if let Some(host) = self.hosts.get_mut(index)
-            && !host.is_blocked
-        {
-            host.is_blocked = true;
-            self.blocked.push_back(index);
-        }
-    }
-
-    /// Somebody does not wait for this host any more. A host that nobody waits for wants no slot, and no connection is
-    /// to make room for it.
-    pub(super) fn queue_shrank(&mut self, index: usize) {
-        let Some(host) = self.hosts.get_mut(index) else { return };
-        host.gauge_waiting();
-        if host.is_blocked && host.queue.is_empty() {
-            host.is_blocked = false;
-            self.blocked.retain(|other| *other != index);
-        }
-    }
-
-    /// Whether a host waits for a slot.
-    pub(in crate::pool) fn has_blocked(&self) -> bool {
-        !self.blocked.is_empty()
-    }
-
-    pub(super) fn take_blocked(&mut self) -> VecDeque<usize> {
-        let blocked = std::mem::take(&mut self.blocked);
-        for index in &blocked {
-            if let Some(host) = self.hosts.get_mut(*index) {
-                host.is_blocked = false;
-            }
-        }
-        blocked
     }
 }

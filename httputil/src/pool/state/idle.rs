@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, State, Todo};
+use super::{Bond, Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, State, Todo};
 use crate::wire::{CloseReason, Link};
+
+/// So many are reaped before the lock is let go: some tens of microseconds.
+const REAPED_AT_ONCE: usize = 128;
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The newest idle connection of a host that is not due.
@@ -42,7 +45,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(CloseReason::NoReuse)
         } else if self.limits.pool.max_idle == 0 || self.limits.pool.max_idle_per_host == 0 {
             Some(CloseReason::IdleCap)
-        } else if self.departing < self.blocked.len() || self.budget.is_wanted() {
+        } else if self.wants_room() || self.budget.is_wanted() {
             Some(CloseReason::MadeRoom)
         } else {
             None
@@ -54,6 +57,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(host) = self.hosts.get_mut(index) {
             host.settling += 1;
         }
+        self.settle_turn(index);
     }
 
     /// It is back.
@@ -144,7 +148,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             ..
         }) = self.entries.get(entry)
         {
-            connection.place().store(entry, Ordering::Relaxed);
+            connection.bond().place().store(entry, Ordering::Relaxed);
             connection.rest();
         }
         if let Some(host) = self.hosts.get_mut(index) {
@@ -211,8 +215,21 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.reaping.retain(|other| *other != runtime);
     }
 
-    /// Closes what has been idle for too long or is too old; says when to look again.
+    /// Closes what has been idle for too long or is too old; says when to look again. At once, if there is more than the
+    /// lock should be held for: checkouts come in between.
     pub(in crate::pool) fn reap(&mut self, now: Instant, todo: &mut Todo<C, S>) -> Option<Instant> {
+        for _ in 0..REAPED_AT_ONCE {
+            let Some((index, reason)) = self.next_due(now) else {
+                self.reaps_at = self.looks_at(now);
+                return self.reaps_at;
+            };
+            self.expel(index, reason, todo);
+        }
+        self.reaps_at = (self.idle() > 0).then_some(now);
+        self.reaps_at
+    }
+
+    fn next_due(&mut self, now: Instant) -> Option<(usize, CloseReason)> {
         while let Some(index) = self.wheel.due(now) {
             let Some(entry) = self.entries.get(index) else { break };
             if entry.due <= now {
@@ -220,29 +237,30 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     Held::Idle(connection) => connection.expires(),
                     Held::Shared(connection) => connection.expires(),
                 };
-                let reason = self.why_due(expires, entry.since, now);
-                self.expel(index, reason, todo);
-            } else {
-                let due = entry.due;
-                self.wheel.remove(&mut self.entries, index);
-                self.wheel.insert(&mut self.entries, index, due, now);
+                return Some((index, self.why_due(expires, entry.since, now)));
             }
+            let due = entry.due;
+            self.wheel.remove(&mut self.entries, index);
+            self.wheel.insert(&mut self.entries, index, due, now);
         }
-        let mut looks_at = None;
-        while let Some(oldest) = self.by_age.oldest() {
-            let due = self
-                .entries
-                .get(oldest)?
-                .since
-                .checked_add(self.limits.pool.idle_timeout);
-            if due.is_none_or(|due| due > now) {
-                looks_at = Some(due.unwrap_or_else(|| now + Duration::from_hours(24)));
-                break;
-            }
-            self.expel(oldest, CloseReason::IdleTimeout, todo);
-        }
-        self.reaps_at = [looks_at, self.wheel.looks_at()].into_iter().flatten().min();
-        self.reaps_at
+        let oldest = self.by_age.oldest()?;
+        let due = self
+            .entries
+            .get(oldest)?
+            .since
+            .checked_add(self.limits.pool.idle_timeout);
+        due.is_some_and(|due| due <= now)
+            .then_some((oldest, CloseReason::IdleTimeout))
+    }
+
+    /// When something is due, as far as can be told. A time-out too long for the clock is a day at a time.
+    fn looks_at(&self, now: Instant) -> Option<Instant> {
+        let oldest = self.by_age.oldest().and_then(|oldest| self.entries.get(oldest));
+        let by_age = oldest.map(|oldest| {
+            let due = oldest.since.checked_add(self.limits.pool.idle_timeout);
+            due.unwrap_or_else(|| now + Duration::from_hours(24))
+        });
+        [by_age, self.wheel.looks_at()].into_iter().flatten().min()
     }
 
     /// Nothing is idle: when a reaper looks once more, if something may be idle by then.
@@ -261,9 +279,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.expel(oldest, reason, todo);
         }
         let in_use: Vec<(usize, usize)> = self.entries.iter().map(|(index, entry)| (index, entry.host)).collect();
-        for (shared, host) in in_use {
-            self.expel(shared, reason, todo);
-            // Those who wait for a place on it need another connection, and it may bear requests for long.
+        for (shared, _) in &in_use {
+            self.expel(*shared, reason, todo);
+        }
+        // Those who wait for a place on one of them need another connection, and these may bear requests for long.
+        for (_, host) in in_use {
             self.pump(host, now, todo);
         }
     }
@@ -331,7 +351,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let entry = self.entries.remove(index)?;
         let place = match &entry.held {
-            Held::Idle(connection) => connection.place(),
+            Held::Idle(connection) => connection.bond().place(),
             Held::Shared(connection) => Multiplexed::place(connection),
         };
         place.store(Link::NOWHERE, Ordering::Relaxed);

@@ -11,6 +11,8 @@ pub(super) const BY_HOST: usize = 0;
 pub(super) const BY_AGE: usize = 1;
 /// A list of those that are due early.
 pub(super) const BY_DUE: usize = 2;
+/// Among hosts: the line of those that wait for a slot.
+pub(super) const BY_TURN: usize = 0;
 
 #[derive(Debug)]
 pub(super) struct Slab<T> {
@@ -131,6 +133,11 @@ impl<const WHICH: usize> List<WHICH> {
 
     pub(super) fn oldest(&self) -> Option<usize> {
         (self.oldest != NIL).then_some(self.oldest)
+    }
+
+    /// Whether the entry stands in a list of this kind.
+    pub(super) fn has<T>(slab: &Slab<T>, index: usize) -> bool {
+        slab.slots.get(index).is_some_and(|slot| slot.links[WHICH].is_linked)
     }
 
     pub(super) fn push<T>(&mut self, slab: &mut Slab<T>, index: usize) {

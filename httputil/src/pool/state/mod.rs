@@ -13,20 +13,27 @@
 //! and may have. Nothing is done here; what is to be done after the lock is put into [`Todo`].
 
 mod dialling;
-#[cfg(test)]
-mod fakes;
+#[cfg(any(test, feature = "bench-internals"))]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the benchmarks use less of them than the tests")
+)]
+pub(super) mod fakes;
 mod host;
 mod idle;
 mod lists;
+#[cfg(test)]
+mod model_tests;
 mod places;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod wheel;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -42,15 +49,27 @@ use crate::settings;
 use crate::wire::{CloseReason, Seat};
 use dialling::Running;
 use host::Host;
-use lists::{BY_AGE, List, Slab};
+use lists::{BY_AGE, BY_TURN, List, Slab};
 use wheel::Wheel;
 
 pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
 
-/// A connection for one request at a time.
-pub(super) trait Exclusive {
+/// What ties a connection to its pool.
+pub(super) trait Bond {
     /// Where the pool writes down its place; touched under the pool's lock only.
     fn place(&self) -> &AtomicUsize;
+    /// The pool's number of its host.
+    fn host(&self) -> usize;
+    /// Whether it takes no more requests.
+    fn is_gone(&self) -> bool;
+    /// Whether the pool counts on its coming home in a moment; written under the pool's lock only.
+    fn is_settling(&self) -> &AtomicBool;
+}
+
+/// A connection for one request at a time.
+pub(super) trait Exclusive {
+    type Bond: Bond;
+    fn bond(&self) -> &Arc<Self::Bond>;
     /// The pool's generation when it was dialled.
     fn generation(&self) -> u64;
     /// When it is to take no more requests.
@@ -65,6 +84,8 @@ pub(super) trait Exclusive {
     fn lend(&self, now: Instant);
     /// For how long the last request has had it.
     fn lent_for(&self, now: Instant) -> Duration;
+    /// Closes it, for `reason`. Never under the pool's lock.
+    fn retire(self, reason: CloseReason);
 }
 
 /// A connection for many requests at a time.
@@ -81,6 +102,8 @@ pub(super) trait Multiplexed: Clone {
     fn is_in_doubt(&self) -> bool;
     fn expires(&self) -> Option<Instant>;
     fn spent(&self) -> Option<CloseReason>;
+    /// Lets it end after its requests, for `reason`. Never under the pool's lock.
+    fn retire(self, reason: CloseReason);
 }
 
 /// The protocol that a host's last connection spoke.
@@ -168,6 +191,15 @@ pub(super) struct Todo<C, S: Multiplexed> {
     pub(super) regrets: u64,
 }
 
+impl<C, S: Multiplexed> Todo<C, S> {
+    /// Whether nothing is to be done, as after most requests.
+    pub(super) fn is_nothing(&self) -> bool {
+        let has_word = self.wake_reapers || self.wants_room || self.freed || self.reaper.is_some() || self.regrets > 0;
+        let things = self.leaving.len() + self.places.len() + self.deliveries.len() + self.dials.len();
+        !has_word && things == 0
+    }
+}
+
 impl<C, S: Multiplexed> Default for Todo<C, S> {
     fn default() -> Self {
         Todo {
@@ -221,7 +253,9 @@ pub(super) struct State<C, S: Multiplexed> {
     /// Dials under way, the oldest first.
     running: VecDeque<Running>,
     /// Hosts that need a dial and must wait for a slot under a cap of the pool or of all pools.
-    blocked: VecDeque<usize>,
+    blocked: List<BY_TURN>,
+    /// Whether the cap over all pools is asked in this pool's turn.
+    is_our_turn: bool,
     budget: Arc<Budget>,
     directory: Arc<Directory>,
     sweep_at: usize,
@@ -252,7 +286,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             open: 0,
             departing: 0,
             running: VecDeque::new(),
-            blocked: VecDeque::new(),
+            blocked: List::default(),
+            is_our_turn: false,
             budget,
             directory,
             sweep_at: host::QUIET_HOSTS,
@@ -266,6 +301,19 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     pub(super) fn idle(&self) -> usize {
         self.by_age.len()
+    }
+
+    #[cfg(all(test, shuttle))]
+    pub(super) fn idle_ones(&self) -> impl Iterator<Item = &C> {
+        self.entries.iter().filter_map(|(_, entry)| match &entry.held {
+            Held::Idle(connection) => Some(connection),
+            Held::Shared(_) => None,
+        })
+    }
+
+    #[cfg(all(test, shuttle))]
+    pub(super) fn open(&self) -> usize {
+        self.open
     }
 
     pub(super) fn waiting(&self) -> usize {

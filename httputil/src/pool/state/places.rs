@@ -87,6 +87,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         !host.shared.is_empty() && connections().all(is_crowded)
     }
 
+    /// A shared connection of which no place is taken.
+    pub(super) fn unused_shared(&self, host: &Host<C, S::Place>) -> Option<usize> {
+        let is_unused = |entry: &usize| self.shared(*entry).is_some_and(|connection| connection.in_use() == 0);
+        host.shared.iter().copied().find(is_unused)
+    }
+
     /// Takes a shared connection in and serves those who wait.
     #[expect(clippy::needless_pass_by_value, reason = "the pool takes the connection in")]
     pub(super) fn add_shared(&mut self, index: usize, connection: S, now: Instant, todo: &mut Todo<C, S>) {
@@ -117,7 +123,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 let before = host.queue.len();
                 host.queue.forget_gone(now);
                 self.waiting -= before - host.queue.len();
-                host.gauge_waiting();
+                self.queue_shrank(index);
                 return;
             }
             let Some(place) = self.shared(entry).and_then(S::try_acquire) else {
@@ -157,6 +163,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         };
         if self.hosts.get(index).is_some_and(|host| !host.queue.is_empty()) {
             self.serve_places(index, now, todo);
+        }
+        if self.hosts.get(index).is_some_and(|host| !host.queue.is_empty()) {
             self.pump(index, now, todo);
         }
         let Some(connection) = self.shared(entry) else { return };

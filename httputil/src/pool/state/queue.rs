@@ -147,6 +147,11 @@ impl<C, P> Queue<C, P> {
         lines.into_iter().find_map(VecDeque::pop_back)
     }
 
+    /// Takes out those that only a new connection can serve.
+    pub(super) fn take_fresh(&mut self) -> VecDeque<Waiter<C, P>> {
+        std::mem::take(&mut self.fresh)
+    }
+
     /// The number of the one that stands at a position.
     pub(super) fn nth(&self, position: usize) -> Option<u64> {
         let lines = [&self.fresh, &self.line, &self.late];

@@ -600,7 +600,7 @@ fn pools_share_a_budget() {
     assert_eq!((one.dials.len(), two.dials.len()), (0, 1), "two are open or dialled");
     two.dialled(b);
     two.closed(b);
-    one.act(State::unblock);
+    one.act(State::unblock_in_turn);
     assert_eq!(one.dials.len(), 1);
 }
 
@@ -967,4 +967,130 @@ fn without_descriptors_a_crowded_connection_is_not_dialled_beside_again_and_agai
     let failure = DialFailure::new(Kind::LimitExceeded, "too many open files");
     room.act(|state, now, todo| state.dial_failed(&dial, &failure, now, todo));
     assert!(room.dials.is_empty());
+}
+
+#[test]
+fn a_shared_connection_makes_room_for_one_who_wants_a_new_one_when_its_last_request_is_over() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H2);
+    let mut first = room.wait(host);
+    room.dialled_many(host, 4);
+    let Ok(Delivery::Place(seat)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    let Outcome::Wait(mut fresh) = room.ask(host, None, true) else {
+        panic!("a used connection was handed out")
+    };
+    room.back(seat);
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+    room.closed(host);
+    room.dialled_many(host, 4);
+    assert_eq!(served(&mut fresh.receiver), Some(0));
+}
+
+#[test]
+fn a_host_whose_connections_close_after_each_request_starves_no_other() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _waiting: Vec<_> = (0..10).map(|_| room.wait(busy)).collect();
+    let mut waits = room.wait(other);
+    let mut turns = 0;
+    while waits.receiver.try_recv().is_err() {
+        turns += 1;
+        assert!(turns < 3, "the other's turn never comes");
+        let host = room.dials[0].seat.host;
+        room.dialled(host);
+        if host == busy {
+            room.closed(host);
+        }
+    }
+}
+
+#[test]
+fn no_room_is_made_for_a_host_whose_requests_have_gone() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    room.wait(a);
+    room.act(|state, _, _| state.cancel(a, 0));
+    let gone = room.wait(b);
+    room.act(|state, _, _| state.cancel(b, gone.id));
+    let number = room.dialled(a);
+    assert_eq!(room.left, []);
+    assert_eq!(room.taken(a), number);
+}
+
+#[test]
+fn in_backoff_one_who_wants_a_new_connection_does_not_wait_for_a_place() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let _first = room.wait(host);
+    room.dialled_many(host, 4);
+    let Outcome::Wait(_refused) = room.ask(host, None, true) else {
+        panic!("a used connection was handed out")
+    };
+    room.fails(host);
+    let Outcome::Wait(mut fresh) = room.ask(host, None, true) else {
+        panic!("a used connection was handed out")
+    };
+    assert!(has_failed(&mut fresh.receiver).is_some());
+}
+
+#[test]
+fn no_connection_is_closed_to_dial_before_another_is_full() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H2));
+    let mut first = room.wait(a);
+    let _served: Vec<_> = (0..2).map(|_| room.wait(b)).collect();
+    let number = room.dialled(a);
+    assert!(served(&mut first.receiver).is_some());
+    room.dialled_many(b, 4);
+    let back = room.idle(a);
+    let Outcome::Place(_seat) = room.checkout(b) else {
+        panic!("a place is free")
+    };
+    assert_eq!(room.left, []);
+    assert_eq!(room.taken(a), back, "{number} came back");
+}
+
+#[test]
+fn no_more_is_kept_ready_than_may_be_idle() {
+    for (most, reuse, dials) in [(2, true, 3), (0, true, 1), (2, false, 1)] {
+        let mut room = Room::new(|pool| {
+            pool.min_idle_per_host = 5;
+            pool.max_idle_per_host = most;
+            pool.reuse = reuse;
+        });
+        let host = room.host("a", Protocol::H1);
+        let _waits = room.wait(host);
+        assert_eq!(room.dials.len(), dials);
+    }
+}
+
+#[test]
+fn those_whose_dial_gave_way_hear_at_once_that_the_host_cannot_be_reached() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let host = room.host("a", Protocol::H1);
+    let other = room.host("b", Protocol::H1);
+    let (_first, mut second) = (room.wait(host), room.wait(host));
+    let _others = (room.wait(other), room.wait(other), room.wait(other));
+    room.fails(host);
+    let dial = room.dial(host);
+    room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+    assert!(has_failed(&mut second.receiver).is_some());
+}
+
+#[test]
+fn many_that_are_due_together_are_closed_in_turns_with_what_else_needs_the_lock() {
+    let mut room = Room::new(|pool| (pool.max_idle, pool.max_idle_per_host) = (1000, 1000));
+    let host = room.host("a", Protocol::H1);
+    for _ in 0..300 {
+        room.idle(host);
+    }
+    room.later(90);
+    let mut turns = 0;
+    while let Some(again) = room.act(State::reap) {
+        assert_eq!(again, room.now);
+        turns += 1;
+    }
+    assert_eq!((turns, room.left.len()), (2, 300));
 }

@@ -1,6 +1,7 @@
 //! What must hold after each event.
 
 use super::super::dialling::PACE;
+use super::super::fakes::Many;
 use super::super::{Multiplexed, Protocol};
 use super::model::{Host, Model, Waiter, Which};
 
@@ -13,11 +14,17 @@ enum Held {
     Pool,
 }
 
-impl Model {
-    fn is_probing(&self, host: &Host) -> bool {
-        host.failures > 0
-    }
+/// Whether a connection of the host gives out no place, for reasons of its own.
+fn is_mute(host: &Host) -> bool {
+    let gives_none = |many: &Many| many.is_choked() || many.limit() == Some(0);
+    host.shared.iter().any(gives_none)
+}
 
+fn is_probing(host: &Host) -> bool {
+    host.failures > 0
+}
+
+impl Model {
     fn in_backoff(&self, host: &Host) -> bool {
         host.until.is_some_and(|until| self.now < until)
     }
@@ -26,20 +33,21 @@ impl Model {
     fn wanted(&self, host: &Host) -> usize {
         let fresh = host.waiters.iter().filter(|waiter| waiter.fresh).count();
         let others = host.waiters.len() - fresh;
-        let is_crowded = |many: &super::super::fakes::Many| {
+        let is_crowded = |many: &Many| {
             let limit = many.limit().expect("it is known");
             many.is_choked() || limit >= 4 && many.in_use() * 10 >= limit * 7
         };
         let wanted = match host.protocol {
             Protocol::H1 => fresh + others.saturating_sub(host.settling),
             Protocol::Unknown => usize::from(!host.waiters.is_empty()),
+            Protocol::H2 if !self.limits.pool.reuse => host.waiters.len(),
             Protocol::H2 if host.shared.len() >= self.limits.max_shared_per_host => 0,
             Protocol::H2 if host.waiters.is_empty() => {
                 usize::from(!host.shared.is_empty() && host.shared.iter().all(is_crowded))
             }
             Protocol::H2 => 1,
         };
-        if self.is_probing(host) { wanted.min(1) } else { wanted }
+        if is_probing(host) { wanted.min(1) } else { wanted }
     }
 
     fn pace(&self) -> usize {
@@ -79,12 +87,13 @@ impl Model {
         self.check_service(index);
 
         let wanted = self.wanted(host);
-        let is_short = host.dialling < wanted;
+        // A crowded connection beside which nobody waits is dialled beside at the next request.
+        let is_short = host.dialling < wanted && !host.waiters.is_empty();
         match self.holds_back(host) {
             None => {
                 // What leaves the pool is made up for when its socket is gone. And nobody says that a backoff is over:
                 // those who wait then wait for what is under way.
-                let is_over = self.is_probing(host) && busy > 0 || closing > 0;
+                let is_over = is_probing(host) && (busy > 0 || is_mute(host)) || closing > 0;
                 assert!(
                     !is_short || is_over,
                     "host {index} needs {wanted} dials and has {}",
@@ -99,26 +108,26 @@ impl Model {
                     Protocol::H2 => host.dialling > 0 || !host.shared.is_empty(),
                 };
                 assert!(
-                    covered || host.waiters.is_empty(),
+                    covered || closing > 0 || host.waiters.is_empty(),
                     "host {index} cannot be reached and has not said so"
                 );
             }
             Some(Held::Host) => assert!(
-                !is_short || busy > 0,
+                !is_short || busy > 0 || is_mute(host),
                 "host {index} waits for its cap and nothing is under way"
             ),
             Some(Held::Pace | Held::Pool) => {}
         }
         let somebody_waits = host.waiters.iter().any(|waiter| self.is_there(waiter));
         if somebody_waits && wanted == 0 {
-            let never = |many: &super::super::fakes::Many| many.is_choked() || many.limit() == Some(0);
-            assert!(
-                busy > 0 || host.shared.iter().any(never),
-                "host {index} waits for nothing"
-            );
+            assert!(busy > 0 || is_mute(host), "host {index} waits for nothing");
         }
+        let has_failed = self.dial_failed == Some(index) && host.waiters.is_empty();
+        assert!(!has_failed || !self.dialled.contains(&index), "dialled again and again");
         // Never more dials than are needed, unless some are to be kept ready.
-        if self.dialled.contains(&index) && self.limits.pool.min_idle_per_host == 0 {
+        let caps = &self.limits.pool;
+        let kept_ready = caps.min_idle_per_host.min(caps.max_idle).min(caps.max_idle_per_host);
+        if self.dialled.contains(&index) && (kept_ready == 0 || !caps.reuse) {
             assert!(
                 host.dialling <= wanted,
                 "host {index} needs {wanted} dials and has {}",
@@ -213,18 +222,19 @@ impl Model {
         if self.leases == 0 || !caps.reuse {
             assert_eq!(self.idle_count(), 0, "nothing may be idle");
         }
-        let is_short = |host: &Host| host.dialling < self.wanted(host) && self.holds_back(host) == Some(Held::Pool);
+        let is_short = |host: &Host| {
+            let needs_dial = !host.waiters.is_empty() && host.dialling < self.wanted(host);
+            needs_dial && self.holds_back(host) == Some(Held::Pool)
+        };
         let waits_for_slot = self.hosts.iter().any(is_short);
         if waits_for_slot {
             assert!(busy > 0, "a host waits for a slot and nothing is under way");
         }
         if busy == 0 {
             for (index, host) in self.hosts.iter().enumerate() {
-                let never = |many: &super::super::fakes::Many| many.is_choked() || many.limit() == Some(0);
-                let hopeless = host.shared.iter().any(never);
                 let somebody_waits = host.waiters.iter().any(|waiter| self.is_there(waiter));
                 assert!(
-                    !somebody_waits || hopeless,
+                    !somebody_waits || is_mute(host),
                     "host {index}: nothing is under way and {:?} wait",
                     host.waiters
                 );

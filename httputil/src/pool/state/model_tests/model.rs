@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One};
-use super::super::{Exclusive, Limits, Multiplexed, Protocol};
+use super::super::{Exclusive, Limits, Protocol};
 use crate::wire::CloseReason;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +48,11 @@ pub(super) struct Idle {
 
 /// A connection that has just come in, and of which nobody knows yet what becomes of it.
 #[derive(Clone, Copy, Debug)]
-struct Arrival {
-    idle: Idle,
-    is_new: bool,
+pub(super) struct Arrival {
+    pub(super) idle: Idle,
+    pub(super) is_new: bool,
     /// Why it has to go, if it has.
-    must_go: Option<CloseReason>,
+    pub(super) must_go: Option<CloseReason>,
 }
 
 pub(super) struct Model {
@@ -63,7 +63,7 @@ pub(super) struct Model {
     pub(super) leases: usize,
     generation: u64,
     pub(super) now: Instant,
-    arrival: Option<Arrival>,
+    pub(super) arrival: Option<Arrival>,
     /// What has been delivered to whom since the event began: host, waiter, and whether it was new.
     pub(super) delivered: Vec<(usize, Waiter)>,
     pub(super) failed: Vec<(usize, Waiter)>,
@@ -179,7 +179,8 @@ impl Model {
     pub(super) fn took_place(&mut self, host: usize, id: u64, many: &Many) {
         let waiter = self.take_waiter(host, id);
         assert!(!waiter.fresh, "a place for a request that wants a new connection");
-        assert!(self.hosts[host].waiters.is_empty(), "a place while others wait");
+        let others = &self.hosts[host].waiters;
+        assert!(others.is_empty(), "a place while {others:?} wait");
         self.place_taken(host, many);
     }
 
@@ -274,7 +275,11 @@ impl Model {
         let must_go = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if one.generation() != self.generation {
-            Some(CloseReason::CloseIdle)
+            Some(if self.leases > 0 {
+                CloseReason::CloseIdle
+            } else {
+                CloseReason::Stopped
+            })
         } else if one.expires.is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {
@@ -313,31 +318,6 @@ impl Model {
         assert!(self.hosts.iter().all(|host| host.shared.is_empty()));
     }
 
-    pub(super) fn suspected(&mut self, host: usize, began: Instant) {
-        let is_suspect = |idle: &&Idle| idle.host == host && idle.since <= began;
-        assert!(self.idle.iter().find(is_suspect).is_none(), "kept what may be dead");
-    }
-
-    pub(super) fn reaped(&mut self, looks_at: Option<Instant>) {
-        // Those that are due early are looked at in spans of a 63rd.
-        let slack = self.limits.pool.idle_timeout / 63 + Duration::from_nanos(1);
-        let timeout = self.limits.pool.idle_timeout;
-        let is_late = |idle: &&Idle| idle.since + timeout <= self.now || idle.due + slack <= self.now;
-        assert!(self.idle.iter().find(is_late).is_none(), "the reaper left something");
-        assert_eq!(
-            looks_at.is_some(),
-            !self.idle.is_empty(),
-            "a reaper runs while something is idle"
-        );
-        if let Some(looks_at) = looks_at {
-            assert!(looks_at > self.now);
-            assert!(
-                self.idle.iter().all(|idle| looks_at <= idle.due + slack),
-                "looks too late"
-            );
-        }
-    }
-
     pub(super) fn may_make_room(&mut self) {
         self.may_make_room = true;
     }
@@ -347,106 +327,5 @@ impl Model {
             self.hosts[*host].dialling += 1;
             self.dialled.push(*host);
         }
-    }
-
-    /// A connection has left the pool: was that right? Says whose it was.
-    pub(super) fn left(&mut self, which: Which, reason: CloseReason) -> usize {
-        if let Some(arrival) = self.arrival.filter(|arrival| arrival.idle.which == which) {
-            self.arrival = None;
-            assert_eq!(Some(reason), arrival.must_go.or_else(|| self.refusal(reason)));
-            self.made_room |= reason == CloseReason::MadeRoom;
-            return arrival.idle.host;
-        }
-        // What has come in and was not given away is idle from here on, and may push others out.
-        self.arrival_is_idle();
-        let shared = self
-            .hosts
-            .iter()
-            .position(|host| host.shared.iter().any(|many| Which::Many(many.number()) == which));
-        if let Some(host) = shared {
-            self.hosts[host]
-                .shared
-                .retain(|many| Which::Many(many.number()) != which);
-        }
-        let position = self.idle.iter().position(|idle| idle.which == which);
-        let Some(position) = position else {
-            // One that bears requests, or comes in and may not be idle.
-            return shared.expect("it left twice");
-        };
-        let idle = self.idle.remove(position);
-        let is_oldest_of_host = || !self.idle[..position].iter().any(|other| other.host == idle.host);
-        match reason {
-            CloseReason::IdleTimeout => assert!(idle.since + self.limits.pool.idle_timeout <= self.now),
-            CloseReason::MaxLifetime | CloseReason::KeepAlive => assert!(idle.due <= self.now),
-            CloseReason::IdleCap => assert!(
-                (self.idle.len() + self.newly_idle() >= self.limits.pool.max_idle && position == 0)
-                    || (self.idle_of(idle.host) >= self.limits.pool.max_idle_per_host && is_oldest_of_host()),
-                "no cap is reached, or it is not the least recently used"
-            ),
-            CloseReason::MadeRoom => {
-                self.made_room = true;
-                let for_fresh = self.hosts[idle.host].waiters.iter().any(|waiter| waiter.fresh);
-                assert!(position == 0 || for_fresh && is_oldest_of_host(), "not the oldest");
-            }
-            CloseReason::Suspect | CloseReason::CloseIdle | CloseReason::Stopped | CloseReason::Http1Required => {}
-            other => panic!("closed for {other:?}"),
-        }
-        idle.host
-    }
-
-    /// Why nothing that comes in may be idle. Whether room is wanted is judged at the event's end.
-    fn refusal(&self, said: CloseReason) -> Option<CloseReason> {
-        if self.leases == 0 {
-            Some(CloseReason::Stopped)
-        } else if !self.limits.pool.reuse {
-            Some(CloseReason::NoReuse)
-        } else if self.limits.pool.max_idle == 0 || self.limits.pool.max_idle_per_host == 0 {
-            Some(CloseReason::IdleCap)
-        } else {
-            (said == CloseReason::MadeRoom).then_some(said)
-        }
-    }
-
-    fn arrival_is_idle(&mut self) {
-        if let Some(arrival) = self.arrival.take() {
-            assert_eq!(arrival.must_go, None, "it should have gone");
-            assert_eq!(self.refusal(CloseReason::IdleTimeout), None, "nothing may be idle");
-            self.idle.push(arrival.idle);
-        }
-    }
-
-    /// The event is over: what is idle now is idle.
-    pub(super) fn ends(&mut self) {
-        self.arrival_is_idle();
-        for (index, host) in self.hosts.iter().enumerate() {
-            for many in &host.shared {
-                let which = Which::Many(many.number());
-                if many.in_use() == 0 && !self.idle.iter().any(|idle| idle.which == which) {
-                    self.idle.push(Idle {
-                        which,
-                        host: index,
-                        since: self.now,
-                        due: self.now + self.limits.pool.idle_timeout,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Shared connections that have become idle in this event.
-    fn newly_idle(&self) -> usize {
-        let shared = self.hosts.iter().flat_map(|host| &host.shared);
-        let is_listed = |many: &Many| self.idle.iter().any(|idle| idle.which == Which::Many(many.number()));
-        shared.filter(|many| many.in_use() == 0 && !is_listed(many)).count()
-    }
-
-    pub(super) fn idle_count(&self) -> usize {
-        self.idle.len()
-    }
-
-    /// Exclusive idle connections of one host.
-    pub(super) fn idle_of(&self, host: usize) -> usize {
-        let is_one = |idle: &&Idle| idle.host == host && matches!(idle.which, Which::One(_));
-        self.idle.iter().filter(is_one).count()
     }
 }

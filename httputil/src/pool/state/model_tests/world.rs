@@ -10,48 +10,45 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One, Seat};
-use super::super::{
-    Ask, Budget, Delivery, Dial, GIVES_WAY_AFTER, Held, Leaving, Limits, Multiplexed, Outcome, State, Todo,
-};
+use super::super::{Budget, Delivery, Dial, Leaving, Limits, Multiplexed, State, Todo};
 use super::events::{Event, Pick, Setup};
 use super::model::{Model, Which};
-use crate::connect::{DialFailure, Target};
-use crate::error::Kind;
+use crate::connect::Target;
 use crate::pool::Key;
 use crate::wire::CloseReason;
 
-struct Request {
-    host: usize,
-    id: u64,
-    receiver: oneshot::Receiver<Delivery<One, Seat>>,
+pub(super) struct Request {
+    pub(super) host: usize,
+    pub(super) id: u64,
+    pub(super) receiver: oneshot::Receiver<Delivery<One, Seat>>,
 }
 
-struct Away {
-    host: usize,
-    one: One,
-    is_unused: bool,
+pub(super) struct Away {
+    pub(super) host: usize,
+    pub(super) one: One,
+    pub(super) is_unused: bool,
 }
 
 pub(super) struct World {
-    state: State<One, Many>,
-    model: Model,
-    now: Instant,
-    numbers: u32,
-    requests: Vec<Request>,
-    dials: Vec<(Dial, Instant)>,
-    away: Vec<Away>,
-    settling: Vec<(usize, One)>,
-    seats: Vec<(usize, Seat)>,
+    pub(super) state: State<One, Many>,
+    pub(super) model: Model,
+    pub(super) now: Instant,
+    pub(super) numbers: u32,
+    pub(super) requests: Vec<Request>,
+    pub(super) dials: Vec<(Dial, Instant)>,
+    pub(super) away: Vec<Away>,
+    pub(super) settling: Vec<(usize, One)>,
+    pub(super) seats: Vec<(usize, Seat)>,
     /// Shared connections that have left the pool with requests on them.
-    parting: BTreeMap<u32, usize>,
+    pub(super) parting: BTreeMap<u32, usize>,
     /// The hosts of connections that have left the pool and whose sockets are not gone yet.
-    closing: Vec<usize>,
+    pub(super) closing: Vec<usize>,
     /// Places that nobody wanted, in a row.
     unwanted: usize,
     _runtime: tokio::runtime::Runtime,
 }
 
-fn pick<T>(from: &mut Vec<T>, pick: Pick) -> Option<T> {
+pub(super) fn pick<T>(from: &mut Vec<T>, pick: Pick) -> Option<T> {
     (!from.is_empty()).then(|| from.remove(pick % from.len()))
 }
 
@@ -160,161 +157,6 @@ impl World {
         }
     }
 
-    /// What happens to connections that are in use, on their way home, or leaving.
-    fn connection(&mut self, event: Event) {
-        match event {
-            Event::CheckIn(which) => {
-                if let Some(away) = pick(&mut self.away, which) {
-                    self.model.arrives(away.host, &away.one, self.now);
-                    self.act(|state, now, todo| state.check_in(away.host, away.one, now, todo));
-                }
-            }
-            Event::Return(which) => {
-                if self
-                    .away
-                    .get(which % self.away.len().max(1))
-                    .is_some_and(|away| away.is_unused)
-                    && let Some(away) = pick(&mut self.away, which)
-                {
-                    self.model.arrives(away.host, &away.one, self.now);
-                    self.act(|state, now, todo| state.returned(away.host, away.one, now, todo));
-                }
-            }
-            Event::Settle(which) => {
-                if let Some(away) = pick(&mut self.away, which) {
-                    self.model.hosts[away.host].settling += 1;
-                    self.act(|state, _, _| state.settling(away.host));
-                    self.settling.push((away.host, away.one));
-                }
-            }
-            Event::Settled(which) => {
-                if let Some((host, one)) = pick(&mut self.settling, which) {
-                    self.model.hosts[host].settling -= 1;
-                    self.model.arrives(host, &one, self.now);
-                    self.act(|state, now, todo| {
-                        state.settled(host);
-                        state.check_in(host, one, now, todo);
-                    });
-                }
-            }
-            Event::Unsettled(which) => {
-                if let Some((host, one)) = pick(&mut self.settling, which) {
-                    drop(one);
-                    self.model.hosts[host].settling -= 1;
-                    self.closing.push(host);
-                    self.act(|state, now, todo| state.unsettled(host, now, todo));
-                }
-            }
-            Event::Breaks(which) => {
-                if let Some(away) = pick(&mut self.away, which) {
-                    self.closing.push(away.host);
-                }
-            }
-            Event::PlaceBack(which) => {
-                if let Some((host, seat)) = pick(&mut self.seats, which) {
-                    self.place_back(host, seat);
-                }
-            }
-            Event::Limit(which, limit) => self.shared_changes(which, |many| many.allow(limit)),
-            Event::Choke(which, is_choked) => self.shared_changes(which, |many| many.choke(is_choked)),
-            Event::PeerCloses(which) => self.peer_closes(which),
-            Event::Closed(which) => {
-                if let Some(host) = pick(&mut self.closing, which) {
-                    self.model.hosts[host].open -= 1;
-                    self.act(|state, now, todo| state.closed(host, now, todo));
-                }
-            }
-            other => unreachable!("{other:?} is dealt with elsewhere"),
-        }
-    }
-
-    fn checkout(&mut self, host: usize, seconds: Option<u64>, fresh: bool) {
-        let deadline = seconds.map(|seconds| self.now + Duration::from_secs(seconds));
-        // A request that has to wait is known before what it leads to is judged.
-        let id = self.state.next_waiter;
-        self.model.asks(host, id, deadline, fresh);
-        let mut todo = Todo::default();
-        let ask = Ask {
-            now: self.now,
-            deadline,
-            fresh,
-        };
-        let outcome = self.state.checkout(host, ask, &mut todo);
-        match outcome {
-            Outcome::Idle(one, idle_for) => {
-                self.model.took_idle(host, id, &one, idle_for);
-                self.away.push(Away {
-                    host,
-                    one,
-                    is_unused: false,
-                });
-            }
-            Outcome::Place(seat) => {
-                self.model.took_place(host, id, &seat.0);
-                self.seats.push((host, seat));
-            }
-            Outcome::Wait(waiting) => {
-                assert_eq!((waiting.host, waiting.id), (host, id));
-                self.requests.push(Request {
-                    host,
-                    id,
-                    receiver: waiting.receiver,
-                });
-            }
-        }
-        self.follow(todo);
-    }
-
-    fn dialled_exclusive(&mut self, which: Pick, expires: Option<u64>, may_idle_for: Option<u64>) {
-        let Some((dial, _)) = pick(&mut self.dials, which) else {
-            return;
-        };
-        self.numbers += 1;
-        let mut one = One::new(self.numbers);
-        one.generation = dial.seat.generation;
-        one.expires = expires.map(|seconds| self.now + Duration::from_secs(seconds));
-        one.may_idle_for = may_idle_for.map(Duration::from_secs);
-        self.model.dialled_exclusive(dial.seat.host, &one);
-        self.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
-    }
-
-    fn dialled_shared(&mut self, which: Pick, limit: usize) {
-        if self.dials.is_empty() || self.dials[which % self.dials.len()].0.seat.http1_only {
-            return;
-        }
-        let Some((dial, _)) = pick(&mut self.dials, which) else {
-            return;
-        };
-        self.numbers += 1;
-        let many = Many::new(self.numbers, limit);
-        self.model.dialled_shared(dial.seat.host, &many);
-        self.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
-    }
-
-    fn dial_fails(&mut self, which: Pick, is_ours: bool) {
-        let Some((dial, _)) = pick(&mut self.dials, which) else {
-            return;
-        };
-        self.model.dial_failed(dial.seat.host, dial.epoch, is_ours);
-        let kind = if is_ours { Kind::LimitExceeded } else { Kind::Connect };
-        let failure = DialFailure::new(kind, "refused");
-        self.act(|state, now, todo| state.dial_failed(&dial, &failure, now, todo));
-    }
-
-    fn give_way(&mut self, but: Option<Pick>) {
-        let but = but.map(|host| host % self.model.hosts.len());
-        let due = self
-            .dials
-            .iter()
-            .position(|(dial, began)| Some(dial.seat.host) != but && *began + GIVES_WAY_AFTER <= self.now);
-        assert_eq!(self.state.give_way(but, self.now), due.is_some());
-        if let Some(due) = due {
-            let (dial, _) = self.dials.remove(due);
-            self.model.hosts[dial.seat.host].dialling -= 1;
-            self.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
-        }
-    }
-
     fn close_idle(&mut self, reason: CloseReason) {
         self.model.closes_idle();
         self.act(|state, now, todo| state.close_idle(reason, now, todo));
@@ -327,59 +169,24 @@ impl World {
             self.state.leases -= 1;
             if self.model.leases == 0 {
                 self.close_idle(CloseReason::Stopped);
+                self.stop_dials();
             }
         }
     }
 
-    fn place_back(&mut self, host: usize, seat: Seat) {
-        let many = seat.leave();
-        let place = many.place().load(Ordering::SeqCst);
-        self.model.place_back(&many);
-        self.act(|state, now, todo| state.places_changed(place, now, todo));
-        if many.in_use() == 0 && self.parting.remove(&many.number()).is_some() {
-            self.closing.push(host);
+    /// No lease is left: dials that nobody waits for end.
+    fn stop_dials(&mut self) {
+        self.state.stop_dials();
+        let hosts = &self.model.hosts;
+        let is_idle = |(dial, _): &mut (Dial, Instant)| hosts[dial.seat.host].waiters.is_empty();
+        let stopped: Vec<(Dial, Instant)> = self.dials.extract_if(.., is_idle).collect();
+        for (dial, _) in stopped {
+            self.model.hosts[dial.seat.host].dialling -= 1;
+            self.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
         }
     }
 
-    fn shared_changes(&mut self, which: Pick, change: impl FnOnce(&Many)) {
-        let all: Vec<Many> = self.model.hosts.iter().flat_map(|host| host.shared.clone()).collect();
-        if all.is_empty() {
-            return;
-        }
-        let many = &all[which % all.len()];
-        change(many);
-        self.model.place_back(many);
-        let place = many.place().load(Ordering::SeqCst);
-        self.act(|state, now, todo| state.places_changed(place, now, todo));
-    }
-
-    /// The peer of an idle or of a shared connection closes it.
-    fn peer_closes(&mut self, which: Pick) {
-        let places: Vec<(usize, usize)> = self
-            .state
-            .entries
-            .iter()
-            .map(|(index, held)| (index, held.host))
-            .collect();
-        if places.is_empty() {
-            return;
-        }
-        let (place, host) = places[which % places.len()];
-        let which = match &self.state.entries.get(place).unwrap().held {
-            Held::Idle(one) => Which::One(one.number),
-            Held::Shared(many) => Which::Many(many.number()),
-        };
-        self.model.peer_closed(host, which);
-        match self.act(|state, now, todo| state.retired(place, now, todo)) {
-            Some(Leaving::Shared(many, _)) if many.in_use() > 0 => {
-                self.parting.insert(many.number(), host);
-            }
-            Some(_) => self.closing.push(host),
-            None => panic!("it was there"),
-        }
-    }
-
-    fn act<T>(&mut self, act: impl FnOnce(&mut State<One, Many>, Instant, &mut Todo<One, Many>) -> T) -> T {
+    pub(super) fn act<T>(&mut self, act: impl FnOnce(&mut State<One, Many>, Instant, &mut Todo<One, Many>) -> T) -> T {
         let mut todo = Todo::default();
         let result = act(&mut self.state, self.now, &mut todo);
         self.follow(todo);
@@ -387,7 +194,7 @@ impl World {
     }
 
     /// Does what the state machine wants done, as the pool would after the lock.
-    fn follow(&mut self, todo: Todo<One, Many>) {
+    pub(super) fn follow(&mut self, todo: Todo<One, Many>) {
         for (sender, delivery) in todo.deliveries {
             if let Err(Delivery::Exclusive(_) | Delivery::Place(_)) = sender.send(delivery) {
                 panic!("something was given to a request that has gone");
@@ -405,7 +212,7 @@ impl World {
                     });
                 }
                 Ok(Delivery::Place(seat)) => {
-                    self.model.delivered_place(host, id, &seat.0);
+                    self.model.delivered_place(host, id, seat.many());
                     self.seats.push((host, seat));
                 }
                 Ok(Delivery::Failed(_)) => self.model.failed(host, id),
@@ -491,7 +298,7 @@ impl World {
         while self.model.leases > 0 {
             self.happens(Event::LeaseBack);
         }
-        for _ in 0..1000 {
+        while (0..self.model.hosts.len()).any(|host| self.busy(host) > 0) {
             for event in [
                 Event::DialFails { dial: 0, is_ours: true },
                 Event::CheckIn(0),
@@ -504,7 +311,7 @@ impl World {
         }
         assert_eq!(self.state.open, 0, "all that was dialled is closed");
         assert_eq!(self.state.entries.iter().count(), 0, "nothing is kept");
-        assert!(self.state.blocked.is_empty() && self.state.running.is_empty());
+        assert!(self.state.blocked.len() == 0 && self.state.running.is_empty());
         assert!(self.parting.is_empty());
     }
 }

@@ -1,0 +1,238 @@
+//! The state behind its lock, and what is done after the lock.
+//!
+//! Generic over connections and over whoever dials them, so that tests can drive it through any order of threads
+//! (`races`).
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::budget::{Budget, Member};
+use super::counters::Counters;
+use super::hosts::Directory;
+use super::key::Key;
+use super::state::{Bond, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, State, Todo};
+use super::sync::{Mutex, MutexGuard};
+use crate::wire::CloseReason;
+
+/// The connections of a pool, and who makes them.
+pub(super) trait World: Sized + Send + Sync + 'static {
+    type One: Exclusive + Send;
+    type Many: Multiplexed<Place: Send> + Send;
+
+    fn dial(core: &Arc<Core<Self>>, dial: Dial);
+
+    /// Starts a reaper on the runtime of `key`.
+    fn reap(core: &Arc<Core<Self>>, key: &Key);
+}
+
+pub(super) type PlaceOf<W> = <<W as World>::Many as Multiplexed>::Place;
+pub(super) type DeliveryOf<W> = Delivery<<W as World>::One, PlaceOf<W>>;
+pub(super) type StateOf<W> = State<<W as World>::One, <W as World>::Many>;
+type TodoOf<W> = Todo<<W as World>::One, <W as World>::Many>;
+type BondOf<W> = <<W as World>::One as Exclusive>::Bond;
+
+pub(super) struct Core<W: World> {
+    pub(super) name: Arc<str>,
+    state: Mutex<StateOf<W>>,
+    pub(super) counters: Counters,
+    pub(super) directory: Arc<Directory>,
+    pub(super) budget: Arc<Budget>,
+    /// Tells the reapers to look again: something is due earlier, or nothing is left.
+    pub(super) reapers: Arc<Notify>,
+    pub(super) world: W,
+    myself: Weak<Core<W>>,
+}
+
+impl<W: World> Core<W> {
+    pub(super) fn new(name: Arc<str>, limits: Limits, budget: Arc<Budget>, world: W) -> Arc<Core<W>> {
+        let directory = Arc::<Directory>::default();
+        let state = State::new(limits, Arc::clone(&budget), Arc::clone(&directory), Instant::now());
+        let core = Arc::new_cyclic(|myself| Core {
+            name,
+            state: Mutex::new(state),
+            counters: Counters::default(),
+            directory,
+            budget,
+            reapers: Arc::default(),
+            world,
+            myself: Weak::clone(myself),
+        });
+        core.budget.join(Weak::clone(&core.myself) as _);
+        core
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StateOf<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, then does what follows from the change, after the lock.
+    pub(super) fn with_state<T>(&self, change: impl FnOnce(&mut StateOf<W>, &mut TodoOf<W>) -> T) -> T {
+        let mut todo = Todo::default();
+        let mut state = self.lock();
+        let was_blocked = state.has_blocked();
+        let result = change(&mut state, &mut todo);
+        let wants_no_slot = was_blocked && !state.has_blocked();
+        self.counters.idle.store(state.idle(), Ordering::Relaxed);
+        self.counters.waiting.store(state.waiting(), Ordering::Relaxed);
+        self.counters.leases.store(state.leases, Ordering::Relaxed);
+        drop(state);
+        if wants_no_slot {
+            self.budget.leave(self);
+        }
+        self.do_chores(todo);
+        result
+    }
+
+    fn do_chores(&self, todo: TodoOf<W>) {
+        if todo.is_nothing() {
+            return;
+        }
+        for (sender, delivery) in todo.deliveries {
+            // Waking runs the code of whatever executor waits. If that panics, it is one request's harm.
+            let sent = std::panic::catch_unwind(AssertUnwindSafe(|| sender.send(delivery)));
+            match sent {
+                // The request has gone in the meantime.
+                Ok(Err(Delivery::Exclusive(connection))) => self.returned(connection),
+                Ok(Err(Delivery::Place(place))) => drop(place),
+                Ok(Ok(()) | Err(Delivery::Failed(_))) => {}
+                Err(_) => tracing::error!(pool = %self.name, "a waker panicked"),
+            }
+        }
+        for leaving in todo.leaving {
+            match leaving {
+                Leaving::Exclusive(connection, reason) => connection.retire(reason),
+                Leaving::Shared(connection, reason) => connection.retire(reason),
+            }
+        }
+        drop(todo.places);
+        Counters::add_many(&self.counters.cap_regrets, todo.regrets);
+        if todo.wake_reapers {
+            self.reapers.notify_waiters();
+        }
+        if todo.freed {
+            self.budget.wake_next();
+        }
+        if todo.dials.is_empty() && todo.reaper.is_none() && !todo.wants_room {
+            return;
+        }
+        let Some(myself) = self.myself.upgrade() else { return };
+        for dial in todo.dials {
+            W::dial(&myself, dial);
+        }
+        if let Some(key) = todo.reaper {
+            W::reap(&myself, &key);
+        }
+        if todo.wants_room {
+            self.budget.wait_for_slot(&(myself as _));
+        }
+    }
+
+    /// An exclusive connection has finished an exchange and can take another request.
+    pub(super) fn ready(&self, connection: W::One) {
+        let bond = Arc::clone(connection.bond());
+        self.with_state(|state, todo| {
+            if bond.is_settling().swap(false, Ordering::Relaxed) {
+                state.settled(bond.host());
+            }
+            state.check_in(bond.host(), connection, Instant::now(), todo);
+        });
+        self.settle_race(&*bond);
+    }
+
+    /// A connection that its request does not want any more, unused since it was given to it.
+    pub(super) fn returned(&self, connection: W::One) {
+        let bond = Arc::clone(connection.bond());
+        self.with_state(|state, todo| state.returned(bond.host(), connection, Instant::now(), todo));
+        self.settle_race(&*bond);
+    }
+
+    /// A connection will be ready in a moment.
+    pub(super) fn settling(&self, bond: &BondOf<W>) {
+        self.with_state(|state, _| {
+            bond.is_settling().store(true, Ordering::Relaxed);
+            state.settling(bond.host());
+        });
+    }
+
+    /// It was not ready then after all.
+    pub(super) fn unsettled(&self, bond: &impl Bond) {
+        if bond.is_settling().load(Ordering::Relaxed) {
+            self.with_state(|state, todo| {
+                if bond.is_settling().swap(false, Ordering::Relaxed) {
+                    state.unsettled(bond.host(), Instant::now(), todo);
+                }
+            });
+        }
+    }
+
+    /// A shared connection has a place more, or another number of them.
+    pub(super) fn places_changed(&self, bond: &impl Bond) {
+        self.with_state(|state, todo| {
+            state.places_changed(bond.place().load(Ordering::Relaxed), Instant::now(), todo);
+        });
+    }
+
+    /// A connection takes no more requests.
+    pub(super) fn retired(&self, bond: &impl Bond) {
+        let leaving =
+            self.with_state(|state, todo| state.retired(bond.place().load(Ordering::Relaxed), Instant::now(), todo));
+        drop(leaving);
+        self.unsettled(bond);
+    }
+
+    /// A connection was taken in. If it went in the meantime, it was not found here then.
+    pub(super) fn settle_race(&self, bond: &impl Bond) {
+        if bond.is_gone() {
+            self.retired(bond);
+        }
+    }
+
+    /// A connection's socket is gone.
+    pub(super) fn closed(&self, host: usize) {
+        self.with_state(|state, todo| {
+            if let Some(key) = state.key(host) {
+                Counters::add(&key.counters.closed);
+            }
+            state.closed(host, Instant::now(), todo);
+        });
+    }
+
+    /// Closes what is idle now.
+    pub(super) fn close_idle(&self) {
+        self.with_state(|state, todo| state.close_idle(CloseReason::CloseIdle, Instant::now(), todo));
+    }
+
+    /// Gives a lease back; whether it was the last.
+    pub(super) fn give_lease_back(&self) -> bool {
+        self.with_state(|state, todo| {
+            state.leases -= 1;
+            if state.leases == 0 {
+                state.close_idle(CloseReason::Stopped, Instant::now(), todo);
+                state.stop_dials();
+            }
+            state.leases == 0
+        })
+    }
+}
+
+impl<W: World> Member for Core<W> {
+    fn wants_slot(&self) -> bool {
+        self.lock().has_blocked()
+    }
+
+    fn has_turn(&self) {
+        self.with_state(|state, todo| state.unblock_in_turn(Instant::now(), todo));
+    }
+
+    fn makes_room(&self) -> bool {
+        self.with_state(State::make_room)
+    }
+
+    fn gives_way(&self, but: Option<usize>, now: Instant) -> bool {
+        self.with_state(|state, _| state.give_way(but, now))
+    }
+}

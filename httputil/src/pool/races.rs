@@ -1,0 +1,144 @@
+//! The pool's core through one order of threads after another.
+//!
+//! What runs here is the code that runs in a process: the lock and the chores after it, the queue and its cancellation,
+//! the line for slots over all pools. Only connections are numbers, and a dial ends as chance has it. A request that is
+//! never woken is a deadlock, which the checker reports; so is a connection that is dropped under the lock, since its
+//! end comes back to the pool.
+//!
+//! `SHUTTLE_ITERATIONS` sets how many orders are tried.
+
+mod world;
+
+use std::sync::Arc;
+
+use shuttle::thread;
+
+use super::budget::Budget;
+use super::state::Protocol;
+use crate::settings;
+use world::{Room, Wish};
+
+/// Random orders, and orders with few preemptions: they find different things.
+fn check(act: fn()) {
+    let iterations = std::env::var("SHUTTLE_ITERATIONS")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(2000);
+    shuttle::check_random(act, iterations);
+    shuttle::check_pct(act, iterations, 3);
+}
+
+fn unlimited(_: &mut settings::Pool) {}
+
+/// Each wish in a thread of its own.
+fn all(wishes: Vec<(Arc<Room>, Wish)>) {
+    let threads: Vec<_> = wishes
+        .into_iter()
+        .map(|(room, wish)| thread::spawn(move || room.grant(wish)))
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn every_request_is_answered_whatever_becomes_of_dials_and_connections() {
+    check(|| {
+        let room = Room::new("a", unlimited, Protocol::H1, Budget::new(None));
+        all((0..3).map(|_| (Arc::clone(&room), Wish::Requests(2))).collect());
+        room.ends();
+    });
+}
+
+#[test]
+fn what_is_delivered_to_a_request_that_goes_comes_to_the_next() {
+    check(|| {
+        let room = Room::new(
+            "a",
+            |pool| pool.max_connections_per_host = Some(1),
+            Protocol::H1,
+            Budget::new(None),
+        );
+        let mut wishes = vec![(Arc::clone(&room), Wish::Requests(1)); 2];
+        wishes.extend(vec![(Arc::clone(&room), Wish::GoesAway); 2]);
+        wishes.push((Arc::clone(&room), Wish::Fresh));
+        all(wishes);
+        room.ends();
+    });
+}
+
+#[test]
+fn a_place_that_nobody_wants_any_more_comes_to_the_next() {
+    check(|| {
+        let room = Room::new("a", unlimited, Protocol::H2, Budget::new(None));
+        let mut wishes = vec![(Arc::clone(&room), Wish::Requests(2)); 2];
+        wishes.extend(vec![(Arc::clone(&room), Wish::GoesAway); 2]);
+        wishes.push((Arc::clone(&room), Wish::Fresh));
+        all(wishes);
+        room.ends();
+    });
+}
+
+#[test]
+fn closing_what_is_idle_loses_nobody_and_keeps_nothing() {
+    for protocol in [Protocol::H1, Protocol::H2, Protocol::Unknown] {
+        let run = move || {
+            let room = Room::new("a", |pool| pool.max_connections = Some(2), protocol, Budget::new(None));
+            all(vec![
+                (Arc::clone(&room), Wish::Requests(2)),
+                (Arc::clone(&room), Wish::Requests(2)),
+                (Arc::clone(&room), Wish::CloseIdle),
+                (Arc::clone(&room), Wish::Reap),
+            ]);
+            room.ends();
+        };
+        shuttle::check_random(run, 1000);
+        shuttle::check_pct(run, 1000, 3);
+    }
+}
+
+#[test]
+fn a_connection_that_goes_while_it_changes_hands_is_not_kept() {
+    check(|| {
+        let room = Room::new("a", unlimited, Protocol::H1, Budget::new(None));
+        all(vec![
+            (Arc::clone(&room), Wish::Requests(2)),
+            (Arc::clone(&room), Wish::GoesAway),
+            (Arc::clone(&room), Wish::PeerCloses),
+            (Arc::clone(&room), Wish::PeerCloses),
+        ]);
+        room.ends();
+    });
+}
+
+#[test]
+fn pools_that_share_a_cap_wake_each_other() {
+    check(|| {
+        let budget = Budget::new(Some(1));
+        let one = Room::new("a", unlimited, Protocol::H1, Arc::clone(&budget));
+        let two = Room::new("b", unlimited, Protocol::H1, Arc::clone(&budget));
+        all(vec![
+            (Arc::clone(&one), Wish::Requests(2)),
+            (Arc::clone(&one), Wish::GoesAway),
+            (Arc::clone(&two), Wish::Requests(2)),
+            (Arc::clone(&two), Wish::GoesAway),
+            (Arc::clone(&two), Wish::Looks),
+        ]);
+        one.ends();
+        two.ends();
+        assert!(budget.is_unused());
+    });
+}
+
+#[test]
+fn three_pools_over_two_slots_all_come_to_their_turn() {
+    check(|| {
+        let budget = Budget::new(Some(2));
+        let rooms = ["a", "b", "c"].map(|name| Room::new(name, unlimited, Protocol::H1, Arc::clone(&budget)));
+        all(rooms.iter().map(|room| (Arc::clone(room), Wish::Requests(2))).collect());
+        for room in &rooms {
+            room.ends();
+        }
+        assert!(budget.is_unused());
+    });
+}

@@ -1,0 +1,217 @@
+//! What happens to dials, to connections and to requests.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::super::fakes::{Many, One, Seat};
+use super::super::{Ask, GIVES_WAY_AFTER, Held, Leaving, Multiplexed, Outcome, Todo};
+use super::events::{Event, Pick};
+use super::model::Which;
+use super::world::{Away, Request, World, pick};
+use crate::connect::DialFailure;
+use crate::error::Kind;
+
+impl World {
+    /// What happens to connections that are in use, on their way home, or leaving.
+    pub(super) fn connection(&mut self, event: Event) {
+        match event {
+            Event::CheckIn(which) => {
+                if let Some(away) = pick(&mut self.away, which) {
+                    self.model.arrives(away.host, &away.one, self.now);
+                    self.act(|state, now, todo| state.check_in(away.host, away.one, now, todo));
+                }
+            }
+            Event::Return(which) => {
+                if self
+                    .away
+                    .get(which % self.away.len().max(1))
+                    .is_some_and(|away| away.is_unused)
+                    && let Some(away) = pick(&mut self.away, which)
+                {
+                    self.model.arrives(away.host, &away.one, self.now);
+                    self.act(|state, now, todo| state.returned(away.host, away.one, now, todo));
+                }
+            }
+            Event::Settle(which) => {
+                if let Some(away) = pick(&mut self.away, which) {
+                    self.model.hosts[away.host].settling += 1;
+                    self.act(|state, _, _| state.settling(away.host));
+                    self.settling.push((away.host, away.one));
+                }
+            }
+            Event::Settled(which) => {
+                if let Some((host, one)) = pick(&mut self.settling, which) {
+                    self.model.hosts[host].settling -= 1;
+                    self.model.arrives(host, &one, self.now);
+                    self.act(|state, now, todo| {
+                        state.settled(host);
+                        state.check_in(host, one, now, todo);
+                    });
+                }
+            }
+            Event::Unsettled(which) => {
+                if let Some((host, one)) = pick(&mut self.settling, which) {
+                    drop(one);
+                    self.model.hosts[host].settling -= 1;
+                    self.closing.push(host);
+                    self.act(|state, now, todo| state.unsettled(host, now, todo));
+                }
+            }
+            Event::Breaks(which) => {
+                if let Some(away) = pick(&mut self.away, which) {
+                    self.closing.push(away.host);
+                }
+            }
+            Event::PlaceBack(which) => {
+                if let Some((host, seat)) = pick(&mut self.seats, which) {
+                    self.place_back(host, seat);
+                }
+            }
+            Event::Limit(which, limit) => self.shared_changes(which, |many| many.allow(limit)),
+            Event::Choke(which, is_choked) => self.shared_changes(which, |many| many.choke(is_choked)),
+            Event::PeerCloses(which) => self.peer_closes(which),
+            Event::Closed(which) => {
+                if let Some(host) = pick(&mut self.closing, which) {
+                    self.model.hosts[host].open -= 1;
+                    self.act(|state, now, todo| state.closed(host, now, todo));
+                }
+            }
+            other => unreachable!("{other:?} is dealt with elsewhere"),
+        }
+    }
+
+    pub(super) fn checkout(&mut self, host: usize, seconds: Option<u64>, fresh: bool) {
+        let deadline = seconds.map(|seconds| self.now + Duration::from_secs(seconds));
+        // A request that has to wait is known before what it leads to is judged.
+        let id = self.state.next_waiter;
+        self.model.asks(host, id, deadline, fresh);
+        let mut todo = Todo::default();
+        let ask = Ask {
+            now: self.now,
+            deadline,
+            fresh,
+        };
+        let outcome = self.state.checkout(host, ask, &mut todo);
+        match outcome {
+            Outcome::Idle(one, idle_for) => {
+                self.model.took_idle(host, id, &one, idle_for);
+                self.away.push(Away {
+                    host,
+                    one,
+                    is_unused: false,
+                });
+            }
+            Outcome::Place(seat) => {
+                self.model.took_place(host, id, seat.many());
+                self.seats.push((host, seat));
+            }
+            Outcome::Wait(waiting) => {
+                assert_eq!((waiting.host, waiting.id), (host, id));
+                self.requests.push(Request {
+                    host,
+                    id,
+                    receiver: waiting.receiver,
+                });
+            }
+        }
+        self.follow(todo);
+    }
+
+    pub(super) fn dialled_exclusive(&mut self, which: Pick, expires: Option<u64>, may_idle_for: Option<u64>) {
+        let Some((dial, _)) = pick(&mut self.dials, which) else {
+            return;
+        };
+        self.numbers += 1;
+        let mut one = One::new(self.numbers);
+        one.generation = dial.seat.generation;
+        one.expires = expires.map(|seconds| self.now + Duration::from_secs(seconds));
+        one.may_idle_for = may_idle_for.map(Duration::from_secs);
+        self.model.dialled_exclusive(dial.seat.host, &one);
+        self.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
+    }
+
+    pub(super) fn dialled_shared(&mut self, which: Pick, limit: usize) {
+        if self.dials.is_empty() || self.dials[which % self.dials.len()].0.seat.http1_only {
+            return;
+        }
+        let Some((dial, _)) = pick(&mut self.dials, which) else {
+            return;
+        };
+        self.numbers += 1;
+        let many = Many::new(self.numbers, limit);
+        self.model.dialled_shared(dial.seat.host, &many);
+        self.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
+    }
+
+    pub(super) fn dial_fails(&mut self, which: Pick, is_ours: bool) {
+        let Some((dial, _)) = pick(&mut self.dials, which) else {
+            return;
+        };
+        self.model.dial_failed(dial.seat.host, dial.epoch, is_ours);
+        let kind = if is_ours { Kind::LimitExceeded } else { Kind::Connect };
+        let failure = DialFailure::new(kind, "refused");
+        self.act(|state, now, todo| state.dial_failed(&dial, &failure, now, todo));
+    }
+
+    pub(super) fn give_way(&mut self, but: Option<Pick>) {
+        let but = but.map(|host| host % self.model.hosts.len());
+        let due = self
+            .dials
+            .iter()
+            .position(|(dial, began)| Some(dial.seat.host) != but && *began + GIVES_WAY_AFTER <= self.now);
+        assert_eq!(self.state.give_way(but, self.now), due.is_some());
+        if let Some(due) = due {
+            let (dial, _) = self.dials.remove(due);
+            self.model.hosts[dial.seat.host].dialling -= 1;
+            self.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+        }
+    }
+
+    fn place_back(&mut self, host: usize, seat: Seat) {
+        let many = seat.leave();
+        let place = many.place().load(Ordering::SeqCst);
+        self.model.place_back(&many);
+        self.act(|state, now, todo| state.places_changed(place, now, todo));
+        if many.in_use() == 0 && self.parting.remove(&many.number()).is_some() {
+            self.closing.push(host);
+        }
+    }
+
+    fn shared_changes(&mut self, which: Pick, change: impl FnOnce(&Many)) {
+        let all: Vec<Many> = self.model.hosts.iter().flat_map(|host| host.shared.clone()).collect();
+        if all.is_empty() {
+            return;
+        }
+        let many = &all[which % all.len()];
+        change(many);
+        self.model.place_back(many);
+        let place = many.place().load(Ordering::SeqCst);
+        self.act(|state, now, todo| state.places_changed(place, now, todo));
+    }
+
+    /// The peer of an idle or of a shared connection closes it.
+    fn peer_closes(&mut self, which: Pick) {
+        let places: Vec<(usize, usize)> = self
+            .state
+            .entries
+            .iter()
+            .map(|(index, held)| (index, held.host))
+            .collect();
+        if places.is_empty() {
+            return;
+        }
+        let (place, host) = places[which % places.len()];
+        let which = match &self.state.entries.get(place).unwrap().held {
+            Held::Idle(one) => Which::One(one.number),
+            Held::Shared(many) => Which::Many(many.number()),
+        };
+        self.model.peer_closed(host, which);
+        match self.act(|state, now, todo| state.retired(place, now, todo)) {
+            Some(Leaving::Shared(many, _)) if many.in_use() > 0 => {
+                self.parting.insert(many.number(), host);
+            }
+            Some(_) => self.closing.push(host),
+            None => panic!("it was there"),
+        }
+    }
+}
