@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use httputil::{Client, ClientConfig};
+use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::Server;
 use httputil_tests::tcp::BlackHole;
 use httputil_tests::within;
 
 use crate::ALONE;
-use crate::common::{get, spawn_get, until};
+use crate::common::{TrustedCa, assert_all_gone, get, spawn_get, until};
 
 /// A dial gives way after a second; the rest is for a busy machine. A dial to a black hole would take 30 s.
 const BOUND: Duration = Duration::from_secs(3);
@@ -48,6 +49,20 @@ async fn with_every_slot_of_a_pool_dialling_black_holes_a_healthy_host_still_get
     let client = Client::new(config).unwrap();
     assert_healthy_hosts_are_served(&client, &client, 8).await;
     client.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_every_slot_of_a_registry_dialling_black_holes_another_pool_still_gets_a_connection() {
+    let _alone = ALONE.lock().await;
+    let ca = TrustedCa::new();
+    let registry = ca.registry(
+        "[registry]\nmax_connections = 8\n[one]\n[other]\n",
+        &ScriptedResolver::new(),
+    );
+    let (one, other) = (registry.client("one").unwrap(), registry.client("other").unwrap());
+    assert_healthy_hosts_are_served(&one, &other, 8).await;
+    assert_all_gone(&other).await;
+    one.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

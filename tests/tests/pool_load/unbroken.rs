@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use httputil::{Client, CloseReason};
+use h2::Reason;
+use httputil::{Client, ClientConfig, CloseReason};
 use httputil_tests::PATIENCE;
 use httputil_tests::gate::Gate;
+use httputil_tests::h2_script::{H2Script, Last, Step as H2Step};
 use httputil_tests::ledger::End;
 use httputil_tests::script::{Script, answers, steps};
 use httputil_tests::server::Server;
@@ -69,6 +71,26 @@ async fn a_close_that_nobody_has_seen_yet_fails_no_request() {
         gate.passed(round).await;
     }
     assert_eq!(server.accepted(), 1000);
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_goaway_every_ten_streams_fails_no_request() {
+    let _alone = ALONE.lock().await;
+    let server = H2Script::builder()
+        .on_stream(|stream| match stream.nth {
+            9 => vec![
+                H2Step::GoAway(Last::This, Reason::NO_ERROR),
+                H2Step::Answer("hello".into()),
+            ],
+            _ => vec![H2Step::Answer("hello".into())],
+        })
+        .start()
+        .await;
+    let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+    load(&client, &server.url("/"), 3000, 8).await;
+    assert!(server.requests() >= 3000, "{} requests", server.requests());
+    assert!(server.accepted() >= 100, "{} connections", server.accepted());
     assert_all_gone(&client).await;
 }
 
