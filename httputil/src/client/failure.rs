@@ -161,6 +161,10 @@ impl Failing {
                 );
                 self.describe(Error::new(Kind::Body, message))
             }
+            BodyFailure::Cut => self.describe(Error::new(
+                Kind::Body,
+                "the server reset the stream before the response's body had ended",
+            )),
             BodyFailure::Hyper(error) => {
                 let message = if error.is_incomplete_message() || is_cut(&error) {
                     "the connection was closed before the response's body had ended"

@@ -53,6 +53,8 @@ pub(crate) enum BodyFailure {
     Ping(Duration),
     /// It ended this many bytes before its length.
     Short(u64),
+    /// It was reset before its end.
+    Cut,
     Hyper(hyper::Error),
 }
 

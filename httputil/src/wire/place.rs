@@ -144,9 +144,9 @@ impl Place {
         }
     }
 
-    /// Whether an answer that has ended lacks what its length promised. hyper takes a reset with `NO_ERROR` for its end.
-    pub(super) fn lacks(&self, missing: u64) -> bool {
-        missing > 0 && !self.is_bodiless
+    /// Whether the answer bears no body, whatever its length says.
+    pub(super) fn is_bodiless(&self) -> bool {
+        self.is_bodiless
     }
 
     /// Whether the request's body is yet to come to its end.

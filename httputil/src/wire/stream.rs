@@ -85,8 +85,17 @@ impl Stream {
         let polled = ready!(Pin::new(&mut *incoming).poll_frame(cx));
         self.is_over = !matches!(polled, Some(Ok(_))) || incoming.is_end_stream();
         if polled.is_none() {
-            let missing = incoming.size_hint().lower();
-            return Poll::Ready(place.lacks(missing).then_some(Err(BodyFailure::Short(missing))));
+            // hyper takes an error with `NO_ERROR` for the end, a GOAWAY's too.
+            let hint = incoming.size_hint();
+            let failure = if hint.lower() > 0 && !place.is_bodiless() {
+                Some(BodyFailure::Short(hint.lower()))
+            } else if hint.exact().is_none() && !incoming.is_end_stream() && !place.is_uploading() {
+                // Only to an upload may a server say so behind a whole answer (RFC 9113 §8.1).
+                Some(BodyFailure::Cut)
+            } else {
+                None
+            };
+            return Poll::Ready(failure.map(Err));
         }
         Poll::Ready(polled.map(|frame| frame.map_err(|error| place.body_failure(error))))
     }

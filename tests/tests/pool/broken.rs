@@ -243,6 +243,34 @@ async fn one_stream_s_failure_fails_only_its_own_request() {
 }
 
 #[tokio::test]
+async fn an_http2_body_without_a_length_that_is_reset_is_never_whole() {
+    for end in [
+        vec![H2Step::RstStream(h2::Reason::NO_ERROR)],
+        vec![H2Step::RstStream(h2::Reason::CANCEL)],
+        vec![H2Step::GoAway(Last::Id(0), h2::Reason::NO_ERROR)],
+    ] {
+        let server = H2Script::builder()
+            .on_stream(move |_| {
+                let mut steps = vec![H2Step::Head, H2Step::Data("abc".into())];
+                steps.extend(end.clone());
+                steps
+            })
+            .start()
+            .await;
+        let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+        match client.get(server.url("/")).send().await {
+            Ok(response) => {
+                let error = response.bytes().await.unwrap_err();
+                assert_eq!(Error::of(&error).unwrap().kind(), Kind::Body, "{error:?}");
+            }
+            // A reset can overtake what was sent before it.
+            Err(error) => assert_eq!(error.kind(), Kind::Connection, "{error}"),
+        }
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
 async fn an_http2_body_short_of_its_length_is_never_whole() {
     for end in [
         vec![H2Step::RstStream(h2::Reason::NO_ERROR)],

@@ -77,8 +77,11 @@ async fn a_close_that_nobody_has_seen_yet_fails_no_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_says_goaway_every_ten_streams_fails_no_request() {
     let _alone = ALONE.lock().await;
+    let never = Gate::new();
     let server = H2Script::builder()
-        .on_stream(|stream| match stream.nth {
+        .on_stream(move |stream| match stream.nth {
+            // Above the last stream of the GOAWAY, which may have been written before it or behind.
+            10.. => vec![H2Step::Hold(never.clone())],
             9 => vec![
                 H2Step::GoAway(Last::This, Reason::NO_ERROR),
                 H2Step::Answer("hello".into()),
