@@ -23,6 +23,7 @@ mod limits;
 mod panics;
 mod resend;
 mod reuse;
+mod silence;
 mod tower;
 mod versions;
 mod warm;
