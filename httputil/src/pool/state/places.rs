@@ -84,7 +84,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             // One that has not said how many it takes may take everybody.
             return host.queue.fresh() > 0 || connections().all(|connection| connection.limit().is_some());
         }
-        !host.shared.is_empty() && connections().all(is_crowded)
+        // One in doubt is made up for when somebody comes: a sign of life may be sooner.
+        !host.shared.is_empty() && connections().all(|connection| is_crowded(connection) && !connection.is_in_doubt())
     }
 
     /// A shared connection of which no place is taken.
