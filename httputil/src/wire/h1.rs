@@ -146,7 +146,6 @@ impl H1 {
         deadline: Option<Instant>,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let completion = request.body().completion();
-        let began = Instant::now();
         let written = self.socket().written();
         let received = self.shared.received.load(Ordering::Relaxed);
         // Before the request, whose arrival makes the driver look at the deadline.
@@ -191,7 +190,7 @@ impl H1 {
                     };
                     let cause = if shared.is_timed_out.load(Ordering::Acquire) {
                         if exchange.is_reused() && !has_answer {
-                            shared.link.home.suspect(&shared.link, began);
+                            shared.link.home.suspect(&shared.link, shared.link.lent_at());
                         }
                         Cause::Deadline
                     } else if shared.link.socket.reason() == Some(CloseReason::RuntimeGone) {

@@ -230,6 +230,11 @@ impl Link {
         Duration::from_nanos(self.age(now).saturating_sub(self.lent.load(Ordering::Relaxed)))
     }
 
+    /// When its last request took it.
+    pub(super) fn lent_at(&self) -> Instant {
+        self.born + Duration::from_nanos(self.lent.load(Ordering::Relaxed))
+    }
+
     fn age(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.born).as_nanos()).unwrap_or(u64::MAX)
     }

@@ -49,6 +49,18 @@ impl Terms {
 
     /// It was answered with these.
     pub(super) fn answered(&mut self, headers: &HeaderMap) {
+        // Lengths first: a look-up of each name would cost more than all else here, and most answers have none of them.
+        if !has_length(
+            headers,
+            [
+                KEEP_ALIVE.as_str().len(),
+                WWW_AUTHENTICATE.as_str().len(),
+                PROXY_AUTHENTICATE.as_str().len(),
+            ],
+        ) {
+            self.timeout = None;
+            return;
+        }
         let said = KeepAlive::of(headers);
         self.timeout = said.timeout;
         self.left = said.max.or(self.left);
@@ -118,12 +130,23 @@ fn number(digits: &str) -> Option<u32> {
 
 /// Whether the request binds its connection to a user.
 pub(super) fn request_binds(headers: &HeaderMap) -> bool {
-    binds(headers, AUTHORIZATION) || binds(headers, PROXY_AUTHORIZATION)
+    has_length(
+        headers,
+        [AUTHORIZATION.as_str().len(), PROXY_AUTHORIZATION.as_str().len()],
+    ) && (binds(headers, AUTHORIZATION) || binds(headers, PROXY_AUTHORIZATION))
 }
 
 /// Whether the answer shows that the server binds connections to users.
 pub(super) fn answer_binds(headers: &HeaderMap) -> bool {
-    binds(headers, WWW_AUTHENTICATE) || binds(headers, PROXY_AUTHENTICATE)
+    has_length(
+        headers,
+        [WWW_AUTHENTICATE.as_str().len(), PROXY_AUTHENTICATE.as_str().len()],
+    ) && (binds(headers, WWW_AUTHENTICATE) || binds(headers, PROXY_AUTHENTICATE))
+}
+
+/// Whether a header's name is as long as one of those looked for.
+fn has_length<const N: usize>(headers: &HeaderMap, lengths: [usize; N]) -> bool {
+    headers.keys().any(|name| lengths.contains(&name.as_str().len()))
 }
 
 fn binds(headers: &HeaderMap, name: impl AsHeaderName) -> bool {
