@@ -243,60 +243,25 @@ async fn one_stream_s_failure_fails_only_its_own_request() {
 }
 
 #[tokio::test]
-async fn an_http2_body_without_a_length_that_is_reset_is_never_whole() {
-    for end in [
-        vec![H2Step::RstStream(h2::Reason::NO_ERROR)],
-        vec![H2Step::RstStream(h2::Reason::CANCEL)],
-        vec![H2Step::GoAway(Last::Id(0), h2::Reason::NO_ERROR)],
-    ] {
-        let server = H2Script::builder()
-            .on_stream(move |_| {
-                let mut steps = vec![H2Step::Head, H2Step::Data("abc".into())];
-                steps.extend(end.clone());
-                steps
-            })
-            .start()
-            .await;
-        let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
-        match client.get(server.url("/")).send().await {
-            Ok(response) => {
-                let error = response.bytes().await.unwrap_err();
-                assert_eq!(Error::of(&error).unwrap().kind(), Kind::Body, "{error:?}");
+async fn an_http2_body_that_is_cut_is_never_whole_with_a_length_or_without() {
+    let resets = [h2::Reason::NO_ERROR, h2::Reason::CANCEL].map(|reason| vec![H2Step::RstStream(reason)]);
+    let goaway = H2Step::GoAway(Last::Id(0), h2::Reason::NO_ERROR);
+    let ends = [vec![goaway.clone()], vec![goaway, H2Step::CloseConnection]];
+    for end in resets.into_iter().chain(ends) {
+        for head in [H2Step::Head, H2Step::HeadOf(10)] {
+            let mut steps = vec![head, H2Step::Data("abc".into())];
+            steps.extend(end.clone());
+            let server = H2Script::builder().on_stream(move |_| steps.clone()).start().await;
+            let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+            match client.get(server.url("/")).send().await {
+                Ok(response) => {
+                    let error = response.bytes().await.unwrap_err();
+                    assert_eq!(Error::of(&error).unwrap().kind(), Kind::Body, "{error:?}");
+                }
+                // A reset can overtake what was sent before it.
+                Err(error) => assert_eq!(error.kind(), Kind::Connection, "{error}"),
             }
-            // A reset can overtake what was sent before it.
-            Err(error) => assert_eq!(error.kind(), Kind::Connection, "{error}"),
+            assert_at_rest(&client).await;
         }
-        assert_at_rest(&client).await;
-    }
-}
-
-#[tokio::test]
-async fn an_http2_body_short_of_its_length_is_never_whole() {
-    for end in [
-        vec![H2Step::RstStream(h2::Reason::NO_ERROR)],
-        vec![H2Step::RstStream(h2::Reason::CANCEL)],
-        vec![
-            H2Step::GoAway(Last::Id(0), h2::Reason::NO_ERROR),
-            H2Step::CloseConnection,
-        ],
-    ] {
-        let server = H2Script::builder()
-            .on_stream(move |_| {
-                let mut steps = vec![H2Step::HeadOf(10), H2Step::Data("abc".into())];
-                steps.extend(end.clone());
-                steps
-            })
-            .start()
-            .await;
-        let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
-        match client.get(server.url("/")).send().await {
-            Ok(response) => {
-                let error = response.bytes().await.unwrap_err();
-                assert_eq!(Error::of(&error).unwrap().kind(), Kind::Body, "{error:?}");
-            }
-            // A reset can overtake what was sent before it.
-            Err(error) => assert_eq!(error.kind(), Kind::Connection, "{error}"),
-        }
-        assert_at_rest(&client).await;
     }
 }

@@ -7,9 +7,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::host::Host;
-use super::queue::Waiter;
-use super::{Delivery, Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
-use crate::connect::{DialFailure, Progress};
+use super::{Dial, Exclusive, Multiplexed, Protocol, State, Todo};
+use crate::connect::Progress;
 use crate::wire::{CloseReason, Seat};
 
 /// Handshakes with one host at once, at most.
@@ -21,7 +20,7 @@ pub(in crate::pool) const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
 /// A dial under way.
 #[derive(Debug)]
 pub(super) struct Running {
-    id: u64,
+    pub(super) id: u64,
     host: usize,
     began: Instant,
     stop: Arc<Notify>,
@@ -239,178 +238,6 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             progress,
             stop,
         });
-    }
-
-    fn end_dial(&mut self, dial: &Dial) {
-        if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id) {
-            self.running.remove(position);
-        }
-        if let Some(host) = self.hosts.get_mut(dial.seat.host) {
-            host.dialling -= 1;
-            if host.dialling == 0 {
-                host.progress = None;
-            }
-        }
-    }
-
-    /// A dial has become an exclusive connection.
-    pub(in crate::pool) fn dialled_exclusive(
-        &mut self,
-        dial: &Dial,
-        connection: C,
-        now: Instant,
-        todo: &mut Todo<C, S>,
-    ) {
-        self.end_dial(dial);
-        let index = dial.seat.host;
-        if let Some(host) = self.hosts.get_mut(index) {
-            host.backoff.succeeded();
-            host.protocol = Protocol::H1;
-        }
-        self.serve(index, connection, true, now, todo);
-        // Those who waited to learn the protocol, or whether the host is there at all, need a connection each.
-        self.pump(index, now, todo);
-        let ready = self
-            .hosts
-            .get_mut(index)
-            .map_or(0, |host| std::mem::take(&mut host.ready));
-        if ready > 0 {
-            self.warm(index, ready, now, todo);
-        }
-    }
-
-    /// A dial has become a shared connection.
-    pub(in crate::pool) fn dialled_shared(&mut self, dial: &Dial, connection: S, now: Instant, todo: &mut Todo<C, S>) {
-        self.end_dial(dial);
-        let index = dial.seat.host;
-        let Some(host) = self.hosts.get_mut(index) else { return };
-        host.backoff.succeeded();
-        if host.http1_only {
-            // The host asked for HTTP/1.1 while this dial was under way.
-            todo.leaving
-                .push(Leaving::Shared(connection, CloseReason::Http1Required));
-        } else {
-            self.add_shared(index, connection, now, todo);
-        }
-        // Without reuse it is gone again, and those who waited to learn the protocol need a connection each.
-        self.pump(index, now, todo);
-    }
-
-    /// A dial has failed.
-    pub(in crate::pool) fn dial_failed(
-        &mut self,
-        dial: &Dial,
-        failure: &DialFailure,
-        now: Instant,
-        todo: &mut Todo<C, S>,
-    ) {
-        self.end_dial(dial);
-        self.let_go(dial.seat.host, todo);
-        let Some(host) = self.hosts.get_mut(dial.seat.host) else {
-            return;
-        };
-        host.backoff.failed(dial.epoch, failure, now);
-        let mut failed: Vec<Waiter<C, S::Place>> = Vec::new();
-        let own = dial.waiter.and_then(|id| host.queue.remove(id));
-        let had_own = own.is_some();
-        failed.extend(own);
-        let covered = host.dialling + host.settling;
-        match host.protocol {
-            // Its own waiter was served by another connection; somebody else relied on this dial.
-            Protocol::H1 if !had_own && dial.waiter.is_some() && host.queue.len() > covered => {
-                failed.extend(host.queue.oldest());
-            }
-            // Everybody waited to hear of this dial.
-            Protocol::Unknown if host.dialling == 0 => {
-                while let Some(waiter) = host.queue.oldest() {
-                    failed.push(waiter);
-                }
-            }
-            // Without a connection there is no place to wait for.
-            Protocol::H2 if host.dialling == 0 && host.shared.is_empty() => {
-                while let Some(waiter) = host.queue.oldest() {
-                    failed.push(waiter);
-                }
-            }
-            _ => {}
-        }
-        self.fail(dial.seat.host, failed, failure, todo);
-        self.unblock(now, todo);
-        // A dial that nobody waits for is not made up for: there is no backoff where the failure is our own (no
-        // descriptor left), and it would be dialled again and again.
-        if self
-            .hosts
-            .get(dial.seat.host)
-            .is_some_and(|host| !host.queue.is_empty())
-        {
-            self.pump(dial.seat.host, now, todo);
-        }
-    }
-
-    /// A dial was stopped to make room for another host's. Those who wait for it go on waiting, behind the others.
-    pub(in crate::pool) fn dial_gave_way(&mut self, dial: &Dial, now: Instant, todo: &mut Todo<C, S>) {
-        self.end_dial(dial);
-        self.let_go(dial.seat.host, todo);
-        let waits = self.hosts.get(dial.seat.host).filter(|host| !host.queue.is_empty());
-        match waits.map(|host| host.backoff.holds(now)) {
-            Some(true) => self.pump(dial.seat.host, now, todo),
-            Some(false) => self.block(dial.seat.host),
-            None => {}
-        }
-        self.unblock(now, todo);
-    }
-
-    /// In backoff: those whom no dial under way and no connection on its way home will serve hear the last error.
-    fn fail_uncovered(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
-        let Some(host) = self.hosts.get_mut(index) else { return };
-        let covered = match host.protocol {
-            Protocol::H1 => host.dialling + host.settling,
-            Protocol::Unknown | Protocol::H2 if host.dialling > 0 => usize::MAX,
-            // Places come back.
-            Protocol::H2 if !host.shared.is_empty() => usize::MAX,
-            Protocol::Unknown | Protocol::H2 => 0,
-        };
-        let Some(failure) = host.backoff.remembered(now) else {
-            return;
-        };
-        let mut failed = Vec::new();
-        if host.protocol == Protocol::H2 && host.dialling == 0 {
-            // A place that comes back is no new connection.
-            failed.extend(host.queue.take_fresh());
-        }
-        // What comes serves the first.
-        while host.queue.len() > covered {
-            failed.extend(host.queue.last());
-        }
-        failed.sort_unstable_by_key(|waiter| waiter.id);
-        self.fail(index, failed, &failure, todo);
-    }
-
-    fn fail(&mut self, index: usize, failed: Vec<Waiter<C, S::Place>>, failure: &DialFailure, todo: &mut Todo<C, S>) {
-        self.waiting -= failed.len();
-        self.queue_shrank(index);
-        for waiter in failed {
-            todo.deliveries.push((waiter.sender, Delivery::Failed(failure.clone())));
-        }
-    }
-
-    /// A connection or a dial of this host is no more.
-    fn let_go(&mut self, index: usize, todo: &mut Todo<C, S>) {
-        if let Some(host) = self.hosts.get_mut(index) {
-            host.references -= 1;
-        }
-        self.open -= 1;
-        self.budget.put_back();
-        todo.freed = true;
-    }
-
-    /// A connection's socket is gone.
-    pub(in crate::pool) fn closed(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
-        self.let_go(index, todo);
-        self.departing = self.departing.saturating_sub(1);
-        // Those in line come first.
-        self.unblock(now, todo);
-        self.pump(index, now, todo);
     }
 
     /// Closes the connection that has been idle longest, so that another host can be dialled; whether there was one.

@@ -12,6 +12,7 @@
 //! The rule: an event changes counts, then [`pump`](State::pump) looks whether the host has as many dials as it needs
 //! and may have. Nothing is done here; what is to be done after the lock is put into [`Todo`].
 
+mod dialled;
 mod dialling;
 #[cfg(any(test, feature = "bench-internals"))]
 #[cfg_attr(

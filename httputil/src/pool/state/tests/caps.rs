@@ -1,0 +1,158 @@
+//! Caps on connections, and who makes room for whom.
+
+use super::*;
+
+#[test]
+fn the_cap_on_connections_counts_dials_and_its_waiters_are_served_in_order() {
+    let mut room = Room::new(caps(2));
+    let host = room.host("a", Protocol::H1);
+    let mut waiting: Vec<_> = (0..5).map(|_| room.wait(host)).collect();
+    assert_eq!(room.begun.len(), 2);
+    let standing = room.state.standing(host, waiting[2].id, room.now);
+    assert!(matches!(standing, Some(Standing::Cap(Cap::Host))), "{standing:?}");
+    room.dialled(host);
+    room.dialled(host);
+    for waiting in &mut waiting[..2] {
+        assert!(served(&mut waiting.receiver).is_some());
+    }
+    // One comes back, one is closed: the next is served, and the one after it dialled for.
+    let back = room.idle(host);
+    assert_eq!(served(&mut waiting[2].receiver), Some(back));
+    room.closed(host);
+    assert_eq!(room.begun.len(), 3);
+    let new = room.dialled(host);
+    assert_eq!(served(&mut waiting[3].receiver), Some(new));
+}
+
+#[test]
+fn a_failed_dial_under_the_cap_lets_the_next_one_begin() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H1);
+    let mut waiting: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    let dial = room.dial(host);
+    let failure = DialFailure::new(Kind::LimitExceeded, "too many open files");
+    room.act(|state, now, todo| state.dial_failed(&dial, &failure, now, todo));
+    assert!(has_failed(&mut waiting[0].receiver).is_some());
+    assert_eq!(room.begun.len(), 2, "not the host's fault: no backoff");
+    let number = room.dialled(host);
+    assert_eq!(served(&mut waiting[1].receiver), Some(number));
+}
+
+#[test]
+fn the_pools_cap_closes_an_idle_connection_elsewhere_before_anyone_waits() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _waiting: Vec<_> = (0..4).map(|_| room.wait(a)).collect();
+    // Two at once: no host dials with more than half of the cap.
+    assert_eq!(room.dials.len(), 2);
+    for _ in 0..4 {
+        room.dialled(a);
+    }
+    let idle = room.idle(a);
+    let mut waiting = room.wait(b);
+    assert_eq!(room.left, [(idle, CloseReason::MadeRoom)]);
+    assert!(room.dials.is_empty(), "the slot is free when the socket is gone");
+    room.closed(a);
+    let number = room.dialled(b);
+    assert_eq!(served(&mut waiting.receiver), Some(number));
+}
+
+#[test]
+fn what_comes_back_while_another_host_waits_for_a_slot_makes_room() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let mut first = room.wait(a);
+    let mut second = room.wait(a);
+    room.dialled(a);
+    room.dialled(a);
+    assert!(served(&mut first.receiver).is_some() && served(&mut second.receiver).is_some());
+    let _waits = room.wait(b);
+    let back = room.idle(a);
+    assert_eq!(room.left, [(back, CloseReason::MadeRoom)]);
+    room.closed(a);
+    assert_eq!(room.dials.len(), 1);
+    room.idle(a);
+    assert_eq!(room.left.len(), 1, "one was asked for");
+}
+
+#[test]
+fn a_dial_that_hangs_gives_way_and_its_requests_wait_on() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let mut hung = room.wait(a);
+    let mut healthy = room.wait(b);
+    assert!(!room.act(|state, now, _| state.give_way(Some(b), now)), "not yet");
+    room.later(1);
+    assert!(room.act(|state, now, _| state.give_way(Some(b), now)));
+    assert!(!room.act(|state, now, _| state.give_way(Some(b), now)), "once");
+    let dial = room.dial(a);
+    room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+    let number = room.dialled(b);
+    assert_eq!(served(&mut healthy.receiver), Some(number));
+    assert!(hung.receiver.try_recv().is_err());
+    room.closed(b);
+    assert!(room.dials.iter().any(|dial| dial.seat.host == a), "its turn again");
+}
+
+#[test]
+fn pools_share_a_budget() {
+    let budget = Budget::new(Some(2));
+    let (mut one, mut two) = (Room::new(|_| {}), Room::new(|_| {}));
+    one.state.budget = Arc::clone(&budget);
+    two.state.budget = Arc::clone(&budget);
+    let (a, b) = (one.host("a", Protocol::H1), two.host("b", Protocol::H1));
+    let _first = one.wait(a);
+    let _second = one.wait(a);
+    assert_eq!(one.dials.len(), 1, "half of the cap");
+    let _third = two.wait(b);
+    one.dialled(a);
+    assert_eq!((one.dials.len(), two.dials.len()), (0, 1), "two are open or dialled");
+    two.dialled(b);
+    two.closed(b);
+    one.act(State::unblock_in_turn);
+    assert_eq!(one.dials.len(), 1);
+}
+
+#[test]
+fn a_host_whose_connections_close_after_each_request_starves_no_other() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _waiting: Vec<_> = (0..10).map(|_| room.wait(busy)).collect();
+    let mut waits = room.wait(other);
+    let mut turns = 0;
+    while waits.receiver.try_recv().is_err() {
+        turns += 1;
+        assert!(turns < 3, "the other's turn never comes");
+        let host = room.dials[0].seat.host;
+        room.dialled(host);
+        if host == busy {
+            room.closed(host);
+        }
+    }
+}
+
+#[test]
+fn no_room_is_made_for_a_host_whose_requests_have_gone() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    room.wait(a);
+    room.act(|state, _, _| state.cancel(a, 0));
+    let gone = room.wait(b);
+    room.act(|state, _, _| state.cancel(b, gone.id));
+    let number = room.dialled(a);
+    assert_eq!(room.left, []);
+    assert_eq!(room.taken(a), number);
+}
+
+#[test]
+fn those_whose_dial_gave_way_hear_at_once_that_the_host_cannot_be_reached() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let host = room.host("a", Protocol::H1);
+    let other = room.host("b", Protocol::H1);
+    let (_first, mut second) = (room.wait(host), room.wait(host));
+    let _others = (room.wait(other), room.wait(other), room.wait(other));
+    room.fails(host);
+    let dial = room.dial(host);
+    room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+    assert!(has_failed(&mut second.receiver).is_some());
+}
