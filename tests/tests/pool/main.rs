@@ -9,6 +9,7 @@ mod closing;
 mod common;
 mod dials;
 mod floods;
+mod global;
 mod going_home;
 mod h2_cancel;
 mod h2_goaway;
