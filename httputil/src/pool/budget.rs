@@ -22,6 +22,8 @@ pub(super) trait Member: Send + Sync {
     fn makes_room(&self) -> bool;
     /// Stops its oldest dial if that has taken its time and is not for the host `but`; whether there was one.
     fn gives_way(&self, but: Option<usize>, now: Instant) -> bool;
+    /// Closes the next connection that comes home; whether one is away.
+    fn gives_back(&self) -> bool;
 }
 
 /// A cap on connections, shared by pools.
@@ -158,12 +160,17 @@ impl Budget {
         }
     }
 
-    /// Somebody has waited for a second: an idle connection makes room, else the oldest dial does.
+    /// Somebody has waited for a second: an idle connection makes room, else the oldest dial does, else the next connection
+    /// that comes home.
     pub(super) fn press(&self, pool: &Arc<dyn Member>, host: usize, now: Instant) {
         let others = self.others(pool);
         let idle = pool.makes_room() || others.iter().any(|other| other.makes_room());
-        if !idle && !others.iter().any(|other| other.gives_way(None, now)) {
-            pool.gives_way(Some(host), now);
+        if !idle
+            && !others.iter().any(|other| other.gives_way(None, now))
+            && !pool.gives_way(Some(host), now)
+            && !pool.gives_back()
+        {
+            let _ = others.iter().any(|other| other.gives_back());
         }
     }
 
@@ -228,6 +235,10 @@ mod tests {
         }
 
         fn gives_way(&self, _: Option<usize>, _: Instant) -> bool {
+            false
+        }
+
+        fn gives_back(&self) -> bool {
             false
         }
     }

@@ -243,11 +243,12 @@ impl Inner {
         }
     }
 
-    /// A host has waited for a slot of this pool: an idle connection makes room, else the oldest dial does.
+    /// A host has waited for a slot of this pool: an idle connection makes room, else the oldest dial does, else the next
+    /// connection that comes home.
     fn press(&self, host: usize, now: Instant) {
         self.with_state(|state, todo| {
-            if !state.make_room(todo) {
-                state.give_way(Some(host), now);
+            if !state.make_room(todo) && !state.give_way(Some(host), now) {
+                state.reclaim(Some(host));
             }
         });
     }

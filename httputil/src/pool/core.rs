@@ -235,4 +235,8 @@ impl<W: World> Member for Core<W> {
     fn gives_way(&self, but: Option<usize>, now: Instant) -> bool {
         self.with_state(|state, _| state.give_way(but, now))
     }
+
+    fn gives_back(&self) -> bool {
+        self.with_state(|state, _| state.reclaim(None))
+    }
 }

@@ -94,7 +94,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         } else if connection.expires().is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {
-            connection.spent()
+            connection.spent().or_else(|| self.reclaimed_from(index))
         };
         match reason {
             Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),

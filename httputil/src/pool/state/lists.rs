@@ -96,6 +96,10 @@ impl<T> Slab<T> {
         self.slots.get(index).map_or(0, |slot| slot.tag)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         self.slots
             .iter()

@@ -255,6 +255,8 @@ pub(super) struct State<C, S: Multiplexed> {
     running: VecDeque<Running>,
     /// Hosts that need a dial and must wait for a slot under a cap of the pool or of all pools.
     blocked: List<BY_TURN>,
+    /// The next connection that comes home makes room, for this host or for another pool.
+    reclaims: Option<Option<usize>>,
     /// Whether the cap over all pools is asked in this pool's turn.
     is_our_turn: bool,
     budget: Arc<Budget>,
@@ -288,6 +290,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             departing: 0,
             running: VecDeque::new(),
             blocked: List::default(),
+            reclaims: None,
             is_our_turn: false,
             budget,
             directory,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::lists::{BY_TURN, List};
 use super::{Exclusive, Multiplexed, State, Todo};
+use crate::wire::CloseReason;
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The host stands in line, if it does not yet.
@@ -44,6 +45,32 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// Whether more room is wanted than is being made.
     pub(super) fn wants_room(&self) -> bool {
         self.departing < self.blocked.len()
+    }
+
+    /// Lets the next connection that comes home make room for the host `to`, or for another pool; whether one is away. A
+    /// busy host would keep it for those of its own who wait, for ever.
+    pub(in crate::pool) fn reclaim(&mut self, to: Option<usize>) -> bool {
+        let is_away = self.open > self.entries.len() + self.running.len();
+        self.reclaims = is_away.then_some(to);
+        // It has waited long enough to be the next.
+        if let Some(to) = to.filter(|to| List::<BY_TURN>::has(&self.hosts, *to)) {
+            while let Some(first) = self.blocked.oldest().filter(|first| *first != to) {
+                self.blocked.unlink(&mut self.hosts, first);
+                self.blocked.push(&mut self.hosts, first);
+            }
+        }
+        is_away
+    }
+
+    /// Why a connection that comes home is closed for somebody else, if it is.
+    pub(super) fn reclaimed_from(&mut self, index: usize) -> Option<CloseReason> {
+        let to = self.reclaims?;
+        if to == Some(index) {
+            return None;
+        }
+        self.reclaims = None;
+        self.departing += 1;
+        Some(CloseReason::MadeRoom)
     }
 
     fn has_slot(&self) -> bool {

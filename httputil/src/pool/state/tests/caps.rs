@@ -156,3 +156,23 @@ fn those_whose_dial_gave_way_hear_at_once_that_the_host_cannot_be_reached() {
     room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
     assert!(has_failed(&mut second.receiver).is_some());
 }
+
+#[test]
+fn a_busy_host_gives_one_connection_back_to_a_host_that_has_waited() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _served: Vec<_> = (0..2).map(|_| room.wait(busy)).collect();
+    room.dialled(busy);
+    room.dialled(busy);
+    let mut own = room.wait(busy);
+    let mut waits = room.wait(other);
+    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    let back = room.idle(busy);
+    assert_eq!(room.left, [(back, CloseReason::MadeRoom)], "not to its own");
+    assert!(own.receiver.try_recv().is_err());
+    let next = room.idle(busy);
+    assert_eq!(served(&mut own.receiver), Some(next), "one is enough");
+    room.closed(busy);
+    let number = room.dialled(other);
+    assert_eq!(served(&mut waits.receiver), Some(number));
+}
