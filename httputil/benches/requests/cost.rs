@@ -49,10 +49,10 @@ pub(crate) const INSTRUCTIONS: Cost = Cost {
     tool: &["--tool=callgrind", "--callgrind-out-file=/dev/null"],
     label: "Collected :",
     targets: &[
-        target("h1", HTTPUTIL, Bound::Ratio(0.66), 0.50),
-        target("h1", TOWER, Bound::Ratio(0.59), 0.42),
-        target("h1+tls", HTTPUTIL, Bound::Ratio(0.70), 0.60),
-        target("h2+tls", HTTPUTIL, Bound::Ratio(0.95), 0.75),
+        target("h1", HTTPUTIL, Bound::Ratio(0.62), 0.50),
+        target("h1", TOWER, Bound::Ratio(0.54), 0.42),
+        target("h1+tls", HTTPUTIL, Bound::Ratio(0.68), 0.60),
+        target("h2+tls", HTTPUTIL, Bound::Ratio(0.87), 0.75),
     ],
 };
 
