@@ -118,6 +118,10 @@ impl Failing {
                 let error = Error::new(Kind::Connection, message);
                 return self.describe(error.retryable(failure.processed == Processed::No));
             }
+            Cause::NoStream => {
+                let message = "the server allows no stream on its HTTP/2 connection (MAX_CONCURRENT_STREAMS is 0)";
+                return self.describe(Error::new(Kind::Protocol, message).retryable(true));
+            }
             Cause::RuntimeGone => {
                 let message = format!(
                     "the tokio runtime that drove the connection was shut down{}",

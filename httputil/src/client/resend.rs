@@ -40,11 +40,12 @@ impl Resends {
             return Verdict::GiveUp;
         }
         let verdict = match processed {
-            Processed::No if calm && is_idempotent(method) => {
+            // Whether or not it was processed.
+            _ if calm && is_idempotent(method) => {
                 self.calmed += 1;
                 Verdict::AgainAfter(jittered(PAUSE * (1 << (self.calmed - 1))))
             }
-            Processed::No if calm => return Verdict::GiveUp,
+            _ if calm => return Verdict::GiveUp,
             Processed::No => Verdict::Again,
             // A second unknown end is not a race any more.
             Processed::Unknown if self.unknown == 0 && is_idempotent(method) => {

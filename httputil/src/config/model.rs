@@ -94,11 +94,12 @@ pub(crate) struct PoolKeys {
     pub(crate) max_lifetime: Option<OrNone<DurationText>>,
     /// A connection takes no more requests than these.
     pub(crate) max_requests_per_connection: Option<OrNone<NonZeroU32>>,
-    /// Connections to one host: in use, idle and being dialled; beyond it requests wait for `timeouts.pool_wait`.
+    /// Connections to one host, for each tokio runtime: in use, idle and being dialled; beyond it requests wait for
+    /// `timeouts.pool_wait`.
     pub(crate) max_connections_per_host: Option<OrNone<NonZeroU32>>,
     /// Connections of the whole pool: in use, idle and being dialled; beyond it requests wait for `timeouts.pool_wait`.
     pub(crate) max_connections: Option<OrNone<NonZeroU32>>,
-    /// Connections kept ready for a host that is in use or in `warm`.
+    /// Connections made ready for a host when it gets a request or is in `warm`; made up for at each request.
     pub(crate) min_idle_per_host: Option<u32>,
     /// URLs whose hosts are connected to before the first request.
     pub(crate) warm: Option<Urls>,

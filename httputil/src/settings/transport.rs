@@ -38,11 +38,13 @@ pub struct Pool {
     pub max_lifetime: Option<Duration>,
     /// `pool.max_requests_per_connection`: a connection takes no more than these. Default `None`.
     pub max_requests_per_connection: Option<u32>,
-    /// `pool.max_connections_per_host`: in use, idle and being dialled. Default `None`.
+    /// `pool.max_connections_per_host`: in use, idle and being dialled, for each tokio runtime that the pool is used from.
+    /// Default `None`.
     pub max_connections_per_host: Option<usize>,
     /// `pool.max_connections`: of the whole pool; in use, idle and being dialled. Default `None`.
     pub max_connections: Option<usize>,
-    /// `pool.min_idle_per_host`: connections kept ready for a host that is in use or in `warm`. Default 0.
+    /// `pool.min_idle_per_host`: connections made ready for a host when it gets a request or is in `warm`; what closes in
+    /// between is made up for at the next request. Default 0.
     pub min_idle_per_host: usize,
     /// `pool.warm`: URLs whose hosts are connected to when the pool gets its first lease within a runtime. Default none.
     pub warm: Vec<String>,

@@ -35,6 +35,8 @@ pub(super) struct Shared {
     in_use: AtomicUsize,
     max_streams: usize,
     pub(super) uses: AtomicUsize,
+    /// Places given out, as far as they are counted: where there is a maximum of requests.
+    granted: AtomicUsize,
     max_uses: Option<usize>,
     /// The server bound it to one user.
     pub(super) is_bound: AtomicBool,
@@ -77,6 +79,7 @@ impl H2 {
             in_use: AtomicUsize::new(0),
             max_streams: transport.http2.max_streams_per_connection,
             uses: AtomicUsize::new(0),
+            granted: AtomicUsize::new(0),
             max_uses: max_uses.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
             is_bound: AtomicBool::new(false),
             runtime: Handle::current(),
@@ -101,6 +104,9 @@ impl H2 {
         if shared.signs.is_barred() || self.sender.is_closed() {
             return None;
         }
+        if self.spent().is_some() {
+            return None;
+        }
         let limit = self.limit();
         let taken = shared
             .in_use
@@ -108,7 +114,13 @@ impl H2 {
                 (in_use < limit).then_some(in_use + 1)
             })
             .is_ok();
-        taken.then(|| Place::new(self.clone()))
+        taken.then(|| {
+            // Counted here, under the pool's lock, and not when the request is sent: many may be given out before that.
+            if shared.max_uses.is_some() {
+                shared.granted.fetch_add(1, Ordering::Relaxed);
+            }
+            Place::new(self.clone())
+        })
     }
 
     /// Places that are taken. More than the [`limit`](Self::limit), if the peer has lowered it since.
@@ -144,7 +156,7 @@ impl H2 {
             Some(CloseReason::ConnectionAuth)
         } else if shared
             .max_uses
-            .is_some_and(|max| shared.uses.load(Ordering::Relaxed) >= max)
+            .is_some_and(|max| shared.granted.load(Ordering::Relaxed) >= max)
         {
             Some(CloseReason::MaxRequests)
         } else {

@@ -78,22 +78,40 @@ impl Place {
         let mut sender = self.sender.take().expect("a place is used once");
         let answer = Box::pin(sender.try_send_request(request));
         drop(sender);
+        let early = (!shared.signs.is_settled()).then(|| Arc::clone(&shared.signs));
         let mut stream = Stream::of_answer(answer, self);
         async move {
-            let answer = poll_fn(|cx| stream.poll_answer(cx));
-            let answered = match deadline {
-                None => Some(answer.await),
-                Some(deadline) => tokio::time::timeout_at(deadline, answer).await.ok(),
+            let answered = {
+                let answer = poll_fn(|cx| stream.poll_answer(cx));
+                let answer = async {
+                    match early {
+                        None => Some(answer.await),
+                        Some(signs) => tokio::select! {
+                            biased;
+                            answer = answer => Some(answer),
+                            () = signs.allows_nothing() => None,
+                        },
+                    }
+                };
+                match deadline {
+                    None => Ok(answer.await),
+                    Some(deadline) => tokio::time::timeout_at(deadline, answer).await,
+                }
             };
-            let Some((outcome, mut place)) = answered else {
-                stream.timed_out();
-                return Err(SendFailure {
-                    processed: Processed::Maybe,
-                    request: None,
-                    cause: Cause::Deadline,
-                    has_answer: false,
-                    calm: false,
-                });
+            let failure = |processed, cause| SendFailure {
+                processed,
+                request: None,
+                cause,
+                has_answer: false,
+                calm: false,
+            };
+            let (outcome, mut place) = match answered {
+                Ok(Some(answered)) => answered,
+                Ok(None) => return Err(failure(Processed::No, Cause::NoStream)),
+                Err(_) => {
+                    stream.timed_out();
+                    return Err(failure(Processed::Maybe, Cause::Deadline));
+                }
             };
             match outcome {
                 Ok(response) => {
@@ -203,11 +221,15 @@ fn h2_error(error: &hyper::Error) -> Option<&::h2::Error> {
     None
 }
 
-/// The peer says that it has not acted on the stream: `REFUSED_STREAM` (RFC 9113 §8.7), `HTTP_1_1_REQUIRED`, or a GOAWAY
+/// The peer says that it has not acted on the stream: `REFUSED_STREAM` (RFC 9113 §8.7), `HTTP_1_1_REQUIRED`,
+/// `INADEQUATE_SECURITY`, or a GOAWAY
 /// whose last stream is an earlier one (§6.8).
 fn is_refused(error: &hyper::Error) -> bool {
     h2_error(error).is_some_and(|error| {
-        let refuses = matches!(error.reason(), Some(Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED));
+        let refuses = matches!(
+            error.reason(),
+            Some(Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED | Reason::INADEQUATE_SECURITY)
+        );
         error.is_remote() && (error.is_go_away() || (error.is_reset() && refuses))
     })
 }

@@ -36,6 +36,8 @@ pub(crate) enum Cause {
     Deadline,
     /// The server answered no ping within this time.
     Ping(Duration),
+    /// The server's first SETTINGS allow no stream.
+    NoStream,
     /// The runtime that drove the connection has shut down.
     RuntimeGone,
     /// The server sent bytes that no request had asked for.

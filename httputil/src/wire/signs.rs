@@ -14,6 +14,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use h2::Reason;
+use tokio::sync::Notify;
 
 use super::frames::{Event, Frames};
 use super::pings::Pings;
@@ -53,6 +54,8 @@ pub(super) struct Signs {
     /// What has happened, and is not told again.
     once: AtomicU8,
     driver: OnceLock<Waker>,
+    /// Told when the first SETTINGS come.
+    settled: Notify,
     pub(super) pings: Pings,
 }
 
@@ -67,6 +70,7 @@ impl Signs {
             notes: AtomicU8::new(0),
             once: AtomicU8::new(0),
             driver: OnceLock::new(),
+            settled: Notify::new(),
             pings: Pings::new(keepalive_timeout),
         })
     }
@@ -100,6 +104,20 @@ impl Signs {
     /// Whether the peer's first SETTINGS have come.
     pub(super) fn is_settled(&self) -> bool {
         self.once.load(Ordering::Acquire) & SETTLED != 0
+    }
+
+    /// Waits for the peer's first SETTINGS to allow no stream at all; for ever, if they allow one. The one stream that may
+    /// be opened before would then wait within h2, and nobody would hear of it.
+    pub(super) async fn allows_nothing(&self) {
+        let settled = self.settled.notified();
+        tokio::pin!(settled);
+        settled.as_mut().enable();
+        if !self.is_settled() {
+            settled.await;
+        }
+        if self.limit() > 0 {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Whether the peer has complained of too much.
@@ -225,6 +243,7 @@ impl Tap {
                     signs.limit.store(limit, Ordering::Release);
                 }
                 signs.once.fetch_or(SETTLED, Ordering::AcqRel);
+                signs.settled.notify_waiters();
                 signs.note(PLACES);
             }
             Event::GoAway(reason) => {

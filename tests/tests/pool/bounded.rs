@@ -95,10 +95,16 @@ async fn a_peer_that_says_goaway_zero_each_time_gets_five_connections() {
 
 #[tokio::test]
 async fn a_peer_that_complains_is_left_in_peace_for_a_moment() {
-    for method in [Method::GET, Method::POST] {
+    let goaway = H2Step::GoAway(Last::Id(0), Reason::ENHANCE_YOUR_CALM);
+    let reset = H2Step::RstStream(Reason::ENHANCE_YOUR_CALM);
+    for (method, complaint) in [Method::GET, Method::POST]
+        .into_iter()
+        .flat_map(|method| [(method.clone(), goaway.clone()), (method, reset.clone())])
+    {
+        let is_goaway = matches!(complaint, H2Step::GoAway(..));
         let server = H2Script::builder()
-            .on_stream(|stream| match stream.connection {
-                0 => vec![H2Step::GoAway(Last::Id(0), Reason::ENHANCE_YOUR_CALM)],
+            .on_stream(move |stream| match stream.overall {
+                0 => vec![complaint.clone()],
                 _ => vec![H2Step::Echo],
             })
             .start()
@@ -112,7 +118,7 @@ async fn a_peer_that_complains_is_left_in_peace_for_a_moment() {
         } else {
             // To send it again is up to whoever knows that it may be.
             let error = sent.unwrap_err();
-            assert_eq!((error.attempts(), error.is_retryable()), (1, true), "{error}");
+            assert_eq!((error.attempts(), error.is_retryable()), (1, is_goaway), "{error}");
         }
         drop(client);
     }

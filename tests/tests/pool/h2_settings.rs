@@ -153,3 +153,57 @@ async fn a_server_that_allows_no_stream_is_waited_for() {
     assert_eq!(patient.await.unwrap(), "");
     assert_eq!(server.accepted(), 1);
 }
+
+#[tokio::test]
+async fn where_no_stream_is_allowed_everybody_hears_of_the_wait_in_vain() {
+    for _ in 0..10 {
+        let server = H2Script::builder().max_concurrent_streams(0).start().await;
+        let config = httputil::ClientConfig::default()
+            .http2_prior_knowledge(true)
+            .pool_wait(Duration::from_millis(200));
+        let client = Client::new(config).unwrap();
+        let asking = (0..5).map(|_| {
+            let request = client.get(server.url("/"));
+            tokio::spawn(async move { request.send().await.unwrap_err() })
+        });
+        for error in asking.collect::<Vec<_>>() {
+            let error = within(PATIENCE, error).await.unwrap();
+            let is_wait = matches!(
+                error.kind(),
+                Kind::Timeout {
+                    phase: httputil::Phase::PoolWait,
+                    ..
+                }
+            );
+            assert!(is_wait || error.kind() == Kind::Protocol, "{error}");
+        }
+        client.stop();
+        until(&client, "all to be closed", |stats| stats.open == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_bears_no_more_requests_than_it_may_however_many_wait_for_it() {
+    for (cap, at_once) in [(1, 50), (3, 10), (5, 60)] {
+        let server = H2Script::builder()
+            .on_stream(|_| vec![Step::Answer("fine".into())])
+            .start()
+            .await;
+        let config = httputil::ClientConfig::default()
+            .http2_prior_knowledge(true)
+            .max_requests_per_connection(cap);
+        let client = Client::new(config).unwrap();
+        let asking: Vec<_> = (0..at_once).map(|_| spawn_get(&client, server.url("/"))).collect();
+        for answer in asking {
+            assert_eq!(answer.await.unwrap(), "fine");
+        }
+        let seen = server.seen();
+        let most = seen.connections.iter().map(|connection| connection.requests).max();
+        assert!(
+            most <= Some(cap as usize),
+            "{most:?} on one connection of at most {cap}"
+        );
+        client.stop();
+        until(&client, "all to be closed", |stats| stats.open == 0).await;
+    }
+}

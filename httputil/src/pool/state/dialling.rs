@@ -61,7 +61,9 @@ impl Cap {
             Cap::Host => "pool.max_connections_per_host is reached",
             Cap::Pool => "pool.max_connections is reached",
             Cap::Registry => "registry.max_connections is reached",
-            Cap::Streams => "every stream of http2.max_connections_per_host connections is taken",
+            Cap::Streams => {
+                "none of http2.max_connections_per_host connections has a stream to give: taken, out of window, or in doubt after a time-out"
+            }
             Cap::Backoff => "the host could not be reached a moment ago",
         }
     }

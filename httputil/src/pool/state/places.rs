@@ -128,6 +128,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 return;
             }
             let Some(place) = self.shared(entry).and_then(S::try_acquire) else {
+                if let Some(reason) = self.shared(entry).and_then(S::spent) {
+                    self.expel(entry, reason, todo);
+                }
                 return;
             };
             self.given(entry, todo);
