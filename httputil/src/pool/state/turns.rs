@@ -10,6 +10,14 @@ use super::lists::{BY_TURN, List};
 use super::{Exclusive, Multiplexed, State, Todo};
 use crate::wire::CloseReason;
 
+/// For whom the next connection that comes home makes room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimant {
+    Host(usize),
+    /// Another pool.
+    Pool,
+}
+
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The host stands in line, if it does not yet.
     pub(super) fn block(&mut self, index: usize) {
@@ -51,7 +59,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// busy host would keep it for those of its own who wait, for ever.
     pub(in crate::pool) fn reclaim(&mut self, to: Option<usize>) -> bool {
         let is_away = self.open > self.entries.len() + self.running.len();
-        self.reclaims = is_away.then_some(to);
+        self.reclaims = is_away.then(|| to.map_or(Claimant::Pool, Claimant::Host));
         // It has waited long enough to be the next.
         if let Some(to) = to.filter(|to| List::<BY_TURN>::has(&self.hosts, *to)) {
             while let Some(first) = self.blocked.oldest().filter(|first| *first != to) {
@@ -64,8 +72,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Why a connection that comes home is closed for somebody else, if it is.
     pub(super) fn reclaimed_from(&mut self, index: usize) -> Option<CloseReason> {
-        let to = self.reclaims?;
-        if to == Some(index) {
+        if self.reclaims? == Claimant::Host(index) {
             return None;
         }
         self.reclaims = None;
