@@ -3,24 +3,152 @@
 use std::time::Duration;
 
 use crate::error::Problem;
-use crate::settings::Profile;
+use crate::settings::{Profile, TlsVersion, Transport};
 
 /// The mistakes of settings that were made in code, in the words of those in a file.
 pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
-    let bounds = &profile.transport.timeouts;
-    let never_zero = [
-        ("timeout", profile.policy.timeout, "; no_timeout() switches it off"),
-        ("timeouts.dns", Some(bounds.dns), ""),
-        ("timeouts.connect", Some(bounds.connect), ""),
-        ("timeouts.tls_handshake", Some(bounds.tls_handshake), ""),
-        ("pool.idle_timeout", Some(profile.transport.pool.idle_timeout), ""),
-    ];
-    let zero = never_zero
+    let name = &profile.name;
+    let of_durations = zeros(profile)
         .into_iter()
-        .filter(|(_, value, _)| *value == Some(Duration::ZERO));
-    zero.map(|(key, _, off)| {
-        let name = &profile.name;
-        Problem::new(format!("{name}.{key} = \"0s\": zero makes no sense here{off}"))
-    })
-    .collect()
+        .filter(|(_, value, _)| *value == Some(Duration::ZERO))
+        .map(|(key, _, off)| format!("{name}.{key} = \"0s\": zero makes no sense here{off}"));
+    let of_numbers = numbers(&profile.transport)
+        .into_iter()
+        .filter(|(_, value, least, most)| !(*least..=*most).contains(value))
+        .map(|(key, value, least, most)| format!("{name}.{key} = {value}: expected a whole number, {least} to {most}"));
+    let together = contradictions(&profile.transport).map(|words| format!("{name}.{words}"));
+    of_durations
+        .chain(of_numbers)
+        .chain(together)
+        .map(Problem::new)
+        .collect()
+}
+
+/// Durations that may not be zero, and what to write instead.
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 9] {
+    let Transport {
+        timeouts,
+        pool,
+        tcp,
+        http2,
+        ..
+    } = &profile.transport;
+    [
+        ("timeout", profile.policy.timeout, "; no_timeout() switches it off"),
+        ("timeouts.dns", Some(timeouts.dns), ""),
+        ("timeouts.connect", Some(timeouts.connect), ""),
+        ("timeouts.tls_handshake", Some(timeouts.tls_handshake), ""),
+        ("pool.idle_timeout", Some(pool.idle_timeout), ""),
+        (
+            "pool.max_lifetime",
+            pool.max_lifetime,
+            "; no_max_lifetime() switches it off",
+        ),
+        ("tcp.keepalive", tcp.keepalive, "; None switches it off"),
+        ("http2.keepalive_interval", Some(http2.keepalive_interval), ""),
+        ("http2.keepalive_timeout", Some(http2.keepalive_timeout), ""),
+    ]
+}
+
+/// Numbers, and what they may be at least and at most. Beyond it, what speaks HTTP/2 for us would panic, or nothing work.
+fn numbers(transport: &Transport) -> [(&'static str, u64, u64, u64); 7] {
+    const LARGEST_WINDOW: u64 = (1 << 31) - 1;
+    let http2 = &transport.http2;
+    let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    [
+        (
+            "http2.max_frame_size",
+            http2.max_frame_size.into(),
+            16 << 10,
+            (1 << 24) - 1,
+        ),
+        (
+            "http2.initial_stream_window",
+            http2.initial_stream_window.into(),
+            1,
+            LARGEST_WINDOW,
+        ),
+        (
+            "http2.initial_connection_window",
+            http2.initial_connection_window.into(),
+            65_535,
+            LARGEST_WINDOW,
+        ),
+        (
+            "http2.max_header_list_size",
+            http2.max_header_list_size.into(),
+            1,
+            u32::MAX.into(),
+        ),
+        (
+            "http2.max_streams_per_connection",
+            many(http2.max_streams_per_connection),
+            1,
+            u64::MAX,
+        ),
+        (
+            "http2.max_connections_per_host",
+            many(http2.max_connections_per_host),
+            1,
+            u64::MAX,
+        ),
+        ("tcp.keepalive_retries", transport.tcp.keepalive_retries.into(), 1, 127),
+    ]
+}
+
+/// Values that are right one by one and wrong together.
+fn contradictions(transport: &Transport) -> impl Iterator<Item = &'static str> {
+    let (tls, http2) = (&transport.tls, &transport.http2);
+    let is_reversed = (tls.min_version, tls.max_version) == (TlsVersion::V1_3, TlsVersion::V1_2);
+    [
+        is_reversed.then_some("tls.min_version = \"1.3\": higher than tls.max_version = \"1.2\""),
+        (http2.prior_knowledge && !http2.enabled)
+            .then_some("http2.prior_knowledge = true: contradicts http2.enabled = false"),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(change: impl FnOnce(&mut Profile)) -> Vec<String> {
+        let mut profile = Profile::named("mine");
+        change(&mut profile);
+        mistakes(&profile).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_no_mistake() {
+        assert_eq!(told(|_| {}), Vec::<String>::new());
+    }
+
+    #[test]
+    fn everything_that_would_panic_or_hang_later_is_told_at_once() {
+        let told = told(|profile| {
+            let transport = &mut profile.transport;
+            transport.http2.max_frame_size = 1;
+            transport.http2.initial_stream_window = u32::MAX;
+            transport.http2.max_streams_per_connection = 0;
+            transport.http2.enabled = false;
+            transport.http2.prior_knowledge = true;
+            transport.tcp.keepalive = Some(Duration::ZERO);
+            transport.tcp.keepalive_retries = 0;
+            transport.tls.min_version = TlsVersion::V1_3;
+            transport.tls.max_version = TlsVersion::V1_2;
+        });
+        assert_eq!(
+            told,
+            [
+                "mine.tcp.keepalive = \"0s\": zero makes no sense here; None switches it off",
+                "mine.http2.max_frame_size = 1: expected a whole number, 16384 to 16777215",
+                "mine.http2.initial_stream_window = 4294967295: expected a whole number, 1 to 2147483647",
+                "mine.http2.max_streams_per_connection = 0: expected a whole number, 1 to 18446744073709551615",
+                "mine.tcp.keepalive_retries = 0: expected a whole number, 1 to 127",
+                "mine.tls.min_version = \"1.3\": higher than tls.max_version = \"1.2\"",
+                "mine.http2.prior_knowledge = true: contradicts http2.enabled = false",
+            ]
+        );
+    }
 }

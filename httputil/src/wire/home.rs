@@ -256,7 +256,8 @@ pub(crate) fn jittered(length: Duration) -> Duration {
     // A hasher's keys are random; no more is asked of it here.
     let random = std::hash::RandomState::new().build_hasher().finish();
     let share = (random >> 11) as f64 / (1_u64 << 53) as f64;
-    length.mul_f64(0.9 + share / 5.0)
+    // What is too long to be counted is too long to matter.
+    Duration::try_from_secs_f64(length.as_secs_f64() * (0.9 + share / 5.0)).unwrap_or(length)
 }
 
 impl std::fmt::Debug for Link {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use httputil::{Client, CloseReason};
+use httputil::{Client, ClientConfig, CloseReason};
 use httputil_tests::gate::Gate;
 use httputil_tests::server::{Server, handlers};
 
@@ -86,5 +86,22 @@ async fn connections_made_together_do_not_end_together() {
     assert!(first.elapsed() >= lifetime / 20, "{:?}", first.elapsed());
     until(&client, "all to be closed", |stats| stats.open == 0).await;
     assert_eq!(client.stats().closed_for(CloseReason::MaxLifetime), 30);
+    assert_at_rest(&client).await;
+}
+
+#[tokio::test]
+async fn bounds_longer_than_the_clock_can_tell_are_none() {
+    let server = Server::builder().start().await;
+    let config = ClientConfig::default()
+        .idle_timeout(Duration::MAX)
+        .max_lifetime(Duration::MAX)
+        .pool_wait(Duration::MAX)
+        .timeout(Duration::MAX);
+    let client = Client::new(config).unwrap();
+    for _ in 0..3 {
+        assert_eq!(get(&client, &server.url("/")).await, "hello");
+    }
+    let stats = client.stats();
+    assert_eq!((stats.dialled, stats.idle, stats.reuses), (1, 1, 2), "{stats:?}");
     assert_at_rest(&client).await;
 }
