@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::h1::Exchange;
+use super::request::longer_by;
 use super::stream::Stream;
 use super::{CloseReason, Place, drain};
 
@@ -198,12 +199,7 @@ impl Body for PooledBody {
         let rest = self.rest();
         let Some(Ok(first)) = &self.first else { return rest };
         let taken = first.data_ref().map_or(0, Bytes::len) as u64;
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(taken));
-        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(taken)) {
-            hint.set_upper(upper);
-        }
-        hint
+        longer_by(taken, &rest)
     }
 }
 

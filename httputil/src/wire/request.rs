@@ -183,13 +183,18 @@ impl Body for Begun {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
             _ => 0,
         };
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(taken));
-        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(taken)) {
-            hint.set_upper(upper);
-        }
-        hint
+        longer_by(taken, &rest)
     }
+}
+
+/// The length of a body of which so many bytes were taken out and belong before the rest.
+pub(super) fn longer_by(taken: u64, rest: &SizeHint) -> SizeHint {
+    let mut hint = SizeHint::new();
+    hint.set_lower(rest.lower().saturating_add(taken));
+    if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(taken)) {
+        hint.set_upper(upper);
+    }
+    hint
 }
 
 /// The bytes of a `reqwest::Body` that holds nothing else.
