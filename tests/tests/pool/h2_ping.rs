@@ -89,9 +89,15 @@ async fn an_idle_connection_is_not_pinged() {
     let gate = Gate::new();
     gate.open();
     let server = holding(&gate).await;
-    let client = pinging();
+    let client = h2_client(|transport| {
+        transport.http2.keepalive_interval = SHORT;
+        transport.http2.keepalive_timeout = SHORT;
+        transport.pool.idle_timeout = SHORT * 4;
+    });
     assert_eq!(get(&client, &server.url("/held")).await, "held");
-    tokio::time::sleep(SHORT * 4).await;
+    // Idle for four intervals, as its end at the idle time-out shows.
+    server.until_open(0).await;
+    assert_eq!(client.stats().closed_for(CloseReason::IdleTimeout), 1);
     assert_eq!(server.frames().count(0, h2_script::Kind::Ping), 0);
 }
 
