@@ -79,8 +79,9 @@ impl ClientConfig {
         self
     }
 
-    /// Connections kept ready for a host that is in use or in [`warm`](ClientConfig::warm); default 0. Raises the caps
-    /// of idle and of all connections where they are lower.
+    /// Connections made ready for a host when it gets a request or is in [`warm`](ClientConfig::warm); default 0. What
+    /// closes in between, or could not be dialled, is made up for at the next request. Raises the caps of idle and of all
+    /// connections where they are lower.
     #[must_use]
     pub fn min_idle_per_host(mut self, min_idle_per_host: usize) -> ClientConfig {
         let pool = &mut self.profile.transport.pool;

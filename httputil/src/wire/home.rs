@@ -42,7 +42,7 @@ pub enum CloseReason {
     MaxLifetime,
     /// It has borne `pool.max_requests_per_connection`, or as many as the server's `Keep-Alive: max` allows.
     MaxRequests,
-    /// The server's `Keep-Alive: timeout` leaves no time to be idle in.
+    /// It was idle for as long as the server's `Keep-Alive: timeout` allows, less a second.
     KeepAlive,
     /// It had to make room for a connection to another host, under `pool.max_connections` or `registry.max_connections`.
     MadeRoom,
