@@ -8,6 +8,7 @@
 //! | certificates, good and bad | [`ca::Ca`], [`ca::Wrong`]; then [`tls::ServerTls`] |
 //! | names that resolve, fail or hang | [`resolver::ScriptedResolver`] |
 //! | addresses that refuse or swallow | [`tcp::ClosedPort`], [`tcp::BlackHole`] |
+//! | a server that is far away | [`distance::Distance`] |
 //! | to stop time at a point of its choice | [`gate::Gate`] |
 //! | to know that nothing is left behind | [`leaks::Baseline`] |
 //!
@@ -21,6 +22,7 @@
 )]
 
 pub mod ca;
+pub mod distance;
 pub mod gate;
 pub mod h2_script;
 pub mod leaks;
