@@ -6,6 +6,25 @@
 //! connection pool that can be seen, capped and closed. Requests are written as with [`reqwest`], and answers are real
 //! [`reqwest::Response`]s.
 //!
+//! # What a pool saves
+//!
+//! Milliseconds over two distances to the server, measured in one run with a `reqwest::Client` made for each request, as
+//! services without a shared pool do (`cargo bench -p httputil-tests --bench distance`). The first request of a pool costs
+//! what each of the others' does: round trips for TCP, for TLS (two in TLS 1.2), and for itself.
+//!
+//! | round trip | protocol | first request | next requests | client per request | saved per request | sockets |
+//! |---|---|---|---|---|---|---|
+//! | 20 ms | HTTP/1.1 | 43 | 23 | 44 | 21 | 1, not 25 |
+//! | 20 ms | HTTP/1.1, TLS 1.2 | 89 | 23 | 91 | 68 | 1, not 25 |
+//! | 20 ms | HTTP/1.1, TLS 1.3 | 67 | 23 | 69 | 45 | 1, not 25 |
+//! | 20 ms | HTTP/2, TLS 1.2 | 92 | 24 | 92 | 68 | 1, not 25 |
+//! | 20 ms | HTTP/2, TLS 1.3 | 69 | 24 | 69 | 45 | 1, not 25 |
+//! | 100 ms | HTTP/1.1 | 204 | 104 | 204 | 99 | 1, not 10 |
+//! | 100 ms | HTTP/1.1, TLS 1.2 | 410 | 104 | 413 | 309 | 1, not 10 |
+//! | 100 ms | HTTP/1.1, TLS 1.3 | 307 | 104 | 310 | 206 | 1, not 10 |
+//! | 100 ms | HTTP/2, TLS 1.2 | 416 | 103 | 412 | 309 | 1, not 10 |
+//! | 100 ms | HTTP/2, TLS 1.3 | 311 | 104 | 312 | 207 | 1, not 10 |
+//!
 //! # Ten lines
 //!
 //! ```no_run
