@@ -5,6 +5,8 @@ mod bounded;
 mod broken;
 mod cancel;
 mod caps;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
+mod clock;
 mod closing;
 mod common;
 mod dials;
