@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::dialer::Dialer;
-use super::{
-    Alpn, DialFailure, Host, Identity, MaybeTls, Proxies, Raw, Resolver, Scheme, Target, race, system_words, tcp, tls,
-};
+use super::failure::{is_our_own, plain};
+use super::{Alpn, DialFailure, Host, Identity, MaybeTls, Proxies, Raw, Resolver, Scheme, Target, race, tcp, tls};
 use crate::error::{Kind, Phase};
 use crate::settings::Transport;
 
@@ -163,19 +162,5 @@ fn all_failed(target: &Target, mut failed: race::AllFailed) -> DialFailure {
     match failed.pop() {
         Some((_, error)) => failure.with_source(error),
         None => failure,
-    }
-}
-
-/// Out of file descriptors (EMFILE, ENFILE) or local ports (EADDRNOTAVAIL): this process's fault, not the host's.
-fn is_our_own(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(23 | 24))
-}
-
-fn plain(error: &std::io::Error) -> String {
-    let words = system_words(error);
-    if is_our_own(error) {
-        format!("{words} (a limit of this process or machine)")
-    } else {
-        words
     }
 }

@@ -1,12 +1,15 @@
 //! Names to addresses, under `timeouts.dns`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::Resolve;
+use socket2::{Domain, Socket, Type};
 
-use super::{DialFailure, Host, Target, system_words};
+use super::failure::{is_our_own, plain};
+use super::{DialFailure, Host, Target};
 use crate::error::{Kind, Phase};
 
 /// Who resolves names.
@@ -41,10 +44,7 @@ impl Resolver {
         match self {
             Resolver::System => match tokio::net::lookup_host((name, port)).await {
                 Ok(addresses) => Ok(addresses.collect()),
-                Err(error) => {
-                    let message = format!("name look-up of {name} failed: {}", system_words(&error));
-                    Err(DialFailure::new(Kind::Dns, message).with_source(error))
-                }
+                Err(error) => Err(system_failure(name, error)),
             },
             Resolver::Custom(resolver) => {
                 let parsed = name.parse().map_err(|_| {
@@ -64,4 +64,16 @@ impl Resolver {
             }
         }
     }
+}
+
+/// Why the system's look-up failed. `getaddrinfo` says of a name that is not to be found what it says when it cannot open
+/// a file or a socket for want of a descriptor. So we look whether one can be had, and blame no name if not.
+fn system_failure(name: &str, error: io::Error) -> DialFailure {
+    let probe = Socket::new(Domain::IPV4, Type::DGRAM, None);
+    let (kind, error) = match probe.err().filter(is_our_own) {
+        Some(own) => (Kind::LimitExceeded, own),
+        None => (Kind::Dns, error),
+    };
+    let message = format!("name look-up of {name} failed: {}", plain(&error));
+    DialFailure::new(kind, message).with_source(error)
 }

@@ -57,6 +57,21 @@ pub(crate) fn system_words(error: &io::Error) -> String {
     }
 }
 
+/// Out of file descriptors (EMFILE, ENFILE) or local ports (EADDRNOTAVAIL): this process's fault, not the host's.
+pub(super) fn is_our_own(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+/// What the system says, and whose fault it is if it is our own.
+pub(super) fn plain(error: &io::Error) -> String {
+    let words = system_words(error);
+    if is_our_own(error) {
+        format!("{words} (a limit of this process or machine)")
+    } else {
+        words
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

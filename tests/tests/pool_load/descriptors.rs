@@ -48,7 +48,10 @@ fn take_all() -> Vec<File> {
 async fn starve(port: &str) {
     let client = Client::new(ClientConfig::default().timeout(Duration::from_secs(5))).unwrap();
     let url = format!("http://127.0.0.1:{port}/");
+    // The system looks it up, and opens files to do so.
+    let by_name = format!("http://localhost:{port}/");
     assert_eq!(get(&client, &url).await, "hello");
+    assert_eq!(get(&client, &by_name).await, "hello");
     for round in 0..5 {
         let mut taken = take_all();
         // What is open serves on.
@@ -59,18 +62,19 @@ async fn starve(port: &str) {
         }
         taken.extend(take_all());
         for _ in 0..10 {
-            let error = client.get(&url).send().await.unwrap_err();
-            assert_eq!(error.kind(), Kind::LimitExceeded, "round {round}: {error}");
-            let text = error.to_string();
-            assert!(
-                text.contains("too many open files") && text.contains("a limit of this process"),
-                "{text}"
-            );
-            assert!(!text.contains("last try"), "the host is to blame for nothing: {text}");
+            for (url, phase) in [(&url, "TCP connect to"), (&by_name, "name look-up of localhost")] {
+                let error = client.get(url).send().await.unwrap_err();
+                assert_eq!(error.kind(), Kind::LimitExceeded, "round {round}: {error}");
+                let text = error.to_string();
+                let why = "too many open files (a limit of this process or machine)";
+                assert!(text.contains(phase) && text.contains(why), "{text}");
+                assert!(!text.contains("last try"), "the host is to blame for nothing: {text}");
+            }
         }
         drop(taken);
         // The very next request: no backoff holds it.
         assert_eq!(get(&client, &url).await, "hello", "round {round}");
+        assert_eq!(get(&client, &by_name).await, "hello", "round {round}");
         assert_at_rest(&client).await;
     }
     // A spike far over the limit ends in a queue: the cap over all pools is three quarters of the limit.
