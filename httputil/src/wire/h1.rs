@@ -170,6 +170,10 @@ impl H1 {
         async move {
             match answer.await {
                 Ok(response) => {
+                    if let Some(why) = exchange.completion.late_failure() {
+                        exchange.close(CloseReason::Error);
+                        return Err(SendFailure::of_body(why));
+                    }
                     exchange.answered(&response);
                     Ok(response.map(|body| PooledBody::h1(body, exchange)))
                 }

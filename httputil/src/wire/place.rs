@@ -115,6 +115,9 @@ impl Place {
             };
             match outcome {
                 Ok(response) => {
+                    if let Some(why) = place.request.as_ref().and_then(Completion::late_failure) {
+                        return Err(SendFailure::of_body(why));
+                    }
                     place.answered(&response);
                     Ok(response.map(|body| PooledBody::h2(body, place, deadline)))
                 }

@@ -129,6 +129,13 @@ impl RequestBody {
         }
     }
 
+    /// Drops the caller's stream; whether that went well. A panic here would take along whoever happens to drop it: the
+    /// driver of the connection, and with it an innocent answer.
+    fn let_go(&mut self) -> bool {
+        let content = std::mem::replace(&mut self.content, Content::Bytes(Bytes::new()));
+        std::panic::catch_unwind(AssertUnwindSafe(|| drop(content))).is_ok()
+    }
+
     /// The same body once more, if it can be had.
     pub(crate) fn replay(&self) -> Option<RequestBody> {
         match &self.content {
@@ -219,11 +226,15 @@ fn caught(poll: impl FnOnce() -> Polled) -> Polled {
         .unwrap_or_else(|_| Poll::Ready(Some(Err("the stream panicked".into()))))
 }
 
+const DROP_PANICKED: &str = "the body panicked when it was dropped";
+
 /// What became of a streaming body.
 #[derive(Debug, Default)]
 struct Fate {
     is_finished: AtomicBool,
     failure: OnceLock<String>,
+    /// It was dropped before hyper had asked for its end, and panicked.
+    has_gone_badly: AtomicBool,
 }
 
 /// Whether the request's body had left when the answer ended.
@@ -253,6 +264,13 @@ impl Completion {
             .is_some_and(|fate| !fate.is_finished.load(Ordering::Acquire))
     }
 
+    /// Why the exchange fails although it was answered, if it does: the caller's stream panicked when it was dropped, all
+    /// of it having been sent.
+    pub(super) fn late_failure(&self) -> Option<&'static str> {
+        let fate = self.fate.as_ref()?;
+        fate.has_gone_badly.load(Ordering::Acquire).then_some(DROP_PANICKED)
+    }
+
     /// Why the caller's stream failed, if it did. HTTP/2 resets the stream then, and keeps no reason.
     pub(super) fn failure(&self) -> Option<&str> {
         self.fate.as_ref()?.failure.get().map(String::as_str)
@@ -265,24 +283,30 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.touched = true;
-        let polled = match &mut self.content {
+        let mut polled = match &mut self.content {
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Stream(body) => caught(|| Pin::new(body).poll_frame(cx).map_err(BoxError::from)),
             Content::Any(body) => caught(|| body.poll_frame(cx)),
         };
-        if let Some(fate) = &self.fate {
-            // hyper asks no further once it has trailers, or as much as the length promised.
-            let is_last = match &polled {
-                Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || self.length() == Some(0),
-                Poll::Ready(None) => true,
-                _ => false,
+        if self.fate.is_some() {
+            let has_ended = match &polled {
+                Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || self.is_end_stream(),
+                Poll::Ready(_) => true,
+                Poll::Pending => false,
             };
-            if is_last || self.is_end_stream() {
-                fate.is_finished.store(true, Ordering::Release);
+            // hyper asks no further once it has as much as the length promised, either.
+            let is_last = has_ended || self.is_end_stream() || (polled.is_ready() && self.length() == Some(0));
+            // Now, while a panic can still keep the body from looking whole.
+            if has_ended && !self.let_go() && !matches!(polled, Poll::Ready(Some(Err(_)))) {
+                polled = Poll::Ready(Some(Err(DROP_PANICKED.into())));
             }
-            if let Poll::Ready(Some(Err(error))) = &polled {
-                let _ = fate.failure.set(innermost(&**error).to_string());
+            if let Some(fate) = &self.fate {
+                if let Poll::Ready(Some(Err(error))) = &polled {
+                    let _ = fate.failure.set(innermost(&**error).to_string());
+                } else if is_last {
+                    fate.is_finished.store(true, Ordering::Release);
+                }
             }
         }
         polled
@@ -301,6 +325,17 @@ impl Body for RequestBody {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(body) => body.size_hint(),
             Content::Any(body) => body.hint,
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if self.fate.is_some()
+            && !self.let_go()
+            && let Some(fate) = &self.fate
+        {
+            fate.has_gone_badly.store(true, Ordering::Release);
         }
     }
 }

@@ -18,6 +18,19 @@ pub(crate) struct SendFailure {
     pub(crate) calm: bool,
 }
 
+impl SendFailure {
+    /// The caller's body spoilt an exchange that was answered.
+    pub(super) fn of_body(why: &str) -> SendFailure {
+        SendFailure {
+            processed: Processed::Maybe,
+            request: None,
+            cause: Cause::RequestBody(why.to_owned()),
+            has_answer: true,
+            calm: false,
+        }
+    }
+}
+
 /// Whether the server can have acted on the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Processed {

@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use httputil::{Client, Config, Environment, Registry};
+use futures_core::Stream;
+use httputil::{Client, Config, Environment, Kind, Registry};
 use httputil_tests::gate::Gate;
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::{PATIENCE, within};
@@ -79,7 +80,7 @@ struct Body {
     in_drop: bool,
 }
 
-impl futures_core::Stream for Body {
+impl Stream for Body {
     type Item = Result<http_body::Frame<Bytes>, std::io::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -130,24 +131,94 @@ async fn in_the_poll_of_a_body() {
     }
 }
 
+/// A body of a known length that is not asked for its end over HTTP/1.
+struct Sized(Body);
+
+impl http_body::Body for Sized {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.0).poll_next(cx)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact((self.0.pieces * "piece".len()) as u64)
+    }
+}
+
 #[tokio::test]
 async fn in_the_drop_of_a_body() {
     let ca = TrustedCa::new();
     for way in Way::ALL {
         let server = way.start(Server::builder(), &ca).await;
         let client = narrow(&ca);
-        for pieces in [0, 1, 5] {
+        for (pieces, is_sized) in [(0, false), (1, false), (5, false), (1, true), (5, true)] {
             let body = Body {
                 pieces,
                 in_poll: false,
                 in_drop: true,
             };
-            // It may be answered, fail, or be the one that panics.
-            let sent = tokio::spawn(post(client.clone(), url(&server, "/length"), body));
-            drop(within(PATIENCE, sent).await);
+            let body = if is_sized {
+                reqwest::Body::wrap(Sized(body))
+            } else {
+                reqwest::Body::wrap(http_body_util::StreamBody::new(body))
+            };
+            let request = client.post(url(&server, "/length")).body(body);
+            let error = within(PATIENCE, tokio::spawn(request.send()))
+                .await
+                .unwrap()
+                .unwrap_err();
+            assert_eq!(error.kind(), Kind::Request, "{way:?}, {pieces}, {is_sized}: {error}");
+            let said = error.to_string();
+            assert!(
+                said.contains("the request's body failed: the body panicked when it was dropped"),
+                "{way:?}, {pieces}, {is_sized}: {said}"
+            );
             assert_eq!(get(&client, &url(&server, "/")).await, "hello", "{way:?}, {pieces}");
         }
+        assert_at_rest(&client).await;
         assert_all_gone(&client).await;
+    }
+}
+
+/// Nothing is left to fail: whoever drops it is unharmed.
+#[tokio::test]
+async fn in_the_drop_of_a_body_whose_request_is_taken_back() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let gate = Gate::new();
+        let server = way
+            .start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca)
+            .await;
+        let client = narrow(&ca);
+        let body = http_body_util::StreamBody::new(Endless(Body {
+            pieces: 0,
+            in_poll: false,
+            in_drop: true,
+        }));
+        let request = client.post(url(&server, "/")).body(reqwest::Body::wrap(body));
+        let sent = tokio::spawn(request.send());
+        gate.arrived(1).await;
+        sent.abort();
+        assert!(sent.await.unwrap_err().is_cancelled(), "{way:?}");
+        gate.open();
+        assert_eq!(get(&client, &url(&server, "/")).await, "hello", "{way:?}");
+        assert_all_gone(&client).await;
+    }
+}
+
+/// Never gives a piece.
+struct Endless(#[allow(dead_code, reason = "it is dropped")] Body);
+
+impl Stream for Endless {
+    type Item = Result<http_body::Frame<Bytes>, std::io::Error>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Pending
     }
 }
 
@@ -161,7 +232,8 @@ async fn in_the_drop_of_a_body_whose_request_is_refused_before_it_waits() {
         in_drop: true,
     };
     let sent = tokio::spawn(post(client.clone(), "http://127.0.0.1:1/".to_owned(), body));
-    drop(within(PATIENCE, sent).await);
+    let error = within(PATIENCE, sent).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::Stopped);
     assert_all_gone(&client).await;
 }
 
