@@ -110,12 +110,14 @@ impl Prepared {
             made: &client.made,
         };
         let mut resends = Resends::default();
-        let mut fresh = false;
+        let (mut fresh, mut turn) = (false, None);
         loop {
             let checked = pool
-                .checkout(&self.target, fresh, deadline, pool_wait)
+                .checkout(&self.target, fresh, turn, deadline, pool_wait)
                 .await
                 .map_err(|failure| self.failing.of_checkout(failure, pool_wait))?;
+            // Sent again, it is before those that came after it.
+            turn = Some(checked.turn);
             if self.needs_h2 && !checked.is_h2() {
                 pool.put_back(checked);
                 let message = "the request asks for HTTP/2, and the server or http2.enabled allows HTTP/1.1 only";

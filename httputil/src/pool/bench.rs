@@ -86,12 +86,13 @@ impl Pool {
     pub fn round(&self, host: usize) {
         let target = &self.targets[host];
         let now = Instant::now();
-        let ask = Ask {
-            now,
-            deadline: None,
-            fresh: false,
-        };
         let (key, outcome) = self.core.with_state(|state, todo| {
+            let ask = Ask {
+                now,
+                turn: state.next_turn(),
+                deadline: None,
+                fresh: false,
+            };
             let host = state.find(self.key(target)).expect("the host is known");
             (state.key(host).map(Arc::clone), state.checkout(host, ask, todo))
         });
@@ -153,13 +154,14 @@ impl Pool {
     /// A new connection to a host, in the hands of a request.
     fn dial(&self, target: &Target) -> One {
         let now = Instant::now();
-        let ask = Ask {
-            now,
-            deadline: None,
-            // Only a new one will do.
-            fresh: true,
-        };
         let outcome = self.core.with_state(|state, todo| {
+            let ask = Ask {
+                now,
+                turn: state.next_turn(),
+                deadline: None,
+                // Only a new one will do.
+                fresh: true,
+            };
             let host = state.find(self.key(target)).unwrap_or_else(|| {
                 let key = Key::new(target.clone(), self.handle.clone()).expect("the name is one");
                 state.add_host(Arc::new(key), Protocol::H1, now)

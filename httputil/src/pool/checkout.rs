@@ -23,6 +23,8 @@ const PEEK_AFTER: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) key: Arc<Key>,
+    /// The request's number in the order in which requests came.
+    pub(crate) turn: u64,
     connection: Connection,
 }
 
@@ -90,33 +92,37 @@ impl Checked {
 /// What can be had without waiting.
 enum Taken {
     Now(Checked),
+    /// The number of the one that waits is its turn.
     Wait(Arc<Key>, Waiting<H1, Place>),
 }
 
 impl Pool {
     /// A connection to `target`: idle, returning, or dialled.
     ///
-    /// With `fresh`, one that nobody has used. Dropping the future leaves the queue; a dial that it began goes on and
+    /// With `fresh`, one that nobody has used. With the `turn` that an earlier checkout gave, the request keeps its place
+    /// before those that have come since. Dropping the future leaves the queue; a dial that it began goes on and
     /// serves the pool.
     pub(crate) async fn checkout(
         &self,
         target: &Target,
         fresh: bool,
+        turn: Option<u64>,
         deadline: Option<Instant>,
         pool_wait: Duration,
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
-        let checked = match inner.take(target, &handle, deadline, fresh)? {
+        let checked = match inner.take(target, &handle, deadline, fresh, turn)? {
             Taken::Now(checked) => checked,
             // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
             Taken::Wait(key, waiting) => {
+                let turn = waiting.id;
                 let connection = match Box::pin(inner.wait(waiting, deadline, pool_wait)).await? {
                     Delivery::Exclusive(h1) => Connection::H1(h1),
                     Delivery::Place(place) => Connection::Place(place),
                     Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
                 };
-                Checked { key, connection }
+                Checked { key, turn, connection }
             }
         };
         Counters::add(&inner.counters.requests);
@@ -146,16 +152,24 @@ impl Inner {
         handle: &Handle,
         deadline: Option<Instant>,
         fresh: bool,
+        mut turn: Option<u64>,
     ) -> Result<Taken, CheckoutFailure> {
         self.warm_up();
         loop {
             let now = Instant::now();
-            let ask = Ask { now, deadline, fresh };
-            let (key, outcome) = self.with_state(|state, todo| {
+            let (key, turn, outcome) = self.with_state(|state, todo| {
                 let host = self.host(state, target, handle, now)?;
+                // One whose idle connection turns out to be dead asks again.
+                let turn = *turn.get_or_insert_with(|| state.next_turn());
+                let ask = Ask {
+                    now,
+                    turn,
+                    deadline,
+                    fresh,
+                };
                 let outcome = state.checkout(host, ask, todo);
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
-                Ok((key, outcome))
+                Ok((key, turn, outcome))
             })?;
             let connection = match outcome {
                 Outcome::Idle(h1, idle_for) => {
@@ -169,7 +183,7 @@ impl Inner {
                 Outcome::Place(place) => Connection::Place(place),
                 Outcome::Wait(waiting) => return Ok(Taken::Wait(key, waiting)),
             };
-            return Ok(Taken::Now(Checked { key, connection }));
+            return Ok(Taken::Now(Checked { key, turn, connection }));
         }
     }
 

@@ -26,6 +26,7 @@ mod limits;
 mod panics;
 mod resend;
 mod reuse;
+mod seniority;
 mod silence;
 mod tower;
 mod versions;

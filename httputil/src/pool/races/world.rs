@@ -187,12 +187,15 @@ impl Room {
     }
 
     fn request(&self, fresh: bool, goes_away: bool) {
-        let ask = Ask {
-            now: Instant::now(),
-            deadline: None,
-            fresh,
-        };
-        let outcome = self.core.with_state(|state, todo| state.checkout(self.host, ask, todo));
+        let outcome = self.core.with_state(|state, todo| {
+            let ask = Ask {
+                now: Instant::now(),
+                turn: state.next_turn(),
+                deadline: None,
+                fresh,
+            };
+            state.checkout(self.host, ask, todo)
+        });
         let waiting = match outcome {
             Outcome::Idle(one, _) => return self.exchange(one),
             Outcome::Place(seat) => return drop(seat),

@@ -127,6 +127,9 @@ pub(super) enum Delivery<C, P> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask {
     pub(super) now: Instant,
+    /// Its number in the order in which requests came. One that is sent again keeps it, and so its place before those
+    /// that came later.
+    pub(super) turn: u64,
     /// When the request is over in any case.
     pub(super) deadline: Option<Instant>,
     /// Only a connection that nobody has used will do.
@@ -244,7 +247,7 @@ pub(super) struct State<C, S: Multiplexed> {
     entries: Slab<Entry<C, S>>,
     by_age: List<BY_AGE>,
     wheel: Wheel,
-    next_waiter: u64,
+    next_turn: u64,
     next_dial: u64,
     waiting: usize,
     /// Connections and dials under way: what `pool.max_connections` counts.
@@ -283,7 +286,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             hosts: Slab::default(),
             entries: Slab::default(),
             by_age: List::default(),
-            next_waiter: 0,
+            next_turn: 0,
             next_dial: 0,
             waiting: 0,
             open: 0,
@@ -333,6 +336,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.index.get(&key).copied()
     }
 
+    /// The number of the next request that comes.
+    pub(super) fn next_turn(&mut self) -> u64 {
+        self.next_turn += 1;
+        self.next_turn - 1
+    }
+
     /// A connection for a request: idle, a place, or a wait.
     pub(super) fn checkout(&mut self, host: usize, ask: Ask, todo: &mut Todo<C, S>) -> Outcome<C, S::Place> {
         if !ask.fresh {
@@ -344,21 +353,20 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 return Outcome::Place(place);
             }
         }
-        let (id, receiver) = self.enqueue(host, ask);
+        let receiver = self.enqueue(host, ask);
         // A place may be free although others wait: they come first.
         self.serve_places(host, ask.now, todo);
         self.pump(host, ask.now, todo);
         self.make_up(host, ask.now, todo);
+        let id = ask.turn;
         Outcome::Wait(Waiting { host, id, receiver })
     }
 
-    fn enqueue(&mut self, index: usize, ask: Ask) -> (u64, oneshot::Receiver<Delivery<C, S::Place>>) {
-        let id = self.next_waiter;
-        self.next_waiter += 1;
+    fn enqueue(&mut self, index: usize, ask: Ask) -> oneshot::Receiver<Delivery<C, S::Place>> {
         let (sender, receiver) = oneshot::channel();
         if let Some(host) = self.hosts.get_mut(index) {
             let waiter = queue::Waiter {
-                id,
+                id: ask.turn,
                 sender,
                 deadline: ask.deadline,
             };
@@ -366,7 +374,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.waiting += 1;
             host.gauge_waiting();
         }
-        (id, receiver)
+        receiver
     }
 
     /// A waiter gives up. Its dial, if it has one, goes on and serves the pool.

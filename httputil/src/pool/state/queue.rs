@@ -1,4 +1,5 @@
-//! Those who wait for a connection to one host, first come, first served.
+//! Those who wait for a connection to one host, first come, first served. Whoever was served and has to ask again, since
+//! the connection was no good, comes before all who came after it.
 //!
 //! Two things are kept from harm. A waiter whose time is over is passed by. And one that has less time left than an
 //! exchange with this host usually takes steps aside for those behind it: under overload the first in the queue are
@@ -65,7 +66,7 @@ impl<C, P> Queue<C, P> {
     }
 
     pub(super) fn push(&mut self, waiter: Waiter<C, P>, fresh: bool) {
-        if fresh { &mut self.fresh } else { &mut self.line }.push_back(waiter);
+        stand(if fresh { &mut self.fresh } else { &mut self.line }, waiter);
     }
 
     /// Takes one out by its number. Numbers grow along each of the lines.
@@ -107,7 +108,7 @@ impl<C, P> Queue<C, P> {
             if waiter.has(service, now) || self.line.is_empty() {
                 return Some(waiter);
             }
-            self.late.push_back(waiter);
+            stand(&mut self.late, waiter);
         }
         while let Some(waiter) = self.late.pop_front() {
             if !waiter.is_gone(now) {
@@ -159,6 +160,16 @@ impl<C, P> Queue<C, P> {
     }
 }
 
+/// Stands in line: at the end, but for one that asks again.
+fn stand<C, P>(line: &mut VecDeque<Waiter<C, P>>, waiter: Waiter<C, P>) {
+    if line.back().is_none_or(|last| last.id < waiter.id) {
+        line.push_back(waiter);
+    } else {
+        let position = line.partition_point(|other| other.id < waiter.id);
+        line.insert(position, waiter);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,5 +207,23 @@ mod tests {
         assert_eq!(queue.position(0), Some(0));
         assert_eq!(next(&mut queue, now, 3), Some(0));
         assert_eq!(next(&mut queue, now, 3), None);
+    }
+
+    #[test]
+    fn one_that_asks_again_stands_before_those_who_came_later_and_is_found_by_its_number() {
+        let (mut queue, now) = (Waits::default(), Instant::now());
+        let soon = Some(now + Duration::from_secs(1));
+        let _others: Vec<_> = [3, 5, 7].map(|id| push(&mut queue, id, None)).into();
+        let _again = push(&mut queue, 4, None);
+        let _first = push(&mut queue, 1, soon);
+        assert_eq!([1, 3, 4, 5, 7].map(|id| queue.position(id)), [0, 1, 2, 3, 4].map(Some));
+        // The first steps aside, and so does a later one that is asked for before.
+        assert_eq!(next(&mut queue, now, 3), Some(3));
+        let _earliest = push(&mut queue, 0, soon);
+        assert_eq!(next(&mut queue, now, 3), Some(4));
+        assert_eq!([5, 7, 0, 1].map(|id| queue.position(id)), [0, 1, 2, 3].map(Some));
+        assert_eq!(queue.remove(0).map(|waiter| waiter.id), Some(0));
+        assert_eq!(queue.remove(1).map(|waiter| waiter.id), Some(1));
+        assert_eq!([next(&mut queue, now, 3), next(&mut queue, now, 3)], [Some(5), Some(7)]);
     }
 }

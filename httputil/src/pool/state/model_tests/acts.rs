@@ -80,14 +80,14 @@ impl World {
         }
     }
 
-    pub(super) fn checkout(&mut self, host: usize, seconds: Option<u64>, fresh: bool) {
+    pub(super) fn checkout(&mut self, host: usize, id: u64, seconds: Option<u64>, fresh: bool) {
         let deadline = seconds.map(|seconds| self.now + Duration::from_secs(seconds));
         // A request that has to wait is known before what it leads to is judged.
-        let id = self.state.next_waiter;
         self.model.asks(host, id, deadline, fresh);
         let mut todo = Todo::default();
         let ask = Ask {
             now: self.now,
+            turn: id,
             deadline,
             fresh,
         };
@@ -95,6 +95,7 @@ impl World {
         match outcome {
             Outcome::Idle(one, idle_for) => {
                 self.model.took_idle(host, id, &one, idle_for);
+                self.served.push((host, id));
                 self.away.push(Away {
                     host,
                     one,
@@ -103,6 +104,7 @@ impl World {
             }
             Outcome::Place(seat) => {
                 self.model.took_place(host, id, seat.many());
+                self.served.push((host, id));
                 self.seats.push((host, seat));
             }
             Outcome::Wait(waiting) => {

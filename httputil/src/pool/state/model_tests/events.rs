@@ -17,6 +17,11 @@ pub(super) enum Event {
         seconds: Option<u64>,
         fresh: bool,
     },
+    /// A request that was served asks again.
+    Again {
+        request: Pick,
+        fresh: bool,
+    },
     Cancel(Pick),
     /// The request has gone, and has not said so yet.
     Vanish(Pick),
@@ -64,6 +69,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         16 => (pick(), rarely(0..8), prop::bool::weighted(0.15))
             .prop_map(|(host, seconds, fresh)| Event::Checkout { host, seconds, fresh }),
+        4 => (pick(), prop::bool::weighted(0.3)).prop_map(|(request, fresh)| Event::Again { request, fresh }),
         3 => pick().prop_map(Event::Cancel),
         1 => pick().prop_map(Event::Vanish),
         8 => (pick(), rarely(1..20), rarely(0..20))

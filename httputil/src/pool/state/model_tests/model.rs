@@ -26,7 +26,7 @@ pub(super) struct Waiter {
 pub(super) struct Host {
     pub(super) protocol: Protocol,
     pub(super) http1_only: bool,
-    /// The first come first.
+    /// As they asked; who came first says the number.
     pub(super) waiters: Vec<Waiter>,
     pub(super) dialling: usize,
     /// Connections whose sockets exist.

@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) numbers: u32,
     pub(super) requests: Vec<Request>,
+    /// Requests that were served, by host and number.
+    pub(super) served: Vec<(usize, u64)>,
     pub(super) dials: Vec<(Dial, Instant)>,
     pub(super) away: Vec<Away>,
     pub(super) settling: Vec<(usize, One)>,
@@ -73,6 +75,7 @@ impl World {
             now,
             numbers: 0,
             requests: Vec::new(),
+            served: Vec::new(),
             dials: Vec::new(),
             away: Vec::new(),
             settling: Vec::new(),
@@ -100,7 +103,13 @@ impl World {
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Checkout { host, seconds, fresh } => {
-                self.checkout(host % self.model.hosts.len(), seconds, fresh);
+                let turn = self.state.next_turn();
+                self.checkout(host % self.model.hosts.len(), turn, seconds, fresh);
+            }
+            Event::Again { request, fresh } => {
+                if let Some((host, turn)) = pick(&mut self.served, request) {
+                    self.checkout(host, turn, None, fresh);
+                }
             }
             Event::Cancel(which) => {
                 if let Some(request) = pick(&mut self.requests, which) {
@@ -205,6 +214,7 @@ impl World {
             match request.receiver.try_recv() {
                 Ok(Delivery::Exclusive(one)) => {
                     self.model.delivered_one(host, id, &one);
+                    self.served.push((host, id));
                     self.away.push(Away {
                         host,
                         one,
@@ -213,6 +223,7 @@ impl World {
                 }
                 Ok(Delivery::Place(seat)) => {
                     self.model.delivered_place(host, id, seat.many());
+                    self.served.push((host, id));
                     self.seats.push((host, seat));
                 }
                 Ok(Delivery::Failed(_)) => self.model.failed(host, id),

@@ -103,7 +103,21 @@ impl Room {
     }
 
     fn ask(&mut self, host: usize, deadline: Option<Instant>, fresh: bool) -> Outcome<One, Seat> {
-        self.act(|state, now, todo| state.checkout(host, Ask { now, deadline, fresh }, todo))
+        let turn = self.state.next_turn();
+        self.ask_in_turn(host, turn, deadline, fresh)
+    }
+
+    /// A request asks again, with the number that it had.
+    fn ask_in_turn(&mut self, host: usize, turn: u64, deadline: Option<Instant>, fresh: bool) -> Outcome<One, Seat> {
+        self.act(|state, now, todo| {
+            let ask = Ask {
+                now,
+                turn,
+                deadline,
+                fresh,
+            };
+            state.checkout(host, ask, todo)
+        })
     }
 
     fn wait(&mut self, host: usize) -> Waiting<One, Seat> {

@@ -139,3 +139,46 @@ fn a_connection_that_its_request_no_longer_wants_is_not_kept_after_all_idle_ones
     room.act(|state, now, todo| state.returned(host, one, now, todo));
     assert_eq!(room.left, [(number, CloseReason::CloseIdle)]);
 }
+
+#[test]
+fn a_request_that_asks_again_is_served_before_those_who_came_after_it() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H1);
+    let mut first = room.wait(host);
+    room.dialled(host);
+    assert!(served(&mut first.receiver).is_some());
+    let mut second = room.wait(host);
+    let mut third = room.wait(host);
+    // Its connection was no good.
+    let Outcome::Wait(mut again) = room.ask_in_turn(host, first.id, None, false) else {
+        panic!("a cap is reached")
+    };
+    room.closed(host);
+    let number = room.dialled(host);
+    assert_eq!(served(&mut again.receiver), Some(number));
+    let other = room.idle(host);
+    assert_eq!(served(&mut second.receiver), Some(other));
+    let last = room.idle(host);
+    assert_eq!(served(&mut third.receiver), Some(last));
+}
+
+#[test]
+fn so_is_one_that_had_found_an_idle_connection() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H1);
+    room.wait(host);
+    room.dialled(host);
+    let turn = room.state.next_turn();
+    let Outcome::Idle(one, _) = room.ask_in_turn(host, turn, None, false) else {
+        panic!("one is idle")
+    };
+    drop(one);
+    let mut later = room.wait(host);
+    let Outcome::Wait(mut again) = room.ask_in_turn(host, turn, None, false) else {
+        panic!("a cap is reached")
+    };
+    room.closed(host);
+    let number = room.dialled(host);
+    assert_eq!(served(&mut again.receiver), Some(number));
+    assert!(later.receiver.try_recv().is_err());
+}
