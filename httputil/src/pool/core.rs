@@ -14,7 +14,7 @@ use super::budget::{Budget, Member};
 use super::counters::Counters;
 use super::hosts::Directory;
 use super::key::Key;
-use super::state::{Bond, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, State, Todo};
+use super::state::{Bond, Closing, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, State, Todo};
 use super::sync::{Mutex, MutexGuard};
 use crate::wire::CloseReason;
 
@@ -203,19 +203,29 @@ impl<W: World> Core<W> {
 
     /// Closes what is idle now.
     pub(super) fn close_idle(&self) {
-        self.with_state(|state, todo| state.close_idle(CloseReason::CloseIdle, Instant::now(), todo));
+        let closing = self.with_state(|state, _| state.close_idle(CloseReason::CloseIdle));
+        self.close_all(closing);
     }
 
     /// Gives a lease back; whether it was the last.
     pub(super) fn give_lease_back(&self) -> bool {
-        self.with_state(|state, todo| {
+        let closing = self.with_state(|state, _| {
             state.leases -= 1;
-            if state.leases == 0 {
-                state.close_idle(CloseReason::Stopped, Instant::now(), todo);
+            (state.leases == 0).then(|| {
                 state.stop_dials();
-            }
-            state.leases == 0
-        })
+                state.close_idle(CloseReason::Stopped)
+            })
+        });
+        let was_last = closing.is_some();
+        if let Some(closing) = closing {
+            self.close_all(closing);
+        }
+        was_last
+    }
+
+    /// One hold of the lock for some at a time.
+    fn close_all(&self, mut closing: Closing) {
+        while self.with_state(|state, todo| state.close_some(&mut closing, Instant::now(), todo)) {}
     }
 }
 

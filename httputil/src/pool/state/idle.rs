@@ -11,6 +11,18 @@ use crate::wire::{CloseReason, Link};
 /// So many are reaped before the lock is let go: some tens of microseconds.
 const REAPED_AT_ONCE: usize = 128;
 
+/// So many are looked at, and closed, before the lock is let go, when all that is idle is to be closed.
+pub(super) const CLOSED_AT_ONCE: usize = 256;
+
+/// How far the closing of all that was idle at a moment has come.
+#[derive(Debug)]
+pub(in crate::pool) struct Closing {
+    /// What was taken in in an earlier generation is to go.
+    before: u64,
+    next: usize,
+    reason: CloseReason,
+}
+
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The newest idle connection of a host that is not due.
     pub(super) fn take_newest(&mut self, host: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<(C, Duration)> {
@@ -140,6 +152,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let entry = self.entries.insert(Entry {
             held: Held::Idle(connection),
             host: index,
+            generation: self.generation,
             since: now,
             due: now,
         });
@@ -272,20 +285,38 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.reaps_at
     }
 
-    /// Closes everything that is idle. What is in use closes when its requests have ended.
-    pub(in crate::pool) fn close_idle(&mut self, reason: CloseReason, now: Instant, todo: &mut Todo<C, S>) {
+    /// Begins to close everything that is idle now; [`close_some`](State::close_some) goes on. What is in use closes when its
+    /// requests have ended.
+    pub(in crate::pool) fn close_idle(&mut self, reason: CloseReason) -> Closing {
         self.generation += 1;
-        while let Some(oldest) = self.by_age.oldest() {
-            self.expel(oldest, reason, todo);
+        Closing {
+            before: self.generation,
+            next: 0,
+            reason,
         }
-        let in_use: Vec<(usize, usize)> = self.entries.iter().map(|(index, entry)| (index, entry.host)).collect();
-        for (shared, _) in &in_use {
-            self.expel(*shared, reason, todo);
+    }
+
+    /// Closes the next of them, and says whether there may be more: they are closed in as many holds of the lock, so that
+    /// checkouts come in between. What becomes idle meanwhile stays.
+    pub(in crate::pool) fn close_some(&mut self, closing: &mut Closing, now: Instant, todo: &mut Todo<C, S>) -> bool {
+        let end = self.entries.slots().min(closing.next + CLOSED_AT_ONCE);
+        let mut shared_of = Vec::new();
+        for index in closing.next..end {
+            let Some(entry) = self.entries.get(index) else { continue };
+            if entry.generation >= closing.before {
+                continue;
+            }
+            if matches!(entry.held, Held::Shared(_)) {
+                shared_of.push(entry.host);
+            }
+            self.expel(index, closing.reason, todo);
         }
+        closing.next = end;
         // Those who wait for a place on one of them need another connection, and these may bear requests for long.
-        for (_, host) in in_use {
+        for host in shared_of {
             self.pump(host, now, todo);
         }
+        end < self.entries.slots() && self.entries.len() > 0
     }
 
     /// A connection to this host went silent: what has been idle since before it did may be as dead.

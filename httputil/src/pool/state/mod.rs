@@ -54,6 +54,7 @@ use lists::{BY_AGE, BY_TURN, List, Slab};
 use wheel::Wheel;
 
 pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
+pub(super) use idle::Closing;
 
 /// What ties a connection to its pool.
 pub(super) trait Bond {
@@ -228,6 +229,8 @@ enum Held<C, S> {
 struct Entry<C, S> {
     held: Held<C, S>,
     host: usize,
+    /// The pool's when it was taken in.
+    generation: u64,
     since: Instant,
     /// When it has been idle for long enough, or is too old.
     due: Instant,

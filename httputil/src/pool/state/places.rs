@@ -102,6 +102,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let entry = self.entries.insert(Entry {
             held: Held::Shared(connection.clone()),
             host: index,
+            generation: self.generation,
             since: now,
             due: now,
         });

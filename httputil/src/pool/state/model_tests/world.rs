@@ -168,7 +168,8 @@ impl World {
 
     fn close_idle(&mut self, reason: CloseReason) {
         self.model.closes_idle();
-        self.act(|state, now, todo| state.close_idle(reason, now, todo));
+        let mut closing = self.state.close_idle(reason);
+        while self.act(|state, now, todo| state.close_some(&mut closing, now, todo)) {}
         self.model.closed_idle();
     }
 

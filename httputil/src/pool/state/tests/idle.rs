@@ -1,5 +1,6 @@
 //! What is idle: order, caps, ages, and closing what is due.
 
+use super::super::idle::CLOSED_AT_ONCE;
 use super::*;
 
 #[test]
@@ -203,4 +204,65 @@ fn many_that_are_due_together_are_closed_in_turns_with_what_else_needs_the_lock(
         turns += 1;
     }
     assert_eq!((turns, room.left.len()), (2, 300));
+}
+
+#[test]
+fn all_that_is_idle_is_closed_some_at_a_time_and_what_becomes_idle_meanwhile_stays() {
+    let mut room = Room::new(|pool| {
+        pool.max_idle = usize::MAX;
+        pool.max_idle_per_host = usize::MAX;
+    });
+    let hosts = ["a", "b", "c"].map(|name| room.host(name, Protocol::H1));
+    let h2 = room.host("d", Protocol::H2);
+    for number in 0..1000 {
+        room.idle(hosts[number % 3]);
+    }
+    let _served = room.wait(h2);
+    let _in_use = room.dialled_many(h2, 9);
+
+    let mut closing = room.state.close_idle(CloseReason::CloseIdle);
+    let mut most = 0;
+    let (mut holds, mut kept, mut taken) = (0, Vec::new(), Vec::new());
+    loop {
+        let before = room.left.len();
+        let more = room.act(|state, now, todo| state.close_some(&mut closing, now, todo));
+        holds += 1;
+        most = most.max(room.left.len() - before);
+        if !more {
+            break;
+        }
+        // In between one is asked for, and a new one comes in.
+        if let Outcome::Idle(one, _) = room.checkout(hosts[2]) {
+            taken.push(one);
+        }
+        let mut new = room.one();
+        new.generation = 1;
+        kept.push(new.number);
+        room.act(|state, now, todo| state.check_in(hosts[0], new, now, todo));
+    }
+    assert_eq!((holds, most), (4, CLOSED_AT_ONCE));
+    assert_eq!((kept.len(), taken.len()), (3, 3));
+    // All of the thousand but those taken, and the shared one, which takes no more.
+    assert_eq!(room.left.len(), 1000 - taken.len() + 1);
+    assert_eq!(room.state.idle(), kept.len());
+    for number in kept.into_iter().rev() {
+        assert_eq!(room.taken(hosts[0]), number);
+    }
+    for one in taken {
+        let number = one.number;
+        room.act(|state, now, todo| state.check_in(hosts[2], one, now, todo));
+        assert_eq!(room.left.pop(), Some((number, CloseReason::CloseIdle)));
+    }
+}
+
+#[test]
+fn what_is_there_to_be_closed_costs_no_more_holds_than_it_needs() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H1);
+    let number = room.idle(host);
+    let mut closing = room.state.close_idle(CloseReason::CloseIdle);
+    assert!(!room.act(|state, now, todo| state.close_some(&mut closing, now, todo)));
+    assert_eq!(room.left, [(number, CloseReason::CloseIdle)]);
+    let mut closing = room.state.close_idle(CloseReason::CloseIdle);
+    assert!(!room.act(|state, now, todo| state.close_some(&mut closing, now, todo)));
 }

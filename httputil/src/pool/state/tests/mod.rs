@@ -201,6 +201,12 @@ fn has_failed(receiver: &mut oneshot::Receiver<Delivery<One, Seat>>) -> Option<S
     }
 }
 
+/// Closes everything that is idle, without letting anything come in between.
+fn close_idle(state: &mut State<One, Many>, now: Instant, todo: &mut Todo<One, Many>) {
+    let mut closing = state.close_idle(CloseReason::CloseIdle);
+    while state.close_some(&mut closing, now, todo) {}
+}
+
 fn caps(per_host: usize) -> impl FnOnce(&mut settings::Pool) {
     move |pool| pool.max_connections_per_host = Some(per_host)
 }

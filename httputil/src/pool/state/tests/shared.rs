@@ -151,7 +151,7 @@ fn those_who_wait_for_a_place_are_dialled_for_when_the_shared_connections_are_to
     let many = [room.dialled_many(host, 1), room.dialled_many(host, 1)];
     let mut waits = room.wait(host);
     assert!(room.dials.is_empty(), "two connections at most");
-    room.act(|state, now, todo| state.close_idle(CloseReason::CloseIdle, now, todo));
+    room.act(close_idle);
     assert_eq!(many.map(|many| many.in_use()), [1, 1], "those under way go on");
     room.dialled_many(host, 1);
     assert_eq!(served(&mut waits.receiver), Some(0));

@@ -88,9 +88,7 @@ fn no_connection_and_no_dial_goes_to_a_request_whose_time_is_over() {
 #[test]
 fn whoever_counted_on_a_connection_that_is_closed_at_its_return_gets_a_dial() {
     for refuse in [
-        (|state: &mut State<One, Many>, now, todo: &mut Todo<One, Many>| {
-            state.close_idle(CloseReason::CloseIdle, now, todo);
-        }) as fn(&mut _, Instant, &mut _),
+        close_idle as fn(&mut State<One, Many>, Instant, &mut Todo<One, Many>),
         |state, _, _| state.limits.pool.reuse = false,
     ] {
         let mut room = Room::new(|_| {});
@@ -135,7 +133,7 @@ fn a_connection_that_its_request_no_longer_wants_is_not_kept_after_all_idle_ones
     let Ok(Delivery::Exclusive(one)) = first.receiver.try_recv() else {
         panic!("it was dialled for")
     };
-    room.act(|state, now, todo| state.close_idle(CloseReason::CloseIdle, now, todo));
+    room.act(close_idle);
     room.act(|state, now, todo| state.returned(host, one, now, todo));
     assert_eq!(room.left, [(number, CloseReason::CloseIdle)]);
 }
