@@ -25,7 +25,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 9] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 10] {
     let Transport {
         timeouts,
         pool,
@@ -43,6 +43,11 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
             "pool.max_lifetime",
             pool.max_lifetime,
             "; no_max_lifetime() switches it off",
+        ),
+        (
+            "pool.hibernate_after",
+            pool.hibernate_after,
+            "; no_hibernation() switches it off",
         ),
         ("tcp.keepalive", tcp.keepalive, "; None switches it off"),
         ("http2.keepalive_interval", Some(http2.keepalive_interval), ""),

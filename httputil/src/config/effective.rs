@@ -80,6 +80,7 @@ fn add_pool(values: &mut Vec<(&'static str, String)>, pool: &Pool) {
         max_idle,
         max_idle_per_host,
         idle_timeout,
+        hibernate_after,
         reuse,
         max_lifetime,
         max_requests_per_connection,
@@ -93,6 +94,7 @@ fn add_pool(values: &mut Vec<(&'static str, String)>, pool: &Pool) {
         ("pool.max_idle", max_idle.to_string()),
         ("pool.max_idle_per_host", max_idle_per_host.to_string()),
         ("pool.idle_timeout", duration(*idle_timeout)),
+        ("pool.hibernate_after", duration_or_none(*hibernate_after)),
         ("pool.reuse", reuse.to_string()),
         ("pool.max_lifetime", duration_or_none(*max_lifetime)),
         (

@@ -98,6 +98,10 @@ fn set_timeouts(timeouts: &mut Timeouts, keys: &TimeoutsKeys) {
 fn set_pool(pool: &mut Pool, keys: PoolKeys) {
     set_idle(pool, &keys);
     set(&mut pool.idle_timeout, keys.idle_timeout.map(duration));
+    set(
+        &mut pool.hibernate_after,
+        keys.hibernate_after.as_ref().map(duration_or_none),
+    );
     set(&mut pool.reuse, keys.reuse);
     set(&mut pool.max_lifetime, keys.max_lifetime.as_ref().map(duration_or_none));
     set(

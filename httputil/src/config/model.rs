@@ -88,6 +88,8 @@ pub(crate) struct PoolKeys {
     pub(crate) max_idle_per_host: Option<u32>,
     /// An idle connection is closed after this.
     pub(crate) idle_timeout: Option<DurationText>,
+    /// An HTTP/1 connection that has been idle for this long gives its buffers back until a request wakes it.
+    pub(crate) hibernate_after: Option<OrNone<DurationText>>,
     /// `false` is one connection per request.
     pub(crate) reuse: Option<bool>,
     /// A connection takes no new request after this time since it was made, give or take a tenth.

@@ -1,7 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 72] = [
+const PROFILE: [&str; 71] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
@@ -39,7 +39,6 @@ const PROFILE: [&str; 72] = [
     "limit.max_response_bytes",
     "limit.queue",
     "limit.rate",
-    "pool.hibernate_after",
     "proxy.http",
     "proxy.https",
     "proxy.no_proxy",

@@ -248,6 +248,7 @@ http2.max_header_list_size size 1..4294967295 transport
 http2.max_streams_per_connection whole 1..4294967295 transport
 http2.prior_knowledge flag transport
 inherits names own
+pool.hibernate_after duration 1µs.. none transport
 pool.idle_timeout duration 1µs.. transport
 pool.max_connections whole 1..4294967295 none transport
 pool.max_connections_per_host whole 1..4294967295 none transport

@@ -172,7 +172,11 @@ impl Inner {
                 Ok((key, turn, outcome))
             })?;
             let connection = match outcome {
-                Outcome::Idle(h1, idle_for) => {
+                Outcome::Idle(mut h1, idle_for) => {
+                    if !h1.wake() {
+                        // It was closed in its sleep, and the pool is about to hear of it.
+                        continue;
+                    }
                     if idle_for >= PEEK_AFTER && h1.socket().peek() != Peek::Quiet {
                         // A close, or bytes that nobody asked for: its driver finds out.
                         h1.set_aside();

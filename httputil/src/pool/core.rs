@@ -77,6 +77,7 @@ impl<W: World> Core<W> {
         let result = change(&mut state, &mut todo);
         let wants_no_slot = was_blocked && !state.has_blocked();
         self.counters.idle.store(state.idle(), Ordering::Relaxed);
+        self.counters.hibernating.store(state.hibernating(), Ordering::Relaxed);
         self.counters.waiting.store(state.waiting(), Ordering::Relaxed);
         self.counters.leases.store(state.leases, Ordering::Relaxed);
         drop(state);
@@ -109,6 +110,9 @@ impl<W: World> Core<W> {
             }
         }
         drop(todo.places);
+        for driver in todo.drowsy {
+            driver.wake();
+        }
         Counters::add_many(&self.counters.cap_regrets, todo.regrets);
         if todo.wake_reapers {
             self.reapers.notify_waiters();

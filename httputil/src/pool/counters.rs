@@ -21,6 +21,7 @@ pub(super) struct Counters {
     /// Milliseconds that closed connections have lived, in all.
     lived: AtomicU64,
     pub(super) idle: AtomicUsize,
+    pub(super) hibernating: AtomicUsize,
     pub(super) waiting: AtomicUsize,
     pub(super) leases: AtomicUsize,
 }
@@ -47,6 +48,8 @@ pub struct PoolStats {
     pub open: u64,
     /// Of those, idle.
     pub idle: u64,
+    /// Of the idle, HTTP/1 connections that hibernate, `pool.hibernate_after`: their buffers are freed.
+    pub hibernating: u64,
     /// Of those, with a request on them.
     pub in_use: u64,
     /// Requests that wait for a connection.
@@ -161,6 +164,7 @@ impl Counters {
             leases: self.leases.load(Ordering::Relaxed),
             open,
             idle,
+            hibernating: (self.hibernating.load(Ordering::Relaxed) as u64).min(idle),
             in_use: open - idle,
             waiting: self.waiting.load(Ordering::Relaxed),
             dials_started,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -229,6 +230,10 @@ impl Exclusive for H1 {
 
     fn lent_for(&self, now: Instant) -> Duration {
         self.link().lent_for(now)
+    }
+
+    fn doze(&mut self) -> Option<Waker> {
+        H1::doze(self)
     }
 
     fn retire(self, reason: CloseReason) {

@@ -160,6 +160,21 @@ impl ClientConfig {
         self
     }
 
+    /// An HTTP/1 connection that has been idle for this long gives its buffers back until a request wakes it; default
+    /// 5 s.
+    #[must_use]
+    pub fn hibernate_after(mut self, hibernate_after: Duration) -> ClientConfig {
+        self.profile.transport.pool.hibernate_after = Some(hibernate_after);
+        self
+    }
+
+    /// Idle connections keep their buffers, about 27 KB each.
+    #[must_use]
+    pub fn no_hibernation(mut self) -> ClientConfig {
+        self.profile.transport.pool.hibernate_after = None;
+        self
+    }
+
     /// The bound of the TCP connect, all addresses together; default 30 s.
     #[must_use]
     pub fn connect_timeout(mut self, connect: Duration) -> ClientConfig {

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::h1::Exchange;
+use super::exchange::Exchange;
 use super::request::longer_by;
 use super::stream::Stream;
 use super::{CloseReason, Place, drain};

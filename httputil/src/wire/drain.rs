@@ -15,7 +15,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::CloseReason;
-use super::h1::Exchange;
+use super::exchange::Exchange;
 
 /// Bytes that are read at most.
 const MOST: u64 = 64 << 10;

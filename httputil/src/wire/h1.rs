@@ -1,101 +1,61 @@
-//! An HTTP/1 connection: one exchange at a time, and a driver of our own around hyper's.
+//! An HTTP/1 connection: one exchange at a time.
 //!
-//! The driver does two things that hyper's does not. It keeps the deadline of the exchange under way, so that a
-//! response that nobody reads still ends in time and no request pays for a timer: one sleep a connection, set anew only
-//! when a nearer deadline comes. And it hands the connection home when an exchange is over, but only after hyper's poll
-//! has returned: until then hyper may hold bytes behind the answer that it has not complained about yet, and a request
-//! written over them would take them for its answer.
+//! ```text
+//! H1 ── send ──► Exchange ── the answer's end ──► settle ──► home
+//!  │ doze ──► a sleeper ── wake ──► H1
+//! ```
+//!
+//! Whoever holds the [`H1`] may send the next request. What moves the bytes is the connection's
+//! [`driver`](super::driver); both meet in [`Shared`].
 
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use super::counted::Wire;
-use super::drain;
-use super::request::Completion;
+use super::driven::{Bed, H1Parts, Shared};
+use super::driver::Driver;
+use super::engine::{Connection, Sender};
+use super::exchange::{Exchange, Lent};
 use super::terms::Terms;
 use super::{Cause, CloseReason, Link, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
 
-type Sender = http1::SendRequest<RequestBody>;
-
 /// The right to put the next request on an HTTP/1 connection. Dropping it closes the connection politely.
 pub(crate) struct H1 {
-    sender: Sender,
+    hold: Hold,
     shared: Arc<Shared>,
     terms: Terms,
 }
 
-struct Shared {
-    link: Arc<Link>,
-    /// Deadlines are kept as nanoseconds after this instant.
-    epoch: Instant,
-    deadline: AtomicU64,
-    is_timed_out: AtomicBool,
-    /// Bytes of HTTP received, above TLS.
-    received: Arc<AtomicU64>,
-    driver: OnceLock<AbortHandle>,
-    runtime: Handle,
-    is_polling: AtomicBool,
-    /// A connection whose exchange is over and that hyper is not ready to use again.
-    has_settling: AtomicBool,
-    settling: Mutex<Option<H1Parts>>,
-    /// The sender of the exchange under way. Kept here, so that the driver's end ends it, too: a request that is put into
-    /// hyper's queue in the very moment in which the driver drops it comes back only with the last sender.
-    sending: Mutex<Option<Sender>>,
+/// What the holder of a connection has of it.
+enum Hold {
+    Awake(Sender),
+    /// It hibernates, or is about to.
+    Asleep(Bed),
 }
-
-struct H1Parts {
-    sender: Sender,
-    terms: Terms,
-}
-
-const NO_DEADLINE: u64 = u64::MAX;
 
 impl H1 {
-    /// Puts a driver around hyper's connection and starts it on the current runtime.
+    /// Puts a driver around hyper's connection and starts it on the current runtime. `builder` is what wraps the stream
+    /// again after the connection has slept.
     pub(super) fn start(
-        sender: Sender,
-        connection: http1::Connection<Wire, RequestBody>,
+        builder: http1::Builder,
+        (sender, connection): (Sender, Connection),
         link: Arc<Link>,
         received: Arc<AtomicU64>,
         max_requests: Option<u32>,
     ) -> H1 {
-        let shared = Arc::new(Shared {
-            link,
-            epoch: Instant::now(),
-            deadline: AtomicU64::new(NO_DEADLINE),
-            is_timed_out: AtomicBool::new(false),
-            received,
-            driver: OnceLock::new(),
-            runtime: Handle::current(),
-            is_polling: AtomicBool::new(false),
-            has_settling: AtomicBool::new(false),
-            settling: Mutex::new(None),
-            sending: Mutex::new(None),
-        });
-        let driver = Driver {
-            connection,
-            shared: Arc::clone(&shared),
-            sleep: Box::pin(tokio::time::sleep_until(shared.epoch)),
-            armed: NO_DEADLINE,
-            is_finished: false,
-        };
-        let _ = shared.driver.set(tokio::spawn(driver).abort_handle());
-        H1 {
-            sender,
-            shared,
-            terms: Terms::new(max_requests),
-        }
+        let shared = Shared::new(builder, connection, link, received);
+        Driver::start(&shared);
+        H1::new(sender, shared, Terms::new(max_requests))
+    }
+
+    pub(super) fn new(sender: Sender, shared: Arc<Shared>, terms: Terms) -> H1 {
+        let hold = Hold::Awake(sender);
+        H1 { hold, shared, terms }
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -126,6 +86,31 @@ impl H1 {
         self.socket().set_reason(reason);
     }
 
+    /// Lets an idle connection hibernate: whoever calls the waker that comes back, after the pool's lock, makes its driver
+    /// do so. None, if it stays as it is: hyper would forget that the peer speaks HTTP/1.0.
+    pub(crate) fn doze(&mut self) -> Option<Waker> {
+        if self.terms.is_http10() || matches!(self.hold, Hold::Asleep(_)) {
+            return None;
+        }
+        let waker = self.shared.waker.get()?.clone();
+        let asleep = Hold::Asleep(Bed::new(&self.shared));
+        if let Hold::Awake(sender) = std::mem::replace(&mut self.hold, asleep) {
+            self.shared.doze(sender);
+        }
+        Some(waker)
+    }
+
+    /// Makes a sleeper ready for a request. `false` if its peer has closed it in the meantime.
+    pub(crate) fn wake(&mut self) -> bool {
+        if let Hold::Asleep(_) = self.hold {
+            let Some(sender) = self.shared.wake() else { return false };
+            if let Hold::Asleep(bed) = std::mem::replace(&mut self.hold, Hold::Awake(sender)) {
+                bed.left();
+            }
+        }
+        true
+    }
+
     /// Gives the connection back to its driver, since there is something in its socket: if the bytes hold no HTTP (a
     /// TLS ticket), the driver brings it home again, else the driver ends.
     pub(crate) fn set_aside(self) {
@@ -153,24 +138,18 @@ impl H1 {
         self.terms.begin(request.headers());
         // The one box on a request's way: hyper's future has room for the request itself, and each future around it would
         // be moved with that room (measured: 6 000 instructions a request).
-        let H1 {
-            mut sender,
-            shared,
-            terms,
-        } = self;
+        let H1 { hold, shared, terms } = self;
+        let Hold::Awake(mut sender) = hold else {
+            unreachable!("the pool wakes a connection before it gives it away")
+        };
         let answer = Box::pin(sender.try_send_request(request));
         shared.keep(sender);
-        let mut exchange = Exchange {
-            lent: Some(Lent { shared, terms }),
-            completion,
-            written,
-            is_kept: false,
-        };
+        let mut exchange = Exchange::new(Lent { shared, terms }, completion, written);
         // The request is on its way; what is left to wait for is small.
         async move {
             match answer.await {
                 Ok(response) => {
-                    if let Some(why) = exchange.completion.late_failure() {
+                    if let Some(why) = exchange.late_failure() {
                         exchange.close(CloseReason::Error);
                         return Err(SendFailure::of_body(why));
                     }
@@ -218,12 +197,13 @@ impl H1 {
     }
 
     /// The exchange is over; the connection goes home as soon as hyper can use it again.
-    fn settle(self) {
+    pub(super) fn settle(self) {
         let shared = Arc::clone(&self.shared);
         let link = &shared.link;
         shared.set_deadline(None);
         let is_polling = shared.is_polling.load(Ordering::SeqCst);
-        if !is_polling && self.sender.is_ready() {
+        let is_ready = matches!(&self.hold, Hold::Awake(sender) if sender.is_ready());
+        if !is_polling && is_ready {
             link.home.ready(self);
             return;
         }
@@ -241,9 +221,11 @@ impl H1 {
     }
 
     fn put_down(self) {
-        let H1 { sender, shared, terms } = self;
-        *shared.lock() = Some(H1Parts { sender, terms });
-        shared.has_settling.store(true, Ordering::SeqCst);
+        let H1 { hold, shared, terms } = self;
+        if let Hold::Awake(sender) = hold {
+            *shared.lock() = Some(H1Parts { sender, terms });
+            shared.has_settling.store(true, Ordering::SeqCst);
+        }
     }
 }
 
@@ -256,158 +238,6 @@ impl std::fmt::Debug for H1 {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<H1Parts>> {
-        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps the sender of an exchange, unless the driver has ended.
-    fn keep(&self, sender: Sender) {
-        *self.sending.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        if self.link.is_gone() {
-            drop(self.take_back());
-        }
-    }
-
-    fn take_back(&self) -> Option<Sender> {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn set_deadline(&self, deadline: Option<Instant>) {
-        let nanos = deadline.map_or(NO_DEADLINE, |deadline| {
-            u64::try_from(deadline.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NO_DEADLINE)
-        });
-        self.deadline.store(nanos, Ordering::Release);
-    }
-
-    /// Brings a settled connection home.
-    fn settle(self: &Arc<Self>) {
-        if !self.has_settling.load(Ordering::SeqCst) {
-            return;
-        }
-        let mut settling = self.lock();
-        let Some(parts) = settling.take_if(|parts| parts.sender.is_ready() || parts.sender.is_closed()) else {
-            drop(settling);
-            self.link.home.unsettled(&self.link);
-            return;
-        };
-        self.has_settling.store(false, Ordering::SeqCst);
-        drop(settling);
-        if parts.sender.is_closed() {
-            return;
-        }
-        let H1Parts { sender, terms } = parts;
-        self.link.home.ready(H1 {
-            sender,
-            shared: Arc::clone(self),
-            terms,
-        });
-    }
-}
-
-/// A connection whose sender lies with the driver.
-struct Lent {
-    shared: Arc<Shared>,
-    terms: Terms,
-}
-
-impl Lent {
-    fn socket(&self) -> &SocketHandle {
-        &self.shared.link.socket
-    }
-
-    /// Closes the connection at once.
-    fn abort(self, reason: CloseReason) {
-        self.socket().set_reason(reason);
-        drop(self.shared.take_back());
-        if let Some(driver) = self.shared.driver.get() {
-            driver.abort();
-        }
-    }
-}
-
-/// An exchange under way. Dropping it without a verdict closes the connection.
-pub(super) struct Exchange {
-    lent: Option<Lent>,
-    completion: Completion,
-    written: u64,
-    /// Whether the server means to keep the connection, once it has answered with a body.
-    is_kept: bool,
-}
-
-impl Exchange {
-    fn shared(&self) -> &Shared {
-        &self
-            .lent
-            .as_ref()
-            .expect("an exchange holds its connection until its verdict")
-            .shared
-    }
-
-    /// Whether the peer may have closed the connection before the request came, since it was used or idle before.
-    fn is_reused(&self) -> bool {
-        self.lent
-            .as_ref()
-            .is_some_and(|lent| lent.terms.uses() > 1 || lent.shared.link.has_rested())
-    }
-
-    /// The head of the answer has come.
-    fn answered(&mut self, response: &Response<Incoming>) {
-        if let Some(lent) = &mut self.lent {
-            lent.terms.answered(response.headers());
-        }
-        self.is_kept = !response.body().is_end_stream() && drain::is_kept_after(response);
-    }
-
-    /// Where the rest of the answer is to be read, if the connection could be used again then.
-    pub(super) fn runtime(&self) -> Option<&Handle> {
-        let lent = self.lent.as_ref()?;
-        let is_of_use = self.is_kept && lent.terms.spent().is_none() && self.has_left(lent);
-        is_of_use.then_some(&lent.shared.runtime)
-    }
-
-    /// Whether the request has left.
-    fn has_left(&self, lent: &Lent) -> bool {
-        self.completion.has_left(lent.socket().written() - self.written)
-    }
-
-    /// Bytes of HTTP received on the connection so far.
-    pub(super) fn received(&self) -> u64 {
-        self.shared().received.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn is_timed_out(&self) -> bool {
-        self.lent
-            .as_ref()
-            .is_some_and(|lent| lent.shared.is_timed_out.load(Ordering::Acquire))
-    }
-
-    /// The answer has been read to its end: the connection goes home, if the request is through too.
-    pub(super) fn complete(&mut self) {
-        let Some(lent) = self.lent.take() else { return };
-        if !self.has_left(&lent) {
-            return lent.abort(CloseReason::EarlyResponse);
-        }
-        let Lent { shared, terms } = lent;
-        // Without a sender the driver has ended.
-        if let Some(sender) = shared.take_back() {
-            H1 { sender, shared, terms }.settle();
-        }
-    }
-
-    pub(super) fn close(&mut self, reason: CloseReason) {
-        if let Some(lent) = self.lent.take() {
-            lent.abort(reason);
-        }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.close(CloseReason::Cancelled);
-    }
-}
-
 /// Whether the server sent bytes before the request was written. hyper has no other way to tell.
 fn is_unasked(error: &hyper::Error) -> bool {
     use std::error::Error as _;
@@ -415,83 +245,4 @@ fn is_unasked(error: &hyper::Error) -> bool {
         && error
             .source()
             .is_some_and(|source| source.to_string() == "received unexpected message from connection")
-}
-
-struct Driver {
-    connection: http1::Connection<Wire, RequestBody>,
-    shared: Arc<Shared>,
-    sleep: Pin<Box<Sleep>>,
-    /// The deadline that `sleep` is set to.
-    armed: u64,
-    is_finished: bool,
-}
-
-impl Driver {
-    /// Whether the exchange under way is out of time.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let deadline = self.shared.deadline.load(Ordering::Acquire);
-            // Only a nearer deadline sets the sleep anew; one that has moved away is looked at when the sleep is over.
-            if deadline < self.armed {
-                self.armed = deadline;
-                self.sleep
-                    .as_mut()
-                    .reset(self.shared.epoch + Duration::from_nanos(deadline));
-            }
-            if self.armed == NO_DEADLINE || self.sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if deadline <= self.armed {
-                return Poll::Ready(());
-            }
-            self.armed = NO_DEADLINE;
-        }
-    }
-}
-
-impl Future for Driver {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        this.shared.is_polling.store(true, Ordering::SeqCst);
-        if this.poll_deadline(cx).is_ready() {
-            this.shared.is_timed_out.store(true, Ordering::Release);
-            this.shared.link.socket.set_reason(CloseReason::Timeout);
-            this.is_finished = true;
-            return Poll::Ready(());
-        }
-        match Pin::new(&mut this.connection).poll(cx) {
-            Poll::Ready(result) => {
-                let reason = if result.is_ok() {
-                    CloseReason::PeerClosed
-                } else {
-                    CloseReason::Error
-                };
-                this.shared.link.socket.set_reason(reason);
-                this.is_finished = true;
-                Poll::Ready(())
-            }
-            Poll::Pending => {
-                this.shared.is_polling.store(false, Ordering::SeqCst);
-                this.shared.settle();
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            self.shared.link.socket.set_reason(CloseReason::RuntimeGone);
-        }
-        // From here on nobody looks for a settled connection; `is_polling` stays set only for those that come later.
-        self.shared.is_polling.store(false, Ordering::SeqCst);
-        let settled = self.shared.lock().take();
-        drop(settled);
-        self.shared.link.retired();
-        // After the mark that it sets: whoever keeps a sender later sees that.
-        drop(self.shared.take_back());
-    }
 }

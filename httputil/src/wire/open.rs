@@ -55,16 +55,11 @@ pub(crate) async fn open(
         Alpn::H1 => {
             let received = Arc::new(AtomicU64::new(0));
             let wire = TokioIo::new(Counted::new(stream, Arc::clone(&received)));
-            let (sender, connection) = http1::Builder::new().handshake(wire).await.map_err(failed)?;
+            let builder = http1::Builder::new();
+            let wired = builder.handshake(wire).await.map_err(failed)?;
             let link = Link::new(home, seat, socket.clone(), max_lifetime);
             socket.attach(Arc::clone(&link));
-            Ok(Connection::H1(H1::start(
-                sender,
-                connection,
-                link,
-                received,
-                max_requests,
-            )))
+            Ok(Connection::H1(H1::start(builder, wired, link, received, max_requests)))
         }
         Alpn::H2 => {
             let settings = &connector.transport().http2;

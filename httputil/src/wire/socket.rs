@@ -8,7 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
@@ -33,7 +33,7 @@ struct Shared {
     written: AtomicU64,
     reason: AtomicU8,
     /// Set once the dial has become a connection of the pool; a dial that fails before is no connection.
-    link: OnceLock<Arc<Link>>,
+    link: Mutex<Option<Arc<Link>>>,
 }
 
 /// What lies in the socket's receive buffer.
@@ -54,7 +54,7 @@ impl Socket {
                 stream: Mutex::new(Some(stream)),
                 written: AtomicU64::new(0),
                 reason: AtomicU8::new(CloseReason::UNSET),
-                link: OnceLock::new(),
+                link: Mutex::new(None),
             })),
         }
     }
@@ -75,7 +75,7 @@ impl Socket {
 impl SocketHandle {
     /// From now on the socket is a connection whose end `link` is told of.
     pub(super) fn attach(&self, link: Arc<Link>) {
-        let _ = self.0.link.set(link);
+        *self.0.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
     }
 
     /// Bytes that the kernel has taken so far.
@@ -125,7 +125,9 @@ impl Drop for Socket {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         drop(stream);
-        if let Some(link) = self.shared.0.link.get() {
+        // The link holds a handle on this: one of the two must let go.
+        let link = self.shared.0.link.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(link) = link {
             link.closed(self.shared.reason().unwrap_or(CloseReason::PeerClosed));
         }
     }

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{
     AUTHORIZATION, AsHeaderName, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE,
 };
+use http::{HeaderMap, Response, Version};
 
 use super::CloseReason;
 
@@ -26,6 +26,7 @@ pub(super) struct Terms {
     /// Requests that the server's last `Keep-Alive: max` leaves.
     left: Option<u32>,
     is_bound: bool,
+    is_http10: bool,
 }
 
 impl Terms {
@@ -37,6 +38,7 @@ impl Terms {
             timeout: None,
             left: None,
             is_bound: false,
+            is_http10: false,
         }
     }
 
@@ -47,8 +49,10 @@ impl Terms {
         self.is_bound |= request_binds(headers);
     }
 
-    /// It was answered with these.
-    pub(super) fn answered(&mut self, headers: &HeaderMap) {
+    /// It was answered with this.
+    pub(super) fn answered<B>(&mut self, response: &Response<B>) {
+        self.is_http10 = response.version() == Version::HTTP_10;
+        let headers = response.headers();
         // Lengths first: a look-up of each name would cost more than all else here, and most answers have none of them.
         if !has_length(
             headers,
@@ -65,6 +69,11 @@ impl Terms {
         self.timeout = said.timeout;
         self.left = said.max.or(self.left);
         self.is_bound |= answer_binds(headers);
+    }
+
+    /// Whether the peer spoke HTTP/1.0 in its last answer.
+    pub(super) fn is_http10(&self) -> bool {
+        self.is_http10
     }
 
     pub(super) fn uses(&self) -> u32 {
@@ -175,10 +184,16 @@ mod tests {
             .collect()
     }
 
+    fn answer(lines: &[(&'static str, &'static str)]) -> Response<()> {
+        let mut answer = Response::new(());
+        *answer.headers_mut() = headers(lines);
+        answer
+    }
+
     fn after(lines: &[(&'static str, &'static str)]) -> Terms {
         let mut terms = Terms::new(None);
         terms.begin(&HeaderMap::new());
-        terms.answered(&headers(lines));
+        terms.answered(&answer(lines));
         terms
     }
 
@@ -225,7 +240,7 @@ mod tests {
         let mut terms = after(&[("keep-alive", "max=2")]);
         for spent in [None, Some(CloseReason::MaxRequests)] {
             terms.begin(&HeaderMap::new());
-            terms.answered(&HeaderMap::new());
+            terms.answered(&answer(&[]));
             assert_eq!(terms.spent(), spent);
         }
         assert_eq!(terms.may_idle_for(), None);
@@ -263,7 +278,7 @@ mod tests {
         ] {
             let mut terms = Terms::new(None);
             terms.begin(&headers(&[request]));
-            terms.answered(&HeaderMap::new());
+            terms.answered(&answer(&[]));
             assert_eq!(terms.spent(), Some(CloseReason::ConnectionAuth), "{request:?}");
         }
         let mut terms = after(&[("www-authenticate", "Basic realm=\"NTLM\", Negotiated")]);

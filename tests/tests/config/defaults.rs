@@ -56,6 +56,7 @@ pinned! {
     the_wait_at_a_cap_may_take_10_s: |p| p.policy.pool_wait => seconds(10);
     a_name_look_up_may_take_10_s: |p| p.transport.timeouts.dns => seconds(10);
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
+    an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));
     connections_are_reused: |p| p.transport.pool.reuse => true;
     a_connection_takes_no_request_after_10_min: |p| p.transport.pool.max_lifetime => Some(seconds(600));
     a_connection_takes_any_number_of_requests: |p| p.transport.pool.max_requests_per_connection => None;

@@ -15,7 +15,7 @@ macro_rules! keys {
 }
 
 /// Keys that are inherited.
-const INHERITED: [Key; 40] = keys! {
+const INHERITED: [Key; 41] = keys! {
     "user_agent", "one", "other", |p| p.policy.user_agent;
     "timeout", "1s", "none", |p| p.policy.timeout;
     "timeouts.pool_wait", "1s", "0s", |p| p.policy.pool_wait;
@@ -25,6 +25,7 @@ const INHERITED: [Key; 40] = keys! {
     "pool.max_idle", "20", "30", |p| p.transport.pool.max_idle;
     "pool.max_idle_per_host", "0", "3", |p| p.transport.pool.max_idle_per_host;
     "pool.idle_timeout", "1s", "250ms", |p| p.transport.pool.idle_timeout;
+    "pool.hibernate_after", "1s", "none", |p| p.transport.pool.hibernate_after;
     "pool.reuse", "false", "true", |p| p.transport.pool.reuse;
     "pool.max_lifetime", "1s", "none", |p| p.transport.pool.max_lifetime;
     "pool.max_requests_per_connection", "1", "none", |p| p.transport.pool.max_requests_per_connection;

@@ -19,6 +19,7 @@ mod h2_ping;
 mod h2_settings;
 mod h2_window;
 mod halfread;
+mod hibernate;
 mod keep_alive_header;
 mod lease;
 mod lifetime;

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -220,6 +221,10 @@ impl Exclusive for One {
 
     fn lent_for(&self, now: Instant) -> Duration {
         self.lent.get().map_or(Duration::ZERO, |lent| now - lent)
+    }
+
+    fn doze(&mut self) -> Option<Waker> {
+        Some(Waker::noop().clone())
     }
 
     fn retire(self, _: CloseReason) {}

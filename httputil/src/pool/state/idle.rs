@@ -155,6 +155,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             generation: self.generation,
             since: now,
             due: now,
+            is_asleep: false,
         });
         if let Some(Entry {
             held: Held::Idle(connection),
@@ -200,6 +201,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.wheel.insert(&mut self.entries, index, due, now);
         }
         self.by_age.push(&mut self.entries, index);
+        self.stay_awake(index, now, todo);
         while self.by_age.len() > self.limits.pool.max_idle
             && let Some(oldest) = self.by_age.oldest()
         {
@@ -228,11 +230,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.reaping.retain(|other| *other != runtime);
     }
 
-    /// Closes what has been idle for too long or is too old; says when to look again. At once, if there is more than the
+    /// Closes what has been idle for too long or is too old, and lets hibernate what has been for a while; says when to
+    /// look again. At once, if there is more than the
     /// lock should be held for: checkouts come in between.
     pub(in crate::pool) fn reap(&mut self, now: Instant, todo: &mut Todo<C, S>) -> Option<Instant> {
         for _ in 0..REAPED_AT_ONCE {
             let Some((index, reason)) = self.next_due(now) else {
+                if self.hibernate(now, REAPED_AT_ONCE, todo) {
+                    break;
+                }
                 self.reaps_at = self.looks_at(now);
                 return self.reaps_at;
             };
@@ -273,7 +279,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             let due = oldest.since.checked_add(self.limits.pool.idle_timeout);
             due.unwrap_or_else(|| now + Duration::from_hours(24))
         });
-        [by_age, self.wheel.looks_at()].into_iter().flatten().min()
+        [by_age, self.wheel.looks_at(), self.next_rest()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Nothing is idle: when a reaper looks once more, if something may be idle by then.
@@ -281,7 +290,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if self.refusal().is_some() {
             return None;
         }
-        self.reaps_at = now.checked_add(self.limits.pool.idle_timeout);
+        self.reaps_at = now.checked_add(self.longest_look_away());
         self.reaps_at
     }
 
@@ -367,6 +376,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(super) fn unlink_idle(&mut self, index: usize) {
         self.by_age.unlink(&mut self.entries, index);
         self.wheel.remove(&mut self.entries, index);
+        self.awake.unlink(&mut self.entries, index);
     }
 
     pub(super) fn unlink_and_remove(&mut self, index: usize) -> Option<Entry<C, S>> {
@@ -381,6 +391,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
         }
         let entry = self.entries.remove(index)?;
+        self.asleep -= usize::from(entry.is_asleep);
         let place = match &entry.held {
             Held::Idle(connection) => connection.bond().place(),
             Held::Shared(connection) => Multiplexed::place(connection),

@@ -1,5 +1,5 @@
-//! A slab whose entries can stand in three lists at once: their host's, the pool's by age, and one of those that are
-//! due early.
+//! A slab whose entries can stand in four lists at once: their host's, the pool's by age, one of those that are due
+//! early, and that of those that are still awake.
 //!
 //! Every operation takes the same time however many entries there are.
 
@@ -11,6 +11,8 @@ pub(super) const BY_HOST: usize = 0;
 pub(super) const BY_AGE: usize = 1;
 /// A list of those that are due early.
 pub(super) const BY_DUE: usize = 2;
+/// The list of those that are to hibernate.
+pub(super) const BY_REST: usize = 3;
 /// Among hosts: the line of those that wait for a slot.
 pub(super) const BY_TURN: usize = 0;
 
@@ -23,7 +25,7 @@ pub(super) struct Slab<T> {
 #[derive(Debug)]
 struct Slot<T> {
     value: Option<T>,
-    links: [Links; 3],
+    links: [Links; 4],
     tag: u8,
 }
 
@@ -53,7 +55,7 @@ impl<T> Slab<T> {
     pub(super) fn insert(&mut self, value: T) -> usize {
         let slot = Slot {
             value: Some(value),
-            links: [UNLINKED; 3],
+            links: [UNLINKED; 4],
             tag: 0,
         };
         if let Some(index) = self.free.pop() {
@@ -113,7 +115,7 @@ impl<T> Slab<T> {
     }
 }
 
-/// One list through a slab, `WHICH` of each entry's two pairs of links.
+/// One list through a slab, `WHICH` of each entry's pairs of links.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List<const WHICH: usize> {
     oldest: usize,

@@ -20,6 +20,7 @@ mod dialling;
     allow(dead_code, reason = "the benchmarks use less of them than the tests")
 )]
 pub(super) mod fakes;
+mod hibernate;
 mod host;
 mod idle;
 mod lists;
@@ -35,6 +36,7 @@ mod wheel;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::task::Waker;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -50,7 +52,7 @@ use crate::settings;
 use crate::wire::{CloseReason, Seat};
 use dialling::Running;
 use host::Host;
-use lists::{BY_AGE, BY_TURN, List, Slab};
+use lists::{BY_AGE, BY_REST, BY_TURN, List, Slab};
 use wheel::Wheel;
 
 pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
@@ -86,6 +88,8 @@ pub(super) trait Exclusive {
     fn lend(&self, now: Instant);
     /// For how long the last request has had it.
     fn lent_for(&self, now: Instant) -> Duration;
+    /// It may hibernate, when the waker that comes back is called after the pool's lock. None, if it can't.
+    fn doze(&mut self) -> Option<Waker>;
     /// Closes it, for `reason`. Never under the pool's lock.
     fn retire(self, reason: CloseReason);
 }
@@ -188,6 +192,8 @@ pub(super) struct Todo<C, S: Multiplexed> {
     pub(super) reaper: Option<Arc<Key>>,
     /// Something is due before the reapers look again.
     pub(super) wake_reapers: bool,
+    /// Drivers of connections that are to hibernate.
+    pub(super) drowsy: Vec<Waker>,
     /// The cap over all pools is reached: an idle connection elsewhere is to make room.
     pub(super) wants_room: bool,
     /// Slots went back to the cap over all pools.
@@ -200,7 +206,8 @@ impl<C, S: Multiplexed> Todo<C, S> {
     /// Whether nothing is to be done, as after most requests.
     pub(super) fn is_nothing(&self) -> bool {
         let has_word = self.wake_reapers || self.wants_room || self.freed || self.reaper.is_some() || self.regrets > 0;
-        let things = self.leaving.len() + self.places.len() + self.deliveries.len() + self.dials.len();
+        let things =
+            self.leaving.len() + self.places.len() + self.deliveries.len() + self.dials.len() + self.drowsy.len();
         !has_word && things == 0
     }
 }
@@ -213,6 +220,7 @@ impl<C, S: Multiplexed> Default for Todo<C, S> {
             places: Vec::new(),
             dials: Vec::new(),
             reaper: None,
+            drowsy: Vec::new(),
             wake_reapers: false,
             wants_room: false,
             freed: false,
@@ -234,6 +242,7 @@ struct Entry<C, S> {
     since: Instant,
     /// When it has been idle for long enough, or is too old.
     due: Instant,
+    is_asleep: bool,
 }
 
 /// The caps that matter here.
@@ -249,6 +258,9 @@ pub(super) struct State<C, S: Multiplexed> {
     hosts: Slab<Host<C, S::Place>>,
     entries: Slab<Entry<C, S>>,
     by_age: List<BY_AGE>,
+    /// Idle and to hibernate, in the order in which they fell idle.
+    awake: List<BY_REST>,
+    asleep: usize,
     wheel: Wheel,
     next_turn: u64,
     next_dial: u64,
@@ -290,6 +302,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             entries: Slab::default(),
             by_age: List::default(),
             next_turn: 0,
+            awake: List::default(),
+            asleep: 0,
             next_dial: 0,
             waiting: 0,
             open: 0,
@@ -311,6 +325,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     pub(super) fn idle(&self) -> usize {
         self.by_age.len()
+    }
+
+    /// Of those that are idle, how many hibernate.
+    pub(super) fn hibernating(&self) -> usize {
+        self.asleep
     }
 
     #[cfg(all(test, shuttle))]

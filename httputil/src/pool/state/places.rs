@@ -105,6 +105,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             generation: self.generation,
             since: now,
             due: now,
+            is_asleep: false,
         });
         connection.place().store(entry, Ordering::Relaxed);
         host.shared.push(entry);

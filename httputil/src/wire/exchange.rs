@@ -1,0 +1,131 @@
+//! An HTTP/1 exchange under way: the connection is lent to one request, until the answer's end decides what becomes of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::Response;
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
+
+use super::driven::Shared;
+use super::request::Completion;
+use super::terms::Terms;
+use super::{CloseReason, H1, SocketHandle, drain};
+
+/// A connection whose sender lies with the driver.
+pub(super) struct Lent {
+    pub(super) shared: Arc<Shared>,
+    pub(super) terms: Terms,
+}
+
+impl Lent {
+    fn socket(&self) -> &SocketHandle {
+        &self.shared.link.socket
+    }
+
+    /// Closes the connection at once.
+    fn abort(self, reason: CloseReason) {
+        self.socket().set_reason(reason);
+        drop(self.shared.take_back());
+        if let Some(driver) = self.shared.driver.get() {
+            driver.abort();
+        }
+    }
+}
+
+/// An exchange under way. Dropping it without a verdict closes the connection.
+pub(super) struct Exchange {
+    lent: Option<Lent>,
+    completion: Completion,
+    written: u64,
+    /// Whether the server means to keep the connection, once it has answered with a body.
+    is_kept: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(lent: Lent, completion: Completion, written: u64) -> Exchange {
+        Exchange {
+            lent: Some(lent),
+            completion,
+            written,
+            is_kept: false,
+        }
+    }
+
+    /// Why the exchange fails although it was answered, if it does.
+    pub(super) fn late_failure(&self) -> Option<&'static str> {
+        self.completion.late_failure()
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self
+            .lent
+            .as_ref()
+            .expect("an exchange holds its connection until its verdict")
+            .shared
+    }
+
+    /// Whether the peer may have closed the connection before the request came, since it was used or idle before.
+    pub(super) fn is_reused(&self) -> bool {
+        self.lent
+            .as_ref()
+            .is_some_and(|lent| lent.terms.uses() > 1 || lent.shared.link.has_rested())
+    }
+
+    /// The head of the answer has come.
+    pub(super) fn answered(&mut self, response: &Response<Incoming>) {
+        if let Some(lent) = &mut self.lent {
+            lent.terms.answered(response);
+        }
+        self.is_kept = !response.body().is_end_stream() && drain::is_kept_after(response);
+    }
+
+    /// Where the rest of the answer is to be read, if the connection could be used again then.
+    pub(super) fn runtime(&self) -> Option<&Handle> {
+        let lent = self.lent.as_ref()?;
+        let is_of_use = self.is_kept && lent.terms.spent().is_none() && self.has_left(lent);
+        is_of_use.then_some(&lent.shared.runtime)
+    }
+
+    /// Whether the request has left.
+    fn has_left(&self, lent: &Lent) -> bool {
+        self.completion.has_left(lent.socket().written() - self.written)
+    }
+
+    /// Bytes of HTTP received on the connection so far.
+    pub(super) fn received(&self) -> u64 {
+        self.shared().received.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_timed_out(&self) -> bool {
+        self.lent
+            .as_ref()
+            .is_some_and(|lent| lent.shared.is_timed_out.load(Ordering::Acquire))
+    }
+
+    /// The answer has been read to its end: the connection goes home, if the request is through too.
+    pub(super) fn complete(&mut self) {
+        let Some(lent) = self.lent.take() else { return };
+        if !self.has_left(&lent) {
+            return lent.abort(CloseReason::EarlyResponse);
+        }
+        let Lent { shared, terms } = lent;
+        // Without a sender the driver has ended.
+        if let Some(sender) = shared.take_back() {
+            H1::new(sender, shared, terms).settle();
+        }
+    }
+
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        if let Some(lent) = self.lent.take() {
+            lent.abort(reason);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.close(CloseReason::Cancelled);
+    }
+}
