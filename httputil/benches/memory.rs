@@ -172,15 +172,15 @@ async fn serve() {
         .with_no_client_auth()
         .with_single_cert(vec![certified.cert.der().clone()], key)
         .unwrap();
-    listen("h1", "http", None).await;
-    listen("h1+tls", "https", Some(TlsAcceptor::from(Arc::new(config)))).await;
+    listen("h1", "http", None);
+    listen("h1+tls", "https", Some(TlsAcceptor::from(Arc::new(config))));
     let ca = std::env::temp_dir().join(format!("httputil-memory-{}.pem", std::process::id()));
     std::fs::write(&ca, certified.cert.pem()).unwrap();
     println!("ca {}", ca.display());
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
-async fn listen(name: &str, scheme: &str, tls: Option<TlsAcceptor>) {
+fn listen(name: &str, scheme: &str, tls: Option<TlsAcceptor>) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     socket.bind(&any.into()).unwrap();
