@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -38,6 +38,23 @@ impl Counted {
         }
     }
 
+    /// Writes a ping of our own, where one is wanted: between two of hyper's frames.
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(tap) = &mut self.tap else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            let rest = tap.probe();
+            if rest.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => tap.probed(written),
+            }
+        }
+    }
+
     fn wrote(&mut self, written: usize, bufs: &[IoSlice<'_>]) {
         let Some(tap) = &mut self.tap else { return };
         let mut left = written;
@@ -52,9 +69,12 @@ impl Counted {
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if let Some(tap) = &this.tap {
+            tap.read_by(cx.waker());
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        let read = &buf.filled()[before..];
+        let read = &mut buf.filled_mut()[before..];
         if !read.is_empty() {
             // Sequentially consistent with the look at it in `Signs::doubt`.
             this.received.fetch_add(read.len() as u64, Ordering::SeqCst);
@@ -70,6 +90,7 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_probe(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = polled {
             self.wrote(written, &[IoSlice::new(buf)]);
@@ -78,6 +99,7 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_probe(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -90,6 +112,7 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_probe(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         if let Poll::Ready(Ok(written)) = polled {
             self.wrote(written, bufs);

@@ -17,8 +17,8 @@ pub(super) enum Event {
     Reset(Reason),
     /// GOAWAY
     GoAway(Reason),
-    /// PING, or the answer to one.
-    Ping { is_answer: bool },
+    /// PING, or the answer to one, with what it bears.
+    Ping { is_answer: bool, payload: [u8; 8] },
     /// `WINDOW_UPDATE` of the whole connection.
     Window(u32),
 }
@@ -33,6 +33,10 @@ pub(super) struct Frames {
     have: usize,
     /// Frames since the last that carried something: a header, or bytes of a body.
     futile: u32,
+    /// A first frame has begun.
+    has_begun: bool,
+    /// More of a header is to come, and nothing may come before it (RFC 9113 §4.3).
+    is_in_header: bool,
 }
 
 /// What the next bytes are, those to let pass left out.
@@ -44,6 +48,9 @@ enum Part {
         max_streams: Option<u32>,
     },
     Reset,
+    Ping {
+        is_answer: bool,
+    },
     /// Reason and last stream; what comes behind them is for people.
     GoAway {
         rest: u32,
@@ -51,7 +58,7 @@ enum Part {
     Window,
 }
 
-const HEAD: usize = 9;
+pub(super) const HEAD: usize = 9;
 const HEADERS: u8 = 1;
 /// What a client says before its first frame (RFC 9113 §3.4).
 const PREFACE: usize = 24;
@@ -67,6 +74,8 @@ impl Frames {
             held: [0; HEAD],
             have: 0,
             futile: 0,
+            has_begun: false,
+            is_in_header: false,
         }
     }
 
@@ -83,8 +92,16 @@ impl Frames {
         self.futile
     }
 
-    /// Takes the next bytes and says what they complete. DATA is told of at its head, since it fills a window as a whole.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Event)) {
+    /// Whether another frame may be put in here.
+    pub(super) fn is_between(&self) -> bool {
+        let at_head = matches!(self.part, Part::Head) && self.have == 0 && self.skip == 0;
+        at_head && self.has_begun && !self.is_in_header
+    }
+
+    /// Takes the next bytes and says what they complete, and with which byte. DATA is told of at its head, since it fills a
+    /// window as a whole.
+    pub(super) fn feed(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Event, usize)) {
+        let all = bytes.len();
         loop {
             let passing = self.skip.min(bytes.len());
             self.skip -= passing;
@@ -102,7 +119,7 @@ impl Frames {
             }
             self.have = 0;
             if let Some(event) = self.step() {
-                tell(event);
+                tell(event, all - bytes.len());
             }
         }
     }
@@ -124,6 +141,11 @@ impl Frames {
                 Some(Event::Settings { max_streams })
             }
             Part::Reset => Some(Event::Reset(word(&held, 0).into())),
+            Part::Ping { is_answer } => {
+                let mut payload = [0; 8];
+                payload.copy_from_slice(&held[..8]);
+                Some(Event::Ping { is_answer, payload })
+            }
             Part::GoAway { rest } => {
                 self.skip = rest as usize;
                 Some(Event::GoAway(word(&held, 4).into()))
@@ -139,6 +161,10 @@ impl Frames {
         let is_ack = flags & 1 != 0;
         let carries = kind == HEADERS || (kind == DATA && length > 0);
         self.futile = if carries { 0 } else { self.futile.saturating_add(1) };
+        self.has_begun = true;
+        if kind == HEADERS || kind == CONTINUATION {
+            self.is_in_header = flags & END_HEADERS == 0;
+        }
         let (part, event) = match kind {
             DATA => (None, Some(Event::Data(length))),
             RST_STREAM if length == 4 => (Some(Part::Reset), None),
@@ -149,7 +175,7 @@ impl Frames {
                 let max_streams = None;
                 (Some(Part::Setting { left, max_streams }), None)
             }
-            PING => (None, Some(Event::Ping { is_answer: is_ack })),
+            PING if length == 8 => (Some(Part::Ping { is_answer: is_ack }), None),
             GOAWAY if length >= 8 => (Some(Part::GoAway { rest: length - 8 }), None),
             WINDOW_UPDATE if length == 4 && stream == 0 => (Some(Part::Window), None),
             _ => (None, None),
@@ -165,9 +191,11 @@ impl Frames {
 const DATA: u8 = 0;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(super) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
 /// The highest bit of a stream's number and of an increment is reserved.
 const WINDOW_MASK: u32 = u32::MAX >> 1;
 
@@ -177,7 +205,7 @@ impl Part {
             Part::Head => HEAD,
             Part::Setting { .. } => SETTING as usize,
             Part::Reset | Part::Window => 4,
-            Part::GoAway { .. } => 8,
+            Part::Ping { .. } | Part::GoAway { .. } => 8,
         }
     }
 }
@@ -206,7 +234,7 @@ mod tests {
     fn events<'a>(mut frames: Frames, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
         let mut events = Vec::new();
         for piece in pieces {
-            frames.feed(piece, |event| events.push(event));
+            frames.feed(piece, |event, _| events.push(event));
         }
         events
     }
@@ -238,8 +266,14 @@ mod tests {
             Event::Data(0),
             Event::Window(70_000),
             Event::Settings { max_streams: None },
-            Event::Ping { is_answer: false },
-            Event::Ping { is_answer: true },
+            Event::Ping {
+                is_answer: false,
+                payload: [3; 8],
+            },
+            Event::Ping {
+                is_answer: true,
+                payload: [3; 8],
+            },
             Event::Reset(Reason::HTTP_1_1_REQUIRED),
             Event::GoAway(Reason::ENHANCE_YOUR_CALM),
             Event::Settings { max_streams: Some(0) },
@@ -301,5 +335,24 @@ mod tests {
         ]
         .concat();
         assert_eq!(events(Frames::of_server(), [&wire[..]]), [Event::Data(1)]);
+    }
+
+    #[test]
+    fn another_frame_may_be_put_in_between_two_and_into_no_header() {
+        let (head, more) = (frame(HEADERS, 0, 1, &[7; 4]), frame(CONTINUATION, 0, 1, &[7; 3]));
+        let (end, data) = (frame(CONTINUATION, END_HEADERS, 1, &[7; 2]), frame(DATA, 1, 1, &[7; 5]));
+        let settings = frame(SETTINGS, 0, 0, &setting(4, 65_535));
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let mut frames = Frames::of_client();
+        let (mut at, mut between) = (0, Vec::new());
+        for byte in [preface, settings.clone(), head, more, end, data].concat() {
+            frames.feed(&[byte], |_, _| ());
+            at += 1;
+            if frames.is_between() {
+                between.push(at);
+            }
+        }
+        let (first, header) = (24 + settings.len(), 13 + 12 + 11);
+        assert_eq!(between, [first, first + header, first + header + 14]);
     }
 }

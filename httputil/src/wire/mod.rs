@@ -25,6 +25,7 @@ mod open;
 mod parking;
 mod pings;
 mod place;
+mod probe;
 mod request;
 mod send;
 mod signs;

@@ -63,7 +63,7 @@ pub(crate) async fn open(
         }
         Alpn::H2 => {
             let settings = &connector.transport().http2;
-            let signs = Signs::new(settings.keepalive_timeout);
+            let signs = Signs::new(settings.keepalive_timeout, seat.calm);
             let tap = Tap::new(Arc::clone(&signs), socket.clone());
             let wire = TokioIo::new(Counted::tapped(stream, tap));
             let executor = Executor::default();

@@ -8,16 +8,18 @@
 //! The [`Tap`] runs within hyper's poll, partly under h2's own lock. So it only writes down and wakes; the connection's
 //! driver tells the pool. What keeps new streams away, a *bar*, holds from the very byte that says so.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
 use h2::Reason;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::frames::{Event, Frames};
 use super::pings::Pings;
+use super::probe::{self, Probe};
 use super::window::Window;
 use super::{CloseReason, Link, SocketHandle};
 
@@ -54,14 +56,20 @@ pub(super) struct Signs {
     /// What has happened, and is not told again.
     once: AtomicU8,
     driver: OnceLock<Waker>,
+    /// The task that owns the socket.
+    socket_task: OnceLock<Waker>,
+    /// A ping of our own is wanted.
+    wants_probe: AtomicBool,
+    /// The host has not complained of pings.
+    may_probe: bool,
     /// Told when the first SETTINGS come.
     settled: Notify,
     pub(super) pings: Pings,
 }
 
 impl Signs {
-    /// Of a new connection, with `http2.keepalive_timeout`.
-    pub(super) fn new(keepalive_timeout: Duration) -> Arc<Signs> {
+    /// Of a new connection, with `http2.keepalive_timeout`, to a host that has complained `calm` times.
+    pub(super) fn new(keepalive_timeout: Duration, calm: u8) -> Arc<Signs> {
         Arc::new(Signs {
             received: Arc::default(),
             // Until the peer's SETTINGS have come: more might wait within h2, and be lost with the connection.
@@ -70,6 +78,9 @@ impl Signs {
             notes: AtomicU8::new(0),
             once: AtomicU8::new(0),
             driver: OnceLock::new(),
+            socket_task: OnceLock::new(),
+            wants_probe: AtomicBool::new(false),
+            may_probe: calm == 0,
             settled: Notify::new(),
             pings: Pings::new(keepalive_timeout),
         })
@@ -92,8 +103,9 @@ impl Signs {
         self.bars.load(Ordering::SeqCst) & bar as u8 != 0
     }
 
-    pub(super) fn bar(&self, bar: Bar) {
-        self.bars.fetch_or(bar as u8, Ordering::SeqCst);
+    /// Whether it was not there before.
+    pub(super) fn bar(&self, bar: Bar) -> bool {
+        self.bars.fetch_or(bar as u8, Ordering::SeqCst) & bar as u8 == 0
     }
 
     /// Whether it was there.
@@ -126,18 +138,31 @@ impl Signs {
     }
 
     /// A request ran out of time, and nothing came since `received` was as it is here: the connection is in doubt until
-    /// something comes.
+    /// something comes. A ping asks for it.
     pub(super) fn doubt(&self, received: u64) -> bool {
         if self.received() != received {
             return false;
         }
-        self.bar(Bar::Doubt);
+        let is_new = self.bar(Bar::Doubt);
         // The tap counts first and looks for the bar then: one of us sees the other.
         if self.received() != received {
             self.lift(Bar::Doubt);
             return false;
         }
+        if is_new && self.may_probe && !self.is_calmed() {
+            self.wants_probe.store(true, Ordering::Release);
+            if let Some(task) = self.socket_task.get() {
+                task.wake_by_ref();
+            }
+        }
         true
+    }
+
+    /// The task that reads the socket, and flushes it whenever it is woken.
+    fn read_by(&self, waker: &Waker) {
+        if self.socket_task.get().is_none() {
+            let _ = self.socket_task.set(waker.clone());
+        }
     }
 
     /// The task that tells the pool.
@@ -196,6 +221,7 @@ pub(super) struct Tap {
     window: Window,
     /// Bytes written since the last frame that carried something.
     written: u64,
+    probe: Probe,
 }
 
 /// Frames in a row that carry nothing, before the peer is taken for one that means harm. A ping answered every ten seconds
@@ -213,6 +239,7 @@ impl Tap {
             outgoing: Frames::of_client(),
             window: Window::new(),
             written: 0,
+            probe: Probe::default(),
         }
     }
 
@@ -221,7 +248,8 @@ impl Tap {
     }
 
     /// These bytes came, and are counted already. An error ends the connection.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+    pub(super) fn read(&mut self, bytes: &mut [u8]) -> Result<(), &'static str> {
+        let mut answered = None;
         let Tap {
             signs,
             socket,
@@ -229,7 +257,7 @@ impl Tap {
             window,
             ..
         } = self;
-        incoming.feed(bytes, |event| match event {
+        incoming.feed(bytes, |event, end| match event {
             Event::Data(length) => {
                 window.take(length);
                 if window.is_used_up() {
@@ -256,9 +284,17 @@ impl Tap {
                 signs.note(LEAVING);
             }
             Event::Reset(reason) => signs.complain(reason),
-            Event::Ping { is_answer: true } => signs.pings.answered(),
-            Event::Ping { is_answer: false } | Event::Window(_) => {}
+            Event::Ping {
+                is_answer: true,
+                payload: probe::PAYLOAD,
+            } => answered = Some(end),
+            Event::Ping { is_answer: true, .. } => signs.pings.answered(),
+            Event::Ping { is_answer: false, .. } | Event::Window(_) => {}
         });
+        if let Some(end) = answered {
+            self.probe.hide_answer(bytes, end);
+        }
+        let signs = &self.signs;
         if signs.has(Bar::Doubt) && signs.lift(Bar::Doubt) {
             signs.note(PLACES);
         }
@@ -273,6 +309,28 @@ impl Tap {
         Ok(())
     }
 
+    /// The task that reads.
+    pub(super) fn read_by(&self, waker: &Waker) {
+        self.signs.read_by(waker);
+    }
+
+    /// What of a ping of our own is to be written before anything else.
+    pub(super) fn probe(&mut self) -> &'static [u8] {
+        let signs = &self.signs;
+        if signs.wants_probe.load(Ordering::Acquire) && self.outgoing.is_between() {
+            signs.wants_probe.store(false, Ordering::Relaxed);
+            if signs.has(Bar::Doubt) {
+                self.probe.begin(Instant::now());
+            }
+        }
+        self.probe.rest()
+    }
+
+    /// So much of it was written.
+    pub(super) fn probed(&mut self, written: usize) {
+        self.probe.wrote(written);
+    }
+
     /// These bytes were written.
     pub(super) fn wrote(&mut self, bytes: &[u8]) {
         self.written += bytes.len() as u64;
@@ -282,14 +340,14 @@ impl Tap {
             window,
             ..
         } = self;
-        outgoing.feed(bytes, |event| match event {
+        outgoing.feed(bytes, |event, _| match event {
             Event::Window(more) => {
                 window.grant(more);
                 if !window.is_used_up() && signs.has(Bar::Full) && signs.lift(Bar::Full) {
                     signs.note(PLACES);
                 }
             }
-            Event::Ping { is_answer: false } => signs.pings.sent(),
+            Event::Ping { is_answer: false, .. } => signs.pings.sent(),
             _ => {}
         });
     }

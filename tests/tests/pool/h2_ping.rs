@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use h2::Reason;
 use httputil::{Client, CloseReason, Error, Kind};
 use httputil_tests::gate::Gate;
-use httputil_tests::h2_script::{self, H2Script, Step};
+use httputil_tests::h2_script::{self, H2Script, Last, Step};
+use httputil_tests::tls::Alpn;
+use httputil_tests::within;
 
-use crate::common::{get, h2_client, until, until_read};
+use crate::common::{TrustedCa, assert_all_gone, get, h2_client, until, until_read};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -127,4 +130,94 @@ async fn a_time_out_on_a_connection_with_traffic_taints_nothing() {
     assert!(lost.await.unwrap().unwrap_err().is_timeout());
     assert_eq!(get(&client, &server.url("/")).await, "fine");
     assert_eq!(server.accepted(), 1);
+}
+
+/// Our own pings that have come to the server on a connection.
+fn asked(server: &H2Script, connection: usize) -> usize {
+    let frames = server.frames().of(connection);
+    frames.iter().filter(|frame| *frame.payload == *b"in doubt").count()
+}
+
+#[tokio::test]
+async fn a_connection_in_doubt_with_other_requests_under_way_is_proven_at_once_and_used_again() {
+    let ca = TrustedCa::new();
+    for over_tls in [false, true] {
+        let gate = Gate::new();
+        let (held, tls) = (gate.clone(), ca.server(Alpn::Both));
+        let builder = H2Script::builder().on_stream(move |stream| match stream.head.uri.path() {
+            "/upload" => vec![Step::Hold(held.clone()), Step::Echo],
+            "/held" => vec![Step::Hold(Gate::new())],
+            _ => vec![Step::Answer("fine".into())],
+        });
+        let (server, client) = if over_tls {
+            let config = ca.config().http2_max_connections_per_host(1);
+            (builder.tls(tls).start().await, Client::new(config).unwrap())
+        } else {
+            (builder.start().await, h2_client(|_| {}))
+        };
+        let scheme = if over_tls { "https" } else { "http" };
+        let url = |path: &str| format!("{scheme}://localhost:{}{path}", server.port());
+        assert_eq!(get(&client, &url("/")).await, "fine");
+        // More than the stream's window lets pass, so that it stands still in the middle.
+        let upload = "0123456789abcdef".repeat(1 << 16);
+        let uploading = tokio::spawn(client.post(url("/upload")).body(upload.clone()).send());
+        gate.arrived(1).await;
+        until_read(&server, 0).await;
+        let lost = client.get(url("/held")).timeout(SHORT);
+        assert!(lost.send().await.unwrap_err().is_timeout());
+        // The next ordinary ping is due in ten seconds, and the only connection would give out no place until then.
+        let next = url("/");
+        assert_eq!(
+            within(Duration::from_secs(5), get(&client, &next)).await,
+            "fine",
+            "{scheme}"
+        );
+        assert_eq!(asked(&server, 0), 1, "{scheme}");
+        gate.open();
+        let answer = uploading.await.unwrap().unwrap().text().await.unwrap();
+        assert!(answer == upload, "the upload was spoilt");
+        assert_eq!(server.accepted(), 1, "{scheme}");
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn doubts_in_a_row_ping_once_a_second_at_most() {
+    let gate = Gate::new();
+    let server = holding(&gate).await;
+    let client = h2_client(|_| {});
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    let began = Instant::now();
+    let other = tokio::spawn(client.get(server.url("/held")).send());
+    gate.arrived(1).await;
+    for _ in 0..20 {
+        let lost = client.get(server.url("/held")).timeout(Duration::from_millis(20));
+        assert!(lost.send().await.unwrap_err().is_timeout());
+    }
+    until_read(&server, 0).await;
+    let (asked, seconds) = (asked(&server, 0), began.elapsed().as_secs());
+    assert!(asked >= 1 && asked as u64 <= 1 + seconds, "{asked} in {seconds} s");
+    gate.open();
+    assert_eq!(other.await.unwrap().unwrap().text().await.unwrap(), "held");
+}
+
+#[tokio::test]
+async fn a_host_that_has_complained_is_not_asked() {
+    let gate = Gate::new();
+    let server = holding(&gate).await;
+    let client = h2_client(|_| {});
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    server.connection(0).goaway(Last::All, Reason::ENHANCE_YOUR_CALM);
+    server.until_ended(0).await;
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    let other = tokio::spawn(client.get(server.url("/held")).send());
+    gate.arrived(1).await;
+    let lost = client.get(server.url("/held")).timeout(SHORT);
+    assert!(lost.send().await.unwrap_err().is_timeout());
+    until_read(&server, 1).await;
+    assert_eq!(asked(&server, 1), 0);
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    assert_eq!(server.accepted(), 2);
+    gate.open();
+    assert_eq!(other.await.unwrap().unwrap().text().await.unwrap(), "held");
 }

@@ -1,0 +1,123 @@
+//! A ping of our own, which clears a doubt sooner than the next ordinary one.
+//!
+//! ```text
+//! a request runs out of time in silence ─► doubt ─► a PING between two of hyper's frames ─► any byte ─► no doubt
+//! ```
+//!
+//! hyper pings by its clock only: a connection in doubt on which other requests are under way would give out no place
+//! until then, ten seconds by default, although the server may just be slow with one answer. The answer bears our own
+//! bytes, so that it is not taken for that to a ping of hyper's.
+//!
+//! Servers count pings, and some close the connection for many. So there is one a second at most, and none for a host
+//! that has complained.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::frames::{HEAD, PING};
+
+pub(super) const PAYLOAD: [u8; 8] = *b"in doubt";
+const LENGTH: usize = HEAD + PAYLOAD.len();
+const FRAME: [u8; LENGTH] = frame();
+/// Never more than one in this time.
+const PACE: Duration = Duration::from_secs(1);
+
+const fn frame() -> [u8; LENGTH] {
+    let mut frame = [0; LENGTH];
+    frame[2] = 8;
+    frame[TYPE] = PING;
+    let mut at = 0;
+    while at < PAYLOAD.len() {
+        frame[HEAD + at] = PAYLOAD[at];
+        at += 1;
+    }
+    frame
+}
+
+/// Where a frame's type stands in it.
+const TYPE: usize = 3;
+/// A type that nobody has defined: such frames are ignored (RFC 9113 §4.1).
+const UNKNOWN: u8 = 0xf0;
+
+/// The pings of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Probe {
+    /// Bytes of a ping that are yet to be written.
+    left: usize,
+    last: Option<Instant>,
+    is_awaited: bool,
+}
+
+impl Probe {
+    /// Begins a ping, unless there was one a moment ago.
+    pub(super) fn begin(&mut self, now: Instant) {
+        let is_due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= PACE);
+        if is_due && self.left == 0 {
+            self.last = Some(now);
+            self.left = FRAME.len();
+            self.is_awaited = true;
+        }
+    }
+
+    /// What of a ping is yet to be written. Once some of it is, nothing else may come before the rest.
+    pub(super) fn rest(&self) -> &'static [u8] {
+        &FRAME[FRAME.len() - self.left..]
+    }
+
+    pub(super) fn wrote(&mut self, written: usize) {
+        self.left -= written;
+    }
+
+    /// Makes the answer, which ends at `end`, a frame that hyper ignores: it would log a warning of a ping that it never
+    /// sent. One that came in pieces may have gone on to hyper already, which does no other harm.
+    pub(super) fn hide_answer(&mut self, bytes: &mut [u8], end: usize) {
+        if std::mem::take(&mut self.is_awaited)
+            && let Some(begin) = end.checked_sub(LENGTH)
+        {
+            bytes[begin + TYPE] = UNKNOWN;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_ping_a_second_at_most() {
+        let (mut probe, now) = (Probe::default(), Instant::now());
+        assert!(probe.rest().is_empty());
+        probe.begin(now);
+        assert_eq!(probe.rest(), b"\0\0\x08\x06\0\0\0\0\0in doubt");
+        probe.wrote(10);
+        assert_eq!(probe.rest(), b"n doubt");
+        probe.begin(now + PACE);
+        assert_eq!(probe.rest(), b"n doubt", "the first is yet to be written");
+        probe.wrote(7);
+        probe.begin(now + PACE / 2);
+        assert!(probe.rest().is_empty());
+        probe.begin(now + PACE);
+        assert_eq!(probe.rest().len(), LENGTH);
+    }
+
+    #[test]
+    fn its_answer_becomes_a_frame_that_is_ignored_and_no_other_does() {
+        let answer = *b"\0\0\x08\x06\x01\0\0\0\0in doubt";
+        let mut bytes = [&[7; 5][..], &answer].concat();
+        let mut probe = Probe::default();
+        let end = bytes.len();
+        probe.hide_answer(&mut bytes, end);
+        assert_eq!(bytes[5..], answer, "none was awaited");
+        probe.begin(Instant::now());
+        probe.hide_answer(&mut bytes, end);
+        assert_eq!(bytes[8], UNKNOWN);
+        assert_eq!(bytes[9..], answer[4..]);
+        // In pieces.
+        probe = Probe::default();
+        probe.begin(Instant::now());
+        let mut rest = answer[2..].to_vec();
+        probe.hide_answer(&mut rest, 15);
+        assert_eq!(rest, answer[2..]);
+    }
+}
