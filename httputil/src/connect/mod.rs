@@ -7,6 +7,7 @@
 //! The caller's socket wrapper goes around the raw stream *beneath* TLS (the `wrap` argument of
 //! [`Connector::connect`]), so that bytes are counted where they touch the wire. Nothing here knows HTTP or the pool.
 
+mod backoff;
 mod connector;
 mod dialer;
 mod dns;
@@ -18,6 +19,7 @@ mod target;
 mod tcp;
 mod tls;
 
+pub(crate) use backoff::Backoff;
 pub(crate) use connector::{Connector, Established, Progress};
 #[cfg(test)]
 pub(crate) use dialer::Dialer;

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use super::lists::{BY_HOST, BY_TURN, List};
 use super::queue::Queue;
 use super::{Exclusive, Key, Multiplexed, Protocol, State};
-use crate::connect::{DialFailure, Progress};
-use crate::error::{Human, Kind};
+use crate::connect::{Backoff, Progress};
 
 /// Hosts without a connection are forgotten when there are more of them than this.
 pub(super) const QUIET_HOSTS: usize = 1024;
@@ -82,75 +81,6 @@ impl<C, P> Host<C, P> {
 
     pub(super) fn gauge_idle(&self, idle: usize) {
         self.key.counters.idle.store(idle, Ordering::Relaxed);
-    }
-}
-
-/// A host that cannot be reached is dialled again after 50 ms, doubling to 5 s; requests hear the last error meanwhile.
-#[derive(Debug, Default)]
-pub(super) struct Backoff {
-    failures: u32,
-    until: Option<Instant>,
-    last: Option<DialFailure>,
-    /// Counts changes: dials that began in one epoch and all fail are one failure.
-    epoch: u64,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(50);
-    const LONGEST: Duration = Duration::from_secs(5);
-
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Whether the last dial failed: one is tried before many are.
-    pub(super) fn is_probing(&self) -> bool {
-        self.failures > 0
-    }
-
-    pub(super) fn holds(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now < until)
-    }
-
-    pub(super) fn failed(&mut self, epoch: u64, failure: &DialFailure, now: Instant) {
-        // Out of descriptors or ports: no fault of the host.
-        if failure.kind == Kind::LimitExceeded {
-            return;
-        }
-        self.last = Some(failure.clone());
-        if epoch != self.epoch {
-            return;
-        }
-        self.epoch += 1;
-        let wait = Self::FIRST
-            .saturating_mul(1 << self.failures.min(16))
-            .min(Self::LONGEST);
-        self.failures = self.failures.saturating_add(1);
-        self.until = now.checked_add(wait);
-    }
-
-    pub(super) fn succeeded(&mut self) {
-        if self.failures > 0 {
-            *self = Backoff {
-                epoch: self.epoch + 1,
-                ..Backoff::default()
-            };
-        }
-    }
-
-    /// The last error, in words that say that it is not a new one.
-    pub(super) fn remembered(&self, now: Instant) -> Option<DialFailure> {
-        let mut failure = self.last.clone()?;
-        let left = self.until?.saturating_duration_since(now);
-        failure.message = format!(
-            "{} (the error of the last try; the next is made in {})",
-            failure.message,
-            Human(Duration::from_millis(
-                u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
-            ))
-        )
-        .into();
-        Some(failure)
     }
 }
 
