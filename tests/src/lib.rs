@@ -5,6 +5,7 @@
 //! | a server that answers well | [`server::Server`] with a handler of [`server::handlers`] |
 //! | a server that misbehaves in HTTP/1, TLS or TCP | [`script::Script`], one list of steps a connection |
 //! | a server that misbehaves in HTTP/2 | [`h2_script::H2Script`], one list of steps a stream |
+//! | a proxy that works: HTTP, HTTPS, SOCKS5, with or without a login | [`proxy::Proxy`]; one that does not is a script |
 //! | certificates, good and bad | [`ca::Ca`], [`ca::Wrong`]; then [`tls::ServerTls`] |
 //! | names that resolve, fail or hang | [`resolver::ScriptedResolver`] |
 //! | addresses that refuse or swallow | [`tcp::ClosedPort`], [`tcp::BlackHole`] |
@@ -28,6 +29,7 @@ pub mod h2_script;
 pub mod leaks;
 pub mod ledger;
 pub mod patience;
+pub mod proxy;
 pub mod resolver;
 pub mod script;
 pub mod server;

@@ -28,6 +28,15 @@ impl Observed {
         &self.entry
     }
 
+    /// The first byte that the client sends, which stays where it is; `None` if there is none.
+    pub(crate) async fn first_byte(&self) -> Option<u8> {
+        let mut byte = [0];
+        match self.stream.peek(&mut byte).await {
+            Ok(1) => Some(byte[0]),
+            _ => None,
+        }
+    }
+
     /// A second handle to the socket, for what TLS and HTTP above it know nothing of. The connection closes with the
     /// last handle.
     pub(crate) fn second_handle(&self) -> Option<Socket> {
