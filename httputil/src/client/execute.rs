@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Response, Version};
+use http::header::UPGRADE;
+use http::{HeaderMap, Method, Response, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::address::Address;
@@ -10,7 +11,7 @@ use super::failure::Failing;
 use super::handle::{Inner, stopped};
 use super::message::{Defaults, Draft};
 use super::resend::{Resends, Verdict};
-use crate::connect::Target;
+use crate::connect::{Route, Target};
 use crate::error::{Error, Kind};
 use crate::pool::Ticket;
 use crate::wire::{PooledBody, RequestBody};
@@ -21,6 +22,7 @@ pub(super) struct Prepared {
     draft: Draft,
     pub(super) failing: Failing,
     target: Target,
+    route: Route,
     needs_h2: bool,
     /// Held until the response's body has ended.
     _ticket: Ticket,
@@ -79,10 +81,13 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
     }
     let target = failing.address.target();
     let target = target.map_err(|reason| failing.describe(refuse(reason)))?;
-    let route = client.lease.pool().check_route(&target);
-    route.map_err(|failure| failing.of_dial(failure))?;
     let path = failing.address.path();
     let path = path.map_err(|reason| failing.describe(refuse(reason)))?;
+    // A proxy passes on neither another protocol nor `OPTIONS *`.
+    let route = client
+        .lease
+        .pool()
+        .route(&target, || headers.contains_key(UPGRADE) || path == "*");
     Ok(Box::new(Prepared {
         draft: Draft {
             path: Some(path),
@@ -91,6 +96,7 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         },
         failing,
         target,
+        route,
         needs_h2: version == Version::HTTP_2,
         _ticket: ticket,
         // A time-out too long for the clock is none.
@@ -113,7 +119,7 @@ impl Prepared {
         let (mut fresh, mut turn) = (false, None);
         loop {
             let checked = pool
-                .checkout(&self.target, fresh, turn, deadline, pool_wait)
+                .checkout(&self.target, &self.route, fresh, turn, deadline, pool_wait)
                 .await
                 .map_err(|failure| self.failing.of_checkout(failure, pool_wait))?;
             // Sent again, it is before those that came after it.
@@ -139,6 +145,12 @@ impl Prepared {
                     fresh = true;
                     pool.count_resend();
                     continue;
+                }
+                Ok(response) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                    match self.route.forwards() {
+                        Some(proxy) => return Err(self.failing.of_proxy_login(proxy)),
+                        None => return Ok(answer(response, self)),
+                    }
                 }
                 Ok(response) => {
                     // What only another sending would need.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::handle::Inner;
-use crate::connect::{DialFailure, system_words};
+use crate::connect::{DialFailure, ProxyServer, system_words};
 use crate::error::{Error, Human, Kind, Phase};
 use crate::pool::CheckoutFailure;
 use crate::wire::{BodyFailure, Cause, Processed, SendFailure};
@@ -83,6 +83,11 @@ impl Failing {
             Some(source) => error.with_source(source),
             None => error,
         })
+    }
+
+    /// The proxy answered 407 to a request that it was to pass on.
+    pub(super) fn of_proxy_login(&self, proxy: &ProxyServer) -> Error {
+        self.of_dial(proxy.login_refused())
     }
 
     pub(super) fn of_checkout(&self, failure: CheckoutFailure, pool_wait: Duration) -> Error {

@@ -69,8 +69,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Kind::Config`] if a time-out is zero, a CA file cannot be used, the user agent cannot be a header's value, or
-    /// certificates are not to be verified and the process's `HTTPUTIL_ENV` is neither `development` nor `test`.
+    /// [`Kind::Config`] if a time-out is zero, a CA file cannot be used, a proxy's URL or variable names none, the user
+    /// agent cannot be a header's value, or certificates are not to be verified and the process's `HTTPUTIL_ENV` is
+    /// neither `development` nor `test`.
     pub fn new(config: ClientConfig) -> Result<Client, Error> {
         Client::new_in(config, &Environment::of_process())
     }
@@ -78,6 +79,7 @@ impl Client {
     pub(super) fn new_in(config: ClientConfig, environment: &Environment) -> Result<Client, Error> {
         let ClientConfig { profile } = config;
         let mut problems = in_code::mistakes(&profile);
+        problems.extend(Proxies::of(&profile, environment).err().into_iter().flatten());
         if profile.transport.tls.insecure_skip_verify {
             match unverified::refusal_in(environment) {
                 Some(why) => {
@@ -117,7 +119,12 @@ impl Client {
     }
 
     fn alone(profile: Profile, identity: Arc<Identity>, environment: &Environment) -> Result<Client, Error> {
-        let proxies = Proxies::of(environment);
+        let proxies = Proxies::of(&profile, environment).map_err(Error::config)?;
+        let proxies = if proxies.need_tls() {
+            proxies.with_identity(identity.for_proxies())
+        } else {
+            proxies
+        };
         let connector = Connector::new(profile.transport.clone(), identity, Resolver::System, proxies);
         Client::on(
             Pool::new(profile.pool.as_str(), connector, Budget::of(MaxConnections::Auto)),

@@ -25,7 +25,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 10] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 11] {
     let Transport {
         timeouts,
         pool,
@@ -37,6 +37,7 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
         ("timeout", profile.policy.timeout, "; no_timeout() switches it off"),
         ("timeouts.dns", Some(timeouts.dns), ""),
         ("timeouts.connect", Some(timeouts.connect), ""),
+        ("timeouts.proxy_connect", Some(timeouts.proxy_connect), ""),
         ("timeouts.tls_handshake", Some(timeouts.tls_handshake), ""),
         ("pool.idle_timeout", Some(pool.idle_timeout), ""),
         (

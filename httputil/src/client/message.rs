@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use http::header::{ACCEPT, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Response, Version};
 use reqwest::ResponseBuilderExt;
@@ -10,6 +10,7 @@ use reqwest::ResponseBuilderExt;
 use super::address::Address;
 use super::body::{Body, ForReqwest};
 use super::execute::Prepared;
+use crate::connect::ProxyServer;
 use crate::pool::Key;
 use crate::wire::{PooledBody, RequestBody};
 
@@ -95,8 +96,9 @@ impl Draft {
         };
         let mut parts = http::uri::Parts::default();
         parts.path_and_query = Some(path);
-        // Origin-form (RFC 9112 §3.2.1), or `:scheme` and `:authority` (RFC 9113 §8.3.1).
-        if is_h2 {
+        // Origin-form (RFC 9112 §3.2.1), or `:scheme` and `:authority` (RFC 9113 §8.3.1), or a proxy's absolute-form
+        // (RFC 9112 §3.2.2).
+        if is_h2 || key.route.forwards().is_some() {
             parts.scheme = Some(if key.is_tls() { Scheme::HTTPS } else { Scheme::HTTP });
             parts.authority = Some(key.authority.clone());
         }
@@ -104,6 +106,12 @@ impl Draft {
         *request.method_mut() = method.clone();
         *request.version_mut() = if is_h2 { Version::HTTP_2 } else { Version::HTTP_11 };
         *request.headers_mut() = defaults.add_to(headers, key, is_h2);
+        if let Some(authorization) = key.route.forwards().and_then(ProxyServer::authorization) {
+            let headers = request.headers_mut();
+            headers
+                .entry(PROXY_AUTHORIZATION)
+                .or_insert_with(|| authorization.clone());
+        }
         // A path alone, or all three parts: both are URIs.
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
         (request, is_kept)

@@ -8,7 +8,7 @@ use super::loaded::{Config, Loaded};
 use super::loading::Loading;
 use super::names::REGISTRY;
 use super::read::Misfit;
-use super::{contradictions, environment, extract, inherit, merge::Chain, walk};
+use super::{contradictions, environment, extract, inherit, merge::Chain, secrets, walk};
 use crate::error::{Error, Problem};
 use crate::settings::{Environment, Registry};
 
@@ -139,7 +139,9 @@ impl ConfigBuilder {
         let mut profiles = BTreeMap::new();
         for (name, ancestors) in &lineages {
             let chain = Chain::of(&layers, name, ancestors);
-            match extract::profile(name, chain.merged()) {
+            let mut merged = chain.merged();
+            secrets::fetch(&mut merged, &chain, &self.environment, &mut problems);
+            match extract::profile(name, merged) {
                 Ok(profile) => {
                     contradictions::within(&profile, &chain, environment.as_deref(), &mut problems);
                     profiles.insert(name.clone(), profile);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::effective::values;
-use super::layer::wrong_value;
+use super::effective::{differ_unseen, values};
+use super::layer::{name_beside, wrong_value};
 use super::merge::Chain;
 use super::problems::Problems;
 use super::schema::schema;
 use super::tree::{Node, Value};
+use crate::connect::Proxies;
 use crate::error::{Origin, Problem};
 use crate::settings::{Profile, Transport, unverified};
 
@@ -20,6 +21,13 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         // Of two values of which one is not written, that one gives way, if it can.
         if wrong && let Some((at, than)) = pair(key, other) {
             problems.add(|| contradiction(key, at, relation, other, than));
+        }
+    }
+    // One by one they are right; together a user may not fit a proxy.
+    for (key, why) in Proxies::mistaken_keys(profile) {
+        if let Some((table, node)) = chain.written(key).next() {
+            let name = name_beside(&node.origin, table, key);
+            problems.add(|| Problem::at(node.origin.clone(), format!("{name}{why}")));
         }
     }
     if transport.tls.insecure_skip_verify {
@@ -150,7 +158,10 @@ fn disagreements(
     let seconds: BTreeMap<&str, String> = values(second).into_iter().collect();
     for (key, one) in values(first) {
         // `tcp.keepalive_interval` may differ only in being written; the values are then the same, the pool too.
-        let Some(other) = seconds.get(key).filter(|other| **other != one) else {
+        let Some(other) = seconds
+            .get(key)
+            .filter(|other| **other != one || differ_unseen(key, first, second))
+        else {
             continue;
         };
         if !schema().key(key).is_some_and(|key| key.transport) {

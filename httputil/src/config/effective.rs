@@ -8,9 +8,17 @@ use std::time::Duration;
 
 use super::layer::quoted;
 use super::values::{show_duration, show_size};
+use crate::connect::shown_url;
 use crate::settings::{
-    Http2, MaxConnections, Policy, Pool, Profile, Proxy, Registry, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport,
+    Http2, MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Registry, Roots, Secret, Tcp, Timeouts, Tls,
+    TlsVersion, Transport,
 };
+
+/// What stands for the value of a secret.
+pub(crate) const NOT_SHOWN: &str = "(not shown)";
+
+/// What stands for the value of a key without a default, of which `"none"` would say something else.
+pub(crate) const NOT_SET: &str = "(not set)";
 
 /// The keys that have a value, with it.
 pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
@@ -46,8 +54,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_tcp(&mut values, tcp);
     add_tls(&mut values, tls);
     add_http2(&mut values, http2);
-    let Proxy { from_env } = proxy;
-    values.push(("proxy.from_env", from_env.to_string()));
+    add_proxy(&mut values, proxy);
     values
 }
 
@@ -66,11 +73,13 @@ fn add_timeouts(values: &mut Vec<(&'static str, String)>, timeouts: &Timeouts) {
     let Timeouts {
         dns,
         connect,
+        proxy_connect,
         tls_handshake,
     } = timeouts;
     values.extend([
         ("timeouts.dns", duration(*dns)),
         ("timeouts.connect", duration(*connect)),
+        ("timeouts.proxy_connect", duration(*proxy_connect)),
         ("timeouts.tls_handshake", duration(*tls_handshake)),
     ]);
 }
@@ -188,6 +197,60 @@ fn add_http2(values: &mut Vec<(&'static str, String)>, http2: &Http2) {
         ("http2.keepalive_timeout", duration(*keepalive_timeout)),
         ("http2.keepalive_while_idle", keepalive_while_idle.to_string()),
     ]);
+}
+
+fn add_proxy(values: &mut Vec<(&'static str, String)>, proxy: &Proxy) {
+    let Proxy {
+        from_env,
+        url,
+        http,
+        https,
+        no_proxy,
+        username,
+        password,
+    } = proxy;
+    // The user and the password in it are not shown.
+    let choice = |choice: &Option<ProxyChoice>| match choice {
+        None => NOT_SET.to_owned(),
+        Some(ProxyChoice::Direct) => quoted("none"),
+        Some(ProxyChoice::Through(url)) => {
+            shown_url(url.expose()).map_or_else(|| NOT_SHOWN.to_owned(), |url| quoted(&url))
+        }
+    };
+    let hosts = match no_proxy.as_deref() {
+        None => NOT_SET.to_owned(),
+        Some([]) => quoted("none"),
+        Some(hosts) => {
+            let hosts: Vec<String> = hosts.iter().map(|host| quoted(host)).collect();
+            format!("[{}]", hosts.join(", "))
+        }
+    };
+    let secret = |secret: &Option<Secret>| match secret {
+        None => NOT_SET.to_owned(),
+        Some(_) => NOT_SHOWN.to_owned(),
+    };
+    values.extend([
+        ("proxy.from_env", from_env.to_string()),
+        ("proxy.url", choice(url)),
+        ("proxy.http", choice(http)),
+        ("proxy.https", choice(https)),
+        ("proxy.no_proxy", hosts),
+        ("proxy.username", secret(username)),
+        ("proxy.password", secret(password)),
+    ]);
+}
+
+/// Whether two profiles differ in a key, though what is shown of it may be the same.
+pub(crate) fn differ_unseen(key: &str, first: &Profile, second: &Profile) -> bool {
+    let (first, second) = (&first.transport.proxy, &second.transport.proxy);
+    match key {
+        "proxy.url" => first.url != second.url,
+        "proxy.http" => first.http != second.http,
+        "proxy.https" => first.https != second.https,
+        "proxy.username" => first.username != second.username,
+        "proxy.password" => first.password != second.password,
+        _ => false,
+    }
 }
 
 fn duration(duration: Duration) -> String {

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use super::effective::{registry_values, values};
+use super::effective::{NOT_SHOWN, registry_values, values};
 use super::layer::quoted;
 use super::loaded::Config;
 use super::merge::Chain;
@@ -37,7 +37,8 @@ pub struct Explanation {
 pub struct ExplainedKey {
     /// The key, such as `pool.idle_timeout` or `settings.endpoint`.
     pub key: String,
-    /// The value in force, as it would be written in a file, long texts cut. `None` for settings: they may be secrets.
+    /// The value in force, as it would be written in a file, long texts cut. `None` for secrets, and for
+    /// settings, which may be some.
     pub value: Option<String>,
     /// Where it is written, the place in force first, then those that it shadows; empty if the default counts. A
     /// setting that is a table is laid together from all of its places.
@@ -113,7 +114,8 @@ impl Config {
             .map(|(key, value)| {
                 let unwritten = chain.written(key).next().is_none();
                 let moved = unwritten && !built_in.contains(&(key, value.clone()));
-                let mut explained = explained(&chain, key, Some(value));
+                let value = (value != NOT_SHOWN).then_some(value);
+                let mut explained = explained(&chain, key, value);
                 explained.follows = leader(key, &settings.transport.pool).filter(|_| moved);
                 explained
             })

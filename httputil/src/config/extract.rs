@@ -10,9 +10,11 @@ use super::model::{
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
-use super::values::{DurationText, OrAuto, OrNone, SizeText};
+use super::values::{DurationText, OrAuto, OrNone, ProxyUrl, SecretText, SizeText};
 use crate::error::Origin;
-use crate::settings::{Http2, MaxConnections, Pool, Profile, Proxy, Registry, Roots, Tcp, Timeouts, Tls, TlsVersion};
+use crate::settings::{
+    Http2, MaxConnections, Pool, Profile, Proxy, ProxyChoice, Registry, Roots, Tcp, Timeouts, Tls, TlsVersion,
+};
 
 /// The profile of this name: what is written, over the defaults.
 pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
@@ -44,7 +46,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_tcp(&mut profile.transport.tcp, &tcp);
     set_tls(&mut profile.transport.tls, tls);
     set_http2(&mut profile.transport.http2, &http2);
-    set_proxy(&mut profile.transport.proxy, &proxy);
+    set_proxy(&mut profile.transport.proxy, proxy);
     Ok(profile)
 }
 
@@ -92,6 +94,7 @@ fn count_or_none(number: &OrNone<NonZeroU32>) -> Option<usize> {
 fn set_timeouts(timeouts: &mut Timeouts, keys: &TimeoutsKeys) {
     set(&mut timeouts.dns, keys.dns.map(duration));
     set(&mut timeouts.connect, keys.connect.map(duration));
+    set(&mut timeouts.proxy_connect, keys.proxy_connect.map(duration));
     set(&mut timeouts.tls_handshake, keys.tls_handshake.map(duration));
 }
 
@@ -191,6 +194,19 @@ fn set_http2(http2: &mut Http2, keys: &Http2Keys) {
     set(&mut http2.max_header_list_size, keys.max_header_list_size.map(size));
 }
 
-fn set_proxy(proxy: &mut Proxy, keys: &ProxyKeys) {
+fn set_proxy(proxy: &mut Proxy, keys: ProxyKeys) {
+    let choice = |url: OrNone<ProxyUrl>| match url.0 {
+        None => ProxyChoice::Direct,
+        Some(url) => ProxyChoice::Through(url.0.into()),
+    };
+    let secret = |text: OrNone<SecretText>| text.0.map(|text| text.0.into());
     set(&mut proxy.from_env, keys.from_env);
+    proxy.url = keys.url.map(choice);
+    proxy.http = keys.http.map(choice);
+    proxy.https = keys.https.map(choice);
+    proxy.no_proxy = keys
+        .no_proxy
+        .map(|hosts| hosts.0.map_or_else(Vec::new, |hosts| hosts.0));
+    proxy.username = keys.username.and_then(secret);
+    proxy.password = keys.password.and_then(secret);
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::effective::{registry_values, values};
+use super::effective::{NOT_SET, registry_values, values};
 use super::names::{NAME, RESERVED, special};
 use super::schema::{Section, described, registry_described, registry_schema, schema};
 use crate::settings::{Profile, Registry};
@@ -54,7 +54,7 @@ fn profile() -> Json {
     let built_in = Profile::named("default");
     let defaults = values(&built_in)
         .into_iter()
-        .filter(|(key, _)| schema().key(key).is_some_and(|key| !key.own))
+        .filter(|(key, value)| value != NOT_SET && schema().key(key).is_some_and(|key| !key.own))
         .collect();
     section(&described(), "", schema(), &defaults)
 }

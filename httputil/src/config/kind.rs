@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::overrides::split_list;
 use super::schema::{Key, Kind};
+use super::secrets;
 use super::tree::{Node, Value};
 use super::values::{check_header_text, parse_duration, parse_size, show_duration, show_size};
 use super::{layer::quoted, names};
+use crate::connect::check_url as check_proxy;
 
 /// Checks a value and gives it the form that serde will read: text from variables becomes what its key wants, a path
 /// becomes relative to `folder`. The error says what would be right.
@@ -84,7 +86,7 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
             node.value = Value::List(names);
         }
         // The walk looks at each of them, since each has its own place.
-        Kind::Urls => {
+        Kind::Urls | Kind::Hosts => {
             let urls = match &node.value {
                 Value::Raw(text) => split_list(text, &node.origin).map_err(|_| wanted(key))?,
                 Value::List(urls) => urls.clone(),
@@ -92,6 +94,8 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
             };
             node.value = Value::List(urls);
         }
+        Kind::Proxy => check_proxy(node.as_text().ok_or_else(|| wanted(key))?)?,
+        Kind::Secret => secrets::check(node, folder)?,
         Kind::Section(_) | Kind::Free => {}
     }
     Ok(())
@@ -167,6 +171,9 @@ pub(crate) fn wanted(key: &Key) -> Cow<'static, str> {
         Kind::Names => "expected a profile's name or a list of them".into(),
         Kind::Path => "expected a path".into(),
         Kind::Urls => "expected a list of URLs such as [\"https://collector:4318\"]".into(),
+        Kind::Hosts => "expected a list of hosts such as [\"example.com\", \"10.0.0.0/8\"]".into(),
+        Kind::Proxy => "expected the URL of a proxy such as \"http://proxy:3128\"".into(),
+        Kind::Secret => secrets::WANTED.into(),
         Kind::Section(_) | Kind::Free => "expected a table".into(),
     }
 }

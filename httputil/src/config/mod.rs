@@ -48,6 +48,7 @@ mod position;
 mod problems;
 mod read;
 mod schema;
+mod secrets;
 mod suggest;
 mod toml_text;
 mod tree;

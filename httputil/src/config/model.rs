@@ -12,7 +12,9 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::values::{DurationText, FilePath, Free, HeaderText, Name, Names, OrAuto, OrNone, SizeText, Urls};
+use super::values::{
+    DurationText, FilePath, Free, HeaderText, Hosts, Name, Names, OrAuto, OrNone, ProxyUrl, SecretText, SizeText, Urls,
+};
 
 /// A profile.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -70,6 +72,9 @@ pub(crate) struct TimeoutsKeys {
     /// The TCP connect, all addresses together.
     #[schemars(extend("x-transport" = true))]
     pub(crate) connect: Option<DurationText>,
+    /// A proxy's answer to CONNECT, or the exchange over SOCKS.
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) proxy_connect: Option<DurationText>,
     /// The TLS handshake.
     #[schemars(extend("x-transport" = true))]
     pub(crate) tls_handshake: Option<DurationText>,
@@ -204,6 +209,18 @@ pub(crate) struct Http2Keys {
 pub(crate) struct ProxyKeys {
     /// Heed `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     pub(crate) from_env: Option<bool>,
+    /// The proxy for every target, before the variables: http, https, socks5 (names are resolved here) or socks5h.
+    pub(crate) url: Option<OrNone<ProxyUrl>>,
+    /// The proxy for http targets, before `proxy.url`.
+    pub(crate) http: Option<OrNone<ProxyUrl>>,
+    /// The proxy for https targets, before `proxy.url`.
+    pub(crate) https: Option<OrNone<ProxyUrl>>,
+    /// Hosts that are reached directly, written as in `NO_PROXY`, which it replaces.
+    pub(crate) no_proxy: Option<OrNone<Hosts>>,
+    /// Who we are to a proxy whose URL does not say it.
+    pub(crate) username: Option<OrNone<SecretText>>,
+    /// Goes with `proxy.username`.
+    pub(crate) password: Option<OrNone<SecretText>>,
 }
 
 /// `[registry]`

@@ -1,7 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 71] = [
+const PROFILE: [&str; 64] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
@@ -39,12 +39,6 @@ const PROFILE: [&str; 71] = [
     "limit.max_response_bytes",
     "limit.queue",
     "limit.rate",
-    "proxy.http",
-    "proxy.https",
-    "proxy.no_proxy",
-    "proxy.password",
-    "proxy.url",
-    "proxy.username",
     "redirect.cross_origin",
     "redirect.downgrade",
     "redirect.max",
@@ -64,7 +58,6 @@ const PROFILE: [&str; 71] = [
     "tcp.user_timeout",
     "timeouts.attempt",
     "timeouts.expect_continue",
-    "timeouts.proxy_connect",
     "timeouts.read",
     "timeouts.response_header",
     "timeouts.write",

@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
                 entries: table.iter(),
                 value: None,
             }),
+            Value::Elsewhere(_) => Err(self.wanted("a secret that was fetched")),
         }
     }
 

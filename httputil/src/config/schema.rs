@@ -61,6 +61,9 @@ pub(crate) enum Kind {
     Names,
     Path,
     Urls,
+    Hosts,
+    Proxy,
+    Secret,
     OneOf(Vec<String>),
 }
 
@@ -198,6 +201,9 @@ fn kind(field: &Json, typed: &Json, transport: bool) -> Kind {
         Some("names") => return Kind::Names,
         Some("path") => return Kind::Path,
         Some("urls") => return Kind::Urls,
+        Some("hosts") => return Kind::Hosts,
+        Some("proxy") => return Kind::Proxy,
+        Some("secret") => return Kind::Secret,
         _ => {}
     }
     let is = |name: &str| {
@@ -261,6 +267,12 @@ pool.name name own
 pool.reuse flag transport
 pool.warm urls transport
 proxy.from_env flag transport
+proxy.http proxy none transport
+proxy.https proxy none transport
+proxy.no_proxy hosts none transport
+proxy.password secret none transport
+proxy.url proxy none transport
+proxy.username secret none transport
 settings free
 tcp.keepalive duration 1s..32767s none transport
 tcp.keepalive_interval duration 1s..32767s transport
@@ -270,6 +282,7 @@ timeout duration 1µs.. none
 timeouts.connect duration 1µs.. transport
 timeouts.dns duration 1µs.. transport
 timeouts.pool_wait duration 0ns..
+timeouts.proxy_connect duration 1µs.. transport
 timeouts.tls_handshake duration 1µs.. transport
 tls.ca_file path none transport
 tls.extra_ca_file path none transport
@@ -310,6 +323,9 @@ user_agent header";
             Kind::Names => "names".to_owned(),
             Kind::Path => "path".to_owned(),
             Kind::Urls => "urls".to_owned(),
+            Kind::Hosts => "hosts".to_owned(),
+            Kind::Proxy => "proxy".to_owned(),
+            Kind::Secret => "secret".to_owned(),
             Kind::OneOf(values) => format!("one of {}", values.join(" ")),
         };
         let flags = [

@@ -290,6 +290,7 @@ mod tests {
             ("tls.min_ver", "tls.min_version"),
             ("pool.idle", "pool.idle_timeout"),
             ("desc", "description"),
+            ("proxy_url", "proxy.url"),
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
         }
@@ -299,7 +300,6 @@ mod tests {
         for (wrong, right) in [
             ("MaxRedirects", "redirect.max"),
             ("read_timeout", "timeouts.read"),
-            ("proxy_url", "proxy.url"),
             ("retry.max_att", "retry.max_attempts"),
             ("retry.max_atempts", "retry.max_attempts"),
         ] {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::secrets::Elsewhere;
 use crate::error::Origin;
 
 /// Keys and their values.
@@ -40,6 +41,8 @@ pub(crate) enum Value {
     Date(String),
     List(Vec<Node>),
     Table(Table),
+    /// A secret that is kept elsewhere.
+    Elsewhere(Elsewhere),
 }
 
 impl Node {
@@ -73,7 +76,7 @@ impl Value {
             Value::Flag(_) => "true or false",
             Value::Date(_) => "a date",
             Value::List(_) => "a list",
-            Value::Table(_) => "a table",
+            Value::Table(_) | Value::Elsewhere(_) => "a table",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::schema::{Key, Kind, Section, schema, schema_of};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
 use super::values::check_url;
+use crate::connect::check_exception;
 use crate::error::{Origin, Problem};
 
 /// Checks all tables of a layer.
@@ -102,7 +103,7 @@ impl Walk<'_> {
                 true
             }
             _ => match check_kind(key, &mut entry.node, self.folder) {
-                Ok(()) if matches!(key.kind, Kind::Urls) => self.urls(profile, path, key, &entry.node),
+                Ok(()) if matches!(key.kind, Kind::Urls | Kind::Hosts) => self.items(profile, path, key, &entry.node),
                 Ok(()) => true,
                 Err(message) => {
                     self.wrong(profile, path, key, &entry.node, &message);
@@ -118,6 +119,7 @@ impl Walk<'_> {
             let valued =
                 |value: String, message: &str| wrong_value(node.origin.clone(), profile, path, &value, message);
             match &node.value {
+                _ if matches!(key.kind, Kind::Secret) => problem(&origin, profile, path, message),
                 Value::Table(_) => {
                     // Of a variable the whole name is told: the table is there only because of a key below it.
                     let below = named(&origin).and_then(|named| Some(named.strip_prefix(path)?.to_owned()));
@@ -129,18 +131,22 @@ impl Walk<'_> {
                     let message = format!("{message}, found a table{}", near.unwrap_or_default());
                     problem(&origin, profile, path, &message)
                 }
-                Value::List(_) if !matches!(key.kind, Kind::Names | Kind::Urls) => {
+                Value::List(_) if !matches!(key.kind, Kind::Names | Kind::Urls | Kind::Hosts) => {
                     let message = format!("{}, found a list", wanted(key));
                     problem(&origin, profile, path, &message)
                 }
-                Value::Raw(text) | Value::Text(text) if matches!(key.kind, Kind::Urls) && may_hold_a_password(text) => {
+                Value::Raw(text) | Value::Text(text)
+                    if matches!(key.kind, Kind::Urls | Kind::Proxy) && may_hold_a_password(text) =>
+                {
                     problem(&origin, profile, path, message)
                 }
                 Value::Raw(text) if text.len() > 1 && text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']) => {
                     valued(quoted(text), &format!("{message}; leave the quotes out"))
                 }
                 Value::Raw(text) | Value::Text(text) => valued(quoted(text), message),
-                Value::List(_) | Value::Whole(i128::MAX | i128::MIN) => problem(&origin, profile, path, message),
+                Value::List(_) | Value::Elsewhere(_) | Value::Whole(i128::MAX | i128::MIN) => {
+                    problem(&origin, profile, path, message)
+                }
                 Value::Whole(number) => valued(number.to_string(), message),
                 Value::Float(number) => valued(format!("{number:?}"), message),
                 Value::Flag(flag) => valued(flag.to_string(), message),
@@ -149,15 +155,21 @@ impl Walk<'_> {
         });
     }
 
-    /// Looks at each URL of a list.
-    fn urls(&mut self, profile: &str, path: &str, key: &Key, list: &Node) -> bool {
+    /// Looks at each URL or host of a list.
+    fn items(&mut self, profile: &str, path: &str, key: &Key, list: &Node) -> bool {
         let Value::List(urls) = &list.value else { return true };
         // The commas of a variable may have cut a password in two.
         let raw = |url: &Node| matches!(&url.value, Value::Raw(text) if may_hold_a_password(text));
         let hidden = urls.iter().any(raw);
         let mut fine = true;
         for url in urls {
-            let checked = url.as_text().ok_or_else(|| wanted(key)).and_then(check_url);
+            let checked = url
+                .as_text()
+                .ok_or_else(|| wanted(key))
+                .and_then(|text| match key.kind {
+                    Kind::Hosts => check_exception(text).map_err(Into::into),
+                    _ => check_url(text),
+                });
             let Err(message) = checked else { continue };
             fine = false;
             self.problems.add(|| match url.as_text() {

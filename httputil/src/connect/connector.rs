@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::client::TlsStream;
 
 use super::dialer::Dialer;
 use super::failure::{is_our_own, plain};
-use super::{Alpn, DialFailure, Host, Identity, MaybeTls, Proxies, Raw, Resolver, Scheme, Target, race, tcp, tls};
+use super::{
+    Alpn, DialFailure, Host, Identity, MaybeTls, Proxies, Raw, Resolver, Route, Scheme, Target, race, tcp, tls,
+};
 use crate::error::{Kind, Phase};
 use crate::settings::Transport;
 
@@ -16,8 +19,8 @@ pub(crate) struct Connector {
     transport: Transport,
     identity: Arc<Identity>,
     dialer: Dialer,
-    resolver: Resolver,
-    proxies: Option<Proxies>,
+    pub(super) resolver: Resolver,
+    pub(super) proxies: Proxies,
 }
 
 /// A stream on which HTTP can begin.
@@ -36,14 +39,16 @@ impl Progress {
         match self.0.load(Ordering::Relaxed) {
             0 => Phase::Dns,
             1 => Phase::Connect,
+            2 => Phase::ProxyConnect,
             _ => Phase::TlsHandshake,
         }
     }
 
-    fn enter(&self, phase: Phase) {
+    pub(super) fn enter(&self, phase: Phase) {
         let number = match phase {
             Phase::Connect => 1,
-            Phase::TlsHandshake => 2,
+            Phase::ProxyConnect => 2,
+            Phase::TlsHandshake => 3,
             _ => 0,
         };
         self.0.store(number, Ordering::Relaxed);
@@ -57,7 +62,6 @@ impl Connector {
         resolver: Resolver,
         proxies: Proxies,
     ) -> Connector {
-        let proxies = transport.proxy.from_env.then_some(proxies);
         Connector {
             transport,
             identity,
@@ -77,18 +81,20 @@ impl Connector {
         &self.transport
     }
 
-    /// Whether the target can be reached by a route that we know how to take.
-    pub(crate) fn check_route(&self, target: &Target) -> Result<(), DialFailure> {
-        self.proxies.as_ref().map_or(Ok(()), |proxies| proxies.check(target))
+    /// The way to a target. `needs_tunnel` says whether what is to be said there is no request that a proxy could pass on.
+    pub(crate) fn route(&self, target: &Target, needs_tunnel: impl FnOnce() -> bool) -> Route {
+        self.proxies
+            .route(target, || self.transport.http2.prior_knowledge || needs_tunnel())
     }
 
-    /// Dials the target. `wrap` puts the caller's socket around the raw stream, beneath TLS. With `http1_only` no other
-    /// protocol is offered, whatever the settings say: the server has asked for it.
+    /// Dials the target by the route. `wrap` puts the caller's socket around the raw stream, beneath TLS. With `http1_only`
+    /// no other protocol is offered, whatever the settings say: the server has asked for it.
     ///
     /// Dropping the future abandons the dial and closes what it had opened.
     pub(crate) async fn connect<S>(
         &self,
         target: &Target,
+        route: &Route,
         progress: &Progress,
         http1_only: bool,
         wrap: impl FnOnce(Raw) -> S,
@@ -96,30 +102,60 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Transport { timeouts, http2, .. } = &self.transport;
-        let stream = wrap(match &self.dialer {
-            Dialer::System => self.dial(target, progress).await?,
-            #[cfg(test)]
-            Dialer::Memory(dial) => Raw::Memory(dial(target)),
-        });
-
+        let stream = match route.proxy() {
+            None => MaybeTls::Plain(wrap(self.reach(target, progress).await?)),
+            // Boxed: few dials need the room that it takes.
+            Some(proxy) => Box::pin(self.through(proxy, route, target, progress, wrap)).await?,
+        };
+        let http2 = &self.transport.http2;
         let (stream, alpn) = match target.scheme {
-            Scheme::Http if http2.prior_knowledge && !http1_only => (MaybeTls::Plain(stream), Alpn::H2),
-            Scheme::Http => (MaybeTls::Plain(stream), Alpn::H1),
+            Scheme::Http if http2.prior_knowledge && !http1_only => (stream, Alpn::H2),
+            Scheme::Http => (stream, Alpn::H1),
             Scheme::Https => {
                 progress.enter(Phase::TlsHandshake);
-                let offer = match (http2.prior_knowledge, http2.enabled) {
-                    _ if http1_only => tls::Offer::Http1,
-                    (true, _) => tls::Offer::Http2,
-                    (false, true) => tls::Offer::Both,
-                    (false, false) => tls::Offer::Http1,
-                };
-                let (stream, alpn) =
-                    tls::handshake(&self.identity, target, offer, timeouts.tls_handshake, stream).await?;
-                (MaybeTls::Tls(Box::new(stream)), alpn)
+                match stream {
+                    MaybeTls::Plain(stream) => {
+                        let (stream, alpn) = self.shake_hands(target, http1_only, stream).await?;
+                        (MaybeTls::Tls(Box::new(stream)), alpn)
+                    }
+                    MaybeTls::Tls(stream) => {
+                        let shaking = Box::pin(self.shake_hands(target, http1_only, *stream));
+                        let (stream, alpn) = shaking.await?;
+                        (MaybeTls::Nested(Box::new(stream)), alpn)
+                    }
+                    MaybeTls::Nested(_) => unreachable!("a proxy is reached over one TLS"),
+                }
             }
         };
         Ok(Established { stream, alpn })
+    }
+
+    async fn shake_hands<S>(
+        &self,
+        target: &Target,
+        http1_only: bool,
+        stream: S,
+    ) -> Result<(TlsStream<S>, Alpn), DialFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Transport { timeouts, http2, .. } = &self.transport;
+        let offer = match (http2.prior_knowledge, http2.enabled) {
+            _ if http1_only => tls::Offer::Http1,
+            (true, _) => tls::Offer::Http2,
+            (false, true) => tls::Offer::Both,
+            (false, false) => tls::Offer::Http1,
+        };
+        tls::handshake(&self.identity, target, offer, timeouts.tls_handshake, stream).await
+    }
+
+    /// A raw stream to a place: the target, or a proxy.
+    pub(super) async fn reach(&self, place: &Target, progress: &Progress) -> Result<Raw, DialFailure> {
+        match &self.dialer {
+            Dialer::System => self.dial(place, progress).await,
+            #[cfg(test)]
+            Dialer::Memory(dial) => Ok(Raw::Memory(dial(place))),
+        }
     }
 
     async fn dial(&self, target: &Target, progress: &Progress) -> Result<Raw, DialFailure> {

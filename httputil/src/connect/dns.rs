@@ -55,11 +55,10 @@ impl Resolver {
                 })?;
                 match resolver.resolve(parsed).await {
                     Ok(addresses) => Ok(addresses.map(|address| SocketAddr::new(address.ip(), port)).collect()),
-                    Err(error) => Err(DialFailure {
-                        kind: Kind::Dns,
-                        message: format!("name look-up of {name} failed: {error}").into(),
-                        source: Some(Arc::from(error)),
-                    }),
+                    Err(error) => {
+                        let message = format!("name look-up of {name} failed: {error}");
+                        Err(DialFailure::new(Kind::Dns, message).with_shared_source(Arc::from(error)))
+                    }
                 }
             }
         }

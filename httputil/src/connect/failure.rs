@@ -13,6 +13,8 @@ pub(crate) struct DialFailure {
     pub(crate) kind: Kind,
     pub(crate) message: Arc<str>,
     pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
+    /// The proxy is to blame, whatever host was asked for: its own backoff counts, and the host's does not.
+    pub(crate) of_proxy: bool,
 }
 
 impl DialFailure {
@@ -21,11 +23,16 @@ impl DialFailure {
             kind,
             message: message.into(),
             source: None,
+            of_proxy: false,
         }
     }
 
-    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> DialFailure {
-        self.source = Some(Arc::new(source));
+    pub(crate) fn with_source(self, source: impl StdError + Send + Sync + 'static) -> DialFailure {
+        self.with_shared_source(Arc::new(source))
+    }
+
+    pub(crate) fn with_shared_source(mut self, source: Arc<dyn StdError + Send + Sync>) -> DialFailure {
+        self.source = Some(source);
         self
     }
 

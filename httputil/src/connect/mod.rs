@@ -1,7 +1,7 @@
 //! From a target to an established stream, each phase under its own bound and with its own error.
 //!
 //! ```text
-//! route ─► dns ─► race (tcp) ─► tls ─► Established { stream, alpn, remote }
+//! route ─► dns ─► race (tcp) ─► [proxy: tls, CONNECT or SOCKS] ─► tls ─► Established { stream, alpn }
 //! ```
 //!
 //! The caller's socket wrapper goes around the raw stream *beneath* TLS (the `wrap` argument of
@@ -25,7 +25,7 @@ pub(crate) use connector::{Connector, Established, Progress};
 pub(crate) use dialer::Dialer;
 pub(crate) use dns::Resolver;
 pub(crate) use failure::{DialFailure, system_words};
-pub(crate) use proxy::Proxies;
+pub(crate) use proxy::{Proxies, ProxyServer, Route, check_exception, check_url, shown_url};
 pub(crate) use stream::{Alpn, MaybeTls, Raw};
 pub(crate) use target::{Host, Scheme, Target};
 pub(crate) use tls::{Identities, Identity};

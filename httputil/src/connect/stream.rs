@@ -29,6 +29,8 @@ pub(crate) enum Alpn {
 pub(crate) enum MaybeTls<S> {
     Plain(S),
     Tls(Box<TlsStream<S>>),
+    /// TLS with the target within TLS with a proxy.
+    Nested(Box<TlsStream<TlsStream<S>>>),
 }
 
 macro_rules! on_each {
@@ -39,6 +41,10 @@ macro_rules! on_each {
                 $call
             }
             MaybeTls::Tls($stream) => {
+                let $stream = Pin::new(&mut **$stream);
+                $call
+            }
+            MaybeTls::Nested($stream) => {
                 let $stream = Pin::new(&mut **$stream);
                 $call
             }
@@ -77,6 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTls<S> {
         match self {
             MaybeTls::Plain(stream) => stream.is_write_vectored(),
             MaybeTls::Tls(stream) => stream.is_write_vectored(),
+            MaybeTls::Nested(stream) => stream.is_write_vectored(),
         }
     }
 }

@@ -30,7 +30,8 @@ impl Scheme {
     }
 }
 
-fn parse_host(name: &str) -> Result<Host, &'static str> {
+/// A host that no URL's parser has seen.
+pub(super) fn parse_host(name: &str) -> Result<Host, &'static str> {
     match url::Host::parse(name) {
         Ok(url::Host::Domain(name)) => Ok(Host::Name(name)),
         Ok(url::Host::Ipv4(ip)) => Ok(Host::Ip(IpAddr::V4(ip))),
@@ -119,7 +120,7 @@ impl Target {
         Target::new(scheme, host, port)
     }
 
-    fn new(scheme: Scheme, host: Host, port: u16) -> Result<Target, &'static str> {
+    pub(super) fn new(scheme: Scheme, host: Host, port: u16) -> Result<Target, &'static str> {
         if port == 0 {
             return Err("port 0 cannot be connected to");
         }

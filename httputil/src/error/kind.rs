@@ -15,7 +15,8 @@ pub enum Kind {
     Connect,
     /// The TLS handshake failed, or the certificate was refused.
     Tls,
-    /// A proxy applies that could not be used.
+    /// The proxy could not be used: its name, its address, its TLS, its answer. No fault of the request's host, except
+    /// where the proxy says that it cannot reach it.
     Proxy,
     /// A time-out: `phase` says what was being waited for, `after` how long the bound was.
     #[non_exhaustive]
@@ -49,6 +50,9 @@ pub enum Phase {
     Dns,
     /// For the TCP connection, all addresses together.
     Connect,
+    /// For the proxy: TLS with it, and its answer to `CONNECT` or over SOCKS. A time-out of its name look-up or of the
+    /// TCP connection to it is of this phase, too.
+    ProxyConnect,
     /// For the TLS handshake.
     TlsHandshake,
     /// For the response's header.
@@ -63,6 +67,7 @@ impl fmt::Display for Phase {
             Phase::PoolWait => "waiting for a connection",
             Phase::Dns => "name look-up",
             Phase::Connect => "TCP connect",
+            Phase::ProxyConnect => "proxy connect",
             Phase::TlsHandshake => "TLS handshake",
             Phase::ResponseHeader => "waiting for the response header",
             Phase::Body => "reading the response body",

@@ -11,7 +11,7 @@ use super::core::{Core, World};
 use super::key::{Key, KeyRef};
 use super::state::fakes::{Many, One};
 use super::state::{Ask, Delivery, Dial, Limits, Outcome, Protocol};
-use crate::connect::Target;
+use crate::connect::{Route, Target};
 use crate::settings;
 
 /// A world in which a dial is put aside, and nothing happens by itself.
@@ -147,6 +147,7 @@ impl Pool {
     fn key<'a>(&self, target: &'a Target) -> KeyRef<'a> {
         KeyRef {
             target,
+            route: &Route::Direct,
             runtime: self.handle.id(),
         }
     }
@@ -163,7 +164,7 @@ impl Pool {
                 fresh: true,
             };
             let host = state.find(self.key(target)).unwrap_or_else(|| {
-                let key = Key::new(target.clone(), self.handle.clone()).expect("the name is one");
+                let key = Key::new(target.clone(), Route::Direct, self.handle.clone()).expect("the name is one");
                 state.add_host(Arc::new(key), Protocol::H1, now)
             });
             state.checkout(host, ask, todo)

@@ -12,7 +12,7 @@ use super::key::{Key, KeyRef};
 use super::queued::Queued;
 use super::shared::{Inner, Pool};
 use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Protocol, Standing, Waiting};
-use crate::connect::{DialFailure, Scheme, Target};
+use crate::connect::{DialFailure, Route, Scheme, Target};
 use crate::error::Phase;
 use crate::wire::{H1, Peek, Place, PooledBody, RequestBody, SendFailure};
 
@@ -97,7 +97,7 @@ enum Taken {
 }
 
 impl Pool {
-    /// A connection to `target`: idle, returning, or dialled.
+    /// A connection to `target` by `route`: idle, returning, or dialled.
     ///
     /// With `fresh`, one that nobody has used. With the `turn` that an earlier checkout gave, the request keeps its place
     /// before those that have come since. Dropping the future leaves the queue; a dial that it began goes on and
@@ -105,6 +105,7 @@ impl Pool {
     pub(crate) async fn checkout(
         &self,
         target: &Target,
+        route: &Route,
         fresh: bool,
         turn: Option<u64>,
         deadline: Option<Instant>,
@@ -112,7 +113,7 @@ impl Pool {
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
-        let checked = match inner.take(target, &handle, deadline, fresh, turn)? {
+        let checked = match inner.take((target, route), &handle, deadline, fresh, turn)? {
             Taken::Now(checked) => checked,
             // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
             Taken::Wait(key, waiting) => {
@@ -148,7 +149,7 @@ impl Pool {
 impl Inner {
     fn take(
         &self,
-        target: &Target,
+        to: (&Target, &Route),
         handle: &Handle,
         deadline: Option<Instant>,
         fresh: bool,
@@ -158,7 +159,7 @@ impl Inner {
         loop {
             let now = Instant::now();
             let (key, turn, outcome) = self.with_state(|state, todo| {
-                let host = self.host(state, target, handle, now)?;
+                let host = self.host(state, to, handle, now)?;
                 // One whose idle connection turns out to be dead asks again.
                 let turn = *turn.get_or_insert_with(|| state.next_turn());
                 let ask = Ask {
@@ -194,20 +195,22 @@ impl Inner {
     pub(super) fn host(
         &self,
         state: &mut super::state::State<H1, crate::wire::H2>,
-        target: &Target,
+        (target, route): (&Target, &Route),
         handle: &Handle,
         now: Instant,
     ) -> Result<usize, CheckoutFailure> {
         if let Some(host) = state.find(KeyRef {
             target,
+            route,
             runtime: handle.id(),
         }) {
             return Ok(host);
         }
-        let key = Key::new(target.clone(), handle.clone()).ok_or(CheckoutFailure::BadHost)?;
+        let key = Key::new(target.clone(), route.clone(), handle.clone()).ok_or(CheckoutFailure::BadHost)?;
         let http2 = &self.world.connector.transport().http2;
         let protocol = match target.scheme {
-            _ if http2.prior_knowledge => Protocol::H2,
+            // A proxy that is sent whole requests is spoken to in HTTP/1.
+            _ if http2.prior_knowledge && route.forwards().is_none() => Protocol::H2,
             Scheme::Https if http2.enabled => Protocol::Unknown,
             _ => Protocol::H1,
         };

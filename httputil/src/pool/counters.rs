@@ -27,10 +27,11 @@ pub(super) struct Counters {
 }
 
 /// The phases that a dial can fail in, and their words.
-const DIAL_PHASES: [(Phase, &str); 3] = [
+const DIAL_PHASES: [(Phase, &str); 4] = [
     (Phase::Dns, "dns"),
     (Phase::Connect, "connect"),
     (Phase::TlsHandshake, "tls_handshake"),
+    (Phase::ProxyConnect, "proxy"),
 ];
 
 /// A pool's statistics at one moment.
@@ -60,7 +61,7 @@ pub struct PoolStats {
     pub dials_in_progress: u64,
     /// Dials that became a connection.
     pub dialled: u64,
-    /// Dials that failed, by phase: `dns`, `connect`, `tls_handshake`.
+    /// Dials that failed, by phase: `dns`, `connect`, `tls_handshake`, `proxy` (all that is a proxy's).
     pub dial_failures: Vec<(&'static str, u64)>,
     /// Connections closed, by reason; reasons that never occurred are left out.
     pub closed: Vec<(CloseReason, u64)>,
@@ -135,6 +136,11 @@ impl Counters {
                 phase: Phase::TlsHandshake,
                 ..
             } => 2,
+            Kind::Proxy
+            | Kind::Timeout {
+                phase: Phase::ProxyConnect,
+                ..
+            } => 3,
             _ => 1,
         };
         Self::add(&self.dial_failures[phase]);

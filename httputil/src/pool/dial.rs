@@ -53,6 +53,7 @@ impl Pending {
         open(
             &self.pool.world.connector,
             &self.dial.key.target,
+            &self.dial.key.route,
             &self.dial.progress,
             home,
             self.dial.seat,

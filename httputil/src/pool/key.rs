@@ -8,14 +8,18 @@ use http::uri::Authority;
 use tokio::runtime::{Handle, Id};
 
 use super::hosts::HostCounters;
-use crate::connect::{Scheme, Target};
+use crate::connect::{Route, Scheme, Target};
 
-/// Scheme, host, port, and the runtime whose reactor drives the connection. All else is fixed per pool.
+/// Scheme, host, port, the way there, and the runtime whose reactor drives the connection. All else is fixed per pool.
+///
+/// A connection to a proxy that is sent whole requests could serve all hosts behind it. It serves one, so that caps,
+/// backoff, suspicion and statistics are a host's, proxy or not.
 ///
 /// It carries what every request to the host needs, made once.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) target: Target,
+    pub(crate) route: Route,
     runtime: Id,
     pub(super) handle: Handle,
     /// `Host` of HTTP/1.
@@ -29,12 +33,13 @@ pub(crate) struct Key {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyRef<'a> {
     pub(super) target: &'a Target,
+    pub(super) route: &'a Route,
     pub(super) runtime: Id,
 }
 
 impl Key {
     /// `None` if the host cannot stand in a `Host` header.
-    pub(super) fn new(target: Target, handle: Handle) -> Option<Key> {
+    pub(super) fn new(target: Target, route: Route, handle: Handle) -> Option<Key> {
         let authority = target.authority();
         Some(Key {
             host_header: HeaderValue::from_str(&authority).ok()?,
@@ -42,6 +47,7 @@ impl Key {
             runtime: handle.id(),
             handle,
             target,
+            route,
             counters: HostCounters::default(),
         })
     }
@@ -57,7 +63,7 @@ impl Key {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Key) -> bool {
-        self.runtime == other.runtime && self.target == other.target
+        self.runtime == other.runtime && self.target == other.target && self.route == other.route
     }
 }
 
@@ -67,6 +73,7 @@ impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         KeyRef {
             target: &self.target,
+            route: &self.route,
             runtime: self.runtime,
         }
         .hash(state);
@@ -76,12 +83,13 @@ impl Hash for Key {
 impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.target.hash(state);
+        self.route.hash(state);
         self.runtime.hash(state);
     }
 }
 
 impl Equivalent<std::sync::Arc<Key>> for KeyRef<'_> {
     fn equivalent(&self, key: &std::sync::Arc<Key>) -> bool {
-        self.runtime == key.runtime && *self.target == key.target
+        self.runtime == key.runtime && *self.target == key.target && *self.route == key.route
     }
 }

@@ -15,7 +15,7 @@ use super::hosts::HostStats;
 use super::key::Key;
 use super::state::{Bond, Dial, Exclusive, Limits, Multiplexed};
 use super::{dial, reaper};
-use crate::connect::{Connector, DialFailure, Target};
+use crate::connect::{Connector, Route, Target};
 use crate::wire::{CloseReason, H1, H2, Home, Link, Place};
 
 /// A pool of connections. Cheap to clone.
@@ -75,9 +75,9 @@ impl Pool {
         self.inner.directory.read()
     }
 
-    /// Whether the target can be reached by a route that the pool knows how to take.
-    pub(crate) fn check_route(&self, target: &Target) -> Result<(), DialFailure> {
-        self.inner.world.connector.check_route(target)
+    /// The way to a target; see [`Connector::route`].
+    pub(crate) fn route(&self, target: &Target, needs_tunnel: impl FnOnce() -> bool) -> Route {
+        self.inner.world.connector.route(target, needs_tunnel)
     }
 
     /// Closes what is idle now. Shared connections in use take no new request and end after those under way.
@@ -125,13 +125,14 @@ impl Inner {
         let pool = &self.world.connector.transport().pool;
         for url in &pool.warm {
             let target = url.parse().ok().and_then(|url| Target::of(&url).ok());
-            let Some(target) = target.filter(|target| self.world.connector.check_route(target).is_ok()) else {
+            let Some(target) = target else {
                 tracing::warn!(pool = %self.name, "a URL of pool.warm cannot be connected to");
                 continue;
             };
+            let route = self.world.connector.route(&target, || false);
             self.with_state(|state, todo| {
                 let now = Instant::now();
-                if let Ok(host) = self.host(state, &target, &handle, now) {
+                if let Ok(host) = self.host(state, (&target, &route), &handle, now) {
                     state.warm(host, pool.min_idle_per_host.max(1), now, todo);
                 }
             });

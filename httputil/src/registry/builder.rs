@@ -7,7 +7,7 @@ use reqwest::dns::Resolve;
 use super::Registry;
 use super::names::Inner;
 use crate::config::Config;
-use crate::connect::{Identities, Proxies, Resolver};
+use crate::connect::{Identities, Resolver};
 use crate::error::Error;
 use crate::pool::Budget;
 
@@ -43,9 +43,9 @@ impl RegistryBuilder {
             None => Config::load()?,
         };
         Ok(Registry::new(Inner {
-            proxies: Proxies::of(config.environment()),
             resolver: self.resolver.map_or(Resolver::System, Resolver::Custom),
             identities: Identities::default(),
+            proxy_identities: Identities::default(),
             pools: std::sync::Mutex::default(),
             budget: Budget::of(config.registry().max_connections),
             config,

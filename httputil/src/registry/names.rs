@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::RegistryBuilder;
 use crate::client::Client;
 use crate::config::Config;
-use crate::connect::{Connector, Identities, Proxies, Resolver};
+use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::Error;
 use crate::pool::{Budget, Pool, PoolStats};
 use crate::settings::Profile;
@@ -29,8 +29,9 @@ pub struct Registry {
 pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) resolver: Resolver,
-    pub(super) proxies: Proxies,
     pub(super) identities: Identities,
+    /// Those of https proxies: a session with a proxy is never one with a server behind it.
+    pub(super) proxy_identities: Identities,
     pub(super) pools: Mutex<BTreeMap<String, Pool>>,
     /// `registry.max_connections`
     pub(super) budget: Arc<Budget>,
@@ -84,8 +85,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`Kind::Config`](crate::Kind::Config) if there is no such profile (the nearest name is suggested) or a CA file
-    /// of it cannot be used.
+    /// [`Kind::Config`](crate::Kind::Config) if there is no such profile (the nearest name is suggested), a CA file of
+    /// it cannot be used, or a proxy variable that it heeds is no URL of a proxy.
     pub fn client(&self, profile: &str) -> Result<Client, Error> {
         let profile = self.inner.config.profile(profile)?;
         let pool = self.pool(&profile)?;
@@ -103,15 +104,26 @@ impl Registry {
             .identities
             .intern(tls)
             .map_err(|problem| Error::config(vec![problem]))?;
+        let proxies = self.proxies(profile)?;
         let connector = Connector::new(
             profile.transport.clone(),
             identity,
             self.inner.resolver.clone(),
-            self.inner.proxies.clone(),
+            proxies,
         );
         let pool = Pool::new(profile.pool.as_str(), connector, Arc::clone(&self.inner.budget));
         pools.insert(profile.pool.clone(), pool.clone());
         Ok(pool)
+    }
+
+    fn proxies(&self, profile: &Profile) -> Result<Proxies, Error> {
+        let proxies = Proxies::of(profile, self.inner.config.environment()).map_err(Error::config)?;
+        if !proxies.need_tls() {
+            return Ok(proxies);
+        }
+        let identities = &self.inner.proxy_identities;
+        let identity = identities.intern(&Identity::settings_for_proxies(&profile.transport.tls));
+        Ok(proxies.with_identity(identity.map_err(|problem| Error::config(vec![problem]))?))
     }
 
     /// The configuration in force.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Profile;
+use super::{Profile, ProxyChoice, Secret};
 
 /// The settings of a [`Client`](crate::Client) made in code.
 ///
@@ -193,6 +193,51 @@ impl ClientConfig {
     #[must_use]
     pub fn dns_timeout(mut self, dns: Duration) -> ClientConfig {
         self.profile.transport.timeouts.dns = dns;
+        self
+    }
+
+    /// The bound of a proxy's answer to `CONNECT`, or of the exchange over SOCKS; default 10 s.
+    #[must_use]
+    pub fn proxy_connect_timeout(mut self, proxy_connect: Duration) -> ClientConfig {
+        self.profile.transport.timeouts.proxy_connect = proxy_connect;
+        self
+    }
+
+    /// The proxy for every target, loopback included, instead of what the proxy variables say: `http://`, `https://`,
+    /// `socks5://` (names are resolved here) or `socks5h://` (by the proxy), with or without `user:password@`.
+    ///
+    /// That the URL is none is an error of [`Client::new`](crate::Client::new).
+    ///
+    /// ```
+    /// use httputil::{Client, ClientConfig};
+    ///
+    /// let client = Client::new(ClientConfig::default().proxy("http://user:password@proxy:3128"))?;
+    /// assert!(Client::new(ClientConfig::default().proxy("socks4://proxy")).is_err());
+    /// # Ok::<(), httputil::Error>(())
+    /// ```
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<Secret>) -> ClientConfig {
+        let proxy = &mut self.profile.transport.proxy;
+        proxy.url = Some(ProxyChoice::Through(url.into()));
+        (proxy.http, proxy.https) = (None, None);
+        self
+    }
+
+    /// Who we are to a proxy whose URL does not say it.
+    #[must_use]
+    pub fn proxy_credentials(mut self, username: impl Into<Secret>, password: impl Into<Secret>) -> ClientConfig {
+        let proxy = &mut self.profile.transport.proxy;
+        proxy.username = Some(username.into());
+        proxy.password = Some(password.into());
+        self
+    }
+
+    /// No proxy, whatever the proxy variables say.
+    #[must_use]
+    pub fn no_proxy(mut self) -> ClientConfig {
+        let proxy = &mut self.profile.transport.proxy;
+        proxy.url = Some(ProxyChoice::Direct);
+        (proxy.http, proxy.https) = (None, None);
         self
     }
 

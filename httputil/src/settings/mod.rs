@@ -9,7 +9,9 @@ mod client_config;
 mod environment;
 mod policy;
 mod profile;
+mod proxy;
 mod registry;
+mod secret;
 mod transport;
 pub(crate) mod unverified;
 
@@ -17,5 +19,7 @@ pub use client_config::ClientConfig;
 pub use environment::Environment;
 pub use policy::Policy;
 pub use profile::Profile;
+pub use proxy::{Proxy, ProxyChoice};
 pub use registry::{MaxConnections, Registry};
-pub use transport::{Http2, Pool, Proxy, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};
+pub use secret::Secret;
+pub use transport::{Http2, Pool, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Proxy;
+
 /// All that shapes a connection. Profiles that name the same pool must agree on the whole of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -196,20 +198,6 @@ impl Default for Http2 {
     }
 }
 
-/// `[proxy]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Proxy {
-    /// `proxy.from_env`: heed `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`. Default true.
-    pub from_env: bool,
-}
-
-impl Default for Proxy {
-    fn default() -> Proxy {
-        Proxy { from_env: true }
-    }
-}
-
 /// The bounds of making a connection, one each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -218,6 +206,8 @@ pub struct Timeouts {
     pub dns: Duration,
     /// `timeouts.connect`: TCP, all addresses together. Default 30 s.
     pub connect: Duration,
+    /// `timeouts.proxy_connect`: the proxy's answer to `CONNECT`, or the SOCKS exchange. Default 10 s.
+    pub proxy_connect: Duration,
     /// `timeouts.tls_handshake`. Default 10 s.
     pub tls_handshake: Duration,
 }
@@ -227,6 +217,7 @@ impl Default for Timeouts {
         Timeouts {
             dns: Duration::from_secs(10),
             connect: Duration::from_secs(30),
+            proxy_connect: Duration::from_secs(10),
             tls_handshake: Duration::from_secs(10),
         }
     }

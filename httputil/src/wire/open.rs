@@ -10,7 +10,7 @@ use super::counted::Counted;
 use super::h2::Executor;
 use super::signs::{Signs, Tap};
 use super::{H1, H2, Home, Link, Seat, Socket, pings};
-use crate::connect::{Alpn, Connector, DialFailure, Established, Progress, Target};
+use crate::connect::{Alpn, Connector, DialFailure, Established, Progress, Route, Target};
 use crate::error::Kind;
 use crate::settings;
 
@@ -21,18 +21,19 @@ pub(crate) enum Connection {
     H2(H2),
 }
 
-/// Dials `target` and starts HTTP on the stream. The connection reports to `home` from then on.
+/// Dials `target` by `route` and starts HTTP on the stream. The connection reports to `home` from then on.
 ///
 /// Dropping the future abandons the dial.
 pub(crate) async fn open(
     connector: &Connector,
     target: &Target,
+    route: &Route,
     progress: &Progress,
     home: Arc<dyn Home>,
     seat: Seat,
 ) -> Result<Connection, DialFailure> {
     let mut socket = None;
-    let established = connector.connect(target, progress, seat.http1_only, |raw| {
+    let established = connector.connect(target, route, progress, seat.http1_only, |raw| {
         let wrapped = Socket::new(raw);
         socket = Some(wrapped.handle());
         wrapped

@@ -62,6 +62,10 @@ pinned! {
     a_connection_takes_any_number_of_requests: |p| p.transport.pool.max_requests_per_connection => None;
     connections_to_a_host_have_no_cap: |p| p.transport.pool.max_connections_per_host => None;
     connections_of_a_pool_have_no_cap: |p| p.transport.pool.max_connections => None;
+    a_proxy_may_take_10_s_to_answer: |p| p.transport.timeouts.proxy_connect => seconds(10);
+    no_proxy_is_written: |p| (p.transport.proxy.url, p.transport.proxy.http, p.transport.proxy.https) => (None, None, None);
+    no_exception_is_written: |p| p.transport.proxy.no_proxy => None;
+    nobody_is_known_to_proxies: |p| (p.transport.proxy.username, p.transport.proxy.password) => (None, None);
     no_connection_is_kept_ready: |p| p.transport.pool.min_idle_per_host => 0;
     no_host_is_connected_to_ahead: |p| p.transport.pool.warm.len() => 0;
     the_pool_is_the_profile_s_own: |p| p.pool => "default";

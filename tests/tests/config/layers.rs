@@ -15,7 +15,7 @@ macro_rules! keys {
 }
 
 /// Keys that are inherited.
-const INHERITED: [Key; 41] = keys! {
+const INHERITED: [Key; 47] = keys! {
     "user_agent", "one", "other", |p| p.policy.user_agent;
     "timeout", "1s", "none", |p| p.policy.timeout;
     "timeouts.pool_wait", "1s", "0s", |p| p.policy.pool_wait;
@@ -56,6 +56,12 @@ const INHERITED: [Key; 41] = keys! {
     "http2.max_frame_size", "16KiB", "32KiB", |p| p.transport.http2.max_frame_size;
     "http2.max_header_list_size", "16KiB", "32KiB", |p| p.transport.http2.max_header_list_size;
     "proxy.from_env", "false", "true", |p| p.transport.proxy.from_env;
+    "proxy.url", "http://one", "none", |p| p.transport.proxy.url;
+    "proxy.http", "http://one", "none", |p| p.transport.proxy.http;
+    "proxy.https", "none", "http://other", |p| p.transport.proxy.https;
+    "proxy.no_proxy", "['one']", "['other']", |p| p.transport.proxy.no_proxy;
+    "proxy.username", "one", "none", |p| p.transport.proxy.username.is_some();
+    "timeouts.proxy_connect", "1s", "2s", |p| p.transport.timeouts.proxy_connect;
     "settings.endpoint", "one", "other", |p| p.name;
 };
 

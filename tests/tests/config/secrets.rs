@@ -1,6 +1,7 @@
 //! What might be a secret is never shown. The corpus has it in every broken file; these are the ways beside.
 
 use httputil::Config;
+use httputil::settings::Secret;
 use serde::Deserialize;
 
 use crate::scenario::Scenario;
@@ -66,4 +67,65 @@ fn a_setting_that_does_not_fit_is_never_repeated() {
             "{message}"
         );
     }
+}
+
+#[test]
+fn a_secret_may_be_kept_in_a_file_or_in_a_variable() {
+    let text = "[a.proxy]\nusername = { env = \"WHO\" }\npassword = { file = \"word.txt\" }\n[b]\ninherits = \"a\"\n\
+                [b.proxy]\npassword = { env = \"OTHER\" }\n[c.proxy]\nusername = \"somebody\"\npassword = \"none\"";
+    let config = Scenario::main_file(text)
+        .file("word.txt", "canary\r\n")
+        .variable("WHO", "me")
+        .variable("OTHER", "canary too")
+        .config();
+    let told = |profile: &str| {
+        let proxy = config.profile(profile).unwrap().transport.proxy;
+        let text = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+        (text(proxy.username), text(proxy.password))
+    };
+    let of = |user: &str, password: &str| (Some(user.to_owned()), Some(password.to_owned()));
+    assert_eq!(told("a"), of("me", "canary"));
+    assert_eq!(told("b"), of("me", "canary too"), "the stronger layer's as a whole");
+    assert_eq!(told("c"), (Some("somebody".to_owned()), None));
+    for profile in ["a", "b"] {
+        let explained = config.explain(profile).unwrap();
+        assert_eq!(explained.key("proxy.password").unwrap().value, None);
+        let shown = format!("{:?} {explained:?} {explained}", config.profile(profile).unwrap());
+        assert!(!shown.contains(CANARY), "{shown}");
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_had_is_an_error_where_it_is_written() {
+    let scenario = |key: &str| Scenario::main_file(&format!("[a.proxy]\nusername = {key}\n[b]\ninherits = \"a\""));
+    for (key, message) in [
+        ("{ env = \"NOWHERE\" }", "the variable NOWHERE is not set"),
+        ("{ file = \"missing.txt\" }", "the file missing.txt: no such file"),
+        ("{ file = \"empty.txt\" }", "the file empty.txt is empty"),
+        ("{ file = \".\" }", "the file .: is a folder; expected a file"),
+    ] {
+        let scenario = scenario(key).file("empty.txt", "\n");
+        assert_eq!(
+            scenario.messages(),
+            format!("httputil.toml:2:1: a.proxy.username: {message}"),
+            "said once"
+        );
+    }
+    // What a stronger value shadows is not missed.
+    let shadowed = scenario("{ env = \"NOWHERE\" }").variable("HTTPUTIL_GLOBAL__PROXY__USERNAME", "me");
+    assert_eq!(shadowed.messages(), "");
+}
+
+#[test]
+fn explain_shows_proxies_without_their_credentials() {
+    let text = "[a.proxy]\nurl = \"http://user:canary@proxy:3128\"\nhttps = \"none\"\nno_proxy = [\"example.com\"]";
+    let config = Scenario::main_file(text).config();
+    let explained = config.explain("a").unwrap();
+    let value = |key: &str| explained.key(key).unwrap().value.clone().unwrap();
+    assert_eq!(value("proxy.url"), "\"http://proxy:3128\"");
+    assert_eq!(value("proxy.http"), "(not set)");
+    assert_eq!(value("proxy.https"), "\"none\"");
+    assert_eq!(value("proxy.no_proxy"), "[\"example.com\"]");
+    let shown = format!("{explained:?} {:?}", config.profile("a").unwrap());
+    assert!(!shown.contains(CANARY), "{shown}");
 }

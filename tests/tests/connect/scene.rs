@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use httputil::settings::{Profile, Roots};
+use httputil::settings::{Profile, ProxyChoice, Roots};
 use httputil::{Client, ClientConfig, Config, Environment, Error, Kind, Phase, PoolStats, Registry};
 use httputil_tests::ca::Ca;
 use httputil_tests::resolver::ScriptedResolver;
@@ -30,6 +30,14 @@ pub(crate) fn config(change: impl FnOnce(&mut Profile)) -> ClientConfig {
 pub(crate) fn client_of(trust: &Trust, change: impl FnOnce(&mut Profile)) -> Client {
     client(|profile| {
         profile.transport.tls.ca_file = Some(trust.path());
+        change(profile);
+    })
+}
+
+/// A client of its own that takes this proxy for everything, loopback included.
+pub(crate) fn client_through(proxy: &str, change: impl FnOnce(&mut Profile)) -> Client {
+    client(|profile| {
+        profile.transport.proxy.url = Some(ProxyChoice::Through(proxy.into()));
         change(profile);
     })
 }
@@ -126,6 +134,12 @@ pub(crate) fn assert_says(error: &Error, kind: Kind, words: &[&str]) {
 /// A time-out of this phase and bound, whose message names the key, and that took about as long as the bound.
 #[track_caller]
 pub(crate) fn assert_bound(error: &Error, expected: Phase, bound: Duration, key: &str) {
+    assert_bound_in(error, expected, &expected.to_string(), bound, key);
+}
+
+/// The same, where the message names the phase more closely.
+#[track_caller]
+pub(crate) fn assert_bound_in(error: &Error, expected: Phase, words: &str, bound: Duration, key: &str) {
     let Kind::Timeout { phase, after, .. } = error.kind() else {
         panic!("not a time-out: {error}");
     };
@@ -133,7 +147,7 @@ pub(crate) fn assert_bound(error: &Error, expected: Phase, bound: Duration, key:
     assert!(error.is_timeout() && !error.is_config());
     let text = error.to_string();
     assert!(text.contains(&format!("({key})")), "the key {key} is named: {text}");
-    assert!(text.contains(&expected.to_string()), "the phase is named: {text}");
+    assert!(text.contains(words), "the phase is named: {text}");
     let spent = error.elapsed().expect("a request takes time");
     assert!(
         spent >= bound && spent < bound + GENEROUS,

@@ -4,12 +4,16 @@
 //! and a schema. The checks (`kind`) call the same parsers, so a value that was accepted there always extracts.
 
 mod duration;
+mod proxy;
+mod secret;
 mod size;
 mod text;
 mod url;
 mod word;
 
 pub(crate) use duration::{DurationText, parse_duration, show_duration};
+pub(crate) use proxy::{Hosts, ProxyUrl};
+pub(crate) use secret::SecretText;
 pub(crate) use size::{SizeText, parse_size, show_size};
 pub(crate) use text::{FilePath, Free, HeaderText, Name, Names, check_header_text};
 pub(crate) use url::{Urls, check_url};

@@ -16,7 +16,7 @@ pub(crate) struct OrNone<T>(pub(crate) Option<T>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OrAuto<T>(pub(crate) Option<T>);
 
-/// The value, written as text or as a whole number, unless it is the word.
+/// The value, written as text, as a list or as a whole number, unless it is the word.
 fn unless<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     word: &'static str,
     deserializer: D,
@@ -35,6 +35,10 @@ fn unless<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
                 return Ok(None);
             }
             T::deserialize(StrDeserializer::<E>::new(text)).map(Some)
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, items: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(de::value::SeqAccessDeserializer::new(items)).map(Some)
         }
 
         fn visit_i64<E: de::Error>(self, number: i64) -> Result<Option<T>, E> {

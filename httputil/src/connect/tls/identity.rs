@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use tokio::sync::OnceCell;
 
 use super::{roots, verifier};
@@ -83,6 +84,36 @@ impl Identity {
     /// The user's own rustls configuration; only its ALPN list is replaced.
     pub(crate) fn custom(config: ClientConfig) -> Arc<Identity> {
         Identity::new(Source::Custom(Arc::new(config)))
+    }
+
+    /// What of a profile's settings holds for its https proxies: whom to trust and which versions, not what was meant
+    /// for the servers behind them (client certificate, pins, server name).
+    pub(crate) fn settings_for_proxies(tls: &Tls) -> Tls {
+        Tls {
+            min_version: tls.min_version,
+            max_version: tls.max_version,
+            roots: tls.roots,
+            ca_file: tls.ca_file.clone(),
+            extra_ca_file: tls.extra_ca_file.clone(),
+            insecure_skip_verify: tls.insecure_skip_verify,
+        }
+    }
+
+    /// An identity of its own for the https proxies of a client that has this one: no session is shared between them.
+    pub(crate) fn for_proxies(&self) -> Arc<Identity> {
+        Identity::new(match &self.source {
+            Source::Settings { tls, own, extra } => Source::Settings {
+                tls: Identity::settings_for_proxies(tls),
+                own: own.clone(),
+                extra: extra.clone(),
+            },
+            Source::Custom(config) => {
+                let mut config = ClientConfig::clone(config);
+                config.client_auth_cert_resolver = Arc::new(Nobody);
+                config.resumption = Resumption::default();
+                Source::Custom(Arc::new(config))
+            }
+        })
     }
 
     /// The configuration that offers `offer`. The first call may read the platform's roots, on a blocking thread.
@@ -194,8 +225,49 @@ impl Identity {
     }
 }
 
+/// No client certificate.
+#[derive(Debug)]
+struct Nobody;
+
+impl ResolvesClientCert for Nobody {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::PrivateKeyDer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_clients_certificate_and_sessions_are_not_for_its_proxies() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_client_auth_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let servers = Identity::custom(config);
+        let proxies = servers.for_proxies();
+        let (servers, proxies) = (servers.config(Offer::Http1).await, proxies.config(Offer::Http1).await);
+        let (servers, proxies) = (servers.unwrap(), proxies.unwrap());
+        assert!(servers.client_auth_cert_resolver.has_certs() && !proxies.client_auth_cert_resolver.has_certs());
     }
 }

@@ -16,7 +16,7 @@ use super::super::queued::Queued;
 use super::super::reaper::Running;
 use super::super::state::fakes::{Many, One, Place, Seat, Tie};
 use super::super::state::{Ask, Bond, Delivery, Dial, Exclusive, Limits, Outcome, Protocol};
-use crate::connect::{DialFailure, Target};
+use crate::connect::{DialFailure, Route, Target};
 use crate::error::Kind;
 use crate::settings;
 
@@ -147,7 +147,7 @@ impl Room {
         };
         let core = Core::new(name.into(), limits, budget, world);
         let target = Target::of(&format!("http://{name}/").parse().unwrap()).unwrap();
-        let key = Arc::new(Key::new(target, handle()).unwrap());
+        let key = Arc::new(Key::new(target, Route::Direct, handle()).unwrap());
         let host = core.with_state(|state, _| {
             state.leases = 1;
             state.add_host(key, protocol, Instant::now())

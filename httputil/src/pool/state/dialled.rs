@@ -76,7 +76,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(host) = self.hosts.get_mut(dial.seat.host) else {
             return;
         };
-        host.backoff.failed(dial.epoch, failure, now);
+        // A proxy's own failures are its own to remember: it is left alone for all hosts, and tried again for the first.
+        if !failure.of_proxy {
+            host.backoff.failed(dial.epoch, failure, now);
+        }
         let mut failed: Vec<Waiter<C, S::Place>> = Vec::new();
         let own = dial.waiter.and_then(|id| host.queue.remove(id));
         let had_own = own.is_some();

@@ -13,7 +13,7 @@ use super::super::fakes::{Many, One, Seat};
 use super::super::{Budget, Delivery, Dial, Leaving, Limits, Multiplexed, State, Todo};
 use super::events::{Event, Pick, Setup};
 use super::model::{Model, Which};
-use crate::connect::Target;
+use crate::connect::{Route, Target};
 use crate::pool::Key;
 use crate::wire::CloseReason;
 
@@ -66,7 +66,7 @@ impl World {
         state.leases = 1;
         for (number, protocol) in setup.hosts.iter().enumerate() {
             let target = Target::of(&format!("http://host{number}/").parse().unwrap()).unwrap();
-            let key = Key::new(target, runtime.handle().clone()).unwrap();
+            let key = Key::new(target, Route::Direct, runtime.handle().clone()).unwrap();
             assert_eq!(state.add_host(Arc::new(key), *protocol, now), number);
         }
         World {

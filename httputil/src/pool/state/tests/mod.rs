@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::dialling::{Cap, Standing};
 use super::fakes::{Many, One, Seat};
 use super::{Ask, Budget, Delivery, Dial, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo, Waiting};
-use crate::connect::{DialFailure, Target};
+use crate::connect::{DialFailure, Route, Target};
 use crate::error::Kind;
 use crate::pool::Key;
 use crate::settings;
@@ -65,7 +65,7 @@ impl Room {
 
     fn host(&mut self, name: &str, protocol: Protocol) -> usize {
         let target = Target::of(&format!("http://{name}/").parse().unwrap()).unwrap();
-        let key = Key::new(target, self.handle()).unwrap();
+        let key = Key::new(target, Route::Direct, self.handle()).unwrap();
         self.state.add_host(Arc::new(key), protocol, self.now)
     }
 

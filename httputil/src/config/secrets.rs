@@ -1,0 +1,127 @@
+//! Secrets that are kept elsewhere: `{ file = "…" }`, `{ env = "…" }`.
+//!
+//! A layer's check makes a [`Elsewhere`] of such a table, so that it is replaced as a whole by a stronger layer; the one
+//! that counts is fetched after the layers were merged. A secret that is shadowed is not fetched, and not missed.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::layer::{name_beside, shown_key};
+use super::merge::Chain;
+use super::problems::Problems;
+use super::toml_text::parse_value;
+use super::tree::{Node, Table, Value};
+use crate::error::Problem;
+use crate::files;
+use crate::settings::Environment;
+
+/// Where a secret is kept.
+#[derive(Clone)]
+pub(crate) enum Elsewhere {
+    /// In a file, whose last line end does not count.
+    File(String),
+    /// In a variable.
+    Variable(String),
+}
+
+pub(crate) const WANTED: &str = "expected a text, { file = \"…\" } or { env = \"…\" }";
+
+/// Checks a secret, and gives it the form that is merged.
+pub(crate) fn check(node: &mut Node, folder: Option<&Path>) -> Result<(), Cow<'static, str>> {
+    if let Value::Raw(text) = &node.value
+        && text.starts_with('{')
+        && let Ok(
+            table @ Node {
+                value: Value::Table(_), ..
+            },
+        ) = parse_value(text, &node.origin)
+    {
+        *node = table;
+    }
+    let table = match &node.value {
+        Value::Text(text) | Value::Raw(text) if text.is_empty() => {
+            return Err("expected a text that is not empty".into());
+        }
+        Value::Text(_) | Value::Raw(_) => return Ok(()),
+        Value::Table(table) => table,
+        _ => return Err(WANTED.into()),
+    };
+    let mut entries = table.iter();
+    let (Some((word, entry)), None) = (entries.next(), entries.next()) else {
+        return Err(WANTED.into());
+    };
+    let text = entry.node.as_text().filter(|text| !text.is_empty()).ok_or(WANTED)?;
+    let elsewhere = match word.as_str() {
+        "file" => {
+            let path = folder.map_or_else(|| Path::new(text).to_owned(), |folder| folder.join(text));
+            // The folder is UTF-8 or the path stays as it is: a tree holds text.
+            Elsewhere::File(path.to_str().unwrap_or(text).to_owned())
+        }
+        "env" => Elsewhere::Variable(text.to_owned()),
+        _ => return Err(WANTED.into()),
+    };
+    node.value = Value::Elsewhere(elsewhere);
+    Ok(())
+}
+
+/// Fetches the secrets of a profile. Those that cannot be had are taken out, and told.
+pub(crate) fn fetch(merged: &mut Table, chain: &Chain<'_>, environment: &Environment, problems: &mut Problems) {
+    fetch_below(merged, "", &mut |path, node| {
+        let Value::Elsewhere(elsewhere) = &node.value else {
+            return true;
+        };
+        match elsewhere.fetch(environment) {
+            Ok(text) => {
+                node.value = Value::Text(text);
+                true
+            }
+            Err(why) => {
+                // Said once, of the table that it is written in.
+                let table = chain.written(path).next().map_or("", |(table, _)| table);
+                let name = name_beside(&node.origin, table, path);
+                problems.add(|| Problem::at(node.origin.clone(), format!("{name}{why}")));
+                false
+            }
+        }
+    });
+}
+
+fn fetch_below(table: &mut Table, above: &str, each: &mut impl FnMut(&str, &mut Node) -> bool) {
+    table.retain(|name, entry| {
+        let path = match above {
+            "" => name.clone(),
+            above => format!("{above}.{name}"),
+        };
+        match &mut entry.node.value {
+            Value::Table(table) => {
+                fetch_below(table, &path, each);
+                true
+            }
+            _ => each(&path, &mut entry.node),
+        }
+    });
+}
+
+impl Elsewhere {
+    fn fetch(&self, environment: &Environment) -> Result<String, String> {
+        match self {
+            Elsewhere::Variable(name) => {
+                let shown = shown_key(name);
+                let value = environment.get(name).filter(|value| !value.is_empty());
+                let value = value.ok_or_else(|| format!("the variable {shown} is not set"))?;
+                let text = value.to_str().map(str::to_owned);
+                text.ok_or_else(|| format!("the variable {shown} is not UTF-8"))
+            }
+            Elsewhere::File(path) => {
+                let bytes = files::read(Path::new(path)).map_err(|refused| format!("the file {path}: {refused}"))?;
+                let text = String::from_utf8(bytes).map_err(|_| format!("the file {path} is not UTF-8"))?;
+                let line = text.strip_suffix('\n').unwrap_or(&text);
+                let line = line.strip_suffix('\r').unwrap_or(line);
+                if line.is_empty() {
+                    return Err(format!("the file {path} is empty"));
+                }
+                Ok(line.to_owned())
+            }
+        }
+    }
+}

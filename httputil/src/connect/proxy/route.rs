@@ -1,0 +1,33 @@
+//! The way to a target.
+
+use std::sync::Arc;
+
+use super::ProxyServer;
+
+/// How a target is reached; part of what makes two requests able to share a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Route {
+    #[default]
+    Direct,
+    /// The proxy is sent the requests themselves, in absolute-form (RFC 9112 §3.2.2).
+    Forward(Arc<ProxyServer>),
+    /// The proxy passes bytes on.
+    Tunnel(Arc<ProxyServer>),
+}
+
+impl Route {
+    pub(crate) fn proxy(&self) -> Option<&Arc<ProxyServer>> {
+        match self {
+            Route::Direct => None,
+            Route::Forward(proxy) | Route::Tunnel(proxy) => Some(proxy),
+        }
+    }
+
+    /// The proxy that is sent the requests themselves.
+    pub(crate) fn forwards(&self) -> Option<&ProxyServer> {
+        match self {
+            Route::Forward(proxy) => Some(proxy),
+            _ => None,
+        }
+    }
+}

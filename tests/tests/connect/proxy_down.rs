@@ -1,0 +1,128 @@
+//! A proxy that is down is blamed itself, once for all hosts behind it, and used again when it is back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use httputil::{Environment, Kind, Phase};
+use httputil_tests::leaks::Baseline;
+use httputil_tests::proxy::Proxy;
+use httputil_tests::resolver::{Answer, ScriptedResolver};
+use httputil_tests::server::Server;
+use httputil_tests::tcp::{BlackHole, ClosedPort};
+
+use crate::scene::{
+    after_backoff, assert_balanced, assert_bound_in, assert_says, client, client_through, failure, get, registry_in,
+};
+
+#[tokio::test]
+async fn one_error_serves_all_hosts_behind_it_and_direct_requests_are_unharmed() {
+    let server = Server::builder().start().await;
+    let port = Arc::new(ClosedPort::new());
+    let baseline = Baseline::take_on(port.port());
+    let proxy_url = format!("http://user:canary@{}", port.addr());
+    let (through, direct) = (client_through(&proxy_url, |_| {}), client(|_| {}));
+    let error = failure(&through, server.url_for("a.test", "/")).await;
+    let blamed = format!("the proxy http://{} cannot be used", port.addr());
+    assert_says(&error, Kind::Proxy, &[&blamed, "connection refused"]);
+    assert!(error.is_retryable() && !format!("{error} {error:?}").contains("canary"));
+    // Of many hosts nobody else goes there while the backoff lasts: all hear of that one try, or of the next.
+    let mut remembered = 0;
+    for host in ["b.test", "c.test", "d.test", "e.test", "f.test", "g.test"] {
+        for scheme in ["http", "https"] {
+            let error = failure(&through, format!("{scheme}://{host}/")).await;
+            assert_says(&error, Kind::Proxy, &[&blamed]);
+            remembered += usize::from(error.to_string().contains("the error of the last try"));
+        }
+    }
+    assert!(remembered > 0);
+    assert_eq!(through.stats().dial_failures[3], ("proxy", 13));
+    assert_balanced(&through.stats());
+    assert_eq!(get(&direct, server.url("/")).await.unwrap(), "hello");
+
+    // Back: for hosts that have failed, and for those that have not.
+    let proxy = Proxy::builder().start_on(port.clone()).await;
+    for host in ["b.test", "new.test"] {
+        let answer = after_backoff(&through, server.url_for(host, "/")).await;
+        assert_eq!(answer.unwrap(), "hello", "{host}");
+    }
+    let wait = Instant::now();
+    for host in ["c.test", "d.test", "e.test"] {
+        assert_eq!(
+            get(&through, server.url_for(host, "/")).await.unwrap(),
+            "hello",
+            "{host} waits for nothing"
+        );
+    }
+    assert!(wait.elapsed() < Duration::from_secs(4));
+    through.stop();
+    direct.stop();
+    proxy.stop().await;
+    drop(proxy);
+    baseline.assert_no_leak().await;
+}
+
+#[tokio::test]
+async fn connections_through_it_serve_on_while_new_ones_fail() {
+    let server = Server::builder().start().await;
+    let port = Arc::new(ClosedPort::new());
+    let relay = Proxy::builder().start_on(port.clone()).await;
+    let client = client_through(&relay.url(), |_| {});
+    get(&client, server.url_for("a.test", "/")).await.unwrap();
+    // A name that the proxy cannot be asked for is not the proxy's fault.
+    let closed = ClosedPort::new();
+    let error = failure(&client, format!("https://b.test:{}/", closed.port())).await;
+    assert_says(&error, Kind::Proxy, &["502 Bad Gateway", "b.test"]);
+    assert_eq!(
+        get(&client, server.url_for("c.test", "/")).await.unwrap(),
+        "hello",
+        "others are asked for all the same"
+    );
+    assert_eq!(get(&client, server.url_for("a.test", "/")).await.unwrap(), "hello");
+    assert_balanced(&client.stats());
+}
+
+#[tokio::test]
+async fn its_name_and_its_address_are_told_as_the_proxys() {
+    let resolver = ScriptedResolver::new().name("slow.test", Answer::Hang);
+    let through = |proxy: &str| {
+        let toml = format!("[default]\ntimeouts.dns = \"200ms\"\n[default.proxy]\nurl = '{proxy}'");
+        registry_in(&toml, &Environment::empty(), &resolver)
+            .client("default")
+            .unwrap()
+    };
+    for target in ["http://service.test/", "https://service.test/"] {
+        let client = through("http://user:canary@nowhere.test:3128");
+        let error = failure(&client, target).await;
+        assert_says(
+            &error,
+            Kind::Proxy,
+            &["the proxy http://nowhere.test:3128 cannot be used: name look-up"],
+        );
+        assert!(!format!("{error} {error:?}").contains("canary"));
+        let client = through("socks5h://slow.test");
+        let error = failure(&client, target).await;
+        assert_bound_in(
+            &error,
+            Phase::ProxyConnect,
+            "name look-up",
+            Duration::from_millis(200),
+            "timeouts.dns",
+        );
+    }
+    assert_eq!(
+        resolver.calls_for("service.test"),
+        0,
+        "nobody here looks up what is the proxy's to reach"
+    );
+    resolver.until_quiet().await;
+
+    let bound = Duration::from_millis(250);
+    let hole = BlackHole::new();
+    let client = client_through(&format!("http://{}", hole.addr()), |profile| {
+        profile.transport.timeouts.connect = bound;
+    });
+    let error = failure(&client, "https://service.test/").await;
+    assert_bound_in(&error, Phase::ProxyConnect, "TCP connect", bound, "timeouts.connect");
+    assert_eq!(client.stats().dial_failures[3], ("proxy", 1));
+    assert_balanced(&client.stats());
+}

@@ -1,0 +1,224 @@
+//! SOCKS5: names resolved here or there, logins, and every way in which the other side can fall short.
+
+use std::time::Duration;
+
+use httputil::{Environment, Kind, Phase};
+use httputil_tests::ca::Ca;
+use httputil_tests::leaks::Baseline;
+use httputil_tests::proxy::Proxy;
+use httputil_tests::resolver::{Answer, ScriptedResolver};
+use httputil_tests::script::{Script, Step};
+use httputil_tests::server::Server;
+use httputil_tests::tls::{Alpn, ServerTls};
+
+use crate::scene::{Trust, assert_balanced, assert_bound, assert_says, client_through, failure, get, registry_in};
+
+#[tokio::test]
+async fn names_are_resolved_here_for_socks5_and_by_the_proxy_for_socks5h() {
+    let (server, proxy) = (Server::builder().start().await, Proxy::builder().start().await);
+    let resolver = ScriptedResolver::new().name("service.test", Answer::to(["127.0.0.9:0"]));
+    let url = server.url_for("service.test", "/");
+    for (scheme, place, looked_up) in [("socks5", "127.0.0.9", 1), ("socks5h", "service.test", 1)] {
+        let toml = format!("[default.proxy]\nurl = '{}'", proxy.url_as(scheme, ""));
+        let client = registry_in(&toml, &Environment::empty(), &resolver)
+            .client("default")
+            .unwrap();
+        for _ in 0..2 {
+            assert_eq!(get(&client, &url).await.unwrap(), "hello");
+        }
+        assert_eq!(resolver.calls_for("service.test"), looked_up, "{scheme}");
+        let asked = proxy.asked().pop().unwrap();
+        assert_eq!(asked.what, format!("SOCKS5 {place}:{}", server.port()));
+        assert_balanced(&client.stats());
+    }
+    assert_eq!(proxy.accepted(), 2, "one connection each");
+    let direct = client_through(&proxy.url_as("socks5h", ""), |_| {});
+    assert_eq!(get(&direct, server.url("/")).await.unwrap(), "hello");
+    assert_eq!(
+        proxy.asked().pop().unwrap().what,
+        format!("SOCKS5 127.0.0.1:{}", server.port())
+    );
+}
+
+#[tokio::test]
+async fn tls_with_the_server_goes_through_it_in_both_protocols() {
+    let (ca, proxy) = (Ca::new(), Proxy::builder().login("user", "word").start().await);
+    let trust = Trust::of([&ca]);
+    for (alpn, version) in [(Alpn::H1, http::Version::HTTP_11), (Alpn::Both, http::Version::HTTP_2)] {
+        let tls = ServerTls::new(ca.issue(["service.test"])).alpn(alpn).build();
+        let server = Server::builder().tls(tls).start().await;
+        let client = client_through(&proxy.url_as("socks5h", "user:word@"), |profile| {
+            profile.transport.tls.ca_file = Some(trust.path());
+        });
+        let response = client.get(server.url_for("service.test", "/")).send().await.unwrap();
+        assert_eq!(response.version(), version);
+        let asked = proxy.asked().pop().unwrap();
+        assert_eq!(
+            (asked.header("user"), asked.header("password")),
+            (Some("user"), Some("word"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_resolved_here_is_no_fault_of_the_proxy() {
+    let proxy = Proxy::builder().start().await;
+    let toml = format!("[default.proxy]\nurl = '{}'", proxy.url_as("socks5", ""));
+    let client = registry_in(&toml, &Environment::empty(), &ScriptedResolver::new())
+        .client("default")
+        .unwrap();
+    let error = failure(&client, "http://nowhere.test/").await;
+    assert_says(&error, Kind::Dns, &["nowhere.test"]);
+    assert_eq!(proxy.accepted(), 0);
+}
+
+#[tokio::test]
+async fn a_name_of_more_than_255_bytes_is_refused_and_resolved_nowhere() {
+    let proxy = Proxy::builder().start().await;
+    let resolver = ScriptedResolver::new();
+    let name = vec!["a".repeat(60); 5].join(".");
+    let toml = format!("[default.proxy]\nurl = '{}'", proxy.url_as("socks5h", ""));
+    let client = registry_in(&toml, &Environment::empty(), &resolver)
+        .client("default")
+        .unwrap();
+    let sent = client.get(format!("http://{name}/")).send().await;
+    let error = sent.expect_err("the name is too long");
+    assert_says(&error, Kind::Proxy, &["255 bytes", &proxy.url_as("socks5h", "")]);
+    assert_eq!((proxy.accepted(), resolver.calls()), (0, 0));
+}
+
+const GREETING: usize = 3;
+/// Version, command, reserved, kind, length, `service.test`, port.
+const REQUEST: usize = 7 + 12;
+
+fn login(then: Vec<Step>) -> Vec<Step> {
+    [
+        vec![Step::ReadBody(4), Step::write(vec![5, 2]), Step::ReadBody(1 + 5 + 7)],
+        then,
+    ]
+    .concat()
+}
+
+fn after_login(reply: impl Into<Vec<u8>>) -> Vec<Step> {
+    vec![
+        Step::ReadBody(GREETING),
+        Step::write(vec![5, 0]),
+        Step::ReadBody(REQUEST),
+        Step::write(reply.into()),
+    ]
+}
+
+#[tokio::test]
+async fn each_way_to_fall_short_has_an_error_of_its_own() {
+    let greeted = |bytes: &[u8]| vec![Step::ReadBody(GREETING), Step::write(bytes.to_vec())];
+    let cut = |steps: Vec<Step>| [steps, vec![Step::Close]].concat();
+    let user = "user:canary@";
+    let mut cases: Vec<(&str, Vec<Step>, &[&str])> = vec![
+        ("", greeted(&[4, 0]), &["does not speak SOCKS5"]),
+        (
+            "",
+            greeted(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            &["does not speak SOCKS5"],
+        ),
+        ("", greeted(&[5, 0xff]), &["set proxy.username"]),
+        ("", greeted(&[5, 2]), &["was not offered (2)"]),
+        ("", greeted(&[5, 1]), &["was not offered (1)"]),
+        (user, greeted(&[5, 0xff]), &["no way to log in suits it"]),
+        (user, greeted(&[5, 3]), &["was not offered (3)"]),
+        (
+            user,
+            login(vec![Step::write(vec![1, 1])]),
+            &["refused the credentials (status 1)"],
+        ),
+        (
+            user,
+            cut(login(vec![Step::write(vec![1])])),
+            &["closed the connection before its answer"],
+        ),
+        (
+            "",
+            cut(greeted(&[5])),
+            &["closed the connection before its answer was whole"],
+        ),
+        (
+            "",
+            cut(after_login([5])),
+            &["closed the connection before its answer was whole"],
+        ),
+        (
+            "",
+            cut(after_login([5, 0, 0, 1, 127, 0])),
+            &["closed the connection before its answer was whole"],
+        ),
+        (
+            "",
+            cut(after_login([5, 0, 0, 3, 200, b'x'])),
+            &["closed the connection before its answer was whole"],
+        ),
+        ("", after_login([5, 0, 0, 2, 0, 0]), &["an address of a kind"]),
+        (
+            "",
+            after_login([4, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+            &["does not speak SOCKS5"],
+        ),
+        (
+            "",
+            after_login([vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0], vec![b'x'; 100_000]].concat()),
+            &["before TLS"],
+        ),
+    ];
+    let replies = [
+        (1, "general failure"),
+        (2, "its rules do not allow it"),
+        (3, "network is unreachable"),
+        (4, "host is unreachable"),
+        (5, "connection refused"),
+        (6, "TTL expired"),
+        (7, "the command"),
+        (8, "kind of address"),
+        (99, "reply 99"),
+    ];
+    let words: Vec<[&str; 2]> = replies.iter().map(|(_, words)| [*words, "service.test:443"]).collect();
+    for ((reply, _), words) in replies.iter().zip(&words) {
+        cases.push(("", after_login([5, *reply, 0, 1, 0, 0, 0, 0, 0, 0]), words));
+    }
+    for (user, steps, words) in cases {
+        let proxy = Script::start([steps]).await;
+        let baseline = Baseline::take_on(proxy.port());
+        let url = format!("socks5h://{user}127.0.0.1:{}", proxy.port());
+        let client = client_through(&url, |_| {});
+        let error = failure(&client, "https://service.test/").await;
+        assert_says(&error, Kind::Proxy, words);
+        assert_says(
+            &error,
+            Kind::Proxy,
+            &[&format!("the proxy socks5h://127.0.0.1:{}", proxy.port())],
+        );
+        assert!(error.is_retryable());
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        assert_eq!(client.stats().dial_failures[3], ("proxy", 1));
+        assert_balanced(&client.stats());
+        proxy.until_closed(1).await;
+        baseline.assert_no_leak().await;
+    }
+}
+
+#[tokio::test]
+async fn silence_at_any_point_ends_after_timeouts_proxy_connect() {
+    const BOUND: Duration = Duration::from_millis(200);
+    for steps in [
+        vec![Step::Stall],
+        vec![Step::ReadBody(GREETING), Step::write(vec![5]), Step::Stall],
+        after_login([5, 0, 0]),
+        after_login([5, 0, 0, 3, 255]),
+    ] {
+        let proxy = Script::start([steps]).await;
+        let client = client_through(&format!("socks5h://127.0.0.1:{}", proxy.port()), |profile| {
+            profile.transport.timeouts.proxy_connect = BOUND;
+        });
+        let error = failure(&client, "https://service.test/").await;
+        assert_bound(&error, Phase::ProxyConnect, BOUND, "timeouts.proxy_connect");
+        proxy.until_closed(1).await;
+        assert_balanced(&client.stats());
+    }
+}
