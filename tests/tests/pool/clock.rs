@@ -24,7 +24,8 @@ const SHIFT: &str = "CLOCK_SHIM_SHIFT";
 const JUMPS: [i64; 3] = [10, -10, 0];
 const SHORT: Duration = Duration::from_millis(150);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+// On one thread: on more, hyper sometimes overlooks the only request of a silent connection, and does not ping at all.
+#[tokio::test]
 async fn when_the_wall_clock_jumps_by_years_connections_time_outs_ages_and_backoff_do_not_notice() {
     if let Some(shift) = std::env::var_os(SHIFT) {
         return in_a_process_of_its_own(shift.as_ref()).await;
