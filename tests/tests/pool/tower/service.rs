@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use httputil::{Client, ClientConfig, Config, Environment, Kind, Registry};
 use httputil_tests::gate::Gate;
 use httputil_tests::server::Server;
-use httputil_tests::server::handlers::{self};
+use httputil_tests::server::handlers;
 use httputil_tests::tcp::ClosedPort;
 
 use super::{body_and_sum, call, call_text, echoed, empty, request, text};
@@ -140,14 +140,15 @@ async fn after_stop_it_is_not_ready_and_what_is_under_way_finishes() {
 }
 
 #[tokio::test]
-async fn a_proxy_variable_that_applies_fails_the_request_on_this_door_too() {
-    let environment = Environment::empty().with("HTTP_PROXY", "http://proxy:3128");
+async fn a_proxy_of_the_environment_is_taken_on_this_door_too() {
+    let proxy = ClosedPort::new();
+    let environment = Environment::empty().with("HTTP_PROXY", format!("http://{}", proxy.addr()));
     let config = Config::builder().env(&environment).load().unwrap();
     let registry = Registry::builder().config(config).build().unwrap();
     let client = registry.client("default").unwrap();
     let error = call(&client, empty("http://collector.example/")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Proxy);
-    assert!(error.to_string().contains("HTTP_PROXY"), "{error}");
+    assert!(error.to_string().contains(&proxy.addr().to_string()), "{error}");
 }
 
 #[tokio::test]
