@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::failure::Failing;
+use super::framing;
 use super::handle::{Inner, stopped};
 use super::message::{Defaults, Draft};
 use super::resend::{Resends, Verdict};
 use crate::connect::{Route, Target};
 use crate::error::{Error, Kind};
 use crate::pool::Ticket;
-use crate::wire::{PooledBody, RequestBody};
+use crate::wire::{Manner, PooledBody, RequestBody};
 
 /// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not. The box goes on
 /// to the response's body.
@@ -24,6 +25,7 @@ pub(super) struct Prepared {
     target: Target,
     route: Route,
     needs_h2: bool,
+    manner: Manner,
     /// Held until the response's body has ended.
     _ticket: Ticket,
     deadline: Option<Instant>,
@@ -65,8 +67,8 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         method,
         address,
         version,
-        headers,
-        body,
+        mut headers,
+        mut body,
         timeout,
     } = request.into();
     let timeout = timeout.or(client.profile.policy.timeout);
@@ -79,6 +81,9 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         let message = format!("{version:?} is not spoken here: ask for HTTP/1.1, HTTP/2, or nothing");
         return Err(failing.describe(Error::new(Kind::Request, message)));
     }
+    let expect_continue = client.profile.policy.expect_continue;
+    let manner = framing::settle(&failing.method, &mut headers, &mut body, expect_continue);
+    let manner = manner.map_err(|reason| failing.describe(Error::new(Kind::Request, reason)))?;
     let target = failing.address.target();
     let target = target.map_err(|reason| failing.describe(refuse(reason)))?;
     let path = failing.address.path();
@@ -98,6 +103,7 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         target,
         route,
         needs_h2: version == Version::HTTP_2,
+        manner,
         _ticket: ticket,
         // A time-out too long for the clock is none.
         deadline: timeout.and_then(|timeout| began.checked_add(timeout)),
@@ -129,6 +135,12 @@ impl Prepared {
                 let message = "the request asks for HTTP/2, and the server or http2.enabled allows HTTP/1.1 only";
                 return Err(self.failing.describe(Error::new(Kind::Request, message)));
             }
+            if self.manner.upgrade && checked.is_h2() {
+                pool.put_back(checked);
+                let message = "the request asks for an upgrade, which HTTP/2 does not have: set http2.enabled = false for this host's profile";
+                return Err(self.failing.describe(Error::new(Kind::Request, message)));
+            }
+            let manner = self.manner;
             let Prepared { draft, failing, .. } = &mut *self;
             failing.attempts += 1;
             // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
@@ -137,9 +149,12 @@ impl Prepared {
             let keep = checked.may_be_stale() || checked.is_h2();
             let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
             let path = path.map_err(|reason| failing.describe(Error::new(Kind::Request, reason)))?;
-            let (sent, can_replay) =
+            let (mut sent, can_replay) =
                 draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
-            let mut failure = match checked.send(sent, deadline).await {
+            if manner.has_h1_headers && checked.is_h2() {
+                framing::strip_for_h2(sent.headers_mut());
+            }
+            let mut failure = match checked.send(sent, deadline, manner).await {
                 Ok(response) if resends.is_misdirected(response.status(), can_replay) => {
                     drop(response);
                     fresh = true;

@@ -141,6 +141,12 @@ impl Failing {
                     "the server sent bytes that no request had asked for: does it speak HTTP/1 on this port?",
                 ));
             }
+            Cause::UnaskedUpgrade => {
+                return self.describe(Error::new(
+                    Kind::Protocol,
+                    "the server answered 101 to a request that had asked for no other protocol",
+                ));
+            }
             Cause::RequestBody(why) => {
                 return self.describe(Error::new(Kind::Request, format!("the request's body failed: {why}")));
             }

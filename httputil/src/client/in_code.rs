@@ -25,7 +25,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 11] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 12] {
     let Transport {
         timeouts,
         pool,
@@ -35,6 +35,7 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
     } = &profile.transport;
     [
         ("timeout", profile.policy.timeout, "; no_timeout() switches it off"),
+        ("timeouts.expect_continue", Some(profile.policy.expect_continue), ""),
         ("timeouts.dns", Some(timeouts.dns), ""),
         ("timeouts.connect", Some(timeouts.connect), ""),
         ("timeouts.proxy_connect", Some(timeouts.proxy_connect), ""),

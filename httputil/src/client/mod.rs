@@ -14,6 +14,7 @@ mod body;
 mod builder;
 mod execute;
 mod failure;
+mod framing;
 mod handle;
 mod in_code;
 mod message;

@@ -104,10 +104,13 @@ fn a_time_out_of_zero_is_refused_in_code_as_in_a_file() {
         .dns_timeout(Duration::ZERO)
         .connect_timeout(Duration::ZERO)
         .tls_handshake_timeout(Duration::ZERO)
-        .idle_timeout(Duration::ZERO);
+        .expect_continue_timeout(Duration::ZERO)
+        .idle_timeout(Duration::ZERO)
+        .hibernate_after(Duration::ZERO);
     let zero = Client::new(all).unwrap_err();
     let told: Vec<String> = zero.problems().iter().map(ToString::to_string).collect();
     let rest = [
+        "timeouts.expect_continue",
         "timeouts.dns",
         "timeouts.connect",
         "timeouts.tls_handshake",
@@ -115,7 +118,10 @@ fn a_time_out_of_zero_is_refused_in_code_as_in_a_file() {
     ];
     let rest = rest.map(|key| format!("default.{key} = \"0s\": zero makes no sense here"));
     assert_eq!(told[0], timeout);
-    assert_eq!(told[1..], rest);
+    assert_eq!(told[1..=rest.len()], rest);
+    let hibernation =
+        "default.pool.hibernate_after = \"0s\": zero makes no sense here; no_hibernation() switches it off";
+    assert_eq!(told[rest.len() + 1..], [hibernation]);
 }
 
 #[tokio::test(start_paused = true)]

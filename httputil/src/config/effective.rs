@@ -40,12 +40,14 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     let Policy {
         timeout,
         pool_wait,
+        expect_continue,
         user_agent,
     } = policy;
     let mut values = vec![
         ("user_agent", quoted(user_agent)),
         ("timeout", duration_or_none(*timeout)),
         ("timeouts.pool_wait", duration(*pool_wait)),
+        ("timeouts.expect_continue", duration(*expect_continue)),
         ("pool.name", quoted(pool)),
     ];
     values.extend(description.iter().map(|text| ("description", quoted(text))));

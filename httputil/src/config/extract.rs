@@ -41,6 +41,10 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set(&mut profile.policy.user_agent, user_agent.map(|text| text.0));
     set(&mut profile.policy.timeout, timeout.as_ref().map(duration_or_none));
     set(&mut profile.policy.pool_wait, timeouts.pool_wait.map(duration));
+    set(
+        &mut profile.policy.expect_continue,
+        timeouts.expect_continue.map(duration),
+    );
     set_timeouts(&mut profile.transport.timeouts, &timeouts);
     set_pool(&mut profile.transport.pool, pool);
     set_tcp(&mut profile.transport.tcp, &tcp);

@@ -66,6 +66,8 @@ pub(crate) struct TimeoutsKeys {
     /// For a connection, when at a cap; zero does not wait.
     #[schemars(extend("x-zero" = true))]
     pub(crate) pool_wait: Option<DurationText>,
+    /// How long a body waits for `100 Continue`, if its request asks for that, over HTTP/1.
+    pub(crate) expect_continue: Option<DurationText>,
     /// The name look-up.
     #[schemars(extend("x-transport" = true))]
     pub(crate) dns: Option<DurationText>,

@@ -1,7 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 64] = [
+const PROFILE: [&str; 63] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
@@ -57,7 +57,6 @@ const PROFILE: [&str; 64] = [
     "tcp.local_address",
     "tcp.user_timeout",
     "timeouts.attempt",
-    "timeouts.expect_continue",
     "timeouts.read",
     "timeouts.response_header",
     "timeouts.write",

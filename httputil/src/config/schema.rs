@@ -281,6 +281,7 @@ tcp.nodelay flag transport
 timeout duration 1µs.. none
 timeouts.connect duration 1µs.. transport
 timeouts.dns duration 1µs.. transport
+timeouts.expect_continue duration 1µs..
 timeouts.pool_wait duration 0ns..
 timeouts.proxy_connect duration 1µs.. transport
 timeouts.tls_handshake duration 1µs.. transport

@@ -14,7 +14,7 @@ use super::shared::{Inner, Pool};
 use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Protocol, Standing, Waiting};
 use crate::connect::{DialFailure, Route, Scheme, Target};
 use crate::error::Phase;
-use crate::wire::{H1, Peek, Place, PooledBody, RequestBody, SendFailure};
+use crate::wire::{H1, Manner, Peek, Place, PooledBody, RequestBody, SendFailure};
 
 /// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
 const PEEK_AFTER: Duration = Duration::from_millis(1);
@@ -73,9 +73,10 @@ impl Checked {
         self,
         request: Request<RequestBody>,
         deadline: Option<Instant>,
+        manner: Manner,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let (h1, h2) = match self.connection {
-            Connection::H1(h1) => (Some(h1.send(request, deadline)), None),
+            Connection::H1(h1) => (Some(h1.send(request, deadline, manner)), None),
             // Boxed, so that the future of the other kind stays small.
             Connection::Place(place) => (None, Some(Box::pin(place.send(request, deadline)))),
         };

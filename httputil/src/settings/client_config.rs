@@ -175,6 +175,14 @@ impl ClientConfig {
         self
     }
 
+    /// How long the body of a request with `Expect: 100-continue` waits for the server's word over HTTP/1 before it is
+    /// sent all the same; default 1 s.
+    #[must_use]
+    pub fn expect_continue_timeout(mut self, expect_continue: Duration) -> ClientConfig {
+        self.profile.policy.expect_continue = expect_continue;
+        self
+    }
+
     /// The bound of the TCP connect, all addresses together; default 30 s.
     #[must_use]
     pub fn connect_timeout(mut self, connect: Duration) -> ClientConfig {

@@ -10,6 +10,9 @@ pub struct Policy {
     pub timeout: Option<Duration>,
     /// `timeouts.pool_wait`: how long to wait for a connection while a cap is reached. Default 10 s.
     pub pool_wait: Duration,
+    /// `timeouts.expect_continue`: how long the body of a request with `Expect: 100-continue` waits for the server's word
+    /// over HTTP/1 before it is sent all the same. Default 1 s.
+    pub expect_continue: Duration,
     /// `user_agent`: sent when the request names none. Default `httputil/<version>`.
     pub user_agent: String,
 }
@@ -19,6 +22,7 @@ impl Default for Policy {
         Policy {
             timeout: Some(Duration::from_secs(30)),
             pool_wait: Duration::from_secs(10),
+            expect_continue: Duration::from_secs(1),
             user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

@@ -110,6 +110,11 @@ impl PooledBody {
         PooledBody { first, hold }
     }
 
+    /// No body at all.
+    pub(super) fn ended() -> PooledBody {
+        PooledBody::of(Hold::Ended)
+    }
+
     fn of(hold: Hold) -> PooledBody {
         PooledBody { first: None, hold }
     }

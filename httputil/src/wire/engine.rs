@@ -20,6 +20,8 @@ pub(super) type Connection = http1::Connection<Wire, RequestBody>;
 pub(super) enum Engine {
     /// Boxed: it is large, and goes when the connection hibernates.
     Running(Box<Connection>),
+    /// Gives the stream away at an answer `101`, and to nobody else: it can't hibernate.
+    Upgradable(Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>),
     Asleep(Wire),
     /// A sleeper that says goodbye.
     Closing(Wire),
@@ -40,6 +42,11 @@ impl Engine {
                 } else {
                     CloseReason::Error
                 })
+            }),
+            // It may have been given away instead of closed, and lives on then.
+            Engine::Upgradable(connection) => connection.as_mut().poll(cx).map(|result| {
+                *self = Engine::Ended;
+                result.is_err().then_some(CloseReason::Error)
             }),
             Engine::Asleep(wire) => {
                 let mut byte = [0];
@@ -64,6 +71,14 @@ impl Engine {
             Engine::Closing(wire) => Pin::new(wire.inner_mut()).poll_shutdown(cx).map(drop),
             _ => Poll::Ready(()),
         }
+    }
+
+    /// An answer `101` to the next request gives the stream away.
+    pub(super) fn allow_upgrade(&mut self) {
+        *self = match std::mem::replace(self, Engine::Ended) {
+            Engine::Running(connection) => Engine::Upgradable(Box::pin(connection.with_upgrades())),
+            other => other,
+        };
     }
 
     /// Takes the stream back from hyper. `false` if bytes lay behind the last answer: the connection is of no use then.

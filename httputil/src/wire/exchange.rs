@@ -117,6 +117,14 @@ impl Exchange {
         }
     }
 
+    /// The connection belongs to another protocol now, and leaves the pool for good.
+    pub(super) fn hand_over(&mut self) {
+        if let Some(lent) = self.lent.take() {
+            lent.socket().set_reason(CloseReason::Upgraded);
+            drop(lent.shared.take_back());
+        }
+    }
+
     pub(super) fn close(&mut self, reason: CloseReason) {
         if let Some(lent) = self.lent.take() {
             lent.abort(reason);

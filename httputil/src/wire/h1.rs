@@ -8,12 +8,13 @@
 //! Whoever holds the [`H1`] may send the next request. What moves the bytes is the connection's
 //! [`driver`](super::driver); both meet in [`Shared`].
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::client::conn::http1;
 use tokio::time::Instant;
 
@@ -21,8 +22,9 @@ use super::driven::{Bed, H1Parts, Shared};
 use super::driver::Driver;
 use super::engine::{Connection, Sender};
 use super::exchange::{Exchange, Lent};
+use super::manner::Hold as BodyHold;
 use super::terms::Terms;
-use super::{Cause, CloseReason, Link, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
+use super::{Cause, CloseReason, Link, Manner, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
 
 /// The right to put the next request on an HTTP/1 connection. Dropping it closes the connection politely.
 pub(crate) struct H1 {
@@ -87,9 +89,9 @@ impl H1 {
     }
 
     /// Lets an idle connection hibernate: whoever calls the waker that comes back, after the pool's lock, makes its driver
-    /// do so. None, if it stays as it is: hyper would forget that the peer speaks HTTP/1.0.
+    /// do so. None, if it stays as it is.
     pub(crate) fn doze(&mut self) -> Option<Waker> {
-        if self.terms.is_http10() || matches!(self.hold, Hold::Asleep(_)) {
+        if !self.terms.may_hibernate() || matches!(self.hold, Hold::Asleep(_)) {
             return None;
         }
         let waker = self.shared.waker.get()?.clone();
@@ -127,15 +129,21 @@ impl H1 {
     /// Dropping the future closes the connection: HTTP/1 has no other way to take a request back.
     pub(crate) fn send(
         mut self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         deadline: Option<Instant>,
+        manner: Manner,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
+        let held = manner.expect.map(|wait| (wait, hold_body(&mut request)));
         let completion = request.body().completion();
         let written = self.socket().written();
         let received = self.shared.received.load(Ordering::Relaxed);
         // Before the request, whose arrival makes the driver look at the deadline.
         self.shared.set_deadline(deadline);
         self.terms.begin(request.headers());
+        if manner.upgrade {
+            self.terms.allow_upgrade();
+            self.shared.engine().allow_upgrade();
+        }
         // The one box on a request's way: hyper's future has room for the request itself, and each future around it would
         // be moved with that room (measured: 6 000 instructions a request).
         let H1 { hold, shared, terms } = self;
@@ -147,7 +155,25 @@ impl H1 {
         let mut exchange = Exchange::new(Lent { shared, terms }, completion, written);
         // The request is on its way; what is left to wait for is small.
         async move {
-            match answer.await {
+            let answered = match held {
+                None => answer.await,
+                Some((wait, body)) => Box::pin(unless_held(answer, wait, body)).await,
+            };
+            match answered {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    if manner.upgrade {
+                        exchange.hand_over();
+                        return Ok(response.map(|_| PooledBody::ended()));
+                    }
+                    exchange.close(CloseReason::Error);
+                    Err(SendFailure {
+                        processed: Processed::Maybe,
+                        request: None,
+                        cause: Cause::UnaskedUpgrade,
+                        has_answer: true,
+                        calm: false,
+                    })
+                }
                 Ok(response) => {
                     if let Some(why) = exchange.late_failure() {
                         exchange.close(CloseReason::Error);
@@ -236,6 +262,30 @@ impl std::fmt::Debug for H1 {
             .field("terms", &self.terms)
             .finish_non_exhaustive()
     }
+}
+
+/// Keeps the body back until the hold is opened, by `100 Continue` among others (RFC 9110 §10.1.1).
+fn hold_body(request: &mut Request<RequestBody>) -> Arc<BodyHold> {
+    let hold = request.body_mut().hold();
+    let opened = Arc::clone(&hold);
+    hyper::ext::on_informational(request, move |answer| {
+        if answer.status() == StatusCode::CONTINUE {
+            opened.open();
+        }
+    });
+    hold
+}
+
+/// Waits for the answer; a server that has said nothing after `wait` gets the body all the same.
+async fn unless_held<A>(mut answer: Pin<Box<A>>, wait: Duration, hold: Arc<BodyHold>) -> A::Output
+where
+    A: Future + ?Sized,
+{
+    if let Ok(answered) = tokio::time::timeout(wait, answer.as_mut()).await {
+        return answered;
+    }
+    hold.open();
+    answer.await
 }
 
 /// Whether the server sent bytes before the request was written. hyper has no other way to tell.

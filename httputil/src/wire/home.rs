@@ -54,13 +54,15 @@ pub enum CloseReason {
     Http1Required,
     /// It answered no ping.
     PingTimeout,
+    /// An answer `101` gave it to another protocol, which has ended since.
+    Upgraded,
 }
 
 impl CloseReason {
     pub(super) const UNSET: u8 = u8::MAX;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [CloseReason; 20] = [
+    pub const ALL: [CloseReason; 21] = [
         CloseReason::IdleTimeout,
         CloseReason::IdleCap,
         CloseReason::PeerClosed,
@@ -81,6 +83,7 @@ impl CloseReason {
         CloseReason::ConnectionAuth,
         CloseReason::Http1Required,
         CloseReason::PingTimeout,
+        CloseReason::Upgraded,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<CloseReason> {
@@ -110,6 +113,7 @@ impl CloseReason {
             CloseReason::ConnectionAuth => "connection_auth",
             CloseReason::Http1Required => "http1_required",
             CloseReason::PingTimeout => "ping_timeout",
+            CloseReason::Upgraded => "upgraded",
         }
     }
 }

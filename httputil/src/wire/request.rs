@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -14,6 +14,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use sync_wrapper::SyncWrapper;
 use tokio::runtime::Handle;
 
+use super::counting::Counting;
+use super::manner::Hold;
 use crate::error::BoxError;
 
 /// A request body that knows whether it can be sent again.
@@ -23,6 +25,8 @@ pub(crate) struct RequestBody {
     touched: bool,
     /// What became of a stream; bytes are one piece and need none.
     fate: Option<Arc<Fate>>,
+    /// What it waits at before its first byte.
+    hold: Option<Arc<Hold>>,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,7 @@ impl RequestBody {
             content: Content::Bytes(bytes),
             touched: false,
             fate: None,
+            hold: None,
         }
     }
 
@@ -126,6 +131,7 @@ impl RequestBody {
             content,
             touched: false,
             fate: Some(Arc::default()),
+            hold: None,
         }
     }
 
@@ -154,11 +160,39 @@ impl RequestBody {
         self.size_hint().exact()
     }
 
+    /// From now on it gives nothing before the hold is opened.
+    pub(super) fn hold(&mut self) -> Arc<Hold> {
+        Arc::clone(self.hold.get_or_insert_default())
+    }
+
+    /// The caller's own `Content-Length`: a stream that gives more or less fails.
+    ///
+    /// # Errors
+    ///
+    /// The length that the body has for certain, if it is another.
+    pub(crate) fn declare(&mut self, length: u64) -> Result<(), u64> {
+        if let Content::Bytes(bytes) = &self.content {
+            let known = bytes.len() as u64;
+            return if known == length { Ok(()) } else { Err(known) };
+        }
+        if let Some(known) = self.length().filter(|known| *known != length) {
+            return Err(known);
+        }
+        let content = std::mem::replace(&mut self.content, Content::Bytes(Bytes::new()));
+        self.content = match content {
+            Content::Stream(body) => Content::Any(Shut::new(Counting::new(body, length).boxed_unsync())),
+            Content::Any(shut) => Content::Any(Shut::new(Counting::new(shut.body.into_inner(), length).boxed_unsync())),
+            bytes @ Content::Bytes(_) => bytes,
+        };
+        Ok(())
+    }
+
     /// Tells later whether the body was taken to its end.
     pub(super) fn completion(&self) -> Completion {
         Completion {
             fate: self.fate.clone(),
             length: self.length().unwrap_or(0),
+            hold: self.hold.clone(),
         }
     }
 }
@@ -242,6 +276,7 @@ struct Fate {
 pub(super) struct Completion {
     fate: Option<Arc<Fate>>,
     length: u64,
+    hold: Option<Arc<Hold>>,
 }
 
 impl Completion {
@@ -252,7 +287,8 @@ impl Completion {
             .fate
             .as_ref()
             .is_none_or(|fate| fate.is_finished.load(Ordering::Acquire));
-        taken && written >= self.length
+        let is_held = self.hold.as_ref().is_some_and(|hold| !hold.is_open());
+        taken && !is_held && written >= self.length
     }
 }
 
@@ -282,6 +318,9 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(hold) = &self.hold {
+            ready!(hold.poll_open(cx));
+        }
         self.touched = true;
         let mut polled = match &mut self.content {
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),

@@ -55,6 +55,8 @@ pub(crate) enum Cause {
     RuntimeGone,
     /// The server sent bytes that no request had asked for.
     Unasked,
+    /// The server answered `101` to a request that had asked for no other protocol.
+    UnaskedUpgrade,
     /// The caller's own body, with its words.
     RequestBody(String),
     /// hyper's error.

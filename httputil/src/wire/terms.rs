@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use http::header::{
-    AUTHORIZATION, AsHeaderName, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE,
+    AUTHORIZATION, AsHeaderName, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, Response, Version};
 
@@ -25,8 +26,10 @@ pub(super) struct Terms {
     timeout: Option<u32>,
     /// Requests that the server's last `Keep-Alive: max` leaves.
     left: Option<u32>,
-    is_bound: bool,
+    /// Why it may not be used again, whatever its numbers: it was bound to one user, or was answered ambiguously.
+    ends: Option<CloseReason>,
     is_http10: bool,
+    is_upgradable: bool,
 }
 
 impl Terms {
@@ -37,8 +40,9 @@ impl Terms {
             max_uses,
             timeout: None,
             left: None,
-            is_bound: false,
+            ends: None,
             is_http10: false,
+            is_upgradable: false,
         }
     }
 
@@ -46,7 +50,9 @@ impl Terms {
     pub(super) fn begin(&mut self, headers: &HeaderMap) {
         self.uses = self.uses.saturating_add(1);
         self.left = self.left.map(|left| left.saturating_sub(1));
-        self.is_bound |= request_binds(headers);
+        if request_binds(headers) {
+            self.ends = Some(CloseReason::ConnectionAuth);
+        }
     }
 
     /// It was answered with this.
@@ -60,6 +66,7 @@ impl Terms {
                 KEEP_ALIVE.as_str().len(),
                 WWW_AUTHENTICATE.as_str().len(),
                 PROXY_AUTHENTICATE.as_str().len(),
+                TRANSFER_ENCODING.as_str().len(),
             ],
         ) {
             self.timeout = None;
@@ -68,12 +75,24 @@ impl Terms {
         let said = KeepAlive::of(headers);
         self.timeout = said.timeout;
         self.left = said.max.or(self.left);
-        self.is_bound |= answer_binds(headers);
+        if answer_binds(headers) {
+            self.ends = Some(CloseReason::ConnectionAuth);
+        }
+        // Somebody on the way may have believed the other one (RFC 9112 §6.3).
+        if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+            self.ends = Some(CloseReason::Error);
+        }
     }
 
-    /// Whether the peer spoke HTTP/1.0 in its last answer.
-    pub(super) fn is_http10(&self) -> bool {
-        self.is_http10
+    /// A request on it asks for another protocol.
+    pub(super) fn allow_upgrade(&mut self) {
+        self.is_upgradable = true;
+    }
+
+    /// Whether hyper can give the connection back and take it again: it would forget that the peer spoke HTTP/1.0, and
+    /// gives back none that may be upgraded.
+    pub(super) fn may_hibernate(&self) -> bool {
+        !self.is_http10 && !self.is_upgradable
     }
 
     pub(super) fn uses(&self) -> u32 {
@@ -88,8 +107,8 @@ impl Terms {
 
     /// Why it may not be used again, if it may not.
     pub(super) fn spent(&self) -> Option<CloseReason> {
-        if self.is_bound {
-            Some(CloseReason::ConnectionAuth)
+        if self.ends.is_some() {
+            self.ends
         } else if self.max_uses.is_some_and(|max| self.uses >= max) || self.left == Some(0) {
             Some(CloseReason::MaxRequests)
         } else if self.timeout.is_some_and(|seconds| seconds <= 1) {

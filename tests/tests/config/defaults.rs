@@ -54,6 +54,7 @@ pinned! {
 // What else the reference promises.
 pinned! {
     the_wait_at_a_cap_may_take_10_s: |p| p.policy.pool_wait => seconds(10);
+    a_body_waits_for_100_continue_for_1_s: |p| p.policy.expect_continue => seconds(1);
     a_name_look_up_may_take_10_s: |p| p.transport.timeouts.dns => seconds(10);
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));

@@ -15,10 +15,11 @@ macro_rules! keys {
 }
 
 /// Keys that are inherited.
-const INHERITED: [Key; 47] = keys! {
+const INHERITED: [Key; 48] = keys! {
     "user_agent", "one", "other", |p| p.policy.user_agent;
     "timeout", "1s", "none", |p| p.policy.timeout;
     "timeouts.pool_wait", "1s", "0s", |p| p.policy.pool_wait;
+    "timeouts.expect_continue", "2s", "3s", |p| p.policy.expect_continue;
     "timeouts.dns", "1s", "2s", |p| p.transport.timeouts.dns;
     "timeouts.connect", "1s", "2s", |p| p.transport.timeouts.connect;
     "timeouts.tls_handshake", "1s", "2s", |p| p.transport.timeouts.tls_handshake;

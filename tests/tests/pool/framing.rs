@@ -1,0 +1,198 @@
+//! How a request ends is not for its headers to say.
+
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use httputil::{Client, ClientConfig, CloseReason, Kind};
+use httputil_tests::script::{Script, answers, steps};
+use httputil_tests::server::{Server, handlers};
+use httputil_tests::tls::Alpn;
+use httputil_tests::{PATIENCE, within};
+
+use crate::common::{TrustedCa, Way, assert_all_gone, get, until, url};
+
+/// A stream of these pieces, whose length nobody knows.
+fn stream(pieces: &[&'static str]) -> reqwest::Body {
+    let pieces: Vec<&'static str> = pieces.to_vec();
+    reqwest::Body::wrap(StreamBody::new(Pieces(pieces.into_iter())))
+}
+
+struct Pieces(std::vec::IntoIter<&'static str>);
+
+impl futures_core::Stream for Pieces {
+    type Item = Result<Frame<Bytes>, std::io::Error>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.next().map(|piece| match piece {
+            "!" => Err(std::io::Error::other("the stream broke")),
+            piece => Ok(Frame::data(Bytes::from(piece))),
+        }))
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_the_length_that_its_header_says_is_sent() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        for pieces in [&["hello"][..], &["he", "", "llo"], &["h", "ello", ""]] {
+            let request = client.post(url(&server, "/length")).header("content-length", "5");
+            let response = request.body(stream(pieces)).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "5", "{way:?}, {pieces:?}");
+        }
+        let empty = client.post(url(&server, "/length")).header("content-length", "0");
+        assert_eq!(empty.send().await.unwrap().text().await.unwrap(), "0", "{way:?}");
+        assert_eq!(server.accepted(), 1, "{way:?}");
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_longer_or_shorter_fails_and_never_looks_complete() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        for (length, pieces, words) in [
+            ("3", &["hello"][..], "longer than its content-length, 3"),
+            ("3", &["hel", "lo"], "longer than its content-length, 3"),
+            ("10", &["hello"], "ended 5 bytes before its content-length, 10"),
+            ("5", &["hel", "!"], "the stream broke"),
+            ("5", &["hello", "!"], "the stream broke"),
+        ] {
+            let server = way
+                .start(Server::builder().handler(handlers::expect_full_body), &ca)
+                .await;
+            let client = ca.client();
+            let request = client.post(url(&server, "/")).header("content-length", length);
+            let sent = within(PATIENCE, request.body(stream(pieces)).send()).await;
+            let error = sent.unwrap_err();
+            assert_eq!(error.kind(), Kind::Request, "{way:?}: {error}");
+            assert!(error.to_string().contains(words), "{way:?}, {length}: {error}");
+            if way != Way::H2Tls {
+                server.until_open(0).await;
+                until(&client, "the connection to be closed", |stats| stats.open == 0).await;
+            }
+            assert_all_gone(&client).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_length_of_a_known_body_is_refused_before_anything_is_sent() {
+    let server = Server::builder().start().await;
+    let client = Client::new(ClientConfig::default()).unwrap();
+    for (name, value, words) in [
+        ("content-length", "3", "content-length: 3, and the body has 5 bytes"),
+        ("content-length", "10", "content-length: 10, and the body has 5 bytes"),
+        ("content-length", "+5", "expected a number of bytes"),
+        ("content-length", "5, 5", "expected a number of bytes"),
+        ("content-length", "", "expected a number of bytes"),
+        ("content-length", "18446744073709551616", "expected a number of bytes"),
+        ("transfer-encoding", "gzip", "only chunked can be sent"),
+        ("transfer-encoding", "chunked, identity", "only chunked can be sent"),
+        ("expect", "200-ok", "only 100-continue is known"),
+    ] {
+        let request = client.post(server.url("/")).header(name, value).body("hello");
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Request);
+        assert!(error.to_string().contains(words), "{name}: {value}: {error}");
+    }
+    let twice = client
+        .post(server.url("/"))
+        .header("content-length", "5")
+        .header("content-length", "5");
+    assert!(twice.body("hello").send().await.is_err());
+    let both = client
+        .post(server.url("/"))
+        .header("content-length", "5")
+        .header("transfer-encoding", "chunked");
+    assert!(both.body(stream(&["hello"])).send().await.is_err());
+    let h2c = client
+        .get(server.url("/"))
+        .header("connection", "upgrade")
+        .header("upgrade", "h2c");
+    assert!(h2c.send().await.unwrap_err().to_string().contains("h2c is not spoken"));
+    let tunnel = client.request(http::Method::CONNECT, server.url("/"));
+    assert_eq!(tunnel.send().await.unwrap_err().kind(), Kind::Request);
+    assert_eq!(server.accepted(), 0);
+}
+
+#[tokio::test]
+async fn headers_for_the_next_hop_are_dropped_or_kept_as_the_table_says() {
+    let ca = TrustedCa::new();
+    for (name, value, sent) in [
+        ("keep-alive", "timeout=5", None),
+        ("proxy-connection", "keep-alive", None),
+        ("http2-settings", "AAMAAABkAAQAAP__", None),
+        ("connection", "keep-alive, content-length", None),
+        ("connection", "x-secret, close", Some("connection: close")),
+        ("upgrade", "websocket", None),
+        ("te", "gzip", None),
+        ("te", "Trailers", Some("te: Trailers")),
+        ("transfer-encoding", "chunked", None),
+    ] {
+        let server = Script::start([steps::answer_all(answers::ok("fine"))]).await;
+        let client = Client::new(ClientConfig::default()).unwrap();
+        let request = client.post(server.url("/")).header(name, value).body("hello");
+        assert_eq!(request.send().await.unwrap().text().await.unwrap(), "fine");
+        let heard = server.received_text(0);
+        let line = heard.lines().find(|line| line.starts_with(&format!("{name}:")));
+        assert_eq!(line, sent, "{name}: {value}");
+        assert!(heard.contains("content-length: 5\r\n"), "{heard}");
+
+        // Over HTTP/2 none of them breaks the stream.
+        let server = Way::H2Tls.start(Server::builder(), &ca).await;
+        let client = ca.client();
+        let request = client.post(url(&server, "/length")).header(name, value).body("hello");
+        assert_eq!(
+            request.send().await.unwrap().text().await.unwrap(),
+            "5",
+            "{name}: {value}"
+        );
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn chunks_are_sent_where_the_length_is_not_known() {
+    let server = Script::start([steps::answer_all(answers::ok("fine"))]).await;
+    let client = Client::new(ClientConfig::default()).unwrap();
+    for headers in [&[][..], &[("transfer-encoding", "chunked")]] {
+        let mut request = client.post(server.url("/"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.body(stream(&["hel", "lo"])).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "fine");
+    }
+    assert_eq!(server.accepted(), 1);
+    let heard = server.received_text(0);
+    assert_eq!(heard.matches("transfer-encoding: chunked\r\n").count(), 2, "{heard}");
+    assert_eq!(heard.matches("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n").count(), 2, "{heard}");
+}
+
+#[tokio::test]
+async fn an_answer_with_two_lengths_is_read_by_its_chunks_and_ends_its_connection() {
+    let ca = TrustedCa::new();
+    for tls in [false, true] {
+        let answer =
+            "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        let mut script = steps::answer_all(answer);
+        if tls {
+            script = steps::over_tls(&ca.server_for(["127.0.0.1"], Alpn::H1), script);
+        }
+        let server = Script::start([script]).await;
+        let address = if tls { server.https_url("/") } else { server.url("/") };
+        let client = ca.client();
+        for round in 1..=2 {
+            assert_eq!(get(&client, &address).await, "hello");
+            server.until_closed(round).await;
+        }
+        until(&client, "both to be closed", |stats| stats.open == 0).await;
+        assert_eq!(client.stats().closed_for(CloseReason::Error), 2);
+        assert_all_gone(&client).await;
+    }
+}
