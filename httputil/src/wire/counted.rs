@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Socket;
+use super::head::HeadWatch;
 use super::signs::Tap;
 use crate::connect::MaybeTls;
 
@@ -19,14 +20,19 @@ pub(super) type Wire = TokioIo<Counted>;
 pub(super) struct Counted {
     // Before the stream, whose end it may give a reason for.
     tap: Option<Box<Tap>>,
+    head: Option<HeadWatch>,
     stream: MaybeTls<Socket>,
     received: Arc<AtomicU64>,
 }
 
 impl Counted {
-    pub(super) fn new(stream: MaybeTls<Socket>, received: Arc<AtomicU64>) -> Counted {
-        let tap = None;
-        Counted { tap, stream, received }
+    pub(super) fn new(stream: MaybeTls<Socket>, received: Arc<AtomicU64>, head: HeadWatch) -> Counted {
+        Counted {
+            tap: None,
+            head: Some(head),
+            stream,
+            received,
+        }
     }
 
     /// The same for HTTP/2.
@@ -34,6 +40,7 @@ impl Counted {
         Counted {
             received: Arc::clone(tap.received()),
             tap: Some(Box::new(tap)),
+            head: None,
             stream,
         }
     }
@@ -78,6 +85,12 @@ impl AsyncRead for Counted {
         if !read.is_empty() {
             // Sequentially consistent with the look at it in `Signs::doubt`.
             this.received.fetch_add(read.len() as u64, Ordering::SeqCst);
+            if let Some(head) = &mut this.head
+                && head.read(read).is_err()
+            {
+                let message = "the server sent more than 1 MiB before the end of its answer's header";
+                return Poll::Ready(Err(io::Error::other(message)));
+            }
             if let Some(tap) = &mut this.tap
                 && let Err(harm) = tap.read(read)
             {

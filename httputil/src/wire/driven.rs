@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::engine::{Connection, Engine, Sender};
+use super::head::HeadSigns;
 use super::terms::Terms;
 use super::{H1, Link};
 
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) is_timed_out: AtomicBool,
     /// Bytes of HTTP received, above TLS.
     pub(super) received: Arc<AtomicU64>,
+    pub(super) head: Arc<HeadSigns>,
     pub(super) driver: OnceLock<AbortHandle>,
     /// The driver's, once it has been polled.
     pub(super) waker: OnceLock<Waker>,
@@ -55,6 +57,7 @@ impl Shared {
         connection: Connection,
         link: Arc<Link>,
         received: Arc<AtomicU64>,
+        head: Arc<HeadSigns>,
     ) -> Arc<Shared> {
         Arc::new(Shared {
             link,
@@ -62,6 +65,7 @@ impl Shared {
             deadline: AtomicU64::new(NO_DEADLINE),
             is_timed_out: AtomicBool::new(false),
             received,
+            head,
             driver: OnceLock::new(),
             waker: OnceLock::new(),
             runtime: Handle::current(),

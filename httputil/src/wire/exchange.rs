@@ -77,6 +77,9 @@ impl Exchange {
     pub(super) fn answered(&mut self, response: &Response<Incoming>) {
         if let Some(lent) = &mut self.lent {
             lent.terms.answered(response);
+            if lent.shared.head.is_odd() {
+                lent.terms.end();
+            }
         }
         self.is_kept = !response.body().is_end_stream() && drain::is_kept_after(response);
     }

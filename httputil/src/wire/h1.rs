@@ -22,6 +22,7 @@ use super::driven::{Bed, H1Parts, Shared};
 use super::driver::Driver;
 use super::engine::{Connection, Sender};
 use super::exchange::{Exchange, Lent};
+use super::head::HeadSigns;
 use super::manner::Hold as BodyHold;
 use super::terms::Terms;
 use super::{Cause, CloseReason, Link, Manner, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
@@ -47,10 +48,10 @@ impl H1 {
         builder: http1::Builder,
         (sender, connection): (Sender, Connection),
         link: Arc<Link>,
-        received: Arc<AtomicU64>,
+        (received, head): (Arc<AtomicU64>, Arc<HeadSigns>),
         max_requests: Option<u32>,
     ) -> H1 {
-        let shared = Shared::new(builder, connection, link, received);
+        let shared = Shared::new(builder, connection, link, received, head);
         Driver::start(&shared);
         H1::new(sender, shared, Terms::new(max_requests))
     }
@@ -140,6 +141,7 @@ impl H1 {
         // Before the request, whose arrival makes the driver look at the deadline.
         self.shared.set_deadline(deadline);
         self.terms.begin(request.headers());
+        self.shared.head.await_head();
         if manner.upgrade {
             self.terms.allow_upgrade();
             self.shared.engine().allow_upgrade();

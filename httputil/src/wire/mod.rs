@@ -21,6 +21,7 @@ mod exchange;
 mod frames;
 mod h1;
 mod h2;
+mod head;
 mod home;
 mod manner;
 mod open;

@@ -8,6 +8,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::counted::Counted;
 use super::h2::Executor;
+use super::head::{HeadSigns, HeadWatch};
 use super::signs::{Signs, Tap};
 use super::{H1, H2, Home, Link, Seat, Socket, pings};
 use crate::connect::{Alpn, Connector, DialFailure, Established, Progress, Route, Target};
@@ -55,12 +56,20 @@ pub(crate) async fn open(
     match alpn {
         Alpn::H1 => {
             let received = Arc::new(AtomicU64::new(0));
-            let wire = TokioIo::new(Counted::new(stream, Arc::clone(&received)));
+            let head = Arc::<HeadSigns>::default();
+            let watch = HeadWatch::new(Arc::clone(&head));
+            let wire = TokioIo::new(Counted::new(stream, Arc::clone(&received), watch));
             let builder = http1::Builder::new();
             let wired = builder.handshake(wire).await.map_err(failed)?;
             let link = Link::new(home, seat, socket.clone(), max_lifetime);
             socket.attach(Arc::clone(&link));
-            Ok(Connection::H1(H1::start(builder, wired, link, received, max_requests)))
+            Ok(Connection::H1(H1::start(
+                builder,
+                wired,
+                link,
+                (received, head),
+                max_requests,
+            )))
         }
         Alpn::H2 => {
             let settings = &connector.transport().http2;

@@ -89,6 +89,11 @@ impl Terms {
         self.is_upgradable = true;
     }
 
+    /// What came may be read in two ways: it is the last answer.
+    pub(super) fn end(&mut self) {
+        self.ends = Some(CloseReason::Error);
+    }
+
     /// Whether hyper can give the connection back and take it again: it would forget that the peer spoke HTTP/1.0, and
     /// gives back none that may be upgraded.
     pub(super) fn may_hibernate(&self) -> bool {

@@ -26,6 +26,7 @@ mod keep_alive_header;
 mod lease;
 mod lifetime;
 mod limits;
+mod malformed;
 mod panics;
 mod resend;
 mod reuse;
