@@ -60,7 +60,7 @@ impl Checked {
     pub(crate) fn may_be_stale(&self) -> bool {
         match &self.connection {
             Connection::H1(h1) => h1.is_reused() || h1.link().has_rested(),
-            Connection::Place(place) => place.is_reused(),
+            Connection::Place(place) => place.may_be_stale(),
         }
     }
 

@@ -277,6 +277,10 @@ impl Multiplexed for H2 {
         H2::spent(self)
     }
 
+    fn rest(&self) {
+        self.link().rest();
+    }
+
     fn retire(self, reason: CloseReason) {
         H2::retire(self, reason);
     }

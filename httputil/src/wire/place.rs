@@ -31,7 +31,7 @@ pub(crate) struct Place {
 struct Began {
     at: Instant,
     received: u64,
-    is_reused: bool,
+    may_be_stale: bool,
 }
 
 impl Place {
@@ -39,7 +39,7 @@ impl Place {
         let began = Began {
             at: h2.shared.link.born,
             received: 0,
-            is_reused: false,
+            may_be_stale: false,
         };
         let H2 { sender, shared } = h2;
         Place {
@@ -56,6 +56,11 @@ impl Place {
         self.shared.uses.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether the peer may have closed the connection by now: it has been used, or idle.
+    pub(crate) fn may_be_stale(&self) -> bool {
+        self.is_reused() || self.shared.link.has_rested()
+    }
+
     /// Sends a request and waits for the head of its answer. Dropping the future resets the stream, sooner or later (see
     /// [`parking`](super::parking)), and nothing else.
     pub(crate) fn send(
@@ -69,7 +74,7 @@ impl Place {
         self.began = Began {
             at: Instant::now(),
             received: shared.signs.received(),
-            is_reused: shared.uses.fetch_add(1, Ordering::Relaxed) > 0,
+            may_be_stale: shared.uses.fetch_add(1, Ordering::Relaxed) > 0 || shared.link.has_rested(),
         };
         if terms::request_binds(request.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
@@ -135,7 +140,7 @@ impl Place {
         signs.tell(link);
         let processed = if request.is_some() || is_refused(&error) {
             Processed::No
-        } else if self.began.is_reused && !is_reset(&error) {
+        } else if self.began.may_be_stale && !is_reset(&error) {
             Processed::Unknown
         } else {
             Processed::Maybe
@@ -193,7 +198,7 @@ impl Place {
     /// have been idle for as long with it.
     pub(super) fn timed_out(&self) {
         let shared = &self.shared;
-        if shared.signs.doubt(self.began.received) && self.began.is_reused {
+        if shared.signs.doubt(self.began.received) && self.began.may_be_stale {
             shared.link.home.suspect(&shared.link, self.began.at);
         }
     }

@@ -268,5 +268,8 @@ impl Multiplexed for Many {
     fn spent(&self) -> Option<CloseReason> {
         None
     }
+
+    fn rest(&self) {}
+
     fn retire(self, _: CloseReason) {}
 }

@@ -108,6 +108,8 @@ pub(super) trait Multiplexed: Clone {
     fn is_in_doubt(&self) -> bool;
     fn expires(&self) -> Option<Instant>;
     fn spent(&self) -> Option<CloseReason>;
+    /// It is idle from now on.
+    fn rest(&self);
     /// Lets it end after its requests, for `reason`. Never under the pool's lock.
     fn retire(self, reason: CloseReason);
 }

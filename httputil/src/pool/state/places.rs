@@ -188,6 +188,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.expel(index, reason, todo);
             return;
         }
+        connection.rest();
         self.unlink_idle(index);
         self.let_idle(index, expires, None, now, todo);
     }
