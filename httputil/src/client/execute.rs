@@ -11,7 +11,7 @@ use super::failure::Failing;
 use super::framing;
 use super::handle::{Inner, stopped};
 use super::message::{Defaults, Draft};
-use super::resend::{Resends, Verdict};
+use super::resend::{Resends, Verdict, may_repeat};
 use crate::connect::{Route, Target};
 use crate::error::{Error, Kind};
 use crate::pool::Ticket;
@@ -176,10 +176,14 @@ impl Prepared {
                 Err(failure) => failure,
             };
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
+            // What can be replayed is still in the draft.
+            let headers = returned
+                .as_ref()
+                .map_or(&self.draft.headers, |request| request.headers());
             let verdict = resends.judge(
                 failure.processed,
                 failure.calm,
-                &self.failing.method,
+                may_repeat(&self.failing.method, headers),
                 can_replay || returned.is_some(),
             );
             let pause = match verdict {

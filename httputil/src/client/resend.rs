@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::wire::{Processed, jittered};
 
@@ -34,21 +34,21 @@ pub(super) struct Resends {
 }
 
 impl Resends {
-    /// `calm` is whether the peer said `ENHANCE_YOUR_CALM`.
-    pub(super) fn judge(&mut self, processed: Processed, calm: bool, method: &Method, can_replay: bool) -> Verdict {
+    /// `calm` is whether the peer said `ENHANCE_YOUR_CALM`; `may_repeat`, what [`may_repeat`] says of the request.
+    pub(super) fn judge(&mut self, processed: Processed, calm: bool, may_repeat: bool, can_replay: bool) -> Verdict {
         if !can_replay || self.all >= MAX_RESENDS {
             return Verdict::GiveUp;
         }
         let verdict = match processed {
             // Whether or not it was processed.
-            _ if calm && is_idempotent(method) => {
+            _ if calm && may_repeat => {
                 self.calmed += 1;
                 Verdict::AgainAfter(jittered(PAUSE * (1 << (self.calmed - 1))))
             }
             _ if calm => return Verdict::GiveUp,
             Processed::No => Verdict::Again,
             // A second unknown end is not a race any more.
-            Processed::Unknown if self.unknown == 0 && is_idempotent(method) => {
+            Processed::Unknown if self.unknown == 0 && may_repeat => {
                 self.unknown += 1;
                 Verdict::AgainFresh
             }
@@ -70,8 +70,17 @@ impl Resends {
     }
 }
 
+/// The header by which a caller says that the server takes a request that comes twice for one
+/// (draft-ietf-httpapi-idempotency-key-header).
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Whether the request may reach the server twice: by its method, or since it bears an idempotency key.
+pub(super) fn may_repeat(method: &Method, headers: &HeaderMap) -> bool {
+    is_idempotent(method) || headers.get(&IDEMPOTENCY_KEY).is_some_and(|key| !key.is_empty())
+}
+
 /// RFC 9110 §9.2.2. Extension methods are not known to be.
-pub(super) fn is_idempotent(method: &Method) -> bool {
+fn is_idempotent(method: &Method) -> bool {
     [
         Method::GET,
         Method::HEAD,
@@ -91,40 +100,31 @@ mod tests {
     fn an_unprocessed_request_is_sent_again_four_times_whatever_its_method() {
         let mut resends = Resends::default();
         for _ in 0..4 {
-            assert_eq!(resends.judge(Processed::No, false, &Method::POST, true), Verdict::Again);
+            assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::Again);
         }
-        assert_eq!(
-            resends.judge(Processed::No, false, &Method::POST, true),
-            Verdict::GiveUp
-        );
+        assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::GiveUp);
     }
 
     #[test]
     fn an_unknown_end_is_sent_again_once_if_idempotent() {
         let mut resends = Resends::default();
         assert_eq!(
-            resends.judge(Processed::Unknown, false, &Method::GET, true),
+            resends.judge(Processed::Unknown, false, true, true),
             Verdict::AgainFresh
         );
-        assert_eq!(
-            resends.judge(Processed::Unknown, false, &Method::GET, true),
-            Verdict::GiveUp
-        );
+        assert_eq!(resends.judge(Processed::Unknown, false, true, true), Verdict::GiveUp);
         let mut post = Resends::default();
-        assert_eq!(
-            post.judge(Processed::Unknown, false, &Method::POST, true),
-            Verdict::GiveUp
-        );
+        assert_eq!(post.judge(Processed::Unknown, false, false, true), Verdict::GiveUp);
     }
 
     #[test]
     fn what_cannot_be_replayed_or_may_have_been_processed_is_never_sent_again() {
         assert_eq!(
-            Resends::default().judge(Processed::No, false, &Method::GET, false),
+            Resends::default().judge(Processed::No, false, true, false),
             Verdict::GiveUp
         );
         assert_eq!(
-            Resends::default().judge(Processed::Maybe, false, &Method::GET, true),
+            Resends::default().judge(Processed::Maybe, false, true, true),
             Verdict::GiveUp
         );
     }
@@ -134,15 +134,15 @@ mod tests {
         let mut resends = Resends::default();
         let mut least = PAUSE.mul_f64(0.9);
         for _ in 0..4 {
-            match resends.judge(Processed::No, true, &Method::GET, true) {
+            match resends.judge(Processed::No, true, true, true) {
                 Verdict::AgainAfter(pause) => assert!(pause >= least && pause <= least * 2, "{pause:?}"),
                 other => panic!("{other:?}"),
             }
             least *= 2;
         }
-        assert_eq!(resends.judge(Processed::No, true, &Method::GET, true), Verdict::GiveUp);
+        assert_eq!(resends.judge(Processed::No, true, true, true), Verdict::GiveUp);
         let mut post = Resends::default();
-        assert_eq!(post.judge(Processed::No, true, &Method::POST, true), Verdict::GiveUp);
+        assert_eq!(post.judge(Processed::No, true, false, true), Verdict::GiveUp);
     }
 
     #[test]
@@ -152,5 +152,19 @@ mod tests {
         assert!(!resends.is_misdirected(StatusCode::MISDIRECTED_REQUEST, false));
         assert!(resends.is_misdirected(StatusCode::MISDIRECTED_REQUEST, true));
         assert!(!resends.is_misdirected(StatusCode::MISDIRECTED_REQUEST, true));
+    }
+
+    #[test]
+    fn a_request_may_be_repeated_by_its_method_or_its_idempotency_key() {
+        let none = HeaderMap::new();
+        assert!(may_repeat(&Method::DELETE, &none));
+        assert!(!may_repeat(&Method::POST, &none));
+        let keyed = |key: &'static str| HeaderMap::from_iter([(IDEMPOTENCY_KEY.clone(), key.parse().unwrap())]);
+        assert!(may_repeat(
+            &Method::POST,
+            &keyed("8e03978e-40d5-43dd-bc93-6894a57f9324")
+        ));
+        assert!(may_repeat(&Method::PATCH, &keyed("\"quoted\"")));
+        assert!(!may_repeat(&Method::POST, &keyed("")), "no key at all");
     }
 }

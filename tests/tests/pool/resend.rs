@@ -2,11 +2,12 @@
 
 use httputil::{Client, Kind};
 use httputil_tests::gate::Gate;
+use httputil_tests::h2_script::{H2Script, Step as H2Step};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
 use reqwest::Method;
 
-use crate::common::{TrustedCa, Way, client, get, until, url};
+use crate::common::{TrustedCa, Way, assert_all_gone, client, get, h2_client, until, url};
 
 /// Answers one request; takes the next one whole, and closes without a byte: the race that keep-alive cannot avoid.
 fn race() -> Vec<Step> {
@@ -115,6 +116,54 @@ async fn a_post_that_was_written_is_not_sent_again_and_the_error_says_that_it_ma
         assert_eq!(error.to_string(), expected);
         assert_eq!(server.accepted(), 1);
     }
+}
+
+/// A `POST` that the server takes for one however often it comes.
+async fn send_keyed(client: &Client, url: &str, key: &str) -> Result<String, httputil::Error> {
+    let request = client.post(url).header("Idempotency-Key", key).body("a body");
+    Ok(request.send().await?.text().await.expect("the scripts answer whole"))
+}
+
+#[tokio::test]
+async fn a_post_with_an_idempotency_key_is_sent_again_as_it_was_and_once() {
+    let server = Script::start([race(), steps::answer_all(answers::ok("two"))]).await;
+    let client = client();
+    get(&client, &server.url("/")).await;
+    assert_eq!(send_keyed(&client, &server.url("/"), "k-1").await.unwrap(), "two");
+    assert_eq!((server.accepted(), client.stats().resends), (2, 1));
+    for connection in 0..2 {
+        let received = String::from_utf8(server.received(connection).to_vec()).unwrap();
+        assert_eq!(received.matches("idempotency-key: k-1\r\n").count(), 1, "{received}");
+        assert!(received.ends_with("\r\n\r\na body"), "{received}");
+    }
+    assert_all_gone(&client).await;
+
+    // A second such end is no race, and an empty key is none.
+    for (key, accepted) in [("k-2", 2), ("", 1)] {
+        let server = Script::start([race(), steps::reset_on_request()]).await;
+        let client = crate::common::client();
+        get(&client, &server.url("/")).await;
+        let error = send_keyed(&client, &server.url("/"), key).await.unwrap_err();
+        assert!(error.to_string().contains("it may have been processed"), "{error}");
+        assert_eq!(server.accepted(), accepted, "{key:?}");
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn an_idempotency_key_counts_over_http2_too() {
+    let server = H2Script::builder()
+        .on_stream(|stream| match stream.overall {
+            1 => vec![H2Step::CloseConnection],
+            _ => vec![H2Step::Answer("fine".into())],
+        })
+        .start()
+        .await;
+    let client = h2_client(|_| {});
+    get(&client, &server.url("/")).await;
+    assert_eq!(send_keyed(&client, &server.url("/"), "k-1").await.unwrap(), "fine");
+    assert_eq!((server.accepted(), server.requests()), (2, 3));
+    assert_all_gone(&client).await;
 }
 
 #[tokio::test]
