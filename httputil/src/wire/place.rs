@@ -149,7 +149,7 @@ impl Place {
         SendFailure {
             processed,
             request,
-            calm: signs.is_calmed(),
+            calm: is_complaint(&error).unwrap_or_else(|| signs.is_left_for_calm()),
             has_answer: false,
             cause: match upload {
                 Some(why) => Cause::RequestBody(why.to_owned()),
@@ -240,6 +240,13 @@ fn is_refused(error: &hyper::Error) -> bool {
         );
         error.is_remote() && (error.is_go_away() || (error.is_reset() && refuses))
     })
+}
+
+/// Whether the peer complained of too much, with this very stream or with a GOAWAY that ends it; unknown, if the error is
+/// not of its saying.
+fn is_complaint(error: &hyper::Error) -> Option<bool> {
+    let said = h2_error(error).filter(|error| error.is_remote())?;
+    said.reason().map(|reason| reason == Reason::ENHANCE_YOUR_CALM)
 }
 
 /// hyper has no other way to tell.

@@ -44,6 +44,8 @@ const CALM: u8 = 4;
 const HTTP1: u8 = 8;
 /// No note: the peer's first SETTINGS have come.
 const SETTLED: u8 = 16;
+/// No note: the complaint was a GOAWAY, which is meant for every request.
+const LEFT_FOR_CALM: u8 = 32;
 
 /// Shared by the tap, the driver and the handles of one connection.
 #[derive(Debug)]
@@ -132,9 +134,9 @@ impl Signs {
         }
     }
 
-    /// Whether the peer has complained of too much.
-    pub(super) fn is_calmed(&self) -> bool {
-        self.once.load(Ordering::Relaxed) & CALM != 0
+    /// Whether the peer has ended the connection with a complaint of too much.
+    pub(super) fn is_left_for_calm(&self) -> bool {
+        self.once.load(Ordering::Relaxed) & LEFT_FOR_CALM != 0
     }
 
     /// A request ran out of time, and nothing came since `received` was as it is here: the connection is in doubt until
@@ -149,7 +151,7 @@ impl Signs {
             self.lift(Bar::Doubt);
             return false;
         }
-        if is_new && self.may_probe && !self.is_calmed() {
+        if is_new && self.may_probe && self.once.load(Ordering::Relaxed) & CALM == 0 {
             self.wants_probe.store(true, Ordering::Release);
             if let Some(task) = self.socket_task.get() {
                 task.wake_by_ref();
@@ -281,6 +283,9 @@ impl Tap {
                     _ => CloseReason::PeerClosed,
                 });
                 signs.complain(reason);
+                if reason == Reason::ENHANCE_YOUR_CALM {
+                    signs.once.fetch_or(LEFT_FOR_CALM, Ordering::Relaxed);
+                }
                 signs.note(LEAVING);
             }
             Event::Reset(reason) => signs.complain(reason),

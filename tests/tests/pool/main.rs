@@ -15,6 +15,7 @@ mod floods;
 mod framing;
 mod global;
 mod going_home;
+mod h2_calm;
 mod h2_cancel;
 mod h2_goaway;
 mod h2_ping;
