@@ -87,19 +87,27 @@ impl PooledBody {
             let hold = Hold::H2(stream);
             return PooledBody { first, hold };
         };
+        let half_time = stream.half_time(deadline);
         let shared = Arc::new(Mutex::new(Watched {
             stream: Some(stream),
             reader: None,
         }));
         let watched = Arc::clone(&shared);
         let watch = tokio::spawn(async move {
+            let look = || watched.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut received = None;
+            // A head that came later than that is a sign of life that is late enough.
+            if let Some(half_time) = half_time {
+                tokio::time::sleep_until(half_time).await;
+                received = look().stream.as_ref().and_then(Stream::received);
+            }
             tokio::time::sleep_until(deadline).await;
             let (stream, reader) = {
-                let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut watched = look();
                 (watched.stream.take(), watched.reader.take())
             };
             if let Some(stream) = stream {
-                stream.timed_out();
+                stream.timed_out(received);
             }
             if let Some(reader) = reader {
                 reader.wake();

@@ -26,19 +26,23 @@ pub(crate) struct Place {
     is_bodiless: bool,
 }
 
-/// The moment since which an exchange waits, and what had been received by then.
+/// The beginning of an exchange.
 #[derive(Clone, Copy, Debug)]
 struct Began {
     at: Instant,
-    received: u64,
     may_be_stale: bool,
+}
+
+impl Began {
+    fn half_time(self, deadline: Instant) -> Instant {
+        self.at + deadline.saturating_duration_since(self.at) / 2
+    }
 }
 
 impl Place {
     pub(super) fn new(h2: H2) -> Place {
         let began = Began {
             at: h2.shared.link.born,
-            received: 0,
             may_be_stale: false,
         };
         let H2 { sender, shared } = h2;
@@ -73,9 +77,9 @@ impl Place {
         self.is_bodiless = request.method() == Method::HEAD;
         self.began = Began {
             at: Instant::now(),
-            received: shared.signs.received(),
             may_be_stale: shared.uses.fetch_add(1, Ordering::Relaxed) > 0 || shared.link.has_rested(),
         };
+        let began = self.began;
         if terms::request_binds(request.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
         }
@@ -86,10 +90,12 @@ impl Place {
         let early = (!shared.signs.is_settled()).then(|| Arc::clone(&shared.signs));
         let mut stream = Stream::of_answer(answer, self);
         async move {
-            let answered = {
+            let mut bound = deadline.map(|deadline| began.half_time(deadline));
+            let mut received = None;
+            let answered = loop {
                 let answer = poll_fn(|cx| stream.poll_answer(cx));
                 let answer = async {
-                    match early {
+                    match &early {
                         None => Some(answer.await),
                         Some(signs) => tokio::select! {
                             biased;
@@ -98,10 +104,16 @@ impl Place {
                         },
                     }
                 };
-                match deadline {
-                    None => Ok(answer.await),
-                    Some(deadline) => tokio::time::timeout_at(deadline, answer).await,
+                match bound {
+                    None => break Ok(answer.await),
+                    Some(bound) => match tokio::time::timeout_at(bound, answer).await {
+                        Ok(answered) => break Ok(answered),
+                        Err(over) if Some(bound) == deadline => break Err(over),
+                        Err(_) => {}
+                    },
                 }
+                bound = deadline;
+                received = stream.received();
             };
             let failure = |processed, cause| SendFailure {
                 processed,
@@ -114,7 +126,7 @@ impl Place {
                 Ok(Some(answered)) => answered,
                 Ok(None) => return Err(failure(Processed::No, Cause::NoStream)),
                 Err(_) => {
-                    stream.timed_out();
+                    stream.timed_out(received);
                     return Err(failure(Processed::Maybe, Cause::Deadline));
                 }
             };
@@ -191,14 +203,24 @@ impl Place {
         if terms::answer_binds(response.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
         }
-        self.began.received = shared.signs.received();
     }
 
-    /// Our deadline ends the exchange. If the connection has been silent all the while, it may be dead, and others that
-    /// have been idle for as long with it.
-    pub(super) fn timed_out(&self) {
+    /// When half of the exchange's time is over.
+    pub(super) fn half_time(&self, deadline: Instant) -> Instant {
+        self.began.half_time(deadline)
+    }
+
+    /// Bytes received on the connection so far.
+    pub(super) fn received(&self) -> u64 {
+        self.shared.signs.received()
+    }
+
+    /// Our deadline ends the exchange. If the connection has been silent since half of its time, by when `received` had
+    /// come, it may be dead, and others that have been idle for longer with it. One with traffic since then is only slow
+    /// with this answer.
+    pub(super) fn timed_out(&self, received: u64) {
         let shared = &self.shared;
-        if shared.signs.doubt(self.began.received) && self.began.may_be_stale {
+        if shared.signs.doubt(received) && self.began.may_be_stale {
             shared.link.home.suspect(&shared.link, self.began.at);
         }
     }

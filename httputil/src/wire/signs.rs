@@ -33,7 +33,7 @@ pub(super) enum Bar {
     Leaving = 2,
     /// Unread bodies have used up the connection's window.
     Full = 4,
-    /// It has been silent while a request ran out of time.
+    /// It has been silent for half of the time that a request then ran out of.
     Doubt = 8,
 }
 

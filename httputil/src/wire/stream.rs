@@ -10,6 +10,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
+use tokio::time::Instant;
 
 use super::{BodyFailure, Place, RequestBody, parking};
 
@@ -63,11 +64,23 @@ impl Stream {
         Poll::Ready((outcome, place))
     }
 
-    /// Our deadline ends it.
-    pub(super) fn timed_out(self) {
-        if let Some((_, place)) = &self.parts {
-            place.timed_out();
+    /// Our deadline ends it; `received` is what had been [`received`](Self::received) when half of its time was over,
+    /// if it was awaited then.
+    pub(super) fn timed_out(self, received: Option<u64>) {
+        if let (Some((_, place)), Some(received)) = (&self.parts, received) {
+            place.timed_out(received);
         }
+    }
+
+    /// When half of its time is over, unless that is now.
+    pub(super) fn half_time(&self, deadline: Instant) -> Option<Instant> {
+        let half = self.parts.as_ref().map(|(_, place)| place.half_time(deadline));
+        half.filter(|half| *half > Instant::now())
+    }
+
+    /// Bytes received on its connection so far.
+    pub(super) fn received(&self) -> Option<u64> {
+        self.parts.as_ref().map(|(_, place)| place.received())
     }
 
     fn incoming(&self) -> Option<&Incoming> {

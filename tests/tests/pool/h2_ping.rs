@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use h2::Reason;
 use httputil::{Client, CloseReason, Error, Kind};
 use httputil_tests::gate::Gate;
-use httputil_tests::h2_script::{self, H2Script, Last, Step};
+use httputil_tests::h2_script::{self, Frame, H2Script, Last, Step};
 use httputil_tests::tls::Alpn;
 use httputil_tests::within;
 
@@ -126,10 +126,54 @@ async fn a_time_out_on_a_connection_with_traffic_taints_nothing() {
     let lost = client.get(server.url("/held")).timeout(Duration::from_millis(300));
     let lost = tokio::spawn(lost.send());
     gate.arrived(1).await;
-    until_read(&server, 0).await;
+    while !lost.is_finished() {
+        until_read(&server, 0).await;
+    }
     assert!(lost.await.unwrap().unwrap_err().is_timeout());
     assert_eq!(get(&client, &server.url("/")).await, "fine");
     assert_eq!(server.accepted(), 1);
+
+    // The same while a body is awaited.
+    let begun = client.get(server.url("/begun")).timeout(Duration::from_millis(300));
+    let lost = tokio::spawn(begun.send().await.unwrap().bytes());
+    while !lost.is_finished() {
+        until_read(&server, 0).await;
+    }
+    assert!(lost.await.unwrap().unwrap_err().is_timeout());
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    assert_eq!(server.accepted(), 1);
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn frames_that_came_long_before_the_time_out_are_no_sign_of_life() {
+    // They come right behind the request, and after them nothing any more.
+    let window = Frame::window_update(0, 10);
+    for last in [
+        vec![Step::Inject(window.clone())],
+        vec![Step::Head],
+        vec![Step::Head, Step::Data("some".into()), Step::Inject(window)],
+    ] {
+        let server = H2Script::builder()
+            .on_stream(move |stream| match (stream.connection, stream.nth) {
+                (0, 1..) => [&last[..], &[Step::FreezeConnection]].concat(),
+                _ => vec![Step::Answer("fine".into())],
+            })
+            .start()
+            .await;
+        let client = h2_client(|_| {});
+        assert_eq!(get(&client, &server.url("/")).await, "fine");
+        let lost = client.get(server.url("/")).timeout(Duration::from_millis(400));
+        let lost = async { lost.send().await.map_err(drop)?.bytes().await.map_err(drop) };
+        lost.await.unwrap_err();
+        // Before a ping could tell.
+        let next = client.get(server.url("/")).timeout(Duration::from_secs(5));
+        assert_eq!(next.send().await.unwrap().text().await.unwrap(), "fine");
+        assert_eq!(server.accepted(), 2);
+        client.stop();
+        server.stop().await;
+        assert_all_gone(&client).await;
+    }
 }
 
 /// Our own pings that have come to the server on a connection.
