@@ -115,7 +115,7 @@ impl Failing {
         }
     }
 
-    pub(super) fn of_send(&self, failure: SendFailure) -> Error {
+    pub(super) fn of_send(&self, failure: SendFailure, through: Option<&ProxyServer>) -> Error {
         let error = match failure.cause {
             Cause::Deadline => return self.deadline(Phase::ResponseHeader),
             Cause::Ping(after) => {
@@ -158,7 +158,11 @@ impl Failing {
         } else {
             classify(&error, failure.processed)
         };
-        message.push_str(self.suspicion(&error));
+        match through {
+            None => message.push_str(self.suspicion(&error)),
+            // Which of the two it was cannot be told.
+            Some(proxy) => message = format!("{message} (through the proxy {proxy})"),
+        }
         let error = Error::new(kind, message).with_source(Arc::new(error));
         self.describe(error.retryable(failure.processed == Processed::No))
     }

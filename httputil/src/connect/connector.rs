@@ -113,18 +113,18 @@ impl Connector {
             Scheme::Http => (stream, Alpn::H1),
             Scheme::Https => {
                 progress.enter(Phase::TlsHandshake);
-                match stream {
+                let shaken = match stream {
                     MaybeTls::Plain(stream) => {
-                        let (stream, alpn) = self.shake_hands(target, http1_only, stream).await?;
-                        (MaybeTls::Tls(Box::new(stream)), alpn)
+                        let shaken = self.shake_hands(target, http1_only, stream).await;
+                        shaken.map(|(stream, alpn)| (MaybeTls::Tls(Box::new(stream)), alpn))
                     }
                     MaybeTls::Tls(stream) => {
-                        let shaking = Box::pin(self.shake_hands(target, http1_only, *stream));
-                        let (stream, alpn) = shaking.await?;
-                        (MaybeTls::Nested(Box::new(stream)), alpn)
+                        let shaken = Box::pin(self.shake_hands(target, http1_only, *stream)).await;
+                        shaken.map(|(stream, alpn)| (MaybeTls::Nested(Box::new(stream)), alpn))
                     }
                     MaybeTls::Nested(_) => unreachable!("a proxy is reached over one TLS"),
-                }
+                };
+                shaken.map_err(|failure| route.mention(failure))?
             }
         };
         Ok(Established { stream, alpn })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ProxyServer;
+use crate::connect::DialFailure;
 
 /// How a target is reached; part of what makes two requests able to share a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -21,6 +22,14 @@ impl Route {
             Route::Direct => None,
             Route::Forward(proxy) | Route::Tunnel(proxy) => Some(proxy),
         }
+    }
+
+    /// Adds to what went wrong with the target that a proxy lay between.
+    pub(in crate::connect) fn mention(&self, mut failure: DialFailure) -> DialFailure {
+        if let Some(proxy) = self.proxy() {
+            failure.message = format!("{} (through the proxy {proxy})", failure.message).into();
+        }
+        failure
     }
 
     /// The proxy that is sent the requests themselves.
