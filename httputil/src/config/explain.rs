@@ -18,6 +18,7 @@ use super::loaded::Config;
 use super::merge::Chain;
 use super::names::REGISTRY;
 use super::tree::{Node, Value};
+use crate::connect::proxy_variable;
 use crate::error::{Error, Origin};
 use crate::settings::{Pool, Profile};
 
@@ -43,7 +44,7 @@ pub struct ExplainedKey {
     /// Where it is written, the place in force first, then those that it shadows; empty if the default counts. A
     /// setting that is a table is laid together from all of its places.
     pub places: Vec<Place>,
-    /// The key that an unwritten one takes its value from, where that is not the built-in default: a written
+    /// The key, or the proxy variable, that an unwritten one takes its value from, where that is not the built-in default: a written
     /// `pool.max_idle` lowers `pool.max_idle_per_host`.
     pub follows: Option<&'static str>,
 }
@@ -117,6 +118,11 @@ impl Config {
                 let value = (value != NOT_SHOWN).then_some(value);
                 let mut explained = explained(&chain, key, value);
                 explained.follows = leader(key, &settings.transport.pool).filter(|_| moved);
+                if unwritten
+                    && let Some((variable, value)) = proxy_variable(key, &settings.transport.proxy, self.environment())
+                {
+                    (explained.follows, explained.value) = (Some(variable), value);
+                }
                 explained
             })
             .collect();

@@ -129,3 +129,28 @@ fn explain_shows_proxies_without_their_credentials() {
     let shown = format!("{explained:?} {:?}", config.profile("a").unwrap());
     assert!(!shown.contains(CANARY), "{shown}");
 }
+
+#[test]
+fn explain_shows_the_proxy_variables_that_count() {
+    let scenario = |keys: &str| {
+        Scenario::main_file(&format!("[a.proxy]\n{keys}"))
+            .variable("ALL_PROXY", "http://user:canary@proxy:3128")
+            .variable("https_proxy", "socks5h://other")
+            .variable("NO_PROXY", "localhost,.example.com")
+    };
+    let line = |keys: &str, key: &str| {
+        let explained = scenario(keys).config().explain("a").unwrap().to_string();
+        assert!(!explained.contains(CANARY), "{explained}");
+        let line = explained.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("", "proxy.http "), "\"http://proxy:3128\" follows ALL_PROXY");
+    assert_eq!(line("", "proxy.https "), "\"socks5h://other:1080\" follows https_proxy");
+    assert_eq!(
+        line("", "proxy.no_proxy "),
+        "\"localhost,.example.com\" follows NO_PROXY"
+    );
+    for keys in ["from_env = false", "url = \"none\""] {
+        assert_eq!(line(keys, "proxy.http "), "(not set) built-in default", "{keys}");
+    }
+}

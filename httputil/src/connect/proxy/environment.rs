@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::exceptions::{self, Exception};
+use super::shown_url;
 use crate::error::{Origin, Problem};
-use crate::settings::Environment;
+use crate::settings::{self, Environment};
 
 /// A variable that is set, and not empty.
 pub(super) struct Variable<'a> {
@@ -35,8 +36,11 @@ pub(super) fn for_https(environment: &Environment) -> Result<Option<Variable<'_>
 
 /// What `NO_PROXY` lists.
 pub(super) fn exceptions(environment: &Environment) -> Result<Vec<Exception>, Problem> {
-    let variable = first(environment, &["no_proxy", "NO_PROXY"])?;
-    Ok(variable.map_or_else(Vec::new, |variable| exceptions::of_variable(variable.value)))
+    Ok(no_proxy(environment)?.map_or_else(Vec::new, |variable| exceptions::of_variable(variable.value)))
+}
+
+fn no_proxy(environment: &Environment) -> Result<Option<Variable<'_>>, Problem> {
+    first(environment, &["no_proxy", "NO_PROXY"])
 }
 
 fn first<'a>(environment: &'a Environment, names: &[&'static str]) -> Result<Option<Variable<'a>>, Problem> {
@@ -48,4 +52,27 @@ fn first<'a>(environment: &'a Environment, names: &[&'static str]) -> Result<Opt
         Some(value) => Ok(Some(Variable { name, value })),
         None => Err(Variable { name, value: "" }.problem("is not UTF-8")),
     }
+}
+
+/// The variable that stands in for a key that is not written, and its value in a file's form, without credentials.
+pub(crate) fn explained(
+    key: &str,
+    settings: &settings::Proxy,
+    environment: &Environment,
+) -> Option<(&'static str, Option<String>)> {
+    if !settings.from_env || settings.url.is_some() {
+        return None;
+    }
+    let variable = match key {
+        "proxy.http" => for_http(environment),
+        "proxy.https" => for_https(environment),
+        "proxy.no_proxy" => no_proxy(environment),
+        _ => return None,
+    };
+    let Variable { name, value } = variable.ok()??;
+    let shown = match key {
+        "proxy.no_proxy" => Some(value.to_owned()),
+        _ => shown_url(value),
+    };
+    Some((name, shown.map(|shown| format!("{shown:?}"))))
 }

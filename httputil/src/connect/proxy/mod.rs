@@ -26,6 +26,7 @@ mod server;
 mod socks;
 mod through;
 
+pub(crate) use environment::explained as proxy_variable;
 pub(crate) use exceptions::check_exception;
 pub(crate) use proxies::Proxies;
 pub(crate) use route::Route;
