@@ -17,6 +17,7 @@ mod proxy_down;
 mod proxy_forward;
 mod proxy_hostile;
 mod proxy_routes;
+mod proxy_secrets;
 mod proxy_socks;
 mod proxy_tls;
 mod race;

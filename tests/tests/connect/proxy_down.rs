@@ -126,3 +126,24 @@ async fn its_name_and_its_address_are_told_as_the_proxys() {
     assert_eq!(client.stats().dial_failures[3], ("proxy", 1));
     assert_balanced(&client.stats());
 }
+
+/// All at once, over many hosts: a bounded number of tries, and one answer for everybody.
+#[tokio::test]
+async fn a_crowd_behind_a_dead_proxy_hears_of_it_at_once() {
+    let port = ClosedPort::new();
+    let client = client_through(&format!("http://{}", port.addr()), |_| {});
+    let requests: Vec<_> = (0..300)
+        .map(|number| {
+            let scheme = if number % 2 == 0 { "http" } else { "https" };
+            tokio::spawn(client.get(format!("{scheme}://host{}.test/", number % 30)).send())
+        })
+        .collect();
+    let began = Instant::now();
+    for request in requests {
+        let error = request.await.unwrap().expect_err("the proxy is dead");
+        assert_says(&error, Kind::Proxy, &["cannot be used"]);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_balanced(&client.stats());
+    assert_eq!(client.stats().open, 0);
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use httputil::settings::{Profile, Roots};
+use httputil::settings::{Profile, ProxyChoice, Roots};
 use httputil::{Client, ClientConfig, Config, Phase, PoolStats, Registry};
 use httputil_tests::ca::{Ca, Wrong};
 use httputil_tests::leaks::Baseline;
@@ -142,6 +142,44 @@ async fn failed_and_dropped_dials_of_every_kind_leave_nothing_behind() {
         for url in &urls {
             fail_and_drop(&shared, url).await;
             fail_and_drop(&client(|_| {}), url).await;
+        }
+    }
+    baseline.assert_no_leak().await;
+}
+
+#[tokio::test]
+async fn failed_and_dropped_dials_through_every_kind_of_proxy_leave_nothing_behind() {
+    let _alone = ALONE.lock().await;
+    let baseline = Baseline::take();
+    {
+        let (port, hole) = (ClosedPort::new(), BlackHole::new());
+        let silent = Script::start([vec![Step::Stall]]).await;
+        let closing = Script::start([vec![Step::ReadBody(1), Step::Close]]).await;
+        let resetting = Script::start([vec![Step::ReadBody(1), Step::Reset]]).await;
+        let garbage = Script::start([vec![Step::ReadBody(1), Step::write(answers::GARBAGE)]]).await;
+        let refusing = Script::start([vec![
+            Step::ReadHead,
+            Step::write(answers::with_length("403 No", &[], "")),
+        ]])
+        .await;
+        let places = [
+            port.addr(),
+            hole.addr(),
+            silent.addr(),
+            closing.addr(),
+            resetting.addr(),
+            garbage.addr(),
+            refusing.addr(),
+        ];
+        for place in places {
+            for scheme in ["http", "https", "socks5h"] {
+                let through = |profile: &mut Profile| {
+                    profile.transport.timeouts.proxy_connect = BOUND;
+                    let proxy = format!("{scheme}://{place}");
+                    profile.transport.proxy.url = Some(ProxyChoice::Through(proxy.into()));
+                };
+                fail_and_drop(&client(through), "https://service.test/").await;
+            }
         }
     }
     baseline.assert_no_leak().await;
