@@ -6,7 +6,7 @@ use super::ProxyServer;
 use crate::connect::DialFailure;
 
 /// How a target is reached; part of what makes two requests able to share a connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Route {
     #[default]
     Direct,

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use http::HeaderValue;
 use percent_encoding::percent_decode_str;
@@ -176,12 +175,6 @@ impl PartialEq for ProxyServer {
 }
 
 impl Eq for ProxyServer {}
-
-impl Hash for ProxyServer {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.place.hash(state);
-    }
-}
 
 /// Without credentials.
 impl fmt::Display for ProxyServer {
