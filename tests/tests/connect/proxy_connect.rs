@@ -130,3 +130,31 @@ async fn a_proxy_that_wants_other_credentials_says_which_keys_to_look_at() {
     }
     assert_eq!(server.accepted(), 0);
 }
+
+#[tokio::test]
+async fn connections_made_ahead_take_the_same_way() {
+    let ca = Ca::new();
+    let (server, plain) = (tls_server(&ca, Alpn::H1).await, Server::builder().start().await);
+    let (trust, proxy) = (Trust::of([&ca]), Proxy::builder().start().await);
+    let client = client_of(&trust, |profile| {
+        profile.transport.proxy.url = Some(ProxyChoice::Through(proxy.url().into()));
+        profile.transport.pool.warm = vec![server.url_for("service.test", ""), plain.url("")];
+    });
+    get(&client, plain.url("/")).await.unwrap();
+    eventually("both to be idle", || client.stats().idle == 2).await;
+    assert_eq!(
+        client
+            .get(server.url_for("service.test", "/"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    assert_eq!(client.stats().dialled, 2);
+    assert_eq!(
+        (proxy.accepted(), server.accepted()),
+        (2, 1),
+        "nobody was reached but through the proxy"
+    );
+}

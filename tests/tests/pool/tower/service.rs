@@ -8,12 +8,13 @@ use std::time::Duration;
 use ::tower::{Service, ServiceBuilder, ServiceExt};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, TE};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use httputil::{Client, ClientConfig, Config, Environment, Kind, Registry};
 use httputil_tests::gate::Gate;
+use httputil_tests::proxy::Proxy;
 use httputil_tests::server::Server;
 use httputil_tests::server::handlers;
 use httputil_tests::tcp::ClosedPort;
@@ -149,6 +150,27 @@ async fn a_proxy_of_the_environment_is_taken_on_this_door_too() {
     let error = call(&client, empty("http://collector.example/")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Proxy);
     assert!(error.to_string().contains(&proxy.addr().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_proxy_cannot_pass_on_goes_through_a_tunnel_on_this_door_too() {
+    let (server, proxy) = (Server::builder().start().await, Proxy::builder().start().await);
+    let client = Client::new(ClientConfig::default().proxy(proxy.url())).unwrap();
+    let place = format!("service.test:{}", server.port());
+    let with_user = server.url_for("user:canary@service.test", "?query");
+    assert_eq!(call_text(client.clone(), with_user).await, "hello");
+    let all = request(Method::OPTIONS, &server.url_for("service.test", ""));
+    call(&client, all.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    let star = Uri::builder().scheme("http").authority(&*place).path_and_query("*");
+    let star = Request::builder().method(Method::OPTIONS).uri(star.build().unwrap());
+    call(&client, star.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    let expected = [
+        format!("GET http://{place}/?query"),
+        format!("OPTIONS http://{place}/"),
+        format!("CONNECT {place}"),
+    ];
+    assert_eq!(proxy.wanted(), expected);
+    assert_eq!(server.requests(), 3);
 }
 
 #[tokio::test]
