@@ -78,6 +78,9 @@ async fn seen(client: &Client, url: &str) -> String {
 #[tokio::test]
 async fn credentials_are_in_no_error_no_debug_and_no_log() {
     let log = Log::default();
+    // While there is only one subscriber, tracing asks that of whichever thread first comes by an event whether anybody
+    // wants it, and other tests' threads have none. With two it asks them all.
+    let _another = tracing::Dispatch::new(Log::default());
     let listening = tracing::subscriber::set_default(log.clone());
     let ca = Ca::new();
     let trust = Trust::of([&ca]);
