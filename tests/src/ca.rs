@@ -10,11 +10,14 @@
 //! # let _ = (good, expired);
 //! ```
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationList, CertificateRevocationListParams, CertifiedIssuer,
+    DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, PublicKeyData,
+    RevokedCertParams, RsaKeySize, SerialNumber, date_time_ymd,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -23,6 +26,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 #[derive(Debug)]
 pub struct Ca {
     root: CertifiedIssuer<'static, KeyPair>,
+    serial: SerialNumber,
 }
 
 /// A certificate chain, the leaf first, and the leaf's key.
@@ -34,6 +38,8 @@ pub struct Identity {
     pub key: PrivateKeyDer<'static>,
     key_pem: String,
     chain_pem: String,
+    pin: String,
+    serial: SerialNumber,
 }
 
 /// What is wrong with a certificate.
@@ -134,33 +140,86 @@ impl Ca {
             }
             Wrong::UntrustedRoot => return Self::new().sign(&params),
             Wrong::IncompleteChain => {
-                let intermediate = CertifiedIssuer::signed_by(authority("intermediate"), new_key(), &self.root)
-                    .expect("the parameters are ours");
-                return Self { root: intermediate }.sign(&params);
+                return self.below("intermediate", new_key()).sign(&params);
             }
             Wrong::Sha1 => {
                 let rsa =
                     KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("aws-lc makes RSA keys");
-                let signer = CertifiedIssuer::signed_by(authority("old intermediate"), rsa, &self.root)
-                    .expect("the parameters are ours");
-                let intermediate = signer.der().clone();
-                let mut identity = Self { root: signer }.sign(&params);
-                identity.chain = vec![claim_sha1(&identity.chain[0]), intermediate];
+                let signer = self.below("old intermediate", rsa);
+                let mut identity = signer.sign(&params);
+                identity.chain = vec![claim_sha1(&identity.chain[0]), signer.der()];
                 return identity;
             }
         }
         self.sign(&params)
     }
 
+    /// An authority below this one, and what a server has to send along for it.
+    #[must_use]
+    pub fn intermediate(&self) -> (Self, CertificateDer<'static>) {
+        let below = self.below("intermediate", new_key());
+        let certificate = below.der();
+        (below, certificate)
+    }
+
+    /// A list, good until the year 3000, that says these certificates are not to be trusted any more.
+    #[must_use]
+    pub fn revoke<'a>(&self, revoked: impl IntoIterator<Item = &'a Identity>) -> CertificateRevocationList {
+        self.list(revoked.into_iter().map(|identity| identity.serial.clone()), 3000)
+    }
+
+    /// The same for an authority below this one.
+    #[must_use]
+    pub fn revoke_authority(&self, authority: &Self) -> CertificateRevocationList {
+        self.list([authority.serial.clone()], 3000)
+    }
+
+    /// A list of nobody whose own time is over since 2001.
+    #[must_use]
+    pub fn expired_list(&self) -> CertificateRevocationList {
+        self.list([], 2001)
+    }
+
+    fn list(&self, serials: impl IntoIterator<Item = SerialNumber>, until: i32) -> CertificateRevocationList {
+        let revoked = |serial_number| RevokedCertParams {
+            serial_number,
+            revocation_time: date_time_ymd(2000, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2000, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.into_iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.root).expect("the parameters are ours")
+    }
+
     fn with_key(key: KeyPair) -> Self {
         let root = CertifiedIssuer::self_signed(authority("root"), key).expect("the parameters are ours");
-        Self { root }
+        let serial = SerialNumber::from(0);
+        Self { root, serial }
+    }
+
+    fn below(&self, role: &str, key: KeyPair) -> Self {
+        let (mut params, serial) = (authority(role), next_serial());
+        params.serial_number = Some(serial.clone());
+        let root = CertifiedIssuer::signed_by(params, key, &self.root).expect("the parameters are ours");
+        Self { root, serial }
     }
 
     fn sign(&self, params: &CertificateParams) -> Identity {
         let key = new_key();
+        let serial = next_serial();
+        let mut params = params.clone();
+        params.serial_number = Some(serial.clone());
         let certificate = params.signed_by(&key, &self.root).expect("the parameters are ours");
-        Identity::new(vec![certificate.der().clone()], &key, certificate.pem())
+        let mut identity = Identity::new(vec![certificate.der().clone()], &key, certificate.pem());
+        identity.serial = serial;
+        identity
     }
 }
 
@@ -178,6 +237,8 @@ impl Identity {
             key: der.into(),
             key_pem: key.serialize_pem(),
             chain_pem,
+            pin: pin(&key.subject_public_key_info()),
+            serial: SerialNumber::from(0),
         }
     }
 
@@ -187,11 +248,28 @@ impl Identity {
         &self.chain_pem
     }
 
+    /// The pin of the leaf's key, as `tls.pins` takes it.
+    #[must_use]
+    pub fn pin(&self) -> &str {
+        &self.pin
+    }
+
     /// The key as a PEM file holds it.
     #[must_use]
     pub fn key_pem(&self) -> &str {
         &self.key_pem
     }
+}
+
+/// RFC 7469 §2.4.
+fn pin(public_key: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, public_key);
+    format!("sha256/{}", STANDARD.encode(digest))
+}
+
+fn next_serial() -> SerialNumber {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    SerialNumber::from(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn new_key() -> KeyPair {

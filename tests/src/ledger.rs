@@ -60,6 +60,8 @@ pub struct ConnectionSeen {
     pub handshake: Option<Handshake>,
     /// The protocol that ALPN chose.
     pub alpn: Option<String>,
+    /// The name that the client asked for by SNI.
+    pub server_name: Option<String>,
 }
 
 /// How a connection ended, as seen by the server.
@@ -226,11 +228,13 @@ impl Ledger {
         let alpn = tls
             .alpn_protocol()
             .map(|name| String::from_utf8_lossy(name).into_owned());
+        let server_name = tls.server_name().map(str::to_owned);
         self.0.send_modify(|seen| {
             seen.full_handshakes += usize::from(kind == Handshake::Full);
             seen.resumed_handshakes += usize::from(kind == Handshake::Resumed);
             seen.connections[connection].handshake = Some(kind);
             seen.connections[connection].alpn = alpn;
+            seen.connections[connection].server_name = server_name;
         });
     }
 

@@ -13,6 +13,7 @@ use super::handle::Inner;
 use crate::connect::{DialFailure, ProxyServer, system_words};
 use crate::error::{Error, Human, Kind, Phase};
 use crate::pool::CheckoutFailure;
+use crate::settings::Http1;
 use crate::wire::{BodyFailure, Cause, Processed, SendFailure};
 
 /// What an error about this request needs to know.
@@ -23,6 +24,8 @@ pub(super) struct Failing {
     began: Instant,
     timeout: Option<Duration>,
     assumes_h2: bool,
+    http1: Http1,
+    max_header_list_size: u32,
     pub(super) attempts: u32,
     /// Whether the last attempt was the first request on its connection.
     pub(super) is_first: bool,
@@ -43,6 +46,8 @@ impl Failing {
             began,
             timeout,
             assumes_h2: client.profile.transport.http2.prior_knowledge,
+            http1: client.profile.transport.http1,
+            max_header_list_size: client.profile.transport.http2.max_header_list_size,
             attempts: 0,
             is_first: false,
         }
@@ -150,9 +155,32 @@ impl Failing {
             Cause::RequestBody(why) => {
                 return self.describe(Error::new(Kind::Request, format!("the request's body failed: {why}")));
             }
+            Cause::Rejected(words) => {
+                // The handshake has failed after all: the server has not looked at any request.
+                let message = format!("TLS handshake failed: {words}");
+                return self.describe(Error::new(Kind::Tls, message).retryable(true));
+            }
             Cause::Hyper(error) => error,
         };
-        let (kind, mut message) = if failure.has_answer && (error.is_incomplete_message() || is_cut(&error)) {
+        let (kind, mut message) = if error.is_parse() && root(&error) == "message head is too large" {
+            let Http1 {
+                max_header_bytes: bytes,
+                max_headers,
+                ..
+            } = self.http1;
+            let message = format!(
+                "the answer's header is larger than {bytes} bytes (http1.max_header_bytes) or has more than \
+                 {max_headers} lines (http1.max_headers)"
+            );
+            (Kind::Protocol, message)
+        } else if may_be_too_large_for_h2(&error) {
+            let message = format!(
+                "the answer's header is larger than {} bytes (http2.max_header_list_size) or breaks the protocol: {}",
+                self.max_header_list_size,
+                root(&error)
+            );
+            (Kind::Protocol, message)
+        } else if failure.has_answer && (error.is_incomplete_message() || is_cut(&error)) {
             let message = "the server closed the connection in the middle of the answer's header; the request may have been processed";
             (Kind::Connection, message.to_owned())
         } else {
@@ -330,6 +358,18 @@ fn may_not_speak_h2(error: &hyper::Error) -> bool {
         next = error.source();
     }
     true
+}
+
+/// Whether h2 may have refused an answer for the size of its header: it resets the stream, or ends a connection whose
+/// headers go on and on, and has no word of its own for it.
+fn may_be_too_large_for_h2(error: &hyper::Error) -> bool {
+    use h2::Reason;
+    let h2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    h2.is_some_and(|h2| match h2.reason() {
+        Some(Reason::PROTOCOL_ERROR) => h2.is_library() && h2.is_reset(),
+        Some(Reason::ENHANCE_YOUR_CALM | Reason::COMPRESSION_ERROR) => h2.is_library() && h2.is_go_away(),
+        _ => false,
+    })
 }
 
 /// Whether the peer ended the connection: with a reset, or with a FIN where more was promised.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::connect::check_interface;
 use crate::error::Problem;
 use crate::settings::{Profile, TlsVersion, Transport};
 
@@ -19,13 +20,14 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
     let together = contradictions(&profile.transport).map(|words| format!("{name}.{words}"));
     of_durations
         .chain(of_numbers)
+        .chain(interface(profile))
         .chain(together)
         .map(Problem::new)
         .collect()
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 12] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 13] {
     let Transport {
         timeouts,
         pool,
@@ -52,13 +54,14 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
             "; no_hibernation() switches it off",
         ),
         ("tcp.keepalive", tcp.keepalive, "; None switches it off"),
+        ("tcp.user_timeout", tcp.user_timeout, "; None switches it off"),
         ("http2.keepalive_interval", Some(http2.keepalive_interval), ""),
         ("http2.keepalive_timeout", Some(http2.keepalive_timeout), ""),
     ]
 }
 
 /// Numbers, and what they may be at least and at most. Beyond it, what speaks HTTP/2 for us would panic, or nothing work.
-fn numbers(transport: &Transport) -> [(&'static str, u64, u64, u64); 7] {
+fn numbers(transport: &Transport) -> [(&'static str, u64, u64, u64); 9] {
     const LARGEST_WINDOW: u64 = (1 << 31) - 1;
     let http2 = &transport.http2;
     let many = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
@@ -99,8 +102,21 @@ fn numbers(transport: &Transport) -> [(&'static str, u64, u64, u64); 7] {
             1,
             u64::MAX,
         ),
+        (
+            "http1.max_header_bytes",
+            transport.http1.max_header_bytes.into(),
+            1 << 10,
+            16 << 20,
+        ),
+        ("http1.max_headers", transport.http1.max_headers.into(), 1, 32_768),
         ("tcp.keepalive_retries", transport.tcp.keepalive_retries.into(), 1, 127),
     ]
+}
+
+fn interface(profile: &Profile) -> Option<String> {
+    let interface = profile.transport.tcp.interface.as_deref()?;
+    let why = check_interface(interface).err()?;
+    Some(format!("{}.tcp.interface = {interface:?}: {why}", profile.name))
 }
 
 /// Values that are right one by one and wrong together.

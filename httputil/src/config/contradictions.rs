@@ -10,7 +10,7 @@ use super::schema::schema;
 use super::tree::{Node, Value};
 use crate::connect::Proxies;
 use crate::error::{Origin, Problem};
-use crate::settings::{Profile, Transport, unverified};
+use crate::settings::{Profile, Tls, Transport, unverified};
 
 /// Checks one profile; `environment` is `HTTPUTIL_ENV` as it is written. A value that several profiles inherit is
 /// reported once, under the name it is written by.
@@ -30,6 +30,7 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
             problems.add(|| Problem::at(node.origin.clone(), format!("{name}{why}")));
         }
     }
+    half_an_identity(&transport.tls, chain, problems);
     if transport.tls.insecure_skip_verify {
         insecure(profile, chain, environment, problems);
     }
@@ -114,6 +115,22 @@ fn contradiction(key: &str, at: (&str, &Node), relation: &str, other: &str, than
         other_node.origin
     );
     wrong_value(node.origin.clone(), table, key, &shown(node), &message)
+}
+
+/// A client certificate without its key, or the other way round.
+fn half_an_identity(tls: &Tls, chain: &Chain<'_>, problems: &mut Problems) {
+    let (cert, key) = ("tls.cert_file", "tls.key_file");
+    let (written, missing, what) = match (&tls.cert_file, &tls.key_file) {
+        (Some(_), None) => (cert, key, "private key"),
+        (None, Some(_)) => (key, cert, "certificate"),
+        _ => return,
+    };
+    if let Some((table, node)) = chain.written(written).next() {
+        problems.add(|| {
+            let message = format!("needs {missing} beside it, the file of its {what}");
+            wrong_value(node.origin.clone(), table, written, &shown(node), &message)
+        });
+    }
 }
 
 /// Refused outside development and test; loud there.

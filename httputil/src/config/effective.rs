@@ -10,8 +10,8 @@ use super::layer::quoted;
 use super::values::{show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Http2, MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Registry, Roots, Secret, Tcp, Timeouts, Tls,
-    TlsVersion, Transport,
+    Http1, Http2, MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Registry, Roots, Secret, Tcp, Timeouts,
+    Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -33,6 +33,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         pool: pool_keys,
         tcp,
         tls,
+        http1,
         http2,
         proxy,
         timeouts,
@@ -55,6 +56,16 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_pool(&mut values, pool_keys);
     add_tcp(&mut values, tcp);
     add_tls(&mut values, tls);
+    let Http1 {
+        max_header_bytes,
+        max_headers,
+        title_case_headers,
+    } = http1;
+    values.extend([
+        ("http1.max_header_bytes", size(*max_header_bytes)),
+        ("http1.max_headers", max_headers.to_string()),
+        ("http1.title_case_headers", title_case_headers.to_string()),
+    ]);
     add_http2(&mut values, http2);
     add_proxy(&mut values, proxy);
     values
@@ -100,7 +111,6 @@ fn add_pool(values: &mut Vec<(&'static str, String)>, pool: &Pool) {
         min_idle_per_host,
         warm,
     } = pool;
-    let warm: Vec<String> = warm.iter().map(|url| quoted(url)).collect();
     values.extend([
         ("pool.max_idle", max_idle.to_string()),
         ("pool.max_idle_per_host", max_idle_per_host.to_string()),
@@ -118,7 +128,7 @@ fn add_pool(values: &mut Vec<(&'static str, String)>, pool: &Pool) {
         ),
         ("pool.max_connections", number_or_none(*max_connections)),
         ("pool.min_idle_per_host", min_idle_per_host.to_string()),
-        ("pool.warm", format!("[{}]", warm.join(", "))),
+        ("pool.warm", list(warm)),
     ]);
 }
 
@@ -128,6 +138,9 @@ fn add_tcp(values: &mut Vec<(&'static str, String)>, tcp: &Tcp) {
         keepalive_interval,
         keepalive_retries,
         nodelay,
+        user_timeout,
+        local_address,
+        interface,
     } = tcp;
     values.extend([
         ("tcp.keepalive", duration_or_none(*keepalive)),
@@ -137,6 +150,12 @@ fn add_tcp(values: &mut Vec<(&'static str, String)>, tcp: &Tcp) {
         ),
         ("tcp.keepalive_retries", keepalive_retries.to_string()),
         ("tcp.nodelay", nodelay.to_string()),
+        ("tcp.user_timeout", duration_or_none(*user_timeout)),
+        (
+            "tcp.local_address",
+            text_or_none(local_address.map(|address| address.to_string()).as_deref()),
+        ),
+        ("tcp.interface", text_or_none(interface.as_deref())),
     ]);
 }
 
@@ -147,6 +166,11 @@ fn add_tls(values: &mut Vec<(&'static str, String)>, tls: &Tls) {
         roots,
         ca_file,
         extra_ca_file,
+        cert_file,
+        key_file,
+        crl_files,
+        server_name,
+        pins,
         insecure_skip_verify,
     } = tls;
     let version = |version: &TlsVersion| match version {
@@ -163,6 +187,11 @@ fn add_tls(values: &mut Vec<(&'static str, String)>, tls: &Tls) {
         ("tls.roots", quoted(roots)),
         ("tls.ca_file", path_or_none(ca_file.as_ref())),
         ("tls.extra_ca_file", path_or_none(extra_ca_file.as_ref())),
+        ("tls.cert_file", path_or_none(cert_file.as_ref())),
+        ("tls.key_file", path_or_none(key_file.as_ref())),
+        ("tls.crl_files", list(crl_files.iter().map(|path| path.display()))),
+        ("tls.server_name", text_or_none(server_name.as_deref())),
+        ("tls.pins", list(pins)),
         ("tls.insecure_skip_verify", insecure_skip_verify.to_string()),
     ]);
 }
@@ -269,6 +298,15 @@ fn number_or_none(number: Option<impl ToString>) -> String {
 
 fn size(bytes: u32) -> String {
     quoted(&show_size(u64::from(bytes)))
+}
+
+fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| quoted(&item.to_string())).collect();
+    format!("[{}]", items.join(", "))
+}
+
+fn text_or_none(text: Option<&str>) -> String {
+    quoted(text.unwrap_or("none"))
 }
 
 fn path_or_none(path: Option<&PathBuf>) -> String {

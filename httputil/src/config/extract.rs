@@ -6,14 +6,15 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    Http2Keys, PoolKeys, ProfileKeys, ProxyKeys, RegistryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
+    Http1Keys, Http2Keys, PoolKeys, ProfileKeys, ProxyKeys, RegistryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys,
+    TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
 use super::values::{DurationText, OrAuto, OrNone, ProxyUrl, SecretText, SizeText};
 use crate::error::Origin;
 use crate::settings::{
-    Http2, MaxConnections, Pool, Profile, Proxy, ProxyChoice, Registry, Roots, Tcp, Timeouts, Tls, TlsVersion,
+    Http1, Http2, MaxConnections, Pool, Profile, Proxy, ProxyChoice, Registry, Roots, Tcp, Timeouts, Tls, TlsVersion,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -30,6 +31,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         pool,
         tcp,
         tls,
+        http1,
         http2,
         proxy,
         settings: _,
@@ -47,8 +49,9 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     );
     set_timeouts(&mut profile.transport.timeouts, &timeouts);
     set_pool(&mut profile.transport.pool, pool);
-    set_tcp(&mut profile.transport.tcp, &tcp);
+    set_tcp(&mut profile.transport.tcp, tcp);
     set_tls(&mut profile.transport.tls, tls);
+    set_http1(&mut profile.transport.http1, &http1);
     set_http2(&mut profile.transport.http2, &http2);
     set_proxy(&mut profile.transport.proxy, proxy);
     Ok(profile)
@@ -144,7 +147,7 @@ fn set_idle(pool: &mut Pool, keys: &PoolKeys) {
     }
 }
 
-fn set_tcp(tcp: &mut Tcp, keys: &TcpKeys) {
+fn set_tcp(tcp: &mut Tcp, keys: TcpKeys) {
     set(&mut tcp.keepalive, keys.keepalive.as_ref().map(duration_or_none));
     set(
         &mut tcp.keepalive_interval,
@@ -152,6 +155,12 @@ fn set_tcp(tcp: &mut Tcp, keys: &TcpKeys) {
     );
     set(&mut tcp.keepalive_retries, keys.keepalive_retries);
     set(&mut tcp.nodelay, keys.nodelay);
+    set(&mut tcp.user_timeout, keys.user_timeout.as_ref().map(duration_or_none));
+    set(
+        &mut tcp.local_address,
+        keys.local_address.map(|address| address.0.map(|address| address.0)),
+    );
+    set(&mut tcp.interface, keys.interface.map(|name| name.0.map(|name| name.0)));
 }
 
 fn set_tls(tls: &mut Tls, keys: TlsKeys) {
@@ -171,7 +180,21 @@ fn set_tls(tls: &mut Tls, keys: TlsKeys) {
         RootsKey::Bundled => Roots::Bundled,
     });
     set(&mut tls.roots, roots);
+    set(&mut tls.cert_file, keys.cert_file.map(|path| path.0.map(|path| path.0)));
+    set(&mut tls.key_file, keys.key_file.map(|path| path.0.map(|path| path.0)));
+    set(&mut tls.crl_files, keys.crl_files.map(|paths| paths.0));
+    set(
+        &mut tls.server_name,
+        keys.server_name.map(|name| name.0.map(|name| name.0)),
+    );
+    set(&mut tls.pins, keys.pins.map(|pins| pins.0));
     set(&mut tls.insecure_skip_verify, keys.insecure_skip_verify);
+}
+
+fn set_http1(http1: &mut Http1, keys: &Http1Keys) {
+    set(&mut http1.max_header_bytes, keys.max_header_bytes.map(size));
+    set(&mut http1.max_headers, keys.max_headers);
+    set(&mut http1.title_case_headers, keys.title_case_headers);
 }
 
 fn set_http2(http2: &mut Http2, keys: &Http2Keys) {

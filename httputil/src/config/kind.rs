@@ -67,11 +67,7 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
                 .as_text()
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| wanted(key))?;
-            let path = folder.map_or_else(|| Path::new(text).to_owned(), |folder| folder.join(text));
-            // The folder is UTF-8 or the path stays as it is: a tree holds text.
-            if let Some(path) = path.to_str() {
-                node.value = Value::Text(path.to_owned());
-            }
+            node.value = Value::Text(beneath(folder, text));
         }
         Kind::Names => {
             let names = match &node.value {
@@ -85,20 +81,27 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
             }
             node.value = Value::List(names);
         }
+        Kind::Ruled(rule) => rule.check(node.as_text().ok_or_else(|| wanted(key))?)?,
         // The walk looks at each of them, since each has its own place.
-        Kind::Urls | Kind::Hosts => {
-            let urls = match &node.value {
+        Kind::List(_) => {
+            let items = match &node.value {
                 Value::Raw(text) => split_list(text, &node.origin).map_err(|_| wanted(key))?,
-                Value::List(urls) => urls.clone(),
+                Value::List(items) => items.clone(),
                 _ => return Err(wanted(key)),
             };
-            node.value = Value::List(urls);
+            node.value = Value::List(items);
         }
         Kind::Proxy => check_proxy(node.as_text().ok_or_else(|| wanted(key))?)?,
         Kind::Secret => secrets::check(node, folder)?,
         Kind::Section(_) | Kind::Free => {}
     }
     Ok(())
+}
+
+/// A path relative to `folder`. The folder is UTF-8 or the path stays as it is: a tree holds text.
+pub(crate) fn beneath(folder: Option<&Path>, path: &str) -> String {
+    let joined = folder.map(|folder| folder.join(path));
+    joined.as_deref().and_then(Path::to_str).unwrap_or(path).to_owned()
 }
 
 type Check<T> = Result<T, Cow<'static, str>>;
@@ -170,10 +173,10 @@ pub(crate) fn wanted(key: &Key) -> Cow<'static, str> {
         Kind::Name => "expected a name of a-z, 0-9 and single _, starting with a letter".into(),
         Kind::Names => "expected a profile's name or a list of them".into(),
         Kind::Path => "expected a path".into(),
-        Kind::Urls => "expected a list of URLs such as [\"https://collector:4318\"]".into(),
-        Kind::Hosts => "expected a list of hosts such as [\"example.com\", \"10.0.0.0/8\"]".into(),
         Kind::Proxy => "expected the URL of a proxy such as \"http://proxy:3128\"".into(),
         Kind::Secret => secrets::WANTED.into(),
+        Kind::List(item) => item.wanted().into(),
+        Kind::Ruled(rule) => rule.wanted().into(),
         Kind::Section(_) | Kind::Free => "expected a table".into(),
     }
 }

@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{
-    DurationText, FilePath, Free, HeaderText, Hosts, Name, Names, OrAuto, OrNone, ProxyUrl, SecretText, SizeText, Urls,
+    Address, DurationText, FilePath, FilePaths, Free, HeaderText, HostName, Hosts, Interface, Name, Names, OrAuto,
+    OrNone, Pins, ProxyUrl, SecretText, SizeText, Urls,
 };
 
 /// A profile.
@@ -46,6 +47,10 @@ pub(crate) struct ProfileKeys {
     #[serde(default)]
     #[schemars(extend("x-transport" = true))]
     pub(crate) tls: TlsKeys,
+    /// HTTP/1.
+    #[serde(default)]
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) http1: Http1Keys,
     /// HTTP/2.
     #[serde(default)]
     #[schemars(extend("x-transport" = true))]
@@ -129,6 +134,14 @@ pub(crate) struct TcpKeys {
     pub(crate) keepalive_retries: Option<u32>,
     /// Send small packets at once.
     pub(crate) nodelay: Option<bool>,
+    /// Linux: how long sent data, a probe included, may go unacknowledged, or stay unsent since the peer takes none, before
+    /// the connection is given up.
+    #[schemars(extend("x-min" = "1ms", "x-max" = "2147483647ms"))]
+    pub(crate) user_timeout: Option<OrNone<DurationText>>,
+    /// The address of this machine that connections are made from; hosts' addresses of the other family are left out.
+    pub(crate) local_address: Option<OrNone<Address>>,
+    /// Linux: the network interface that connections are made through.
+    pub(crate) interface: Option<OrNone<Interface>>,
 }
 
 /// `[tls]`
@@ -145,6 +158,17 @@ pub(crate) struct TlsKeys {
     pub(crate) extra_ca_file: Option<OrNone<FilePath>>,
     /// Where trusted roots come from: the operating system, or Mozilla's list built into the program.
     pub(crate) roots: Option<RootsKey>,
+    /// The certificate that we show when a server asks for one: a PEM file, its intermediates behind it.
+    pub(crate) cert_file: Option<OrNone<FilePath>>,
+    /// The certificate's private key: a PEM file, not encrypted.
+    pub(crate) key_file: Option<OrNone<FilePath>>,
+    /// Certificate revocation lists, PEM or DER. With any, each certificate of a server's chain must be covered by one that
+    /// has not expired.
+    pub(crate) crl_files: Option<FilePaths>,
+    /// The name that a server is asked for (SNI) and verified by, instead of the URL's host.
+    pub(crate) server_name: Option<OrNone<HostName>>,
+    /// Accepted public keys of servers, as `sha256/…` of the SPKI, beside the chain's own check.
+    pub(crate) pins: Option<Pins>,
     /// Accept any certificate; refused unless `HTTPUTIL_ENV` is `development` or `test`.
     pub(crate) insecure_skip_verify: Option<bool>,
 }
@@ -167,6 +191,20 @@ pub(crate) enum RootsKey {
     Platform,
     #[serde(rename = "bundled")]
     Bundled,
+}
+
+/// `[http1]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http1Keys {
+    /// The largest response header accepted, status line included.
+    #[schemars(extend("x-min" = "1KiB", "x-max" = "16MiB"))]
+    pub(crate) max_header_bytes: Option<SizeText>,
+    /// The most header lines accepted in a response.
+    #[schemars(range(min = 1, max = 32768))]
+    pub(crate) max_headers: Option<u32>,
+    /// Send header names as `Content-Type` instead of `content-type`, for servers that mind.
+    pub(crate) title_case_headers: Option<bool>,
 }
 
 /// `[http2]`

@@ -1,7 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 63] = [
+const PROFILE: [&str; 52] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
@@ -30,9 +30,6 @@ const PROFILE: [&str; 63] = [
     "egress.trust_proxy",
     "headers",
     "hedge.after",
-    "http1.max_header_bytes",
-    "http1.max_headers",
-    "http1.title_case_headers",
     "limit.burst",
     "limit.max_concurrent",
     "limit.max_concurrent_per_host",
@@ -53,18 +50,10 @@ const PROFILE: [&str; 63] = [
     "retry.methods",
     "retry.respect_retry_after",
     "retry.statuses",
-    "tcp.interface",
-    "tcp.local_address",
-    "tcp.user_timeout",
     "timeouts.attempt",
     "timeouts.read",
     "timeouts.response_header",
     "timeouts.write",
-    "tls.cert_file",
-    "tls.crl_files",
-    "tls.key_file",
-    "tls.pins",
-    "tls.server_name",
 ];
 
 /// Keys of `[registry]`.

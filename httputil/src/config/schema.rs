@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::model::{ProfileKeys, RegistryKeys};
 use super::names::REGISTRY;
-use super::values::{parse_duration, parse_size};
+use super::values::{Item, Rule, parse_duration, parse_size};
 
 /// The keys of a table.
 pub(crate) struct Section {
@@ -60,10 +60,10 @@ pub(crate) enum Kind {
     Name,
     Names,
     Path,
-    Urls,
-    Hosts,
     Proxy,
     Secret,
+    List(Item),
+    Ruled(Rule),
     OneOf(Vec<String>),
 }
 
@@ -200,11 +200,14 @@ fn kind(field: &Json, typed: &Json, transport: bool) -> Kind {
         Some("name") => return Kind::Name,
         Some("names") => return Kind::Names,
         Some("path") => return Kind::Path,
-        Some("urls") => return Kind::Urls,
-        Some("hosts") => return Kind::Hosts,
         Some("proxy") => return Kind::Proxy,
         Some("secret") => return Kind::Secret,
-        _ => {}
+        Some(word) => {
+            if let Some(kind) = Item::of(word).map(Kind::List).or(Rule::of(word).map(Kind::Ruled)) {
+                return kind;
+            }
+        }
+        None => {}
     }
     let is = |name: &str| {
         typed["type"] == name
@@ -241,6 +244,9 @@ mod tests {
             .collect();
         let expected = "\
 description text own
+http1.max_header_bytes size 1024..16777216 transport
+http1.max_headers whole 1..32768 transport
+http1.title_case_headers flag transport
 http2.adaptive_window flag transport
 http2.enabled flag transport
 http2.initial_connection_window size 65535..2147483647 transport
@@ -274,10 +280,13 @@ proxy.password secret none transport
 proxy.url proxy none transport
 proxy.username secret none transport
 settings free
+tcp.interface interface none transport
 tcp.keepalive duration 1s..32767s none transport
 tcp.keepalive_interval duration 1s..32767s transport
 tcp.keepalive_retries whole 1..127 transport
+tcp.local_address address none transport
 tcp.nodelay flag transport
+tcp.user_timeout duration 1ms..2147483.647s none transport
 timeout duration 1µs.. none
 timeouts.connect duration 1µs.. transport
 timeouts.dns duration 1µs.. transport
@@ -286,11 +295,16 @@ timeouts.pool_wait duration 0ns..
 timeouts.proxy_connect duration 1µs.. transport
 timeouts.tls_handshake duration 1µs.. transport
 tls.ca_file path none transport
+tls.cert_file path none transport
+tls.crl_files paths transport
 tls.extra_ca_file path none transport
 tls.insecure_skip_verify flag transport
+tls.key_file path none transport
 tls.max_version one of 1.2 1.3 transport
 tls.min_version one of 1.2 1.3 transport
+tls.pins pins transport
 tls.roots one of platform bundled transport
+tls.server_name host_name none transport
 user_agent header";
         assert_eq!(text.join("\n"), expected);
     }
@@ -323,10 +337,10 @@ user_agent header";
             Kind::Name => "name".to_owned(),
             Kind::Names => "names".to_owned(),
             Kind::Path => "path".to_owned(),
-            Kind::Urls => "urls".to_owned(),
-            Kind::Hosts => "hosts".to_owned(),
             Kind::Proxy => "proxy".to_owned(),
             Kind::Secret => "secret".to_owned(),
+            Kind::List(item) => item.word().to_owned(),
+            Kind::Ruled(rule) => rule.word().to_owned(),
             Kind::OneOf(values) => format!("one of {}", values.join(" ")),
         };
         let flags = [

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::kind::{check as check_kind, wanted};
+use super::kind::{beneath, check as check_kind, wanted};
 use super::layer::{Layer, LayerKind, name_beside, named, quoted, shown_key, within, wrong_value};
 use super::names::{self, DEFAULT, GLOBAL, REGISTRY};
 use super::planned::{self, Planned};
@@ -13,8 +13,7 @@ use super::problems::Problems;
 use super::schema::{Key, Kind, Section, schema, schema_of};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
-use super::values::check_url;
-use crate::connect::check_exception;
+use super::values::Item;
 use crate::error::{Origin, Problem};
 
 /// Checks all tables of a layer.
@@ -103,8 +102,10 @@ impl Walk<'_> {
                 true
             }
             _ => match check_kind(key, &mut entry.node, self.folder) {
-                Ok(()) if matches!(key.kind, Kind::Urls | Kind::Hosts) => self.items(profile, path, key, &entry.node),
-                Ok(()) => true,
+                Ok(()) => match key.kind {
+                    Kind::List(item) => self.items(profile, path, item, &mut entry.node),
+                    _ => true,
+                },
                 Err(message) => {
                     self.wrong(profile, path, key, &entry.node, &message);
                     false
@@ -131,12 +132,12 @@ impl Walk<'_> {
                     let message = format!("{message}, found a table{}", near.unwrap_or_default());
                     problem(&origin, profile, path, &message)
                 }
-                Value::List(_) if !matches!(key.kind, Kind::Names | Kind::Urls | Kind::Hosts) => {
+                Value::List(_) if !matches!(key.kind, Kind::Names | Kind::List(_)) => {
                     let message = format!("{}, found a list", wanted(key));
                     problem(&origin, profile, path, &message)
                 }
                 Value::Raw(text) | Value::Text(text)
-                    if matches!(key.kind, Kind::Urls | Kind::Proxy) && may_hold_a_password(text) =>
+                    if matches!(key.kind, Kind::List(Item::Url) | Kind::Proxy) && may_hold_a_password(text) =>
                 {
                     problem(&origin, profile, path, message)
                 }
@@ -155,28 +156,30 @@ impl Walk<'_> {
         });
     }
 
-    /// Looks at each URL or host of a list.
-    fn items(&mut self, profile: &str, path: &str, key: &Key, list: &Node) -> bool {
-        let Value::List(urls) = &list.value else { return true };
+    /// Looks at each item of a list, and makes paths relative to their folder.
+    fn items(&mut self, profile: &str, path: &str, item: Item, list: &mut Node) -> bool {
+        let Value::List(items) = &mut list.value else {
+            return true;
+        };
+        let may_hide = |text: &str| item == Item::Url && may_hold_a_password(text);
         // The commas of a variable may have cut a password in two.
-        let raw = |url: &Node| matches!(&url.value, Value::Raw(text) if may_hold_a_password(text));
-        let hidden = urls.iter().any(raw);
+        let raw = |url: &Node| matches!(&url.value, Value::Raw(text) if may_hide(text));
+        let hidden = items.iter().any(raw);
         let mut fine = true;
-        for url in urls {
-            let checked = url
-                .as_text()
-                .ok_or_else(|| wanted(key))
-                .and_then(|text| match key.kind {
-                    Kind::Hosts => check_exception(text).map_err(Into::into),
-                    _ => check_url(text),
-                });
-            let Err(message) = checked else { continue };
-            fine = false;
-            self.problems.add(|| match url.as_text() {
-                Some(text) if !hidden && !may_hold_a_password(text) => {
-                    wrong_value(url.origin.clone(), profile, path, &quoted(text), &message)
+        for node in items {
+            let text = node.as_text();
+            let Err(message) = text.ok_or(item.wanted().into()).and_then(|text| item.check(text)) else {
+                if let (Item::Path, Some(text)) = (item, text) {
+                    node.value = Value::Text(beneath(self.folder, text));
                 }
-                _ => problem(&url.origin, profile, path, &message),
+                continue;
+            };
+            fine = false;
+            self.problems.add(|| match text {
+                Some(text) if !hidden && !may_hide(text) => {
+                    wrong_value(node.origin.clone(), profile, path, &quoted(text), &message)
+                }
+                _ => problem(&node.origin, profile, path, &message),
             });
         }
         fine

@@ -27,6 +27,8 @@ pub(crate) struct Connector {
 pub(crate) struct Established<S> {
     pub(crate) stream: MaybeTls<S>,
     pub(crate) alpn: Alpn,
+    /// Who we said we are, if the server asked: with TLS 1.3 it answers that after the handshake.
+    pub(crate) asked: Option<Arc<Identity>>,
 }
 
 /// Where a dial is, readable by those who wait for it.
@@ -108,26 +110,27 @@ impl Connector {
             Some(proxy) => Box::pin(self.through(proxy, route, target, progress, wrap)).await?,
         };
         let http2 = &self.transport.http2;
-        let (stream, alpn) = match target.scheme {
-            Scheme::Http if http2.prior_knowledge && !http1_only => (stream, Alpn::H2),
-            Scheme::Http => (stream, Alpn::H1),
+        let (stream, alpn, asked) = match target.scheme {
+            Scheme::Http if http2.prior_knowledge && !http1_only => (stream, Alpn::H2, false),
+            Scheme::Http => (stream, Alpn::H1, false),
             Scheme::Https => {
                 progress.enter(Phase::TlsHandshake);
                 let shaken = match stream {
                     MaybeTls::Plain(stream) => {
                         let shaken = self.shake_hands(target, http1_only, stream).await;
-                        shaken.map(|(stream, alpn)| (MaybeTls::Tls(Box::new(stream)), alpn))
+                        shaken.map(|(stream, alpn, asked)| (MaybeTls::Tls(Box::new(stream)), alpn, asked))
                     }
                     MaybeTls::Tls(stream) => {
                         let shaken = Box::pin(self.shake_hands(target, http1_only, *stream)).await;
-                        shaken.map(|(stream, alpn)| (MaybeTls::Nested(Box::new(stream)), alpn))
+                        shaken.map(|(stream, alpn, asked)| (MaybeTls::Nested(Box::new(stream)), alpn, asked))
                     }
                     MaybeTls::Nested(_) => unreachable!("a proxy is reached over one TLS"),
                 };
                 shaken.map_err(|failure| route.mention(failure))?
             }
         };
-        Ok(Established { stream, alpn })
+        let asked = asked.then(|| Arc::clone(&self.identity));
+        Ok(Established { stream, alpn, asked })
     }
 
     async fn shake_hands<S>(
@@ -135,7 +138,7 @@ impl Connector {
         target: &Target,
         http1_only: bool,
         stream: S,
-    ) -> Result<(TlsStream<S>, Alpn), DialFailure>
+    ) -> Result<(TlsStream<S>, Alpn, bool), DialFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -162,6 +165,12 @@ impl Connector {
         let Transport { timeouts, tcp, .. } = &self.transport;
         progress.enter(Phase::Dns);
         let addresses = self.resolver.resolve(target, timeouts.dns).await?;
+        let addresses = tcp::reachable(addresses, tcp).map_err(|why| {
+            DialFailure::new(
+                Kind::LimitExceeded,
+                format!("no connection to {target} can be made: {why}"),
+            )
+        })?;
         progress.enter(Phase::Connect);
         let options = tcp.clone();
         let racing = race::race(addresses, move |address| tcp::dial(address, options.clone()));

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tcp;
 use crate::error::{Human, Kind, Phase};
 
 /// A failed dial. Cheap to clone, since every request that waited for the dial hears of it.
@@ -66,13 +67,15 @@ pub(crate) fn system_words(error: &io::Error) -> String {
 
 /// Out of file descriptors (EMFILE, ENFILE) or local ports (EADDRNOTAVAIL): this process's fault, not the host's.
 pub(super) fn is_our_own(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(23 | 24))
+    tcp::is_refused(error)
+        || error.kind() == io::ErrorKind::AddrNotAvailable
+        || matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// What the system says, and whose fault it is if it is our own.
 pub(super) fn plain(error: &io::Error) -> String {
     let words = system_words(error);
-    if is_our_own(error) {
+    if is_our_own(error) && !tcp::is_refused(error) {
         format!("{words} (a limit of this process or machine)")
     } else {
         words

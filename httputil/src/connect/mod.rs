@@ -28,4 +28,5 @@ pub(crate) use failure::{DialFailure, system_words};
 pub(crate) use proxy::{Proxies, ProxyServer, Route, check_exception, check_url, proxy_variable, shown_url};
 pub(crate) use stream::{Alpn, MaybeTls, Raw};
 pub(crate) use target::{Host, Scheme, Target};
-pub(crate) use tls::{Identities, Identity};
+pub(crate) use tcp::check_interface;
+pub(crate) use tls::{Identities, Identity, check_pin, check_server_name};

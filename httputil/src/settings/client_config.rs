@@ -1,5 +1,7 @@
 //! A profile written in code, for clients that read no configuration at all.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Profile, ProxyChoice, Secret};
@@ -249,6 +251,46 @@ impl ClientConfig {
         self
     }
 
+    /// The certificate that is shown to servers that ask for one, and its private key: PEM files, read when the client is
+    /// made. The key is PKCS#8, PKCS#1 or SEC1, not encrypted.
+    #[must_use]
+    pub fn client_certificate(mut self, cert_file: impl Into<PathBuf>, key_file: impl Into<PathBuf>) -> ClientConfig {
+        let tls = &mut self.profile.transport.tls;
+        tls.cert_file = Some(cert_file.into());
+        tls.key_file = Some(key_file.into());
+        self
+    }
+
+    /// Accepted public keys of servers, beside the chain's own check: `sha256/` and the base64 of the SHA-256 of the
+    /// certificate's `SubjectPublicKeyInfo`. Default: any.
+    #[must_use]
+    pub fn pins(mut self, pins: impl IntoIterator<Item = impl Into<String>>) -> ClientConfig {
+        self.profile.transport.tls.pins = pins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Files of certificate revocation lists, PEM or DER. With any, each certificate of a server's chain must be covered by
+    /// one that has not expired. Default none.
+    #[must_use]
+    pub fn crl_files(mut self, crl_files: impl IntoIterator<Item = impl Into<PathBuf>>) -> ClientConfig {
+        self.profile.transport.tls.crl_files = crl_files.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The name that servers are asked for and verified by, instead of the URL's host.
+    #[must_use]
+    pub fn server_name(mut self, server_name: impl Into<String>) -> ClientConfig {
+        self.profile.transport.tls.server_name = Some(server_name.into());
+        self
+    }
+
+    /// The address of this machine that connections are made from; default as the routes say.
+    #[must_use]
+    pub fn local_address(mut self, local_address: IpAddr) -> ClientConfig {
+        self.profile.transport.tcp.local_address = Some(local_address);
+        self
+    }
+
     /// Whether HTTP/2 is offered by ALPN; default true.
     #[must_use]
     pub fn http2(mut self, enabled: bool) -> ClientConfig {
@@ -375,12 +417,28 @@ mod tests {
             .http2_keepalive(seconds(4), seconds(5))
             .http2_keepalive_while_idle(true)
             .http2_max_connections_per_host(6)
-            .http2_max_streams_per_connection(7);
+            .http2_max_streams_per_connection(7)
+            .client_certificate("cert.pem", "key.pem")
+            .pins(["sha256/8"])
+            .crl_files(["list.pem"])
+            .server_name("nine.test")
+            .local_address(IpAddr::from([127, 0, 0, 10]));
         let Profile { policy, transport, .. } = config.profile.clone();
         assert_eq!(policy.pool_wait, seconds(1));
         assert_eq!(transport.pool.max_lifetime, Some(seconds(2)));
         assert_eq!(transport.pool.max_requests_per_connection, Some(3));
         assert_eq!(transport.pool.warm, ["http://one", "http://two"]);
+        let tls = transport.tls;
+        assert_eq!(
+            (tls.cert_file, tls.key_file),
+            (Some("cert.pem".into()), Some("key.pem".into()))
+        );
+        assert_eq!(
+            (tls.pins, tls.crl_files),
+            (vec!["sha256/8".into()], vec!["list.pem".into()])
+        );
+        assert_eq!(tls.server_name.as_deref(), Some("nine.test"));
+        assert_eq!(transport.tcp.local_address, Some(IpAddr::from([127, 0, 0, 10])));
         let http2 = transport.http2;
         assert_eq!(
             (http2.keepalive_interval, http2.keepalive_timeout),

@@ -22,4 +22,4 @@ pub use profile::Profile;
 pub use proxy::{Proxy, ProxyChoice};
 pub use registry::{MaxConnections, Registry};
 pub use secret::Secret;
-pub use transport::{Http2, Pool, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};
+pub use transport::{Http1, Http2, Pool, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};

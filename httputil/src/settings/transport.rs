@@ -1,5 +1,6 @@
 //! All that shapes a connection.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub struct Transport {
     pub tcp: Tcp,
     /// `[tls]`
     pub tls: Tls,
+    /// `[http1]`
+    pub http1: Http1,
     /// `[http2]`
     pub http2: Http2,
     /// `[proxy]`
@@ -85,6 +88,16 @@ pub struct Tcp {
     pub keepalive_retries: u32,
     /// `tcp.nodelay`: send small packets at once. Default true.
     pub nodelay: bool,
+    /// `tcp.user_timeout`, on Linux: how long sent data may go unacknowledged, or stay unsent since the peer takes none,
+    /// before the connection is given up (`TCP_USER_TIMEOUT`, RFC 5482). Where both are on, the kernel applies it to
+    /// keep-alive probes as well, instead of counting `keepalive_retries`. Default 15 s; `None` leaves it to the kernel.
+    pub user_timeout: Option<Duration>,
+    /// `tcp.local_address`: the address of this machine that connections are made from. Hosts' addresses of the other
+    /// family are left out. Default: as the routes say.
+    pub local_address: Option<IpAddr>,
+    /// `tcp.interface`, on Linux: the network interface that connections are made through (`SO_BINDTODEVICE`). Default: as
+    /// the routes say.
+    pub interface: Option<String>,
 }
 
 impl Default for Tcp {
@@ -94,6 +107,9 @@ impl Default for Tcp {
             keepalive_interval: None,
             keepalive_retries: 3,
             nodelay: true,
+            user_timeout: Some(Duration::from_secs(15)),
+            local_address: None,
+            interface: None,
         }
     }
 }
@@ -112,6 +128,21 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// `tls.extra_ca_file`: a PEM file that adds to the roots.
     pub extra_ca_file: Option<PathBuf>,
+    /// `tls.cert_file`: a PEM file with the certificate that we show when a server asks for one, its intermediates behind
+    /// it. Needs `key_file`.
+    pub cert_file: Option<PathBuf>,
+    /// `tls.key_file`: a PEM file with the certificate's private key (PKCS#8, PKCS#1 or SEC1), not encrypted.
+    pub key_file: Option<PathBuf>,
+    /// `tls.crl_files`: certificate revocation lists, PEM or DER (RFC 5280 §5). With any, each certificate of a server's
+    /// chain, up to the root, must be covered by one of them that has not expired, else the server is refused. Default
+    /// none. Without a say where `insecure_skip_verify` is set.
+    pub crl_files: Vec<PathBuf>,
+    /// `tls.server_name`: the name that a server is asked for (SNI, RFC 6066 §3) and verified by, instead of the URL's host.
+    pub server_name: Option<String>,
+    /// `tls.pins`: accepted public keys, `sha256/` and the base64 of the SHA-256 of the certificate's
+    /// `SubjectPublicKeyInfo`. With any, the server's own certificate (not one above it) must bear one of these keys,
+    /// beside the chain's own check, and also where `insecure_skip_verify` is set. Default none.
+    pub pins: Vec<String>,
     /// `tls.insecure_skip_verify`: accept any certificate. Default false; refused, in a file and in code, unless
     /// `HTTPUTIL_ENV` is `development` or `test`.
     pub insecure_skip_verify: bool,
@@ -125,6 +156,11 @@ impl Default for Tls {
             roots: Roots::Platform,
             ca_file: None,
             extra_ca_file: None,
+            cert_file: None,
+            key_file: None,
+            crl_files: Vec::new(),
+            server_name: None,
+            pins: Vec::new(),
             insecure_skip_verify: false,
         }
     }
@@ -146,6 +182,34 @@ pub enum Roots {
     Platform,
     /// Mozilla's roots, built into the program.
     Bundled,
+}
+
+/// `[http1]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Http1 {
+    /// `http1.max_header_bytes`: the largest response header accepted, status line included. Default 64 KiB.
+    pub max_header_bytes: u32,
+    /// `http1.max_headers`: the most header lines accepted in a response; another number than the default costs an
+    /// allocation a response. Default 100.
+    pub max_headers: u32,
+    /// `http1.title_case_headers`: send header names as `Content-Type` instead of `content-type`. Default false.
+    pub title_case_headers: bool,
+}
+
+impl Default for Http1 {
+    fn default() -> Http1 {
+        Http1 {
+            max_header_bytes: 64 << 10,
+            max_headers: Http1::DEFAULT_MAX_HEADERS,
+            title_case_headers: false,
+        }
+    }
+}
+
+impl Http1 {
+    /// hyper's own, for which it needs no allocation.
+    pub(crate) const DEFAULT_MAX_HEADERS: u32 = 100;
 }
 
 /// `[http2]`

@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Socket;
 use super::head::HeadWatch;
 use super::signs::Tap;
-use crate::connect::MaybeTls;
+use super::{Socket, SocketHandle};
+use crate::connect::{Identity, MaybeTls};
 
 pub(super) type Wire = TokioIo<Counted>;
 
@@ -23,6 +23,8 @@ pub(super) struct Counted {
     head: Option<HeadWatch>,
     stream: MaybeTls<Socket>,
     received: Arc<AtomicU64>,
+    /// Where the server has asked who we are and may not have looked at the answer yet.
+    asked: Option<(Arc<Identity>, SocketHandle)>,
 }
 
 impl Counted {
@@ -32,7 +34,14 @@ impl Counted {
             head: Some(head),
             stream,
             received,
+            asked: None,
         }
+    }
+
+    /// The server has asked who `asked` is: if it does not like the answer, `socket` learns of it.
+    pub(super) fn asked(mut self, asked: Option<Arc<Identity>>, socket: &SocketHandle) -> Counted {
+        self.asked = asked.map(|asked| (asked, socket.clone()));
+        self
     }
 
     /// The same for HTTP/2.
@@ -42,6 +51,7 @@ impl Counted {
             tap: Some(Box::new(tap)),
             head: None,
             stream,
+            asked: None,
         }
     }
 
@@ -81,6 +91,12 @@ impl AsyncRead for Counted {
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let Poll::Ready(Err(error)) = &polled
+            && let Some((asked, socket)) = this.asked.take()
+            && let Some(words) = asked.rejected_by(error)
+        {
+            socket.reject(words);
+        }
         let read = &mut buf.filled_mut()[before..];
         if !read.is_empty() {
             // Sequentially consistent with the look at it in `Signs::doubt`.

@@ -189,7 +189,9 @@ impl H1 {
                     let shared = exchange.shared();
                     let has_answer = shared.received.load(Ordering::Relaxed) != received;
                     let is_unasked = is_unasked(error.error());
-                    let processed = if is_unasked && !exchange.is_reused() {
+                    let rejection = shared.link.socket.rejection().map(str::to_owned);
+                    let rejection = rejection.filter(|_| !exchange.is_reused());
+                    let processed = if (is_unasked || rejection.is_some()) && !exchange.is_reused() {
                         // It would do so on the next connection, too.
                         Processed::Maybe
                     } else if request.is_some() || shared.link.socket.written() == written {
@@ -208,6 +210,8 @@ impl H1 {
                         Cause::RuntimeGone
                     } else if is_unasked {
                         Cause::Unasked
+                    } else if let Some(words) = rejection {
+                        Cause::Rejected(words)
                     } else {
                         Cause::Hyper(error.into_error())
                     };

@@ -13,7 +13,7 @@ use super::signs::{Signs, Tap};
 use super::{H1, H2, Home, Link, Seat, Socket, pings};
 use crate::connect::{Alpn, Connector, DialFailure, Established, Progress, Route, Target};
 use crate::error::Kind;
-use crate::settings;
+use crate::settings::{self, Http1};
 
 /// A new connection.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) async fn open(
         socket = Some(wrapped.handle());
         wrapped
     });
-    let Established { stream, alpn, .. } = established.await?;
+    let Established { stream, alpn, asked } = established.await?;
     let socket = socket.expect("a stream was wrapped before it was established");
     let failed = |error: hyper::Error| {
         DialFailure::new(
@@ -58,8 +58,15 @@ pub(crate) async fn open(
             let received = Arc::new(AtomicU64::new(0));
             let head = Arc::<HeadSigns>::default();
             let watch = HeadWatch::new(Arc::clone(&head));
-            let wire = TokioIo::new(Counted::new(stream, Arc::clone(&received), watch));
-            let builder = http1::Builder::new();
+            let wire = TokioIo::new(Counted::new(stream, Arc::clone(&received), watch).asked(asked, &socket));
+            let settings = &connector.transport().http1;
+            let mut builder = http1::Builder::new();
+            builder
+                .max_header_size(many(settings.max_header_bytes))
+                .title_case_headers(settings.title_case_headers);
+            if settings.max_headers != Http1::DEFAULT_MAX_HEADERS {
+                builder.max_headers(many(settings.max_headers));
+            }
             let wired = builder.handshake(wire).await.map_err(failed)?;
             let link = Link::new(home, seat, socket.clone(), max_lifetime);
             socket.attach(Arc::clone(&link));
@@ -75,7 +82,7 @@ pub(crate) async fn open(
             let settings = &connector.transport().http2;
             let signs = Signs::new(settings.keepalive_timeout, seat.calm);
             let tap = Tap::new(Arc::clone(&signs), socket.clone());
-            let wire = TokioIo::new(Counted::tapped(stream, tap));
+            let wire = TokioIo::new(Counted::tapped(stream, tap).asked(asked, &socket));
             let executor = Executor::default();
             let mut builder = http2::Builder::new(executor.clone());
             builder
@@ -114,4 +121,8 @@ pub(crate) async fn open(
             )))
         }
     }
+}
+
+fn many(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

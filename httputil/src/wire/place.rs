@@ -150,7 +150,11 @@ impl Place {
         let Shared { signs, link, .. } = &*self.shared;
         // What the peer said with it shapes where the request goes next.
         signs.tell(link);
-        let processed = if request.is_some() || is_refused(&error) {
+        let rejection = link.socket.rejection().filter(|_| !self.began.may_be_stale);
+        let processed = if rejection.is_some() {
+            // It would do so on the next connection, too.
+            Processed::Maybe
+        } else if request.is_some() || is_refused(&error) {
             Processed::No
         } else if self.began.may_be_stale && !is_reset(&error) {
             Processed::Unknown
@@ -165,6 +169,7 @@ impl Place {
             has_answer: false,
             cause: match upload {
                 Some(why) => Cause::RequestBody(why.to_owned()),
+                None if let Some(words) = rejection => Cause::Rejected(words.to_owned()),
                 None if is_runtime_gone(&error) => Cause::RuntimeGone,
                 None if error.is_timeout() => Cause::Ping(signs.pings.timeout()),
                 None => Cause::Hyper(error),

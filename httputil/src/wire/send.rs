@@ -59,6 +59,8 @@ pub(crate) enum Cause {
     UnaskedUpgrade,
     /// The caller's own body, with its words.
     RequestBody(String),
+    /// The server rejected us in the TLS handshake, which for us was over: with its words.
+    Rejected(String),
     /// hyper's error.
     Hyper(hyper::Error),
 }

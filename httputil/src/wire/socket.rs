@@ -8,7 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
@@ -34,6 +34,8 @@ struct Shared {
     reason: AtomicU8,
     /// Set once the dial has become a connection of the pool; a dial that fails before is no connection.
     link: Mutex<Option<Arc<Link>>>,
+    /// What the server has against us, where its TLS said so after the handshake.
+    rejection: OnceLock<Box<str>>,
 }
 
 /// What lies in the socket's receive buffer.
@@ -55,6 +57,7 @@ impl Socket {
                 written: AtomicU64::new(0),
                 reason: AtomicU8::new(CloseReason::UNSET),
                 link: Mutex::new(None),
+                rejection: OnceLock::new(),
             })),
         }
     }
@@ -76,6 +79,16 @@ impl SocketHandle {
     /// From now on the socket is a connection whose end `link` is told of.
     pub(super) fn attach(&self, link: Arc<Link>) {
         *self.0.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+    }
+
+    /// Notes that the server rejected us in a handshake that was over for us.
+    pub(super) fn reject(&self, words: String) {
+        let _ = self.0.rejection.set(words.into());
+    }
+
+    /// Its words for it.
+    pub(super) fn rejection(&self) -> Option<&str> {
+        self.0.rejection.get().map(AsRef::as_ref)
     }
 
     /// Bytes that the kernel has taken so far.

@@ -76,6 +76,15 @@ pinned! {
     tls_1_3_is_the_highest_spoken: |p| p.transport.tls.max_version => TlsVersion::V1_3;
     the_platform_s_roots_are_trusted: |p| p.transport.tls.roots => Roots::Platform;
     no_authority_file_is_read: |p| (p.transport.tls.ca_file, p.transport.tls.extra_ca_file) => (None, None);
+    data_goes_unacknowledged_for_15_s_at_most: |p| p.transport.tcp.user_timeout => Some(seconds(15));
+    connections_are_made_as_the_routes_say: |p| (p.transport.tcp.local_address, p.transport.tcp.interface) => (None, None);
+    no_certificate_is_shown: |p| (p.transport.tls.cert_file, p.transport.tls.key_file) => (None, None);
+    no_revocation_list_is_read: |p| p.transport.tls.crl_files.len() => 0;
+    any_key_is_accepted: |p| p.transport.tls.pins.len() => 0;
+    a_server_is_verified_by_the_name_in_the_url: |p| p.transport.tls.server_name => None;
+    an_http1_header_holds_64_kib: |p| p.transport.http1.max_header_bytes => 64 * 1024;
+    an_http1_header_has_100_lines: |p| p.transport.http1.max_headers => 100;
+    header_names_are_sent_in_lower_case: |p| p.transport.http1.title_case_headers => false;
     http2_is_not_spoken_unasked: |p| p.transport.http2.prior_knowledge => false;
     four_http2_connections_go_to_a_host: |p| p.transport.http2.max_connections_per_host => 4;
     a_connection_carries_128_streams: |p| p.transport.http2.max_streams_per_connection => 128;

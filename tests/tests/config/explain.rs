@@ -51,7 +51,7 @@ fn the_places_are_those_that_origins_tells() {
 #[test]
 fn what_nobody_wrote_is_the_built_in_default() {
     let explanation = Config::empty().explain("default").unwrap();
-    assert_eq!(explanation.keys.len(), 49);
+    assert_eq!(explanation.keys.len(), 60);
     for key in &explanation.keys {
         assert_eq!(*key.origin(), Origin::BuiltIn, "{}", key.key);
         assert!(key.shadowed().is_empty() && key.follows.is_none(), "{}", key.key);
@@ -132,7 +132,7 @@ fn the_table_is_straight_and_in_order() {
     let keys: Vec<&str> = lines.clone().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(
         keys[..4],
-        ["description", "timeout", "user_agent", "http2.adaptive_window"]
+        ["description", "timeout", "user_agent", "http1.max_header_bytes"]
     );
     assert_eq!(keys.last(), Some(&"settings.b"));
     let column = |line: &str| {

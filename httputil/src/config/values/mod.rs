@@ -4,7 +4,9 @@
 //! and a schema. The checks (`kind`) call the same parsers, so a value that was accepted there always extracts.
 
 mod duration;
+mod list;
 mod proxy;
+mod ruled;
 mod secret;
 mod size;
 mod text;
@@ -12,9 +14,10 @@ mod url;
 mod word;
 
 pub(crate) use duration::{DurationText, parse_duration, show_duration};
+pub(crate) use list::{FilePaths, Item, Pins, Urls};
 pub(crate) use proxy::{Hosts, ProxyUrl};
+pub(crate) use ruled::{Address, HostName, Interface, Rule};
 pub(crate) use secret::SecretText;
 pub(crate) use size::{SizeText, parse_size, show_size};
 pub(crate) use text::{FilePath, Free, HeaderText, Name, Names, check_header_text};
-pub(crate) use url::{Urls, check_url};
 pub(crate) use word::{OrAuto, OrNone};

@@ -2,18 +2,12 @@
 
 use std::borrow::Cow;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
 use url::Url;
 
 const WANTED: &str = "expected an absolute URL such as \"https://collector:4318\"";
 
-/// Absolute `http` and `https` URLs; the check has made a list of texts of them.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Urls(pub(crate) Vec<String>);
-
 /// Whether the text names a host to connect to; the error says what would be right.
-pub(crate) fn check_url(text: &str) -> Result<(), Cow<'static, str>> {
+pub(super) fn check_url(text: &str) -> Result<(), Cow<'static, str>> {
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => WANTED.to_owned(),
         error => format!("{WANTED} ({error})"),
@@ -25,22 +19,4 @@ pub(crate) fn check_url(text: &str) -> Result<(), Cow<'static, str>> {
         return Err("a connection needs no user and no password; leave them out of the URL".into());
     }
     Ok(())
-}
-
-impl JsonSchema for Urls {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Urls".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "array",
-            "x-kind": "urls",
-            "items": { "type": "string", "pattern": "^https?://[^/]" }
-        })
-    }
 }

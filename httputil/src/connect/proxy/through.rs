@@ -78,7 +78,7 @@ impl Connector {
         };
         let bound = self.transport().timeouts.tls_handshake;
         let shaking = tls::handshake(identity, &proxy.place, tls::Offer::Http1, bound, stream);
-        let (stream, _) = shaking.await?;
+        let (stream, _alpn, _asked) = shaking.await?;
         Ok(MaybeTls::Tls(Box::new(stream)))
     }
 

@@ -4,14 +4,31 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
+use super::identity::Identity;
+use super::validity;
 use super::verifier::Untrusted;
 use crate::connect::{DialFailure, system_words};
 use crate::error::Kind;
 
-/// Names what went wrong between us and `whom`.
-pub(super) fn explain(error: io::Error, whom: &str) -> DialFailure {
+/// Names what went wrong between us and `whom`, and which side refused the other. `asked` is our identity, if the server
+/// has asked for a client certificate.
+pub(super) fn explain(error: io::Error, whom: &str, asked: Option<&Identity>) -> DialFailure {
     let reason = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::AlertReceived(alert))
+            if let Some(identity) = asked
+                && may_be_about_us(*alert) =>
+        {
+            of_us(*alert, identity)
+        }
         Some(error) => in_words(error),
+        None if let Some(identity) = asked
+            && is_cut(&error) =>
+        {
+            format!(
+                "the server asked for a client certificate and hung up{}",
+                ours(identity)
+            )
+        }
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the server closed the connection during the handshake (does it speak TLS on this port?)".to_owned()
         }
@@ -39,7 +56,10 @@ fn in_words(error: &Error) -> String {
                  http2.enabled and http2.prior_knowledge"
                     .to_owned()
             }
-            other => format!("the server refused the handshake (alert {other:?})"),
+            alert if is_about_certificates(*alert) => {
+                format!("the server {} (alert {})", complaint(*alert), name(*alert))
+            }
+            other => format!("the server refused the handshake (alert {})", name(*other)),
         },
         Error::PeerIncompatible(incompatible) => match incompatible {
             PeerIncompatible::ServerDoesNotSupportTls12Or13 => {
@@ -50,9 +70,104 @@ fn in_words(error: &Error) -> String {
             }
             other => format!("the server offers nothing that we accept ({other:?})"),
         },
+        Error::InvalidCertRevocationList(error) => {
+            format!("a list of tls.crl_files for the server's chain cannot be trusted ({error:?})")
+        }
         Error::InvalidMessage(_) => "the server's answer is not TLS (is this a plain HTTP port?)".to_owned(),
         other => other.to_string(),
     }
+}
+
+impl Identity {
+    /// What a server that asked who we are has against us, where the handshake is already over: with TLS 1.3 it looks at
+    /// our certificate afterwards. `None` for other errors.
+    pub(crate) fn rejected_by(&self, error: &io::Error) -> Option<String> {
+        match error.get_ref()?.downcast_ref::<Error>()? {
+            Error::AlertReceived(alert) if may_be_about_us(*alert) => Some(of_us(*alert, self)),
+            _ => None,
+        }
+    }
+}
+
+/// Alerts that only speak of the receiver's certificate (RFC 8446 §6.2).
+fn is_about_certificates(alert: AlertDescription) -> bool {
+    use AlertDescription as Is;
+    matches!(
+        alert,
+        Is::CertificateRequired
+            | Is::NoCertificate
+            | Is::BadCertificate
+            | Is::UnsupportedCertificate
+            | Is::CertificateRevoked
+            | Is::CertificateExpired
+            | Is::CertificateUnknown
+            | Is::UnknownCA
+            | Is::AccessDenied
+    )
+}
+
+/// The same, and those that servers of TLS 1.2 use for it.
+fn may_be_about_us(alert: AlertDescription) -> bool {
+    is_about_certificates(alert)
+        || matches!(
+            alert,
+            AlertDescription::HandshakeFailure | AlertDescription::DecryptError
+        )
+}
+
+/// What the server has against our certificate.
+fn complaint(alert: AlertDescription) -> &'static str {
+    use AlertDescription as Is;
+    match alert {
+        Is::CertificateRequired | Is::NoCertificate => "demands a client certificate and got none",
+        Is::UnknownCA => "rejected our client certificate, since it does not know its issuer",
+        Is::CertificateExpired => "rejected our client certificate as expired or not valid yet",
+        Is::CertificateRevoked => "rejected our client certificate as revoked",
+        Is::AccessDenied => "accepted our client certificate and denied us access",
+        _ => "rejected our client certificate",
+    }
+}
+
+/// An alert of a server that has asked for a client certificate.
+fn of_us(alert: AlertDescription, identity: &Identity) -> String {
+    let has_none = identity.client_certificate().is_none() && !identity.is_custom();
+    let complaint = if has_none {
+        "asked for a client certificate and refused us without"
+    } else {
+        complaint(alert)
+    };
+    format!("the server {complaint} (alert {}){}", name(alert), ours(identity))
+}
+
+/// What can be done about our side.
+fn ours(identity: &Identity) -> String {
+    match identity.client_certificate() {
+        Some(certificate) => match certificate.fault() {
+            Some(fault) => format!("; {fault}"),
+            None => format!("; ours is in {} (tls.cert_file)", certificate.file().display()),
+        },
+        None if identity.is_custom() => String::new(),
+        None => "; none is configured: set tls.cert_file and tls.key_file".to_owned(),
+    }
+}
+
+fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
+}
+
+/// An alert's name as the RFCs write it: `unknown_ca` of `UnknownCA`.
+fn name(alert: AlertDescription) -> String {
+    let mut name = String::new();
+    let mut is_after_small = false;
+    for letter in format!("{alert:?}").chars() {
+        if letter.is_ascii_uppercase() && is_after_small {
+            name.push('_');
+        }
+        is_after_small = letter.is_ascii_lowercase();
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
 }
 
 fn certificate(error: &CertificateError) -> String {
@@ -67,7 +182,20 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::NotValidForNameContext { presented, .. } => {
             format!("the server's certificate is for another host ({})", shown(presented))
         }
-        CertificateError::Revoked => "the server's certificate is revoked".to_owned(),
+        CertificateError::Revoked => {
+            "the server's certificate, or one above it, is revoked by a list of tls.crl_files".to_owned()
+        }
+        CertificateError::UnknownRevocationStatus => {
+            "no list of tls.crl_files covers the server's certificate, or one above it; add its issuer's list"
+                .to_owned()
+        }
+        CertificateError::ExpiredRevocationListContext { next_update, .. } => format!(
+            "the list of tls.crl_files for the server's certificate, or one above it, expired on {}; get a new one",
+            validity::date(*next_update)
+        ),
+        CertificateError::ExpiredRevocationList => {
+            "the list of tls.crl_files for the server's certificate, or one above it, has expired".to_owned()
+        }
         CertificateError::UnknownIssuer => Untrusted::UnknownRoot.to_string(),
         CertificateError::Other(other) => match other.0.downcast_ref::<Untrusted>() {
             Some(untrusted) => untrusted.to_string(),

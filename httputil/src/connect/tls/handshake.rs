@@ -8,29 +8,34 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::failure;
 use super::identity::{Identity, Offer};
+use super::{client_certificate, failure};
 use crate::connect::{Alpn, DialFailure, Host, Target};
 use crate::error::{Kind, Phase};
 
-/// Shakes hands with the target over `stream`, within `bound` (`timeouts.tls_handshake`).
+/// Shakes hands with the target over `stream`, within `bound` (`timeouts.tls_handshake`). Whether the server asked for a
+/// client certificate comes back, too.
 pub(in crate::connect) async fn handshake<S>(
     identity: &Arc<Identity>,
     target: &Target,
     offer: Offer,
     bound: Duration,
     stream: S,
-) -> Result<(TlsStream<S>, Alpn), DialFailure>
+) -> Result<(TlsStream<S>, Alpn, bool), DialFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let config = identity.config(offer).await?;
-    let name = server_name(target)?;
+    let name = match identity.server_name() {
+        Some(name) => name,
+        None => server_name(target)?,
+    };
     let whom = target.to_string();
-    let stream = tokio::time::timeout(bound, TlsConnector::from(config).connect(name, stream))
-        .await
+    let connecting = TlsConnector::from(config).connect(name, stream);
+    let (connected, asked) = client_certificate::watched(tokio::time::timeout(bound, connecting)).await;
+    let stream = connected
         .map_err(|_| DialFailure::timed_out(Phase::TlsHandshake, &whom, bound, "timeouts.tls_handshake"))?
-        .map_err(|error| failure::explain(error, &whom))?;
+        .map_err(|error| failure::explain(error, &whom, asked.then_some(&**identity)))?;
     let alpn = match (offer, stream.get_ref().1.alpn_protocol()) {
         (_, Some(b"h2")) => Alpn::H2,
         (Offer::Http2, _) => {
@@ -41,7 +46,7 @@ where
         }
         _ => Alpn::H1,
     };
-    Ok((stream, alpn))
+    Ok((stream, alpn, asked))
 }
 
 fn server_name(target: &Target) -> Result<ServerName<'static>, DialFailure> {

@@ -1,60 +1,67 @@
 //! One rustls configuration per identity, interned.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
-use rustls::pki_types::CertificateDer;
-use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
 use tokio::sync::OnceCell;
 
-use super::{roots, verifier};
+use super::client_certificate::{ClientCertificate, Shown, is_open_to_all};
+use super::material::Material;
+use super::rules;
 use crate::connect::DialFailure;
 use crate::error::{Kind, Problem};
-use crate::settings::{Tls, TlsVersion};
+use crate::settings::Tls;
 
 /// The identities of one registry; two registries share none.
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
     known: Mutex<Vec<Arc<Identity>>>,
+    /// Key files that everybody can read: one warning for each.
+    open_keys: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Identities {
     /// The identity of these settings, files read now; the same settings over the same file contents give the same one.
     pub(crate) fn intern(&self, tls: &Tls) -> Result<Arc<Identity>, Problem> {
-        let read = |path: &Option<_>, key| path.as_deref().map(|path| roots::read_pem(path, key)).transpose();
-        let own = read(&tls.ca_file, "tls.ca_file")?;
-        let extra = read(&tls.extra_ca_file, "tls.extra_ca_file")?;
+        let material = Material::read(tls, &rules::provider())?;
+        if let Some(path) = tls.key_file.as_deref().filter(|path| is_open_to_all(path)) {
+            self.warn_of(path);
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |identity: &&Arc<Identity>| matches!(&identity.source, Source::Settings { tls: t, own: o, extra: e } if t == tls && *o == own && *e == extra);
+        let same =
+            |identity: &&Arc<Identity>| matches!(&identity.source, Source::Settings(known) if **known == material);
         if let Some(identity) = known.iter().find(same) {
             return Ok(Arc::clone(identity));
         }
-        let identity = Identity::new(Source::Settings {
-            tls: tls.clone(),
-            own,
-            extra,
-        });
-        identity.check_files()?;
+        let identity = Identity::new(Source::Settings(Box::new(material)));
         known.push(Arc::clone(&identity));
         Ok(identity)
     }
+
+    fn warn_of(&self, path: &Path) {
+        let mut warned = self.open_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.insert(path.to_owned()) {
+            tracing::warn!(
+                file = %path.display(),
+                "everybody on this machine can read the private key (tls.key_file); take the right away: chmod o-r"
+            );
+        }
+    }
 }
 
-/// Whom to trust and how to speak: one rustls configuration, made at the first handshake.
+/// Whom to trust, who we are, and how to speak: one rustls configuration, made at the first handshake.
 pub(crate) struct Identity {
     source: Source,
     configs: OnceCell<Configs>,
 }
 
 enum Source {
-    Settings {
-        tls: Tls,
-        own: Option<Vec<CertificateDer<'static>>>,
-        extra: Option<Vec<CertificateDer<'static>>>,
-    },
+    Settings(Box<Material>),
     Custom(Arc<ClientConfig>),
 }
 
@@ -90,30 +97,55 @@ impl Identity {
     /// for the servers behind them (client certificate, pins, server name).
     pub(crate) fn settings_for_proxies(tls: &Tls) -> Tls {
         Tls {
-            min_version: tls.min_version,
-            max_version: tls.max_version,
-            roots: tls.roots,
-            ca_file: tls.ca_file.clone(),
-            extra_ca_file: tls.extra_ca_file.clone(),
-            insecure_skip_verify: tls.insecure_skip_verify,
+            cert_file: None,
+            key_file: None,
+            server_name: None,
+            pins: Vec::new(),
+            ..tls.clone()
         }
     }
 
     /// An identity of its own for the https proxies of a client that has this one: no session is shared between them.
     pub(crate) fn for_proxies(&self) -> Arc<Identity> {
         Identity::new(match &self.source {
-            Source::Settings { tls, own, extra } => Source::Settings {
-                tls: Identity::settings_for_proxies(tls),
-                own: own.clone(),
-                extra: extra.clone(),
-            },
+            Source::Settings(material) => Source::Settings(Box::new(Material {
+                tls: Identity::settings_for_proxies(&material.tls),
+                own: material.own.clone(),
+                extra: material.extra.clone(),
+                crls: material.crls.clone(),
+                client: None,
+                server_name: None,
+                pins: Vec::new(),
+            })),
             Source::Custom(config) => {
                 let mut config = ClientConfig::clone(config);
-                config.client_auth_cert_resolver = Arc::new(Nobody);
+                config.client_auth_cert_resolver = Arc::new(Shown::new(None));
                 config.resumption = Resumption::default();
                 Source::Custom(Arc::new(config))
             }
         })
+    }
+
+    fn material(&self) -> Option<&Material> {
+        match &self.source {
+            Source::Settings(material) => Some(material),
+            Source::Custom(_) => None,
+        }
+    }
+
+    /// `tls.server_name`
+    pub(super) fn server_name(&self) -> Option<ServerName<'static>> {
+        self.material()?.server_name.clone()
+    }
+
+    /// What we show to servers that ask.
+    pub(super) fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.material()?.client.as_ref()
+    }
+
+    /// Whether only rustls knows what is shown to servers that ask.
+    pub(super) fn is_custom(&self) -> bool {
+        matches!(self.source, Source::Custom(_))
     }
 
     /// The configuration that offers `offer`. The first call may read the platform's roots, on a blocking thread.
@@ -137,7 +169,7 @@ impl Identity {
     fn build(&self) -> Result<Configs, DialFailure> {
         let base = match &self.source {
             Source::Custom(config) => ClientConfig::clone(config),
-            Source::Settings { tls, .. } => self.settings_config(tls)?,
+            Source::Settings(material) => rules::config(material)?,
         };
         // Clones share verifier, client-certificate resolver and session store: sessions resume whatever the ALPN.
         let with = |protocols: &[&[u8]]| {
@@ -151,92 +183,6 @@ impl Identity {
             http2: with(&[b"h2"]),
         })
     }
-
-    fn settings_config(&self, tls: &Tls) -> Result<ClientConfig, DialFailure> {
-        // Never the process-wide provider: another crate may have turned on a second one, and then rustls panics.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier: Arc<dyn ServerCertVerifier> = if tls.insecure_skip_verify {
-            Arc::new(verifier::AcceptsAnyone(Arc::clone(&provider)))
-        } else {
-            let roots = self.roots(tls)?;
-            let webpki = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-                .build()
-                .map_err(|error| DialFailure::new(Kind::Tls, format!("no verifier can be built: {error}")))?;
-            Arc::new(verifier::Explaining(webpki))
-        };
-        let versions: &[&rustls::SupportedProtocolVersion] = match (tls.min_version, tls.max_version) {
-            (TlsVersion::V1_2, TlsVersion::V1_3) => &[&rustls::version::TLS12, &rustls::version::TLS13],
-            (TlsVersion::V1_2, TlsVersion::V1_2) => &[&rustls::version::TLS12],
-            (TlsVersion::V1_3, _) => &[&rustls::version::TLS13],
-        };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .map_err(|error| DialFailure::new(Kind::Tls, format!("no TLS configuration can be built: {error}")))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        Ok(config)
-    }
-
-    fn roots(&self, tls: &Tls) -> Result<Arc<RootCertStore>, DialFailure> {
-        let Source::Settings { own, extra, .. } = &self.source else {
-            return Ok(Arc::new(RootCertStore::empty()));
-        };
-        if own.is_none() && extra.is_none() {
-            return roots::load(tls.roots);
-        }
-        let store = self.roots_of_files(|| roots::load(tls.roots))?;
-        Ok(Arc::new(store))
-    }
-
-    /// Refuses a file whose certificates cannot be roots, before any connection needs them.
-    fn check_files(&self) -> Result<(), Problem> {
-        let Source::Settings { tls, own, extra } = &self.source else {
-            return Ok(());
-        };
-        let mut store = RootCertStore::empty();
-        for (certificates, path, key) in [
-            (own, &tls.ca_file, "tls.ca_file"),
-            (extra, &tls.extra_ca_file, "tls.extra_ca_file"),
-        ] {
-            if let (Some(certificates), Some(path)) = (certificates, path) {
-                roots::add(&mut store, certificates, path, key)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn roots_of_files(
-        &self,
-        platform: impl FnOnce() -> Result<Arc<RootCertStore>, DialFailure>,
-    ) -> Result<RootCertStore, DialFailure> {
-        let Source::Settings { own, extra, .. } = &self.source else {
-            return Ok(RootCertStore::empty());
-        };
-        let mut store = match own {
-            Some(_) => RootCertStore::empty(),
-            None => RootCertStore::clone(&*platform()?),
-        };
-        for certificate in own.iter().chain(extra).flatten() {
-            // Checked by `check_files` when the identity was made.
-            let _ = store.add(certificate.clone());
-        }
-        Ok(store)
-    }
-}
-
-/// No client certificate.
-#[derive(Debug)]
-struct Nobody;
-
-impl ResolvesClientCert for Nobody {
-    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        None
-    }
-
-    fn has_certs(&self) -> bool {
-        false
-    }
 }
 
 impl fmt::Debug for Identity {
@@ -247,21 +193,49 @@ impl fmt::Debug for Identity {
 
 #[cfg(test)]
 mod tests {
-    use rustls::pki_types::PrivateKeyDer;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
 
     use super::*;
+
+    /// Counts the warnings of its thread.
+    struct Warnings(Arc<AtomicUsize>);
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() == tracing::Level::WARN
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
 
     #[tokio::test]
     async fn a_clients_certificate_and_sessions_are_not_for_its_proxies() {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        let config = ClientConfig::builder_with_provider(rules::provider())
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(RootCertStore::empty())
+            .with_root_certificates(rustls::RootCertStore::empty())
             .with_client_auth_cert(
                 vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+                rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
             )
             .unwrap();
         let servers = Identity::custom(config);
@@ -269,5 +243,63 @@ mod tests {
         let (servers, proxies) = (servers.config(Offer::Http1).await, proxies.config(Offer::Http1).await);
         let (servers, proxies) = (servers.unwrap(), proxies.unwrap());
         assert!(servers.client_auth_cert_resolver.has_certs() && !proxies.client_auth_cert_resolver.has_certs());
+    }
+
+    /// The settings of a client certificate whose key file has these rights.
+    #[cfg(unix)]
+    fn with_rights(folder: &Path, mode: u32) -> Tls {
+        use std::os::unix::fs::PermissionsExt as _;
+        let issued = rcgen::generate_simple_self_signed(["us".to_owned()]).unwrap();
+        let (cert, key) = (
+            folder.join(format!("{mode:o}.pem")),
+            folder.join(format!("{mode:o}.key")),
+        );
+        std::fs::write(&cert, issued.cert.pem()).unwrap();
+        std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        Tls {
+            cert_file: Some(cert),
+            key_file: Some(key),
+            ..Tls::default()
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_everybody_can_read_is_warned_of_once() {
+        let folder = std::env::temp_dir().join(format!("httputil-identity-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Warnings(Arc::clone(&count)), || {
+            let identities = Identities::default();
+            for mode in [0o600, 0o640] {
+                identities.intern(&with_rights(&folder, mode)).unwrap();
+            }
+            assert_eq!(count.load(Ordering::Relaxed), 0);
+            let open = with_rights(&folder, 0o644);
+            let pinless = Tls {
+                server_name: Some("other.test".to_owned()),
+                ..open.clone()
+            };
+            for tls in [&open, &open, &pinless] {
+                identities.intern(tls).unwrap();
+            }
+        });
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn no_secret_is_logged_whatever_the_environment_says() {
+        let identity = Identities::default()
+            .intern(&Tls {
+                roots: crate::settings::Roots::Bundled,
+                ..Tls::default()
+            })
+            .unwrap();
+        let configs = identity.build().unwrap();
+        for config in [configs.http1, configs.both, configs.http2] {
+            assert!(!config.key_log.will_log("CLIENT_TRAFFIC_SECRET_0"));
+        }
     }
 }

@@ -68,20 +68,17 @@ pub(super) fn read_pem(path: &Path, key: &str) -> Result<Vec<CertificateDer<'sta
     Ok(certificates)
 }
 
-/// Adds certificates of a file to a store; one that cannot be a root is a mistake of the file.
-pub(super) fn add(
-    store: &mut RootCertStore,
-    certificates: &[CertificateDer<'static>],
-    path: &Path,
-    key: &str,
-) -> Result<(), Problem> {
+/// The roots of a PEM file; one that cannot be a root is a mistake of the file, before any connection needs it.
+pub(super) fn read_own(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let certificates = read_pem(path, key)?;
+    let mut store = RootCertStore::empty();
     for (index, certificate) in certificates.iter().enumerate() {
         store.add(certificate.clone()).map_err(|_| {
             let message = format!("{key}: certificate {} of the file cannot be used as a root", index + 1);
             Problem::at(Origin::WholeFile(Arc::new(path.to_owned())), message)
         })?;
     }
-    Ok(())
+    Ok(certificates)
 }
 
 #[cfg(test)]

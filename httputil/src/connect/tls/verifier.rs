@@ -9,29 +9,37 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 
+use super::pins::Pin;
+
 /// webpki's verifier, whose `UnknownIssuer` is split into what people call it.
 #[derive(Debug)]
 pub(super) struct Explaining(pub(super) Arc<WebPkiServerVerifier>);
 
-/// What `UnknownIssuer` stands for.
+/// What webpki has no word for: what `UnknownIssuer` stands for, and pins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Untrusted {
     SelfSigned,
     /// The server sent its own certificate only.
     NoIntermediate,
     UnknownRoot,
+    /// The chain is good, but its key is none of `tls.pins`.
+    NotPinned(Pin),
 }
 
 impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        let words = match self {
             Untrusted::SelfSigned => "the server's certificate is self-signed",
             Untrusted::NoIntermediate => {
                 "the server's certificate leads to no trusted root: the server sent no intermediate certificate, \
                  so its chain is incomplete or its root is unknown"
             }
             Untrusted::UnknownRoot => "the server's certificate chain ends at a root that is not trusted",
-        })
+            Untrusted::NotPinned(found) => {
+                return write!(f, "the server's public key is {found}, which is not among tls.pins");
+            }
+        };
+        f.write_str(words)
     }
 }
 

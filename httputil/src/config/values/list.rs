@@ -1,0 +1,92 @@
+//! Lists of texts, each of which has a rule.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use super::url::check_url;
+use crate::connect::{check_exception, check_pin};
+
+/// Absolute `http` and `https` URLs; the check has made a list of texts of them, as of the others here.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Urls(pub(crate) Vec<String>);
+
+/// Paths; the check has made them relative to their file's folder.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct FilePaths(pub(crate) Vec<PathBuf>);
+
+/// Digests of public keys.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Pins(pub(crate) Vec<String>);
+
+/// What stands in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    Url,
+    Path,
+    Pin,
+    Host,
+}
+
+impl Item {
+    /// The item of a list that the schema calls by this word.
+    pub(crate) fn of(word: &str) -> Option<Item> {
+        [Item::Url, Item::Path, Item::Pin, Item::Host]
+            .into_iter()
+            .find(|item| item.word() == word)
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Item::Url => "urls",
+            Item::Path => "paths",
+            Item::Pin => "pins",
+            Item::Host => "hosts",
+        }
+    }
+
+    /// What is wanted of the list.
+    pub(crate) fn wanted(self) -> &'static str {
+        match self {
+            Item::Url => "expected a list of URLs such as [\"https://collector:4318\"]",
+            Item::Path => "expected a list of paths such as [\"revoked.pem\"]",
+            Item::Host => "expected a list of hosts such as [\"example.com\", \"10.0.0.0/8\"]",
+            Item::Pin => "expected a list of pins such as [\"sha256/…\"]",
+        }
+    }
+
+    /// Whether one text of the list will do; the error says what would be right.
+    pub(crate) fn check(self, text: &str) -> Result<(), Cow<'static, str>> {
+        match self {
+            Item::Url => check_url(text),
+            Item::Path if text.is_empty() => Err("expected a path".into()),
+            Item::Path => Ok(()),
+            Item::Host => check_exception(text).map_err(Cow::Borrowed),
+            Item::Pin => check_pin(text).map_err(Cow::Borrowed),
+        }
+    }
+}
+
+macro_rules! schema {
+    ($type:ty, $name:literal, $item:expr, $items:tt) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "array", "x-kind": $item.word(), "items": $items })
+            }
+        }
+    };
+}
+
+schema!(Urls, "Urls", Item::Url, { "type": "string", "pattern": "^https?://[^/]" });
+schema!(FilePaths, "Paths", Item::Path, { "type": "string", "minLength": 1 });
+schema!(Pins, "Pins", Item::Pin, { "type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$" });

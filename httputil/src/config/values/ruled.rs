@@ -1,0 +1,91 @@
+//! Single texts with a rule of their own.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use crate::connect::{check_interface, check_server_name};
+
+/// An IP address of this machine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Address(pub(crate) IpAddr);
+
+/// A network interface's name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Interface(pub(crate) String);
+
+/// A host's name, or an address, as a certificate bears it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct HostName(pub(crate) String);
+
+/// The rule of such a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    Address,
+    Interface,
+    HostName,
+}
+
+impl Rule {
+    /// The rule that the schema calls by this word.
+    pub(crate) fn of(word: &str) -> Option<Rule> {
+        [Rule::Address, Rule::Interface, Rule::HostName]
+            .into_iter()
+            .find(|rule| rule.word() == word)
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Rule::Address => "address",
+            Rule::Interface => "interface",
+            Rule::HostName => "host_name",
+        }
+    }
+
+    pub(crate) fn wanted(self) -> &'static str {
+        match self {
+            Rule::Address => "expected an IP address such as \"192.0.2.7\"",
+            Rule::Interface => "expected the name of a network interface such as \"eth0\"",
+            Rule::HostName => "expected a host's name such as \"collector.example\"",
+        }
+    }
+
+    /// Whether the text follows the rule; the error says what would be right.
+    pub(crate) fn check(self, text: &str) -> Result<(), Cow<'static, str>> {
+        match self {
+            Rule::Address => text
+                .parse::<IpAddr>()
+                .map(drop)
+                .map_err(|_| Cow::Borrowed(self.wanted())),
+            Rule::Interface => check_interface(text).map_err(Cow::Borrowed),
+            Rule::HostName => check_server_name(text).map_err(Cow::Borrowed),
+        }
+    }
+}
+
+macro_rules! schema {
+    ($type:ty, $name:literal, $rule:expr) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "x-kind": $rule.word(), "minLength": 1 })
+            }
+        }
+    };
+}
+
+schema!(Address, "Address", Rule::Address);
+schema!(Interface, "Interface", Rule::Interface);
+schema!(HostName, "HostName", Rule::HostName);

@@ -1,0 +1,181 @@
+//! Who we are, where a server asks: `tls.cert_file` and `tls.key_file`.
+
+use std::cell::Cell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, SignatureScheme};
+
+use super::{roots, validity};
+use crate::error::{Origin, Problem};
+use crate::files;
+use crate::settings::Tls;
+
+const CERT: &str = "tls.cert_file";
+const KEY: &str = "tls.key_file";
+
+/// A certificate with its key, checked to belong together.
+pub(super) struct ClientCertificate {
+    key: Arc<CertifiedKey>,
+    file: PathBuf,
+}
+
+/// The key fits the certificate, so the same certificate has the same key.
+impl PartialEq for ClientCertificate {
+    fn eq(&self, other: &ClientCertificate) -> bool {
+        self.key.cert == other.key.cert
+    }
+}
+
+impl ClientCertificate {
+    /// Reads both files, if they are set.
+    pub(super) fn read(tls: &Tls, provider: &CryptoProvider) -> Result<Option<ClientCertificate>, Problem> {
+        let (cert_file, key_file) = match (&tls.cert_file, &tls.key_file) {
+            (None, None) => return Ok(None),
+            (Some(cert), Some(key)) => (cert, key),
+            (Some(cert), None) => {
+                return Err(problem(
+                    cert,
+                    CERT,
+                    &format!("needs {KEY} beside it, the file of its private key"),
+                ));
+            }
+            (None, Some(key)) => {
+                return Err(problem(
+                    key,
+                    KEY,
+                    &format!("needs {CERT} beside it, the file of its certificate"),
+                ));
+            }
+        };
+        let chain = roots::read_pem(cert_file, CERT)?;
+        let now = UnixTime::now();
+        for certificate in &chain {
+            if let Some(fault) = validity::fault(certificate, now) {
+                return Err(problem(cert_file, CERT, &format!("the certificate {fault}; renew it")));
+            }
+        }
+        let key = read_key(key_file)?;
+        let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                let message = format!("the key does not fit the certificate in {}", cert_file.display());
+                problem(key_file, KEY, &message)
+            }
+            Error::InvalidCertificate(_) => problem(cert_file, CERT, "the certificate cannot be read"),
+            _ => problem(
+                key_file,
+                KEY,
+                "the key cannot be used; RSA, ECDSA (P-256, P-384, P-521) and Ed25519 can",
+            ),
+        })?;
+        Ok(Some(ClientCertificate {
+            key: Arc::new(certified),
+            file: cert_file.clone(),
+        }))
+    }
+
+    /// What is wrong with it by now: it may expire in a running program.
+    pub(super) fn fault(&self) -> Option<String> {
+        let now = UnixTime::now();
+        let fault = self
+            .key
+            .cert
+            .iter()
+            .find_map(|each: &CertificateDer<'_>| validity::fault(each, now))?;
+        Some(format!("the certificate in {} ({CERT}) {fault}", self.file.display()))
+    }
+
+    /// Where it came from.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+fn problem(path: &Path, key: &str, message: &str) -> Problem {
+    Problem::at(
+        Origin::WholeFile(Arc::new(path.to_owned())),
+        format!("{key}: {message}"),
+    )
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
+    let bytes = files::read(path).map_err(|refused| problem(path, KEY, &refused.to_string()))?;
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    let wrong = |message| Err(problem(path, KEY, message));
+    if bytes.trim_ascii().is_empty() {
+        return wrong("the file is empty");
+    }
+    // PKCS#8's own label, and the header of the older kinds (RFC 1421 §4.6.1.1).
+    if has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED") {
+        return wrong("the key is encrypted; write it decrypted, with openssl pkey, to a file that only we can read");
+    }
+    match PrivateKeyDer::from_pem_slice(&bytes) {
+        Ok(key) => Ok(key),
+        Err(pem::Error::NoItemsFound) if has(b"BEGIN CERTIFICATE") => {
+            wrong("holds a certificate and no private key; are tls.cert_file and tls.key_file mixed up?")
+        }
+        Err(pem::Error::NoItemsFound) => wrong("holds no private key (a PEM block \"BEGIN PRIVATE KEY\" is wanted)"),
+        Err(_) => wrong("not a PEM file of a private key"),
+    }
+}
+
+/// Whether everybody on the machine may read the file.
+#[cfg(unix)]
+pub(super) fn is_open_to_all(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_open_to_all(_: &Path) -> bool {
+    false
+}
+
+tokio::task_local! {
+    /// Whether the server of the handshake under way has asked for a client certificate. rustls tells the resolver
+    /// alone, and that is shared by all connections of an identity.
+    static ASKED: Cell<bool>;
+}
+
+/// Runs a handshake and says whether the server asked for a certificate in it.
+pub(super) async fn watched<F: Future>(handshake: F) -> (F::Output, bool) {
+    let watched = async {
+        let output = handshake.await;
+        (output, ASKED.with(Cell::get))
+    };
+    ASKED.scope(Cell::new(false), watched).await
+}
+
+/// Shows the certificate, if there is one, to every server that asks.
+pub(super) struct Shown(Option<Arc<CertifiedKey>>);
+
+impl Shown {
+    pub(super) fn new(certificate: Option<&ClientCertificate>) -> Shown {
+        Shown(certificate.map(|certificate| Arc::clone(&certificate.key)))
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        // Without a watch, nobody wants to know.
+        let _ = ASKED.try_with(|asked| asked.set(true));
+        self.0.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
