@@ -36,6 +36,8 @@ pub mod server;
 pub mod tasks;
 pub mod tcp;
 pub mod tls;
+#[cfg(unix)]
+pub mod unix;
 
 pub use patience::{PATIENCE, within};
 

@@ -114,6 +114,12 @@ impl ScriptedResolver {
         self.0.borrow().calls.len()
     }
 
+    /// The names that were looked up, in order.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        self.0.borrow().calls.clone()
+    }
+
     /// Look-ups begun for one name.
     #[must_use]
     pub fn calls_for(&self, name: &str) -> usize {
