@@ -13,6 +13,8 @@ pub(super) enum Address {
     /// requests of the other kind.
     Url(Box<reqwest::Request>),
     Uri(Uri),
+    /// The URI of a request that stood behind `base_url`.
+    Joined(Box<Url>),
 }
 
 impl Address {
@@ -24,6 +26,7 @@ impl Address {
         match self {
             Address::Url(request) => Target::of(request.url()),
             Address::Uri(uri) => Target::of_uri(uri),
+            Address::Joined(url) => Target::of(url),
         }
     }
 
@@ -31,6 +34,7 @@ impl Address {
         match self {
             Address::Url(request) => request.url().scheme() == "https",
             Address::Uri(uri) => uri.scheme_str() == Some("https"),
+            Address::Joined(url) => url.scheme() == "https",
         }
     }
 
@@ -38,6 +42,7 @@ impl Address {
     pub(super) fn path(&self) -> Result<PathAndQuery, &'static str> {
         let url = match self {
             Address::Url(request) => request.url(),
+            Address::Joined(url) => url,
             Address::Uri(uri) => {
                 return Ok(match uri.path_and_query() {
                     Some(path) if path.as_str().starts_with(['/', '*']) => path.clone(),
@@ -58,6 +63,7 @@ impl Address {
     pub(super) fn shown(&self) -> Option<Url> {
         let mut url = match self {
             Address::Url(request) => request.url().clone(),
+            Address::Joined(url) => Url::clone(url),
             Address::Uri(uri) => Url::parse(&uri.to_string()).ok()?,
         };
         // Only URLs without a host refuse these, and those have no credentials to hide.

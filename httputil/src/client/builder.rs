@@ -8,16 +8,16 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use http::Version;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Version};
 use reqwest::Body;
 use reqwest::multipart::Form;
 use serde::Serialize;
 
-use super::Client;
 use super::execute::prepare;
 use super::failure::{self, Failing};
 use super::message::to_reqwest;
+use super::{Client, IntoUrl, into_url};
 use crate::error::Error;
 
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
@@ -43,8 +43,11 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    pub(super) fn new(client: Client, begun: reqwest::RequestBuilder) -> RequestBuilder {
-        let request = begun.build().map_err(|error| failure::of_url(&client.inner, error));
+    pub(super) fn new(client: Client, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        let request = into_url::resolve(&client.inner, url).and_then(|url| {
+            let begun = shim().request(method, url).build();
+            begun.map_err(|error| failure::of_url(&client.inner, error))
+        });
         RequestBuilder { client, request }
     }
 
@@ -298,7 +301,8 @@ mod tests {
         let error = client().get("canary").header("x y", "").build().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the request cannot be built: relative URL without a base (profile telemetry)"
+            "the request cannot be built: relative URL without a base; write the whole URL, or set base_url (profile \
+             telemetry)"
         );
         assert_eq!((error.url(), error.profile()), (None, Some("telemetry")));
         assert!(error.elapsed().is_some() && error.source().is_some());

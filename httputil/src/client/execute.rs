@@ -10,11 +10,13 @@ use super::address::Address;
 use super::failure::Failing;
 use super::framing;
 use super::handle::{Inner, stopped};
+use super::into_url::foreign_socket;
 use super::message::{Defaults, Draft};
 use super::resend::{Resends, Verdict, may_repeat};
 use crate::connect::{Route, Target};
 use crate::error::{Error, Kind};
 use crate::pool::Ticket;
+use crate::settings::BaseUrl;
 use crate::wire::{Manner, PooledBody, RequestBody};
 
 /// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not. The box goes on
@@ -86,6 +88,11 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
     let manner = manner.map_err(|reason| failing.describe(Error::new(Kind::Request, reason)))?;
     let target = failing.address.target();
     let target = target.map_err(|reason| failing.describe(refuse(reason)))?;
+    if let Some(socket) = target.socket()
+        && client.base.as_ref().and_then(BaseUrl::socket) != Some(socket)
+    {
+        return Err(failing.describe(foreign_socket()));
+    }
     let path = failing.address.path();
     let path = path.map_err(|reason| failing.describe(refuse(reason)))?;
     // A proxy passes on neither another protocol nor `OPTIONS *`.

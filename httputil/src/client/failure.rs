@@ -298,6 +298,11 @@ pub(super) fn of_url(client: &Inner, error: reqwest::Error) -> Error {
         .for_client(&client.name)
 }
 
+/// The same of text that makes no URL.
+pub(super) fn of_text(client: &Inner, why: &str) -> Error {
+    Error::new(Kind::Request, format!("the request cannot be built: {why}")).for_client(&client.name)
+}
+
 fn no_answer(after: Duration) -> String {
     format!(
         "the server answered no ping within {} (http2.keepalive_timeout)",

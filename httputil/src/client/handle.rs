@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method};
-use reqwest::IntoUrl;
 
-use super::RequestBuilder;
-use super::builder::shim;
 use super::execute::prepare;
 use super::in_code;
 use super::message::{Made, to_reqwest};
+use super::{IntoUrl, RequestBuilder};
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
 use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
-use crate::settings::{ClientConfig, Environment, MaxConnections, Profile, unverified};
+use crate::settings::{BaseUrl, ClientConfig, Environment, MaxConnections, Profile, unverified};
 
 /// A lease on a shared connection pool, with a profile's policies. Cheap to clone; clones share the lease.
 ///
@@ -32,6 +30,8 @@ pub(super) struct Inner {
     pub(super) profile: Profile,
     pub(super) name: Arc<str>,
     pub(super) user_agent: HeaderValue,
+    /// `base_url`
+    pub(super) base: Option<BaseUrl>,
     pub(super) made: Made,
 }
 
@@ -141,6 +141,11 @@ impl Client {
             );
             Error::config(vec![Problem::new(message)])
         })?;
+        let base = profile.policy.base_url.as_deref().map(BaseUrl::parse).transpose();
+        let base = base.map_err(|why| {
+            let message = format!("{}.base_url: {why}", profile.name);
+            Error::config(vec![Problem::new(message)])
+        })?;
         let name = Arc::from(profile.name.as_str());
         Ok(Client {
             inner: Arc::new(Inner {
@@ -148,12 +153,14 @@ impl Client {
                 profile,
                 name,
                 user_agent,
+                base,
                 made: Made::default(),
             }),
         })
     }
 
-    /// Begins a `GET`. A URL that cannot be parsed is an error of `send()`.
+    /// Begins a `GET`. A URL that cannot be parsed is an error of `send()`; a relative one is joined to the profile's
+    /// `base_url`, as [`IntoUrl`] says.
     pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::GET, url)
     }
@@ -185,7 +192,7 @@ impl Client {
 
     /// Begins a request of any method.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), shim().request(method, url))
+        RequestBuilder::new(self.clone(), method, url)
     }
 
     /// Sends a request that was built elsewhere.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::connect::check_interface;
 use crate::error::Problem;
-use crate::settings::{Profile, TlsVersion, Transport};
+use crate::settings::{BaseUrl, Profile, TlsVersion, Transport};
 
 /// The mistakes of settings that were made in code, in the words of those in a file.
 pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
@@ -21,6 +21,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
     of_durations
         .chain(of_numbers)
         .chain(interface(profile))
+        .chain(base_url(profile))
         .chain(together)
         .map(Problem::new)
         .collect()
@@ -111,6 +112,11 @@ fn numbers(transport: &Transport) -> [(&'static str, u64, u64, u64); 9] {
         ("http1.max_headers", transport.http1.max_headers.into(), 1, 32_768),
         ("tcp.keepalive_retries", transport.tcp.keepalive_retries.into(), 1, 127),
     ]
+}
+
+fn base_url(profile: &Profile) -> Option<String> {
+    let why = BaseUrl::parse(profile.policy.base_url.as_deref()?).err()?;
+    Some(format!("{}.base_url: {why}", profile.name))
 }
 
 fn interface(profile: &Profile) -> Option<String> {

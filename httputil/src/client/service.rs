@@ -20,7 +20,7 @@ use super::execute::{Written, prepare};
 use super::failure;
 use super::handle::{Inner, stopped};
 use super::message::to_http;
-use super::{Body, Client};
+use super::{Body, Client, into_url};
 use crate::error::{BoxError, Error};
 use crate::wire::RequestBody;
 
@@ -59,7 +59,7 @@ impl fmt::Debug for ResponseFuture {
     }
 }
 
-/// Sends requests of `http`'s type. The URI must be absolute. The version asks for a protocol as
+/// Sends requests of `http`'s type. The URI must be absolute, or a path where the profile has a `base_url`. The version asks for a protocol as
 /// [`RequestBuilder::version`](crate::RequestBuilder::version) does.
 ///
 /// A body of known length that is one piece and ready, as `Full` and `Empty` are, can be sent again if the server has
@@ -118,17 +118,32 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
         ..
     } = parts;
     let credentials = credentials(&client, &uri, &mut headers);
+    let (address, joined) = match address(&client, uri) {
+        Ok(address) => (address, Ok(())),
+        Err(error) => (Address::Uri(Uri::default()), Err(error)),
+    };
     let written = Written {
         method,
-        address: Address::Uri(uri),
+        address,
         version,
         headers,
         body,
         timeout: extensions.get::<RequestTimeout>().map(|timeout| timeout.0),
     };
-    let prepared = credentials.and_then(|()| prepare(&client, written));
+    let prepared = credentials.and(joined).and_then(|()| prepare(&client, written));
     ResponseFuture {
         inner: Box::pin(async move { prepared?.run(&client, to_http).await }),
+    }
+}
+
+/// A path alone stands behind the profile's `base_url`, if it has one.
+fn address(client: &Inner, uri: Uri) -> Result<Address, Error> {
+    match (&client.base, uri.scheme(), uri.authority()) {
+        (Some(base), None, None) if uri.path() != "*" => {
+            let url = into_url::join(client, base, &uri.to_string())?;
+            Ok(Address::Joined(Box::new(url)))
+        }
+        _ => Ok(Address::Uri(uri)),
     }
 }
 

@@ -42,9 +42,11 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         timeout,
         pool_wait,
         expect_continue,
+        base_url,
         user_agent,
     } = policy;
     let mut values = vec![
+        ("base_url", text_or_none(base_url.as_deref())),
         ("user_agent", quoted(user_agent)),
         ("timeout", duration_or_none(*timeout)),
         ("timeouts.pool_wait", duration(*pool_wait)),

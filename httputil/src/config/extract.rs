@@ -25,6 +25,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     let ProfileKeys {
         inherits: _,
         description,
+        base_url,
         user_agent,
         timeout,
         timeouts,
@@ -40,6 +41,10 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     if let Some(name) = &pool.name {
         profile.pool.clone_from(&name.0);
     }
+    set(
+        &mut profile.policy.base_url,
+        base_url.map(|base| base.0.map(|base| base.0)),
+    );
     set(&mut profile.policy.user_agent, user_agent.map(|text| text.0));
     set(&mut profile.policy.timeout, timeout.as_ref().map(duration_or_none));
     set(&mut profile.policy.pool_wait, timeouts.pool_wait.map(duration));

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{
-    Address, DurationText, FilePath, FilePaths, Free, HeaderText, HostName, Hosts, Interface, Name, Names, OrAuto,
-    OrNone, Pins, ProxyUrl, SecretText, SizeText, Urls,
+    Address, Base, DurationText, FilePath, FilePaths, Free, HeaderText, HostName, Hosts, Interface, Name, Names,
+    OrAuto, OrNone, Pins, ProxyUrl, SecretText, SizeText, Urls,
 };
 
 /// A profile.
@@ -28,6 +28,8 @@ pub(crate) struct ProfileKeys {
     /// What the profile is for, for people.
     #[schemars(extend("x-own" = true))]
     pub(crate) description: Option<String>,
+    /// The prefix of relative request URLs, or `unix:/path` of a socket.
+    pub(crate) base_url: Option<OrNone<Base>>,
     /// `User-Agent` of requests that name none.
     pub(crate) user_agent: Option<HeaderText>,
     /// The whole request: queue, redirects, body.

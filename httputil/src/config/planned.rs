@@ -1,12 +1,11 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 52] = [
+const PROFILE: [&str; 51] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
     "auth.origins",
-    "base_url",
     "breaker.enabled",
     "breaker.failure_ratio",
     "breaker.half_open_requests",

@@ -243,6 +243,7 @@ mod tests {
             .map(|(path, key)| format!("{path} {}", words(key)))
             .collect();
         let expected = "\
+base_url base none
 description text own
 http1.max_header_bytes size 1024..16777216 transport
 http1.max_headers whole 1..32768 transport

@@ -13,7 +13,7 @@ use super::problems::Problems;
 use super::schema::{Key, Kind, Section, schema, schema_of};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
-use super::values::Item;
+use super::values::{Item, Rule};
 use crate::error::{Origin, Problem};
 
 /// Checks all tables of a layer.
@@ -137,7 +137,8 @@ impl Walk<'_> {
                     problem(&origin, profile, path, &message)
                 }
                 Value::Raw(text) | Value::Text(text)
-                    if matches!(key.kind, Kind::List(Item::Url) | Kind::Proxy) && may_hold_a_password(text) =>
+                    if matches!(key.kind, Kind::List(Item::Url) | Kind::Proxy | Kind::Ruled(Rule::Base))
+                        && may_hold_a_password(text) =>
                 {
                     problem(&origin, profile, path, message)
                 }

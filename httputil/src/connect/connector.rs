@@ -163,6 +163,11 @@ impl Connector {
 
     async fn dial(&self, target: &Target, progress: &Progress) -> Result<Raw, DialFailure> {
         let Transport { timeouts, tcp, .. } = &self.transport;
+        #[cfg(unix)]
+        if let Some(path) = target.socket() {
+            progress.enter(Phase::Connect);
+            return super::unix::dial(path, timeouts.connect).await.map(Raw::Unix);
+        }
         progress.enter(Phase::Dns);
         let addresses = self.resolver.resolve(target, timeouts.dns).await?;
         let addresses = tcp::reachable(addresses, tcp).map_err(|why| {
@@ -195,7 +200,7 @@ fn all_failed(target: &Target, mut failed: race::AllFailed) -> DialFailure {
         .map(|(address, error)| match target.host {
             // The target is the address.
             Host::Ip(_) => plain(error),
-            Host::Name(_) => format!("{address}: {}", plain(error)),
+            Host::Name(_) | Host::Socket(_) => format!("{address}: {}", plain(error)),
         })
         .collect();
     let kind = if failed.iter().all(|(_, error)| is_our_own(error)) {

@@ -27,6 +27,8 @@ impl Resolver {
         let name = match &target.host {
             Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, target.port)]),
             Host::Name(name) => name,
+            // Nobody looks for the address of a socket.
+            Host::Socket(_) => return Ok(Vec::new()),
         };
         let addresses = tokio::time::timeout(bound, self.look_up(name, target.port))
             .await

@@ -18,6 +18,8 @@ mod stream;
 mod target;
 mod tcp;
 mod tls;
+#[cfg(unix)]
+mod unix;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use connector::{Connector, Established, Progress};

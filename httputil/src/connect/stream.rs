@@ -6,12 +6,16 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_rustls::client::TlsStream;
 
 /// What was dialled, before anything is wrapped around it.
 #[derive(Debug)]
 pub(crate) enum Raw {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
     /// In-memory, for tests with a paused clock.
     #[cfg(test)]
     Memory(tokio::io::DuplexStream),

@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use http::Uri;
 use url::Url;
+
+use crate::settings::socket_of;
 
 /// `http` or `https`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +72,8 @@ fn plain_length(authority: &str) -> usize {
 pub(crate) enum Host {
     Name(String),
     Ip(IpAddr),
+    /// A Unix socket, in place of a host.
+    Socket(Arc<Path>),
 }
 
 /// Scheme, host and port of a request.
@@ -81,6 +87,13 @@ pub(crate) struct Target {
 impl Target {
     /// Takes the target out of a URL, or says why there is none.
     pub(crate) fn of(url: &Url) -> Result<Target, &'static str> {
+        if let Some(path) = socket_of(url) {
+            return Ok(Target {
+                scheme: Scheme::Http,
+                host: Host::Socket(path.into()),
+                port: 0,
+            });
+        }
         let scheme = Scheme::of(url.scheme())?;
         let host = match url.host() {
             Some(url::Host::Domain(name)) if !name.is_empty() => Host::Name(name.to_owned()),
@@ -136,11 +149,32 @@ impl Target {
             }
             Host::Ip(IpAddr::V6(ip)) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
             Host::Ip(IpAddr::V4(ip)) => ip.is_loopback(),
+            Host::Socket(_) => true,
+        }
+    }
+
+    /// The path, if it is a Unix socket.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        match &self.host {
+            Host::Socket(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Scheme, host and port; a socket's path.
+    pub(crate) fn origin(&self) -> String {
+        match (self.scheme, &self.host) {
+            (_, Host::Socket(_)) => self.to_string(),
+            (Scheme::Http, _) => format!("http://{self}"),
+            (Scheme::Https, _) => format!("https://{self}"),
         }
     }
 
     /// Host and port as `Host` and `:authority` bear them: without the scheme's own port (RFC 9110 §7.2).
     pub(crate) fn authority(&self) -> String {
+        if self.socket().is_some() {
+            return "localhost".to_owned();
+        }
         match (self.scheme, self.port) {
             (Scheme::Http, 80) | (Scheme::Https, 443) => self.host.to_string(),
             _ => self.to_string(),
@@ -154,13 +188,17 @@ impl fmt::Display for Host {
             Host::Name(name) => f.write_str(name),
             Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
             Host::Ip(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            Host::Socket(path) => write!(f, "unix:{}", path.display().to_string().escape_debug()),
         }
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        match self.host {
+            Host::Socket(_) => write!(f, "{}", self.host),
+            _ => write!(f, "{}:{}", self.host, self.port),
+        }
     }
 }
 

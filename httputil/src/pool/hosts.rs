@@ -23,7 +23,7 @@ pub(crate) struct HostCounters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostStats {
-    /// Scheme, host and port: `https://example.com:443`.
+    /// Scheme, host and port: `https://example.com:443`; or a Unix socket, `unix:/run/app.sock`.
     pub host: String,
     /// Connections that exist.
     pub open: u64,
@@ -53,7 +53,7 @@ impl HostCounters {
         let dialled = load(&self.dialled);
         let open = dialled.saturating_sub(closed);
         HostStats {
-            host: format!("{}://{}", if key.is_tls() { "https" } else { "http" }, key.target),
+            host: key.target.origin(),
             open,
             idle: (self.idle.load(Ordering::Relaxed) as u64).min(open),
             waiting: self.waiting.load(Ordering::Relaxed),

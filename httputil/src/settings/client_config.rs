@@ -336,6 +336,22 @@ impl ClientConfig {
         self
     }
 
+    /// The prefix of relative request URLs, or `unix:/path` of a socket; default none.
+    ///
+    /// ```
+    /// use httputil::{Client, ClientConfig};
+    ///
+    /// let client = Client::new(ClientConfig::default().base_url("https://api.example/v1"))?;
+    /// let request = client.get("users/7").build()?;
+    /// assert_eq!(request.url().as_str(), "https://api.example/v1/users/7");
+    /// # Ok::<(), httputil::Error>(())
+    /// ```
+    #[must_use]
+    pub fn base_url(mut self, base_url: impl Into<String>) -> ClientConfig {
+        self.profile.policy.base_url = Some(base_url.into());
+        self
+    }
+
     /// `User-Agent` of requests that name none; default `httputil/<version>`.
     #[must_use]
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> ClientConfig {
@@ -422,9 +438,11 @@ mod tests {
             .pins(["sha256/8"])
             .crl_files(["list.pem"])
             .server_name("nine.test")
+            .base_url("http://eleven.test")
             .local_address(IpAddr::from([127, 0, 0, 10]));
         let Profile { policy, transport, .. } = config.profile.clone();
         assert_eq!(policy.pool_wait, seconds(1));
+        assert_eq!(policy.base_url.as_deref(), Some("http://eleven.test"));
         assert_eq!(transport.pool.max_lifetime, Some(seconds(2)));
         assert_eq!(transport.pool.max_requests_per_connection, Some(3));
         assert_eq!(transport.pool.warm, ["http://one", "http://two"]);

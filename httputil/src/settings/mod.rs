@@ -5,6 +5,7 @@
 //! makes one in code; [`Registry`] is for all pools together; `pool`, `wire`, `connect` and `client` read them. `Default` of each struct *is* the documented
 //! default.
 
+mod base_url;
 mod client_config;
 mod environment;
 mod policy;
@@ -15,6 +16,7 @@ mod secret;
 mod transport;
 pub(crate) mod unverified;
 
+pub(crate) use base_url::{BaseUrl, socket_of};
 pub use client_config::ClientConfig;
 pub use environment::Environment;
 pub use policy::Policy;

@@ -13,6 +13,11 @@ pub struct Policy {
     /// `timeouts.expect_continue`: how long the body of a request with `Expect: 100-continue` waits for the server's word
     /// over HTTP/1 before it is sent all the same. Default 1 s.
     pub expect_continue: Duration,
+    /// `base_url`: the prefix of relative request URLs, an `http` or `https` URL, or `unix:/path` of a socket. Default none.
+    ///
+    /// `https://host/v1` and `users/7`, or `/users/7`, make `https://host/v1/users/7`. Requests to a socket are HTTP without
+    /// TLS, with `Host: localhost`.
+    pub base_url: Option<String>,
     /// `user_agent`: sent when the request names none. Default `httputil/<version>`.
     pub user_agent: String,
 }
@@ -23,6 +28,7 @@ impl Default for Policy {
             timeout: Some(Duration::from_secs(30)),
             pool_wait: Duration::from_secs(10),
             expect_continue: Duration::from_secs(1),
+            base_url: None,
             user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

@@ -118,6 +118,8 @@ impl SocketHandle {
             #[cfg(test)]
             Some(Raw::Memory(_)) => return Peek::Quiet,
             Some(Raw::Tcp(stream)) => SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]),
+            #[cfg(unix)]
+            Some(Raw::Unix(stream)) => SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]),
         };
         match peeked {
             Ok(0) => Peek::Closed,
@@ -151,6 +153,8 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         let polled = self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(unix)]
+            Raw::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
         });
@@ -181,6 +185,8 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(unix)]
+            Raw::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
             #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
         });
@@ -195,6 +201,8 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let polled = self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(unix)]
+            Raw::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         });
@@ -214,6 +222,8 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Raw::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
         })

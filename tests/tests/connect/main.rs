@@ -5,6 +5,7 @@
 //! platform's roots, looks at the process's proxy variables, or needs a network.
 
 mod addresses;
+mod base_url;
 mod bounds;
 mod ca_files;
 mod certificates;
@@ -29,4 +30,7 @@ mod runtimes;
 mod scene;
 mod server_name;
 mod tcp_options;
+mod tower_door;
+#[cfg(unix)]
+mod unix_sockets;
 mod versions;

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::connect::{check_interface, check_server_name};
+use crate::settings::BaseUrl;
 
 /// An IP address of this machine.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,18 +24,24 @@ pub(crate) struct Interface(pub(crate) String);
 #[serde(transparent)]
 pub(crate) struct HostName(pub(crate) String);
 
+/// A prefix for relative URLs, or a Unix socket.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Base(pub(crate) String);
+
 /// The rule of such a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
     Address,
     Interface,
     HostName,
+    Base,
 }
 
 impl Rule {
     /// The rule that the schema calls by this word.
     pub(crate) fn of(word: &str) -> Option<Rule> {
-        [Rule::Address, Rule::Interface, Rule::HostName]
+        [Rule::Address, Rule::Interface, Rule::HostName, Rule::Base]
             .into_iter()
             .find(|rule| rule.word() == word)
     }
@@ -44,6 +51,7 @@ impl Rule {
             Rule::Address => "address",
             Rule::Interface => "interface",
             Rule::HostName => "host_name",
+            Rule::Base => "base",
         }
     }
 
@@ -52,6 +60,7 @@ impl Rule {
             Rule::Address => "expected an IP address such as \"192.0.2.7\"",
             Rule::Interface => "expected the name of a network interface such as \"eth0\"",
             Rule::HostName => "expected a host's name such as \"collector.example\"",
+            Rule::Base => "expected one URL such as \"https://api.example/v1\", or \"unix:/run/app.sock\"",
         }
     }
 
@@ -64,6 +73,7 @@ impl Rule {
                 .map_err(|_| Cow::Borrowed(self.wanted())),
             Rule::Interface => check_interface(text).map_err(Cow::Borrowed),
             Rule::HostName => check_server_name(text).map_err(Cow::Borrowed),
+            Rule::Base => BaseUrl::parse(text).map(drop),
         }
     }
 }
@@ -89,3 +99,4 @@ macro_rules! schema {
 schema!(Address, "Address", Rule::Address);
 schema!(Interface, "Interface", Rule::Interface);
 schema!(HostName, "HostName", Rule::HostName);
+schema!(Base, "Base", Rule::Base);

@@ -100,6 +100,8 @@ impl Proxies {
             Scheme::Https => &self.https,
         };
         match chosen {
+            // A socket is on this machine, and no proxy's to reach.
+            Some(_) if target.socket().is_some() => Route::Direct,
             Some(chosen) if chosen.applies(target) => {
                 let proxy = Arc::clone(&chosen.proxy);
                 if target.scheme == Scheme::Http && proxy.speaks_http() && !needs_tunnel() {

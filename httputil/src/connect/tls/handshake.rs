@@ -51,6 +51,10 @@ where
 
 fn server_name(target: &Target) -> Result<ServerName<'static>, DialFailure> {
     match &target.host {
+        Host::Socket(_) => Err(DialFailure::new(
+            Kind::Tls,
+            format!("{target} has no name that a certificate can bear"),
+        )),
         Host::Ip(ip) => Ok(ServerName::IpAddress((*ip).into())),
         // A trailing dot means "fully qualified" to the resolver and is no part of the certificate's name (RFC 6066 §3).
         Host::Name(name) => ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())

@@ -1,0 +1,97 @@
+//! What a request's URL may be written as.
+
+use std::sync::Arc;
+
+use url::{ParseError, Url};
+
+use super::failure;
+use super::handle::Inner;
+use crate::error::{Error, Kind};
+use crate::settings::BaseUrl;
+use sealed::Asked;
+
+/// A URL, or text that is one: `&str`, `String`, `&String`, [`Url`] or `&Url`.
+///
+/// Text may be relative where the profile has a `base_url`, which is then its prefix: with `base_url =
+/// "https://host/v1"`, both `users/7` and `/users/7` are `https://host/v1/users/7`. A relative URL that would leave its base
+/// (`//other`, a backslash, `..` beyond the prefix) is an error of `send()`. What has a scheme goes where it says.
+pub trait IntoUrl: sealed::Sealed {}
+
+impl<T: sealed::Sealed> IntoUrl for T {}
+
+mod sealed {
+    use url::{ParseError, Url};
+
+    #[derive(Debug)]
+    pub enum Asked {
+        Whole(Url),
+        Relative(String),
+        Neither(ParseError),
+    }
+
+    pub trait Sealed {
+        fn asked(self) -> Asked;
+    }
+
+    impl Sealed for Url {
+        fn asked(self) -> Asked {
+            Asked::Whole(self)
+        }
+    }
+
+    impl Sealed for &Url {
+        fn asked(self) -> Asked {
+            Asked::Whole(self.clone())
+        }
+    }
+
+    impl Sealed for &str {
+        fn asked(self) -> Asked {
+            match Url::parse(self) {
+                Ok(url) => Asked::Whole(url),
+                Err(ParseError::RelativeUrlWithoutBase) => Asked::Relative(self.to_owned()),
+                Err(error) => Asked::Neither(error),
+            }
+        }
+    }
+
+    impl Sealed for String {
+        fn asked(self) -> Asked {
+            self.as_str().asked()
+        }
+    }
+
+    impl Sealed for &String {
+        fn asked(self) -> Asked {
+            self.as_str().asked()
+        }
+    }
+}
+
+/// The whole URL that was meant.
+pub(super) fn resolve(client: &Inner, url: impl IntoUrl) -> Result<Url, Error> {
+    let (why, error) = match (url.asked(), &client.base) {
+        (Asked::Whole(url), _) => return Ok(url),
+        (Asked::Relative(text), Some(base)) => return join(client, base, &text),
+        (Asked::Relative(_), None) => {
+            let error = ParseError::RelativeUrlWithoutBase;
+            (format!("{error}; write the whole URL, or set base_url"), error)
+        }
+        (Asked::Neither(error), _) => (error.to_string(), error),
+    };
+    Err(failure::of_text(client, &why).with_source(Arc::new(error)))
+}
+
+/// A relative URL behind its base. It is not repeated where it is wrong: nobody knows which part would be a secret.
+pub(super) fn join(client: &Inner, base: &BaseUrl, relative: &str) -> Result<Url, Error> {
+    base.join(relative).map_err(|why| failure::of_text(client, why))
+}
+
+/// That a URL leads to a socket which is not this client's own: those are reached through `base_url` alone, lest
+/// somebody's URL leads a server of ours to one.
+pub(super) fn foreign_socket() -> Error {
+    Error::new(
+        Kind::Request,
+        "a Unix socket is reached through relative URLs of a profile whose base_url it is, and in no other way",
+    )
+}
