@@ -45,6 +45,8 @@ impl Address {
             Address::Joined(url) => url,
             Address::Uri(uri) => {
                 return Ok(match uri.path_and_query() {
+                    // Of `http://host#fragment` nothing is left, which is only shown as a slash.
+                    Some(path) if path.as_str() == "/" => PathAndQuery::from_static("/"),
                     Some(path) if path.as_str().starts_with(['/', '*']) => path.clone(),
                     Some(path) => with_slash(path),
                     None => PathAndQuery::from_static("/"),

@@ -33,4 +33,5 @@ mod tcp_options;
 mod tower_door;
 #[cfg(unix)]
 mod unix_sockets;
+mod urls;
 mod versions;
