@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use httputil::{Client, Config, Kind};
+use httputil::{Client, Config, Environment, Kind};
 use httputil_tests::ca::{Ca, Identity};
+use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::Server;
 use httputil_tests::tls::{Alpn, ServerTls};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
-use crate::scene::{Trust, assert_balanced, assert_says, client_of, config, failure, get, quoted, registry};
+use crate::scene::{
+    Trust, assert_balanced, assert_says, client_of, config, failure, get, quoted, registry, registry_in,
+};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 const PROTOCOLS: [Alpn; 2] = [Alpn::H1, Alpn::H2];
@@ -293,6 +296,35 @@ async fn two_certificates_share_neither_a_connection_nor_a_session() {
         (4, 2),
         "each has its own session"
     );
+}
+
+#[tokio::test]
+async fn who_we_are_is_shown_where_nothing_is_verified_too() {
+    let clients = Ca::new();
+    let files = Files::of(&clients.issue_client("us"));
+    let server = demanding(&Ca::new(), clients, &TLS13, Alpn::H1).await;
+    let toml = format!(
+        "[default.tls]\ninsecure_skip_verify = true\ncert_file = {}\nkey_file = {}",
+        quoted(files.path("cert.pem")),
+        quoted(files.path("key.pem"))
+    );
+    let environment = Environment::empty().with("HTTPUTIL_ENV", "test");
+    let registry = registry_in(&toml, &environment, &ScriptedResolver::new());
+    let client = registry.client("default").unwrap();
+    assert_eq!(get(&client, server.url("/")).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_rejected_request_is_sent_once() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    for (version, alpn) in ways() {
+        let server = demanding(&ca, Ca::new(), version, alpn).await;
+        let client = client_of(&trust, |_| {});
+        failure(&client, server.url("/")).await;
+        assert_eq!(server.accepted(), 1, "{version:?} {alpn:?}");
+        assert_eq!(client.stats().resends, 0);
+    }
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use httputil::{Client, Kind};
 use httputil_tests::ca::{Ca, Identity};
 use httputil_tests::server::Server;
 use httputil_tests::tls::ServerTls;
+use httputil_tests::{PATIENCE, within};
 use tempfile::TempDir;
 
-use crate::scene::{Trust, assert_balanced, assert_says, client_of, config, failure, get};
+use crate::scene::{Trust, assert_balanced, assert_says, client_of, config, failure, get, quoted, registry};
 
 /// A folder of lists.
 struct Lists(TempDir);
@@ -66,6 +67,29 @@ async fn without_lists_nobody_is_asked_about() {
     let _ = ca.revoke([&revoked]);
     let server = server(revoked).await;
     assert_eq!(get(&client_with(&trust, []), server.url("/")).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_session_of_a_profile_without_lists_is_no_way_round_them() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    let revoked = ca.issue(["127.0.0.1"]);
+    let lists = Lists::new();
+    let file = lists.file("list.der", ca.revoke([&revoked]).der());
+    let server = server(revoked).await;
+    let toml = format!(
+        "[default.tls]\nca_file = {}\n[strict.tls]\ncrl_files = [{}]",
+        quoted(trust.path()),
+        quoted(file)
+    );
+    let registry = registry(&toml);
+    let (lenient, strict) = (registry.client("default").unwrap(), registry.client("strict").unwrap());
+    for _ in 0..2 {
+        assert_eq!(get(&lenient, server.url("/")).await.unwrap(), "hello");
+        let refused = within(PATIENCE, strict.get(server.url("/")).send()).await;
+        assert_says(&refused.map(|_| ()).unwrap_err(), Kind::Tls, &["revoked"]);
+    }
+    assert_eq!(server.seen().resumed_handshakes, 0);
 }
 
 #[tokio::test]

@@ -209,6 +209,19 @@ async fn what_is_wrong_with_a_socket_is_told_with_its_path() {
 }
 
 #[tokio::test]
+async fn a_socket_that_we_may_not_write_to_says_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (server, door) = behind_a_door(Server::builder()).await;
+    std::fs::set_permissions(door.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let client = client_of(&door.base_url());
+    match within(PATIENCE, client.get("/").send()).await {
+        Err(error) => assert_says(&error, Kind::Connect, &[&door.base_url(), "permission denied"]),
+        // Nothing is forbidden to root.
+        Ok(_) => assert_eq!(server.accepted(), 1),
+    }
+}
+
+#[tokio::test]
 async fn a_full_backlog_is_the_servers_fault_by_name() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("full.sock");
