@@ -69,9 +69,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Kind::Config`] if a time-out is zero, a CA file cannot be used, a proxy's URL or variable names none, the user
-    /// agent cannot be a header's value, or certificates are not to be verified and the process's `HTTPUTIL_ENV` is
-    /// neither `development` nor `test`.
+    /// [`Kind::Config`] if a time-out is zero, a file of `tls.*` cannot be used, `base_url` or a proxy's URL or variable names
+    /// none, the user agent cannot be a header's value, or certificates are not to be verified and the process's
+    /// `HTTPUTIL_ENV` is neither `development` nor `test`.
     pub fn new(config: ClientConfig) -> Result<Client, Error> {
         Client::new_in(config, &Environment::of_process())
     }

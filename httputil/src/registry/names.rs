@@ -85,8 +85,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`Kind::Config`](crate::Kind::Config) if there is no such profile (the nearest name is suggested), a CA file of
-    /// it cannot be used, or a proxy variable that it heeds is no URL of a proxy.
+    /// [`Kind::Config`](crate::Kind::Config) if there is no such profile (the nearest name is suggested), a file of
+    /// its `tls.*` cannot be used, or a proxy variable that it heeds is no URL of a proxy.
     pub fn client(&self, profile: &str) -> Result<Client, Error> {
         let profile = self.inner.config.profile(profile)?;
         let pool = self.pool(&profile)?;

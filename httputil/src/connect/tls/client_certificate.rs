@@ -80,9 +80,8 @@ impl ClientCertificate {
         }))
     }
 
-    /// What is wrong with it by now: it may expire in a running program.
-    pub(super) fn fault(&self) -> Option<String> {
-        let now = UnixTime::now();
+    /// What is wrong with it `now`: it may expire in a running program.
+    pub(super) fn fault(&self, now: UnixTime) -> Option<String> {
         let fault = self
             .key
             .cert
@@ -177,5 +176,37 @@ impl ResolvesClientCert for Shown {
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::tls::rules;
+
+    #[test]
+    fn one_that_expires_in_a_running_program_is_named_with_file_and_date() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(["us".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2999, 12, 31);
+        let folder = std::env::temp_dir().join(format!("httputil-client-certificate-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (cert_file, key_file) = (folder.join("cert.pem"), folder.join("key.pem"));
+        std::fs::write(&cert_file, params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
+        let tls = Tls {
+            cert_file: Some(cert_file.clone()),
+            key_file: Some(key_file),
+            ..Tls::default()
+        };
+        let read = ClientCertificate::read(&tls, &rules::provider()).unwrap().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(read.fault(UnixTime::now()), None);
+        let in_the_year_3000 = UnixTime::since_unix_epoch(std::time::Duration::from_hours(9_028_800));
+        let expected = format!(
+            "the certificate in {} (tls.cert_file) expired on 2999-12-31",
+            cert_file.display()
+        );
+        assert_eq!(read.fault(in_the_year_3000), Some(expected));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use super::identity::Identity;
@@ -142,7 +143,7 @@ fn of_us(alert: AlertDescription, identity: &Identity) -> String {
 /// What can be done about our side.
 fn ours(identity: &Identity) -> String {
     match identity.client_certificate() {
-        Some(certificate) => match certificate.fault() {
+        Some(certificate) => match certificate.fault(UnixTime::now()) {
             Some(fault) => format!("; {fault}"),
             None => format!("; ours is in {} (tls.cert_file)", certificate.file().display()),
         },

@@ -289,6 +289,37 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn an_identity_is_what_its_files_hold_and_all_of_its_settings() {
+        let folder = std::env::temp_dir().join(format!("httputil-material-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let identities = Identities::default();
+        let tls = with_rights(&folder, 0o600);
+        let first = identities.intern(&tls).unwrap();
+        assert!(Arc::ptr_eq(&first, &identities.intern(&tls).unwrap()));
+        let pin = "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned();
+        for other in [
+            Tls::default(),
+            Tls {
+                server_name: Some("other.test".to_owned()),
+                ..tls.clone()
+            },
+            Tls {
+                pins: vec![pin],
+                ..tls.clone()
+            },
+        ] {
+            assert!(!Arc::ptr_eq(&first, &identities.intern(&other).unwrap()), "{other:?}");
+        }
+        // The same paths, another certificate.
+        assert_eq!(with_rights(&folder, 0o600), tls);
+        let renewed = identities.intern(&tls).unwrap();
+        assert!(!Arc::ptr_eq(&first, &renewed));
+        assert!(Arc::ptr_eq(&renewed, &identities.intern(&tls).unwrap()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
     #[test]
     fn no_secret_is_logged_whatever_the_environment_says() {
         let identity = Identities::default()
