@@ -140,6 +140,20 @@ async fn a_profile_of_a_file_leads_to_its_socket() {
 }
 
 #[tokio::test]
+async fn no_proxy_stands_before_a_socket() {
+    let (server, door) = behind_a_door(Server::builder()).await;
+    let nobody = httputil_tests::tcp::ClosedPort::new();
+    let toml = format!(
+        "[default]\nbase_url = \"{}\"\nproxy.url = \"http://{}\"",
+        door.base_url(),
+        nobody.addr()
+    );
+    let client = crate::scene::registry(&toml).client("default").unwrap();
+    assert_eq!(echoed(&client, "/v1").await.target, "/v1");
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
 async fn absolute_urls_go_where_they_say() {
     let (inner, door) = behind_a_door(Server::builder()).await;
     let outer = Server::builder().handler(handlers::echo).start().await;
