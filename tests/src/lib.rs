@@ -14,7 +14,7 @@
 //! | to know that nothing is left behind | [`leaks::Baseline`] |
 //!
 //! Three rules hold it together. Every server keeps a [`ledger::Ledger`] and dereferences to it, so that a test awaits
-//! what the server sees (`server.until_open(1).await`) and nobody sleeps. Everything listens on `127.0.0.1`, on a port
+//! what the server sees (`server.until_open(1).await`) and nobody sleeps. Everything listens on loopback, on a port
 //! that the kernel chose. Dropping a server ends its tasks and connections; `stop().await` waits until they are gone.
 
 #![allow(

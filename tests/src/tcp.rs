@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// A port of `127.0.0.1` that this value owns: connecting is refused until somebody [`listen`](Self::listen)s.
+/// A port of loopback that this value owns: connecting is refused until somebody [`listen`](Self::listen)s.
 ///
 /// The kernel gives no ephemeral port and no `bind(0)` that is explicitly bound, so a server can go away and come back
 /// without losing its port to another test.
@@ -26,7 +26,17 @@ impl ClosedPort {
     /// When the machine has none left.
     #[must_use]
     pub fn new() -> Self {
-        let socket = bound(0).expect("loopback has a free port");
+        Self::on(Ipv4Addr::LOCALHOST, 0)
+    }
+
+    /// This port of another address of loopback, such as `127.0.0.2`, for names that lead to several servers.
+    ///
+    /// # Panics
+    ///
+    /// When somebody has the port.
+    #[must_use]
+    pub fn on(ip: Ipv4Addr, port: u16) -> Self {
+        let socket = bound(ip, port).expect("loopback has the port free");
         let address = local(&socket);
         Self { socket, address }
     }
@@ -46,7 +56,11 @@ impl ClosedPort {
     /// A listener on the port; one at a time. The port goes back to refusing when it is dropped.
     pub fn listen(&self) -> io::Result<TcpListener> {
         // A socket of its own: one that has listened can't stop without being closed.
-        let socket = bound(local(&self.socket).port())?;
+        let address = local(&self.socket);
+        let SocketAddr::V4(address) = address else {
+            unreachable!("it was bound to an IPv4 address")
+        };
+        let socket = bound(*address.ip(), address.port())?;
         socket.listen(1024)?;
         Ok(socket.into())
     }
@@ -79,7 +93,7 @@ impl BlackHole {
     /// When the machine has no free port left.
     #[must_use]
     pub fn new() -> Self {
-        let listener = bound(0).expect("loopback has a free port");
+        let listener = bound(Ipv4Addr::LOCALHOST, 0).expect("loopback has a free port");
         listener.listen(0).expect("a bound socket can listen");
         let address = local(&listener);
         let place = std::net::TcpStream::connect(address).expect("the queue's first place is free");
@@ -109,11 +123,11 @@ impl Default for BlackHole {
     }
 }
 
-fn bound(port: u16) -> io::Result<Socket> {
+fn bound(ip: Ipv4Addr, port: u16) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     // So that old connections in TIME_WAIT, and the holder of the port, leave room for a listener.
     socket.set_reuse_address(true)?;
-    socket.bind(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into())?;
+    socket.bind(&SocketAddrV4::new(ip, port).into())?;
     Ok(socket)
 }
 

@@ -23,7 +23,7 @@ mod observed;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -105,6 +105,16 @@ impl Builder {
     /// Outside a tokio runtime, or when no port is free.
     pub async fn start(self) -> Server {
         self.start_on(Arc::new(ClosedPort::new())).await
+    }
+
+    /// Listens on this port of another address of loopback, `127.0.0.n`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, or when somebody has the port.
+    pub async fn start_beside(self, n: u8, port: u16) -> Server {
+        self.start_on(Arc::new(ClosedPort::on(Ipv4Addr::new(127, 0, 0, n), port)))
+            .await
     }
 
     /// Listens on this port.
