@@ -125,7 +125,7 @@ impl Client {
         } else {
             proxies
         };
-        let connector = Connector::new(profile.transport.clone(), identity, Resolver::System, proxies);
+        let connector = Connector::new(profile.transport.clone(), identity, &Resolver::system(), proxies);
         Client::on(
             Pool::new(profile.pool.as_str(), connector, Budget::of(MaxConnections::Auto)),
             profile,

@@ -1,10 +1,11 @@
 //! What a file could not say, code must not either.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::connect::check_interface;
+use crate::connect::{check_host, check_interface};
 use crate::error::Problem;
-use crate::settings::{BaseUrl, Profile, TlsVersion, Transport};
+use crate::settings::{BaseUrl, Profile, TlsVersion, Transport, without_feature};
 
 /// The mistakes of settings that were made in code, in the words of those in a file.
 pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
@@ -17,23 +18,29 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .into_iter()
         .filter(|(_, value, least, most)| !(*least..=*most).contains(value))
         .map(|(key, value, least, most)| format!("{name}.{key} = {value}: expected a whole number, {least} to {most}"));
+    let missing = without_feature(&profile.transport.dns);
+    let missing = missing.map(|why| format!("{name}.dns.resolver = \"hickory\": {why}"));
+    let hosts = hosts(&profile.transport).map(|(host, why)| format!("{name}.dns.overrides.{host}: {why}"));
     let together = contradictions(&profile.transport).map(|words| format!("{name}.{words}"));
     of_durations
         .chain(of_numbers)
         .chain(interface(profile))
         .chain(base_url(profile))
+        .chain(missing)
+        .chain(hosts)
         .chain(together)
         .map(Problem::new)
         .collect()
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 13] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 14] {
     let Transport {
         timeouts,
         pool,
         tcp,
         http2,
+        dns,
         ..
     } = &profile.transport;
     [
@@ -43,6 +50,7 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
         ("timeouts.connect", Some(timeouts.connect), ""),
         ("timeouts.proxy_connect", Some(timeouts.proxy_connect), ""),
         ("timeouts.tls_handshake", Some(timeouts.tls_handshake), ""),
+        ("dns.ttl", Some(dns.ttl), ""),
         ("pool.idle_timeout", Some(pool.idle_timeout), ""),
         (
             "pool.max_lifetime",
@@ -123,6 +131,12 @@ fn interface(profile: &Profile) -> Option<String> {
     let interface = profile.transport.tcp.interface.as_deref()?;
     let why = check_interface(interface).err()?;
     Some(format!("{}.tcp.interface = {interface:?}: {why}", profile.name))
+}
+
+/// Hosts that no URL would name so.
+fn hosts(transport: &Transport) -> impl Iterator<Item = (&str, Cow<'static, str>)> {
+    let hosts = transport.dns.overrides.keys();
+    hosts.filter_map(|host| Some((host.as_str(), check_host(host).err()?)))
 }
 
 /// Values that are right one by one and wrong together.

@@ -47,7 +47,7 @@ fn client(profile: Profile) -> (Client, Arc<AtomicUsize>) {
     let connector = Connector::new(
         profile.transport.clone(),
         identity,
-        Resolver::System,
+        &Resolver::system(),
         Proxies::default(),
     );
     let pool = Pool::new("memory", connector.dialling_by(dialer), Budget::new(None));

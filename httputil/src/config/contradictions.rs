@@ -31,6 +31,11 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         }
     }
     half_an_identity(&transport.tls, chain, problems);
+    if let Some(why) = crate::settings::without_feature(&transport.dns)
+        && let Some((table, node)) = chain.written("dns.resolver").next()
+    {
+        problems.add(|| wrong_value(node.origin.clone(), table, "dns.resolver", &shown(node), why));
+    }
     if transport.tls.insecure_skip_verify {
         insecure(profile, chain, environment, problems);
     }

@@ -3,15 +3,17 @@
 //! Every struct is taken apart field by field, so that a setting without a key, or a key without a line here, does not
 //! compile or fails the test below.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layer::quoted;
-use super::values::{show_duration, show_size};
+use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Http1, Http2, MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Registry, Roots, Secret, Tcp, Timeouts,
-    Tls, TlsVersion, Transport,
+    Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, MaxConnections, Policy, Pool, Profile, Proxy,
+    ProxyChoice, Registry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -36,6 +38,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         http1,
         http2,
         proxy,
+        dns,
         timeouts,
     } = transport;
     let Policy {
@@ -70,6 +73,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     ]);
     add_http2(&mut values, http2);
     add_proxy(&mut values, proxy);
+    add_dns(&mut values, dns);
     values
 }
 
@@ -283,6 +287,56 @@ pub(crate) fn differ_unseen(key: &str, first: &Profile, second: &Profile) -> boo
         "proxy.username" => first.username != second.username,
         "proxy.password" => first.password != second.password,
         _ => false,
+    }
+}
+
+fn add_dns(values: &mut Vec<(&'static str, String)>, dns: &Dns) {
+    let Dns {
+        overrides,
+        resolver,
+        ttl,
+        stale_for,
+        prefer,
+        balance,
+    } = dns;
+    let resolver = match resolver {
+        DnsResolver::System => "system",
+        DnsResolver::Hickory => "hickory",
+    };
+    let prefer = match prefer {
+        DnsPreference::HappyEyeballs => "happy_eyeballs",
+        DnsPreference::Ipv4 => "ipv4",
+        DnsPreference::Ipv6 => "ipv6",
+        DnsPreference::Ipv4Only => "ipv4_only",
+        DnsPreference::Ipv6Only => "ipv6_only",
+    };
+    let balance = match balance {
+        DnsBalance::First => "first",
+        DnsBalance::RoundRobin => "round_robin",
+    };
+    values.extend([
+        ("dns.overrides", addresses(overrides)),
+        ("dns.resolver", quoted(resolver)),
+        ("dns.ttl", duration(*ttl)),
+        ("dns.stale_for", duration(*stale_for)),
+        ("dns.prefer", quoted(prefer)),
+        ("dns.balance", quoted(balance)),
+    ]);
+}
+
+/// An inline table.
+fn addresses(overrides: &BTreeMap<String, Vec<SocketAddr>>) -> String {
+    let hosts: Vec<String> = overrides
+        .iter()
+        .map(|(host, addresses)| {
+            let addresses: Vec<String> = addresses.iter().map(|address| quoted(&show_address(address))).collect();
+            format!("{} = [{}]", quoted(host), addresses.join(", "))
+        })
+        .collect();
+    if hosts.is_empty() {
+        "{}".to_owned()
+    } else {
+        format!("{{ {} }}", hosts.join(", "))
     }
 }
 

@@ -6,15 +6,16 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    Http1Keys, Http2Keys, PoolKeys, ProfileKeys, ProxyKeys, RegistryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys,
-    TlsVersionKey,
+    DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, PoolKeys, ProfileKeys, ProxyKeys,
+    RegistryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
-use super::values::{DurationText, OrAuto, OrNone, ProxyUrl, SecretText, SizeText};
+use super::values::{Addresses, DurationText, OrAuto, OrNone, ProxyUrl, SecretText, SizeText};
 use crate::error::Origin;
 use crate::settings::{
-    Http1, Http2, MaxConnections, Pool, Profile, Proxy, ProxyChoice, Registry, Roots, Tcp, Timeouts, Tls, TlsVersion,
+    Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, MaxConnections, Pool, Profile, Proxy, ProxyChoice,
+    Registry, Roots, Tcp, Timeouts, Tls, TlsVersion,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -35,6 +36,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         http1,
         http2,
         proxy,
+        dns,
         settings: _,
     } = keys;
     profile.description = description;
@@ -59,6 +61,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_http1(&mut profile.transport.http1, &http1);
     set_http2(&mut profile.transport.http2, &http2);
     set_proxy(&mut profile.transport.proxy, proxy);
+    set_dns(&mut profile.transport.dns, dns);
     Ok(profile)
 }
 
@@ -241,4 +244,28 @@ fn set_proxy(proxy: &mut Proxy, keys: ProxyKeys) {
         .map(|hosts| hosts.0.map_or_else(Vec::new, |hosts| hosts.0));
     proxy.username = keys.username.and_then(secret);
     proxy.password = keys.password.and_then(secret);
+}
+
+fn set_dns(dns: &mut Dns, keys: DnsKeys) {
+    let resolver = |key| match key {
+        DnsResolverKey::System => DnsResolver::System,
+        DnsResolverKey::Hickory => DnsResolver::Hickory,
+    };
+    let prefer = |key| match key {
+        DnsPreferenceKey::HappyEyeballs => DnsPreference::HappyEyeballs,
+        DnsPreferenceKey::Ipv4 => DnsPreference::Ipv4,
+        DnsPreferenceKey::Ipv6 => DnsPreference::Ipv6,
+        DnsPreferenceKey::Ipv4Only => DnsPreference::Ipv4Only,
+        DnsPreferenceKey::Ipv6Only => DnsPreference::Ipv6Only,
+    };
+    let balance = |key| match key {
+        DnsBalanceKey::First => DnsBalance::First,
+        DnsBalanceKey::RoundRobin => DnsBalance::RoundRobin,
+    };
+    set(&mut dns.overrides, keys.overrides.map(Addresses::parsed));
+    set(&mut dns.resolver, keys.resolver.map(resolver));
+    set(&mut dns.ttl, keys.ttl.map(duration));
+    set(&mut dns.stale_for, keys.stale_for.map(duration));
+    set(&mut dns.prefer, keys.prefer.map(prefer));
+    set(&mut dns.balance, keys.balance.map(balance));
 }

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{
-    Address, Base, DurationText, FilePath, FilePaths, Free, HeaderText, HostName, Hosts, Interface, Name, Names,
-    OrAuto, OrNone, Pins, ProxyUrl, SecretText, SizeText, Urls,
+    Address, Addresses, Base, DurationText, FilePath, FilePaths, Free, HeaderText, HostName, Hosts, Interface, Name,
+    Names, OrAuto, OrNone, Pins, ProxyUrl, SecretText, SizeText, Urls,
 };
 
 /// A profile.
@@ -61,6 +61,10 @@ pub(crate) struct ProfileKeys {
     #[serde(default)]
     #[schemars(extend("x-transport" = true))]
     pub(crate) proxy: ProxyKeys,
+    /// Where names lead.
+    #[serde(default)]
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) dns: DnsKeys,
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,
@@ -217,7 +221,8 @@ pub(crate) struct Http2Keys {
     pub(crate) enabled: Option<bool>,
     /// Speak HTTP/2 without asking, over plain TCP too.
     pub(crate) prior_knowledge: Option<bool>,
-    /// HTTP/2 connections to one host; the next is dialled at about 70 % of the places.
+    /// HTTP/2 connections to one host; the next is dialled at about 70 % of the places. With `dns.balance =
+    /// "round_robin"` one for each of its addresses, if these are more.
     #[schemars(range(min = 1))]
     pub(crate) max_connections_per_host: Option<u32>,
     /// Requests at once on one connection, never more than the peer allows.
@@ -263,6 +268,59 @@ pub(crate) struct ProxyKeys {
     pub(crate) username: Option<OrNone<SecretText>>,
     /// Goes with `proxy.username`.
     pub(crate) password: Option<OrNone<SecretText>>,
+}
+
+/// `[dns]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DnsKeys {
+    /// Names whose addresses are not looked up: `"host" = ["10.0.0.1:443"]`; without a port the URL's counts, and an empty
+    /// list takes an inherited host out.
+    pub(crate) overrides: Option<Addresses>,
+    /// Who resolves names, unless the registry was given a resolver in code; "hickory" needs httputil's feature of that
+    /// name.
+    pub(crate) resolver: Option<DnsResolverKey>,
+    /// How long an answer is used without asking again.
+    pub(crate) ttl: Option<DurationText>,
+    /// For how long beyond `ttl` the last good answer stands in while the resolver fails, times out or answers without an
+    /// address; zero is never.
+    #[schemars(extend("x-zero" = true))]
+    pub(crate) stale_for: Option<DurationText>,
+    /// Which addresses are dialled first: both families in turn, one of them first, or one of them only.
+    pub(crate) prefer: Option<DnsPreferenceKey>,
+    /// Whether a host's connections go to the first address that answers, or are spread over all of them and follow what
+    /// the DNS adds and drops.
+    pub(crate) balance: Option<DnsBalanceKey>,
+}
+
+/// A resolver.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum DnsResolverKey {
+    System,
+    Hickory,
+}
+
+/// An order of addresses.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum DnsPreferenceKey {
+    HappyEyeballs,
+    Ipv4,
+    Ipv6,
+    Ipv4Only,
+    Ipv6Only,
+}
+
+/// A way to spread connections.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum DnsBalanceKey {
+    First,
+    RoundRobin,
 }
 
 /// `[registry]`

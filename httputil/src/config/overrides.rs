@@ -37,7 +37,7 @@ pub(crate) fn into_tables(mut overrides: Vec<Override>, problems: &mut Problems)
         let mut node = Node::new(origin.clone(), Value::Raw(value));
         let holds_a_table = schema()
             .key(&parts[1..].join("."))
-            .is_some_and(|key| matches!(key.kind, Kind::Section(_) | Kind::Free));
+            .is_some_and(|key| matches!(key.kind, Kind::Section(_) | Kind::Free | Kind::Addresses));
         if holds_a_table && let Err(message) = open_table(&mut node) {
             problems.add(|| Problem::at(origin.clone(), message));
             continue;

@@ -1,7 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 51] = [
+const PROFILE: [&str; 45] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
@@ -16,12 +16,6 @@ const PROFILE: [&str; 51] = [
     "compression.accept",
     "compression.max_ratio",
     "cookies",
-    "dns.balance",
-    "dns.overrides",
-    "dns.prefer",
-    "dns.resolver",
-    "dns.stale_for",
-    "dns.ttl",
     "egress.allow",
     "egress.deny",
     "egress.deny_private",

@@ -64,6 +64,8 @@ pub(crate) enum Kind {
     Secret,
     List(Item),
     Ruled(Rule),
+    /// Hosts and their addresses.
+    Addresses,
     OneOf(Vec<String>),
 }
 
@@ -202,6 +204,7 @@ fn kind(field: &Json, typed: &Json, transport: bool) -> Kind {
         Some("path") => return Kind::Path,
         Some("proxy") => return Kind::Proxy,
         Some("secret") => return Kind::Secret,
+        Some("addresses") => return Kind::Addresses,
         Some(word) => {
             if let Some(kind) = Item::of(word).map(Kind::List).or(Rule::of(word).map(Kind::Ruled)) {
                 return kind;
@@ -245,6 +248,12 @@ mod tests {
         let expected = "\
 base_url base none
 description text own
+dns.balance one of first round_robin transport
+dns.overrides addresses transport
+dns.prefer one of happy_eyeballs ipv4 ipv6 ipv4_only ipv6_only transport
+dns.resolver one of system hickory transport
+dns.stale_for duration 0ns.. transport
+dns.ttl duration 1µs.. transport
 http1.max_header_bytes size 1024..16777216 transport
 http1.max_headers whole 1..32768 transport
 http1.title_case_headers flag transport
@@ -342,6 +351,7 @@ user_agent header";
             Kind::Secret => "secret".to_owned(),
             Kind::List(item) => item.word().to_owned(),
             Kind::Ruled(rule) => rule.word().to_owned(),
+            Kind::Addresses => "addresses".to_owned(),
             Kind::OneOf(values) => format!("one of {}", values.join(" ")),
         };
         let flags = [

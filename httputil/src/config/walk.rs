@@ -8,12 +8,14 @@ use std::path::Path;
 use super::kind::{beneath, check as check_kind, wanted};
 use super::layer::{Layer, LayerKind, name_beside, named, quoted, shown_key, within, wrong_value};
 use super::names::{self, DEFAULT, GLOBAL, REGISTRY};
+use super::overrides::split_list;
 use super::planned::{self, Planned};
 use super::problems::Problems;
 use super::schema::{Key, Kind, Section, schema, schema_of};
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
-use super::values::{Item, Rule};
+use super::values::{Item, Rule, parse_address};
+use crate::connect::check_host;
 use crate::error::{Origin, Problem};
 
 /// Checks all tables of a layer.
@@ -97,6 +99,7 @@ impl Walk<'_> {
                 false
             }
             Kind::Free => self.free(profile, path, entry),
+            Kind::Addresses => self.addresses(profile, path, key, entry),
             Kind::Names if matches!(entry.node.value, Value::List(_)) => {
                 self.names(profile, path, entry);
                 true
@@ -224,6 +227,52 @@ impl Walk<'_> {
         true
     }
 
+    /// Looks at each host and each of its addresses; what is wrong is taken out.
+    fn addresses(&mut self, profile: &str, path: &str, key: &Key, entry: &mut Entry) -> bool {
+        let Value::Table(hosts) = &mut entry.node.value else {
+            self.wrong(profile, path, key, &entry.node, &wanted(key));
+            return false;
+        };
+        hosts.retain(|host, entry| {
+            let path = format!("{path}.{}", shown_key(host));
+            if let Value::Table(below) = &entry.node.value {
+                let message = format!(
+                    "a host with dots is one key; quote the host, {}",
+                    quoted(&dotted(host, below))
+                );
+                self.problems.add(|| problem(&entry.key, profile, &path, &message));
+                return false;
+            }
+            if let Err(message) = check_host(host) {
+                self.problems.add(|| problem(&entry.key, profile, &path, &message));
+                return false;
+            }
+            let list = match &entry.node.value {
+                Value::Raw(text) => split_list(text, &entry.node.origin).ok(),
+                Value::List(list) => Some(list.clone()),
+                _ => None,
+            };
+            let Some(list) = list else {
+                let message = "expected a list of addresses such as [\"10.0.0.1:443\"]";
+                self.problems
+                    .add(|| problem(&entry.node.origin, profile, &path, message));
+                return false;
+            };
+            let mut fine = true;
+            for address in &list {
+                let text = address.as_text().unwrap_or_default();
+                if let Err(message) = parse_address(text) {
+                    fine = false;
+                    self.problems
+                        .add(|| wrong_value(address.origin.clone(), profile, &path, &quoted(text), &message));
+                }
+            }
+            entry.node.value = Value::List(list);
+            fine
+        });
+        true
+    }
+
     /// A key that is not in the schema: planned, or a mistake. Always taken out.
     fn unknown(&mut self, profile: &str, path: &str, entry: &mut Entry) -> bool {
         let planned = if profile == REGISTRY {
@@ -335,6 +384,17 @@ fn spell(kind: LayerKind, profile: &str, section: &str, path: &str) -> String {
 fn problem(origin: &Origin, profile: &str, path: &str, message: &str) -> Problem {
     let name = name_beside(origin, profile, path);
     Problem::at(origin.clone(), format!("{name}{message}"))
+}
+
+/// A host that was written without quotes, as far as it is one.
+fn dotted(first: &str, below: &Table) -> String {
+    match below.iter().next() {
+        Some((next, entry)) if below.len() == 1 => match &entry.node.value {
+            Value::Table(below) => format!("{first}.{}", dotted(next, below)),
+            _ => format!("{first}.{next}"),
+        },
+        _ => format!("{first}.…"),
+    }
 }
 
 fn leaves_at_top() -> impl Iterator<Item = &'static str> {

@@ -1,5 +1,6 @@
 //! The phases of a dial, in order.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -9,7 +10,8 @@ use tokio_rustls::client::TlsStream;
 use super::dialer::Dialer;
 use super::failure::{is_our_own, plain};
 use super::{
-    Alpn, DialFailure, Host, Identity, MaybeTls, Proxies, Raw, Resolver, Route, Scheme, Target, race, tcp, tls,
+    Alpn, Answer, DialFailure, Host, Identity, MaybeTls, Names, Proxies, Raw, Resolver, Route, Scheme, Target, race,
+    tcp, tls,
 };
 use crate::error::{Kind, Phase};
 use crate::settings::Transport;
@@ -19,7 +21,7 @@ pub(crate) struct Connector {
     transport: Transport,
     identity: Arc<Identity>,
     dialer: Dialer,
-    pub(super) resolver: Resolver,
+    pub(super) names: Arc<Names>,
     pub(super) proxies: Proxies,
 }
 
@@ -61,14 +63,14 @@ impl Connector {
     pub(crate) fn new(
         transport: Transport,
         identity: Arc<Identity>,
-        resolver: Resolver,
+        resolver: &Resolver,
         proxies: Proxies,
     ) -> Connector {
         Connector {
+            names: Arc::new(Names::new(transport.dns.clone(), resolver)),
             transport,
             identity,
             dialer: Dialer::System,
-            resolver,
             proxies,
         }
     }
@@ -81,6 +83,10 @@ impl Connector {
 
     pub(crate) fn transport(&self) -> &Transport {
         &self.transport
+    }
+
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.names
     }
 
     /// The way to a target. `needs_tunnel` says whether what is to be said there is no request that a proxy could pass on.
@@ -104,8 +110,13 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let mut remote = None;
         let stream = match route.proxy() {
-            None => MaybeTls::Plain(wrap(self.reach(target, progress).await?)),
+            None => {
+                let (raw, address) = self.reach_by(target, progress).await?;
+                remote = address;
+                MaybeTls::Plain(wrap(raw))
+            }
             // Boxed: few dials need the room that it takes.
             Some(proxy) => Box::pin(self.through(proxy, route, target, progress, wrap)).await?,
         };
@@ -118,6 +129,9 @@ impl Connector {
                 let shaken = match stream {
                     MaybeTls::Plain(stream) => {
                         let shaken = self.shake_hands(target, http1_only, stream).await;
+                        if let (Err(_), Some(remote)) = (&shaken, remote) {
+                            self.names.blame(target, remote);
+                        }
                         shaken.map(|(stream, alpn, asked)| (MaybeTls::Tls(Box::new(stream)), alpn, asked))
                     }
                     MaybeTls::Tls(stream) => {
@@ -152,24 +166,32 @@ impl Connector {
         tls::handshake(&self.identity, target, offer, timeouts.tls_handshake, stream).await
     }
 
-    /// A raw stream to a place: the target, or a proxy.
+    /// A raw stream to a place that is not the target: a proxy.
     pub(super) async fn reach(&self, place: &Target, progress: &Progress) -> Result<Raw, DialFailure> {
+        let (raw, _) = self.reach_by(place, progress).await?;
+        Ok(raw)
+    }
+
+    /// A raw stream to a place, and its address.
+    async fn reach_by(&self, place: &Target, progress: &Progress) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
         match &self.dialer {
             Dialer::System => self.dial(place, progress).await,
             #[cfg(test)]
-            Dialer::Memory(dial) => Ok(Raw::Memory(dial(place))),
+            Dialer::Memory(dial) => Ok((Raw::Memory(dial(place)), None)),
         }
     }
 
-    async fn dial(&self, target: &Target, progress: &Progress) -> Result<Raw, DialFailure> {
+    async fn dial(&self, target: &Target, progress: &Progress) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
         let Transport { timeouts, tcp, .. } = &self.transport;
         #[cfg(unix)]
         if let Some(path) = target.socket() {
             progress.enter(Phase::Connect);
-            return super::unix::dial(path, timeouts.connect).await.map(Raw::Unix);
+            return super::unix::dial(path, timeouts.connect)
+                .await
+                .map(|stream| (Raw::Unix(stream), None));
         }
         progress.enter(Phase::Dns);
-        let addresses = self.resolver.resolve(target, timeouts.dns).await?;
+        let Answer { addresses, .. } = self.names.resolve(target, timeouts.dns).await?;
         let addresses = tcp::reachable(addresses, tcp).map_err(|why| {
             DialFailure::new(
                 Kind::LimitExceeded,
@@ -179,7 +201,7 @@ impl Connector {
         progress.enter(Phase::Connect);
         let options = tcp.clone();
         let racing = race::race(addresses, move |address| tcp::dial(address, options.clone()));
-        let (stream, _address) = tokio::time::timeout(timeouts.connect, racing)
+        let (stream, address) = tokio::time::timeout(timeouts.connect, racing)
             .await
             .map_err(|_| {
                 DialFailure::timed_out(
@@ -190,7 +212,7 @@ impl Connector {
                 )
             })?
             .map_err(|failed| all_failed(target, failed))?;
-        Ok(Raw::Tcp(stream))
+        Ok((Raw::Tcp(stream), Some(address)))
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) use backoff::Backoff;
 pub(crate) use connector::{Connector, Established, Progress};
 #[cfg(test)]
 pub(crate) use dialer::Dialer;
-pub(crate) use dns::Resolver;
+pub(crate) use dns::{Answer, Names, Resolver, check_host};
 pub(crate) use failure::{DialFailure, system_words};
 pub(crate) use proxy::{Proxies, ProxyServer, Route, check_exception, check_url, proxy_variable, shown_url};
 pub(crate) use stream::{Alpn, MaybeTls, Raw};

@@ -76,6 +76,12 @@ pub struct PoolStats {
     pub cap_regrets: u64,
     /// How long closed connections had lived, in all; divide by [`closed_total`](PoolStats::closed_total) for the mean.
     pub lived: Duration,
+    /// Name look-ups begun.
+    pub dns_look_ups: u64,
+    /// Of those, look-ups that gave no address: failed, empty, or given up.
+    pub dns_failures: u64,
+    /// Dials to an older answer, since the resolver gave none (`dns.stale_for`).
+    pub dns_stale: u64,
     /// Certificates are not verified, `tls.insecure_skip_verify`. What a rustls configuration of your own does is not
     /// known here, and is no `true`.
     pub unverified: bool,
@@ -183,6 +189,9 @@ impl Counters {
             resends: load(&self.resends),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
+            dns_look_ups: 0,
+            dns_failures: 0,
+            dns_stale: 0,
             unverified: false,
         }
     }

@@ -64,8 +64,13 @@ impl Pool {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
+        let connector = &self.inner.world.connector;
+        let dns = connector.names().counts();
         PoolStats {
-            unverified: self.inner.world.connector.transport().tls.insecure_skip_verify,
+            dns_look_ups: dns.look_ups,
+            dns_failures: dns.failures,
+            dns_stale: dns.stale,
+            unverified: connector.transport().tls.insecure_skip_verify,
             ..self.inner.counters.read(&self.inner.name)
         }
     }

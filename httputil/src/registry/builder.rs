@@ -26,7 +26,11 @@ impl RegistryBuilder {
         self
     }
 
-    /// Resolves names by `resolver` instead of the system. Ports in its answers are ignored: the URL's counts.
+    /// Resolves names by `resolver`, whatever `dns.resolver` says. Ports in its answers are ignored: the URL's counts.
+    ///
+    /// It is asked for one name once at a time, in a task of the runtime whose request asks first; its answers are kept and
+    /// stood in for as `dns.ttl` and `dns.stale_for` say. When nobody waits for a look-up any more, its future is dropped.
+    /// One that panics or hangs harms its name only.
     pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> RegistryBuilder {
         self.resolver = Some(resolver);
         self
@@ -43,7 +47,7 @@ impl RegistryBuilder {
             None => Config::load()?,
         };
         Ok(Registry::new(Inner {
-            resolver: self.resolver.map_or(Resolver::System, Resolver::Custom),
+            resolver: self.resolver.map_or_else(Resolver::system, Resolver::custom),
             identities: Identities::default(),
             proxy_identities: Identities::default(),
             pools: std::sync::Mutex::default(),

@@ -105,12 +105,7 @@ impl Registry {
             .intern(tls)
             .map_err(|problem| Error::config(vec![problem]))?;
         let proxies = self.proxies(profile)?;
-        let connector = Connector::new(
-            profile.transport.clone(),
-            identity,
-            self.inner.resolver.clone(),
-            proxies,
-        );
+        let connector = Connector::new(profile.transport.clone(), identity, &self.inner.resolver, proxies);
         let pool = Pool::new(profile.pool.as_str(), connector, Arc::clone(&self.inner.budget));
         pools.insert(profile.pool.clone(), pool.clone());
         Ok(pool)

@@ -1,10 +1,10 @@
 //! A profile written in code, for clients that read no configuration at all.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Profile, ProxyChoice, Secret};
+use super::{DnsBalance, DnsPreference, Profile, ProxyChoice, Secret};
 
 /// The settings of a [`Client`](crate::Client) made in code.
 ///
@@ -291,6 +291,53 @@ impl ClientConfig {
         self
     }
 
+    /// Leads a host, written as URLs name it, to these addresses without a look-up; port 0 stands for the URL's.
+    ///
+    /// ```
+    /// use httputil::ClientConfig;
+    ///
+    /// let config = ClientConfig::default().dns_override("db.internal", [([10, 0, 0, 1], 0).into()]);
+    /// ```
+    #[must_use]
+    pub fn dns_override(
+        mut self,
+        host: impl Into<String>,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> ClientConfig {
+        let overrides = &mut self.profile.transport.dns.overrides;
+        overrides.insert(host.into(), addresses.into_iter().collect());
+        self
+    }
+
+    /// How long a resolver's answer is used without asking again; default 30 s.
+    #[must_use]
+    pub fn dns_ttl(mut self, ttl: Duration) -> ClientConfig {
+        self.profile.transport.dns.ttl = ttl;
+        self
+    }
+
+    /// For how long beyond [`dns_ttl`](ClientConfig::dns_ttl) the last good answer stands in while the resolver gives
+    /// none; default 5 min, zero is never.
+    #[must_use]
+    pub fn dns_stale_for(mut self, stale_for: Duration) -> ClientConfig {
+        self.profile.transport.dns.stale_for = stale_for;
+        self
+    }
+
+    /// Which of a name's addresses are dialled first, or at all; default both families in turn (RFC 8305).
+    #[must_use]
+    pub fn dns_prefer(mut self, prefer: DnsPreference) -> ClientConfig {
+        self.profile.transport.dns.prefer = prefer;
+        self
+    }
+
+    /// Whether a host's connections are spread over all its addresses; default: they go to the first that answers.
+    #[must_use]
+    pub fn dns_balance(mut self, balance: DnsBalance) -> ClientConfig {
+        self.profile.transport.dns.balance = balance;
+        self
+    }
+
     /// Whether HTTP/2 is offered by ALPN; default true.
     #[must_use]
     pub fn http2(mut self, enabled: bool) -> ClientConfig {
@@ -439,7 +486,12 @@ mod tests {
             .crl_files(["list.pem"])
             .server_name("nine.test")
             .base_url("http://eleven.test")
-            .local_address(IpAddr::from([127, 0, 0, 10]));
+            .local_address(IpAddr::from([127, 0, 0, 10]))
+            .dns_ttl(seconds(8))
+            .dns_stale_for(seconds(9))
+            .dns_prefer(DnsPreference::Ipv4)
+            .dns_balance(DnsBalance::RoundRobin)
+            .dns_override("a", [([10, 0, 0, 1], 0).into()]);
         let Profile { policy, transport, .. } = config.profile.clone();
         assert_eq!(policy.pool_wait, seconds(1));
         assert_eq!(policy.base_url.as_deref(), Some("http://eleven.test"));
@@ -457,6 +509,10 @@ mod tests {
         );
         assert_eq!(tls.server_name.as_deref(), Some("nine.test"));
         assert_eq!(transport.tcp.local_address, Some(IpAddr::from([127, 0, 0, 10])));
+        let dns = transport.dns;
+        assert_eq!((dns.ttl, dns.stale_for), (seconds(8), seconds(9)));
+        assert_eq!((dns.prefer, dns.balance), (DnsPreference::Ipv4, DnsBalance::RoundRobin));
+        assert_eq!(dns.overrides["a"], [([10, 0, 0, 1], 0).into()]);
         let http2 = transport.http2;
         assert_eq!(
             (http2.keepalive_interval, http2.keepalive_timeout),

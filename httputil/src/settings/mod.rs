@@ -7,6 +7,7 @@
 
 mod base_url;
 mod client_config;
+mod dns;
 mod environment;
 mod policy;
 mod profile;
@@ -18,6 +19,8 @@ pub(crate) mod unverified;
 
 pub(crate) use base_url::{BaseUrl, socket_of};
 pub use client_config::ClientConfig;
+pub(crate) use dns::without_feature;
+pub use dns::{Dns, DnsBalance, DnsPreference, DnsResolver};
 pub use environment::Environment;
 pub use policy::Policy;
 pub use profile::Profile;

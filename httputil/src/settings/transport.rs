@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Proxy;
+use super::{Dns, Proxy};
 
 /// All that shapes a connection. Profiles that name the same pool must agree on the whole of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Transport {
     pub http2: Http2,
     /// `[proxy]`
     pub proxy: Proxy,
+    /// `[dns]`
+    pub dns: Dns,
     /// The bounds of `[timeouts]` that belong to making a connection.
     pub timeouts: Timeouts,
 }
@@ -221,7 +223,8 @@ pub struct Http2 {
     pub enabled: bool,
     /// `http2.prior_knowledge`: speak HTTP/2 without asking, over plain TCP too. Default false.
     pub prior_knowledge: bool,
-    /// `http2.max_connections_per_host`. Default 4.
+    /// `http2.max_connections_per_host`. Default 4. With `dns.balance = "round_robin"` one for each address of the host, if
+    /// these are more.
     pub max_connections_per_host: usize,
     /// `http2.max_streams_per_connection`: never more than the peer allows. Default 128.
     pub max_streams_per_connection: usize,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use httputil::settings::{MaxConnections, Profile, Roots, TlsVersion};
+use httputil::settings::{DnsBalance, DnsPreference, DnsResolver, MaxConnections, Profile, Roots, TlsVersion};
 use httputil::{Config, Environment};
 
 fn seconds(seconds: u64) -> Duration {
@@ -56,6 +56,12 @@ pinned! {
     the_wait_at_a_cap_may_take_10_s: |p| p.policy.pool_wait => seconds(10);
     a_body_waits_for_100_continue_for_1_s: |p| p.policy.expect_continue => seconds(1);
     a_name_look_up_may_take_10_s: |p| p.transport.timeouts.dns => seconds(10);
+    an_answer_of_the_dns_is_used_for_30_s: |p| p.transport.dns.ttl => seconds(30);
+    the_last_good_answer_stands_in_for_5_min: |p| p.transport.dns.stale_for => seconds(300);
+    the_system_resolves_names: |p| p.transport.dns.resolver => DnsResolver::System;
+    both_families_are_dialled_in_turn: |p| p.transport.dns.prefer => DnsPreference::HappyEyeballs;
+    the_first_address_that_answers_is_taken: |p| p.transport.dns.balance => DnsBalance::First;
+    no_name_is_led_elsewhere: |p| p.transport.dns.overrides.len() => 0;
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));
     connections_are_reused: |p| p.transport.pool.reuse => true;

@@ -59,6 +59,8 @@ fn no_table_is_open_but_the_settings() {
     for (name, definition) in schema["definitions"].as_object().unwrap() {
         tables(definition, name, &mut open);
     }
+    // Hosts are no keys of ours.
+    open.retain(|table| !table.ends_with(".dns.overrides"));
     assert_eq!(open, ["profile.settings", "shared.settings"]);
 }
 

@@ -104,7 +104,7 @@ async fn a_resolver_that_panics_fails_its_request_and_is_blamed_for_it() {
     let registry = Registry::builder().config(config).resolver(Arc::new(Panicking)).build();
     let client = registry.unwrap().client("default").unwrap();
     let error = failure(&client, server.url_for("any.test", "/")).await;
-    assert_says(&error, Kind::Connect, &["panicked", "name look-up"]);
+    assert_says(&error, Kind::Dns, &["panicked", "name look-up"]);
     assert_balanced(&client.stats());
     assert_eq!(get(&client, server.url("/")).await.unwrap(), "hello");
 }

@@ -11,6 +11,8 @@ mod ca_files;
 mod certificates;
 mod client_certificates;
 mod crls;
+mod dns;
+mod dns_overrides;
 mod faults;
 mod header_bounds;
 mod identities;

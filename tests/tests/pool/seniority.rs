@@ -77,8 +77,8 @@ async fn so_is_one_whose_connection_says_goaway_under_a_queue() {
     let end = Step::GoAway(Last::Before, Reason::NO_ERROR);
     let (server, order) = failing_the_first(&gate, end, vec![Step::Answer("fine".into())]).await;
     let resolver = ScriptedResolver::new().name("a.test", Answer::to(["127.0.0.1:0"]));
-    let lines =
-        "http2.prior_knowledge = true\nhttp2.max_connections_per_host = 1\nhttp2.max_streams_per_connection = 1";
+    let lines = "http2.prior_knowledge = true\nhttp2.max_connections_per_host = 1\nhttp2.max_streams_per_connection = 1\n\
+         dns.ttl = \"1us\"\ndns.stale_for = \"0s\"";
     let ca = TrustedCa::new();
     let client = ca.registry(lines, &resolver).client("default").unwrap();
     let url = |path: &str| format!("http://a.test:{}{path}", server.port());
@@ -109,7 +109,10 @@ async fn so_is_one_whose_http_1_connection_is_closed_under_a_queue() {
     let server = Script::start([first, steps::answer_all(answers::ok("fine"))]).await;
     let resolver = ScriptedResolver::new().name("a.test", Answer::to(["127.0.0.1:0"]));
     let ca = TrustedCa::new();
-    let registry = ca.registry("pool.max_connections_per_host = 1", &resolver);
+    let registry = ca.registry(
+        "pool.max_connections_per_host = 1\ndns.ttl = \"1us\"\ndns.stale_for = \"0s\"",
+        &resolver,
+    );
     let client = registry.client("default").unwrap();
     let url = |path: &str| format!("http://a.test:{}{path}", server.port());
     assert_eq!(get(&client, &url("/")).await, "fine");

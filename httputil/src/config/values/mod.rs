@@ -1,8 +1,9 @@
-//! The values that people write: durations, sizes, `"none"`, header text, URLs.
+//! The values that people write: durations, sizes, `"none"`, header text, URLs, addresses.
 //!
 //! Each type is one small parser whose error says what would be right, an impl of serde's `Deserialize` on top of it,
 //! and a schema. The checks (`kind`) call the same parsers, so a value that was accepted there always extracts.
 
+mod addresses;
 mod duration;
 mod list;
 mod proxy;
@@ -13,6 +14,7 @@ mod text;
 mod url;
 mod word;
 
+pub(crate) use addresses::{Addresses, parse_address, show_address};
 pub(crate) use duration::{DurationText, parse_duration, show_duration};
 pub(crate) use list::{FilePaths, Item, Pins, Urls};
 pub(crate) use proxy::{Hosts, ProxyUrl};

@@ -92,8 +92,8 @@ impl Connector {
             return Ok(address);
         }
         progress.enter(Phase::Dns);
-        let addresses = self.resolver.resolve(target, self.transport().timeouts.dns).await?;
-        match addresses.first() {
+        let answer = self.names.resolve(target, self.transport().timeouts.dns).await?;
+        match answer.addresses.first() {
             Some(address) => Ok(socks::Address::Ip(address.ip())),
             None => Err(DialFailure::new(
                 Kind::Dns,
