@@ -33,6 +33,14 @@ pub(crate) struct Established<S> {
     pub(crate) asked: Option<Arc<Identity>>,
 }
 
+/// Whoever has a say in which of a name's addresses a dial goes to.
+pub(crate) trait Router: Sync {
+    /// The addresses to try, in order.
+    fn route(&self, answer: Answer) -> Vec<SocketAddr>;
+    /// The dial has reached one of them; `None` where there is no address to speak of.
+    fn reached(&self, address: Option<SocketAddr>);
+}
+
 /// Where a dial is, readable by those who wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(AtomicU8);
@@ -105,6 +113,7 @@ impl Connector {
         route: &Route,
         progress: &Progress,
         http1_only: bool,
+        router: &dyn Router,
         wrap: impl FnOnce(Raw) -> S,
     ) -> Result<Established<S>, DialFailure>
     where
@@ -113,8 +122,9 @@ impl Connector {
         let mut remote = None;
         let stream = match route.proxy() {
             None => {
-                let (raw, address) = self.reach_by(target, progress).await?;
+                let (raw, address) = self.reach_by(target, progress, Some(router)).await?;
                 remote = address;
+                router.reached(address);
                 MaybeTls::Plain(wrap(raw))
             }
             // Boxed: few dials need the room that it takes.
@@ -168,20 +178,30 @@ impl Connector {
 
     /// A raw stream to a place that is not the target: a proxy.
     pub(super) async fn reach(&self, place: &Target, progress: &Progress) -> Result<Raw, DialFailure> {
-        let (raw, _) = self.reach_by(place, progress).await?;
+        let (raw, _) = self.reach_by(place, progress, None).await?;
         Ok(raw)
     }
 
     /// A raw stream to a place, and its address.
-    async fn reach_by(&self, place: &Target, progress: &Progress) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
+    async fn reach_by(
+        &self,
+        place: &Target,
+        progress: &Progress,
+        router: Option<&dyn Router>,
+    ) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
         match &self.dialer {
-            Dialer::System => self.dial(place, progress).await,
+            Dialer::System => self.dial(place, progress, router).await,
             #[cfg(test)]
             Dialer::Memory(dial) => Ok((Raw::Memory(dial(place)), None)),
         }
     }
 
-    async fn dial(&self, target: &Target, progress: &Progress) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
+    async fn dial(
+        &self,
+        target: &Target,
+        progress: &Progress,
+        router: Option<&dyn Router>,
+    ) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
         let Transport { timeouts, tcp, .. } = &self.transport;
         #[cfg(unix)]
         if let Some(path) = target.socket() {
@@ -191,7 +211,11 @@ impl Connector {
                 .map(|stream| (Raw::Unix(stream), None));
         }
         progress.enter(Phase::Dns);
-        let Answer { addresses, .. } = self.names.resolve(target, timeouts.dns).await?;
+        let answer = self.names.resolve(target, timeouts.dns).await?;
+        let addresses = match router {
+            Some(router) => router.route(answer),
+            None => answer.addresses,
+        };
         let addresses = tcp::reachable(addresses, tcp).map_err(|why| {
             DialFailure::new(
                 Kind::LimitExceeded,

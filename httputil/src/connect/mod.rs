@@ -22,7 +22,7 @@ mod tls;
 mod unix;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use connector::{Connector, Established, Progress};
+pub(crate) use connector::{Connector, Established, Progress, Router};
 #[cfg(test)]
 pub(crate) use dialer::Dialer;
 pub(crate) use dns::{Answer, Names, Resolver, check_host};

@@ -13,6 +13,7 @@ use super::state::fakes::{Many, One};
 use super::state::{Ask, Delivery, Dial, Limits, Outcome, Protocol};
 use crate::connect::{Route, Target};
 use crate::settings;
+use crate::wire::Seat;
 
 /// A world in which a dial is put aside, and nothing happens by itself.
 #[derive(Default)]
@@ -33,6 +34,8 @@ impl World for Still {
     }
 
     fn reap(_: &Arc<Core<Still>>, _: &Key) {}
+
+    fn look_up(_: &Arc<Core<Still>>, _: &Arc<Key>) {}
 }
 
 /// A pool of connections that are numbers.
@@ -61,6 +64,7 @@ impl Pool {
                 ..settings::Pool::default()
             },
             max_shared_per_host: 1,
+            spreads: false,
         };
         let core = Core::new("bench".into(), limits, Budget::new(None), Still::default());
         core.with_state(|state, _| state.leases = 1);
@@ -108,7 +112,7 @@ impl Pool {
         let one = self.dial(&target(number));
         let host = one.host();
         drop(one);
-        self.core.closed(host);
+        self.core.closed(host, Seat::NO_SITE);
     }
 
     /// Closes everything that is idle because it is due. Says how often it took the lock, and for how long at most.

@@ -27,6 +27,9 @@ pub(super) trait World: Sized + Send + Sync + 'static {
 
     /// Starts a reaper on the runtime of `key`.
     fn reap(core: &Arc<Core<Self>>, key: &Key);
+
+    /// Looks the name of `key` up again, while its connections serve on.
+    fn look_up(core: &Arc<Core<Self>>, key: &Arc<Key>);
 }
 
 pub(super) type PlaceOf<W> = <<W as World>::Many as Multiplexed>::Place;
@@ -120,12 +123,15 @@ impl<W: World> Core<W> {
         if todo.freed {
             self.budget.wake_next();
         }
-        if todo.dials.is_empty() && todo.reaper.is_none() && !todo.wants_room {
+        if todo.dials.is_empty() && todo.reaper.is_none() && !todo.wants_room && todo.look_up.is_none() {
             return;
         }
         let Some(myself) = self.myself.upgrade() else { return };
         for dial in todo.dials {
             W::dial(&myself, dial);
+        }
+        if let Some(key) = todo.look_up {
+            W::look_up(&myself, &key);
         }
         if let Some(key) = todo.reaper {
             W::reap(&myself, &key);
@@ -196,8 +202,9 @@ impl<W: World> Core<W> {
     }
 
     /// A connection's socket is gone.
-    pub(super) fn closed(&self, host: usize) {
+    pub(super) fn closed(&self, host: usize, site: u32) {
         self.with_state(|state, todo| {
+            state.leave_site(host, site);
             if let Some(key) = state.key(host) {
                 Counters::add(&key.counters.closed);
             }

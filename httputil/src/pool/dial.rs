@@ -1,15 +1,17 @@
 //! A dial: it serves the pool, and so outlives the request that began it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::time::Instant;
 
 use super::counters::Counters;
 use super::shared::Inner;
 use super::state::Dial;
-use crate::connect::DialFailure;
+use crate::connect::{Answer, DialFailure, Router};
 use crate::error::Kind;
-use crate::wire::{Connection, Home, open};
+use crate::wire::{Connection, Home, Seat, open};
 
 /// Starts a dial whose connection goes to whoever waits first.
 pub(super) fn start(pool: &Arc<Inner>, dial: Dial) {
@@ -34,7 +36,28 @@ pub(super) fn start(pool: &Arc<Inner>, dial: Dial) {
 struct Pending {
     pool: Arc<Inner>,
     dial: Dial,
+    /// The address that it has reached, as the pool numbers them.
+    site: AtomicU32,
     is_over: bool,
+}
+
+impl Router for Pending {
+    fn route(&self, answer: Answer) -> Vec<SocketAddr> {
+        if !self.pool.world.spreads() {
+            return answer.addresses;
+        }
+        self.pool
+            .with_state(|state, todo| state.assign(&self.dial, answer, Instant::now(), todo))
+    }
+
+    fn reached(&self, address: Option<SocketAddr>) {
+        if self.pool.world.spreads() {
+            let site = self
+                .pool
+                .with_state(|state, _| state.arrived(&self.dial, address, Instant::now()));
+            self.site.store(site, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Pending {
@@ -44,6 +67,7 @@ impl Pending {
         Pending {
             pool: Arc::clone(pool),
             dial,
+            site: AtomicU32::new(Seat::NO_SITE),
             is_over: false,
         }
     }
@@ -56,7 +80,11 @@ impl Pending {
             &self.dial.key.route,
             &self.dial.progress,
             home,
-            self.dial.seat,
+            || Seat {
+                site: self.site.load(Ordering::Relaxed),
+                ..self.dial.seat
+            },
+            self,
         )
         .await
     }

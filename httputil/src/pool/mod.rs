@@ -18,6 +18,7 @@ mod checkout;
 mod core;
 mod counters;
 mod dial;
+mod following;
 mod hosts;
 mod key;
 mod lease;

@@ -14,8 +14,9 @@ use super::counters::{Counters, PoolStats};
 use super::hosts::HostStats;
 use super::key::Key;
 use super::state::{Bond, Dial, Exclusive, Limits, Multiplexed};
-use super::{dial, reaper};
+use super::{dial, following, reaper};
 use crate::connect::{Connector, Route, Target};
+use crate::settings::DnsBalance;
 use crate::wire::{CloseReason, H1, H2, Home, Link, Place};
 
 /// A pool of connections. Cheap to clone.
@@ -34,6 +35,13 @@ pub(super) struct Wires {
     is_cold: AtomicBool,
 }
 
+impl Wires {
+    /// `dns.balance = "round_robin"`
+    pub(super) fn spreads(&self) -> bool {
+        self.connector.transport().dns.balance == DnsBalance::RoundRobin
+    }
+}
+
 impl World for Wires {
     type One = H1;
     type Many = H2;
@@ -45,6 +53,10 @@ impl World for Wires {
     fn reap(core: &Arc<Inner>, key: &Key) {
         reaper::start(core, key);
     }
+
+    fn look_up(core: &Arc<Inner>, key: &Arc<Key>) {
+        following::look_up(core, key);
+    }
 }
 
 impl Pool {
@@ -54,6 +66,7 @@ impl Pool {
         let limits = Limits {
             pool: transport.pool.clone(),
             max_shared_per_host: transport.http2.max_connections_per_host,
+            spreads: transport.dns.balance == DnsBalance::RoundRobin,
         };
         let world = Wires {
             is_cold: AtomicBool::new(!transport.pool.warm.is_empty()),
@@ -168,7 +181,7 @@ impl Home for Inner {
 
     fn closed(&self, link: &Link, reason: CloseReason) {
         self.counters.closed(reason, link.born.elapsed());
-        Core::closed(self, link.seat.host);
+        Core::closed(self, link.seat.host, link.seat.site);
         tracing::trace!(pool = %self.name, reason = reason.as_str(), "connection closed");
     }
 
@@ -200,6 +213,10 @@ impl Bond for Link {
 
     fn is_settling(&self) -> &AtomicBool {
         &self.is_settling
+    }
+
+    fn site(&self) -> u32 {
+        self.seat.site
     }
 }
 
@@ -252,6 +269,10 @@ impl Multiplexed for H2 {
 
     fn place(&self) -> &AtomicUsize {
         &self.link().place
+    }
+
+    fn site(&self) -> u32 {
+        self.link().seat.site
     }
 
     fn try_acquire(&self) -> Option<Place> {

@@ -56,13 +56,17 @@ pub enum CloseReason {
     PingTimeout,
     /// An answer `101` gave it to another protocol, which has ended since.
     Upgraded,
+    /// The resolver names its address no more (`dns.balance = "round_robin"`).
+    AddressGone,
+    /// Its address had more connections than others, and the host's cap left these none (`dns.balance = "round_robin"`).
+    Rebalanced,
 }
 
 impl CloseReason {
     pub(super) const UNSET: u8 = u8::MAX;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [CloseReason; 21] = [
+    pub const ALL: [CloseReason; 23] = [
         CloseReason::IdleTimeout,
         CloseReason::IdleCap,
         CloseReason::PeerClosed,
@@ -84,6 +88,8 @@ impl CloseReason {
         CloseReason::Http1Required,
         CloseReason::PingTimeout,
         CloseReason::Upgraded,
+        CloseReason::AddressGone,
+        CloseReason::Rebalanced,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<CloseReason> {
@@ -114,6 +120,8 @@ impl CloseReason {
             CloseReason::Http1Required => "http1_required",
             CloseReason::PingTimeout => "ping_timeout",
             CloseReason::Upgraded => "upgraded",
+            CloseReason::AddressGone => "address_gone",
+            CloseReason::Rebalanced => "rebalanced",
         }
     }
 }
@@ -160,6 +168,13 @@ pub(crate) struct Seat {
     pub(crate) http1_only: bool,
     /// The ping interval is doubled this many times: the host has complained.
     pub(crate) calm: u8,
+    /// The pool's number of the host's address that the connection leads to, where that counts.
+    pub(crate) site: u32,
+}
+
+impl Seat {
+    /// `site` where it does not.
+    pub(crate) const NO_SITE: u32 = u32::MAX;
 }
 
 /// What ties one connection to its home.

@@ -11,7 +11,7 @@ use super::h2::Executor;
 use super::head::{HeadSigns, HeadWatch};
 use super::signs::{Signs, Tap};
 use super::{H1, H2, Home, Link, Seat, Socket, pings};
-use crate::connect::{Alpn, Connector, DialFailure, Established, Progress, Route, Target};
+use crate::connect::{Alpn, Connector, DialFailure, Established, Progress, Route, Router, Target};
 use crate::error::Kind;
 use crate::settings::{self, Http1};
 
@@ -24,22 +24,24 @@ pub(crate) enum Connection {
 
 /// Dials `target` by `route` and starts HTTP on the stream. The connection reports to `home` from then on.
 ///
-/// Dropping the future abandons the dial.
+/// `seat` is asked again when an address has been reached. Dropping the future abandons the dial.
 pub(crate) async fn open(
     connector: &Connector,
     target: &Target,
     route: &Route,
     progress: &Progress,
     home: Arc<dyn Home>,
-    seat: Seat,
+    seat: impl Fn() -> Seat,
+    router: &dyn Router,
 ) -> Result<Connection, DialFailure> {
     let mut socket = None;
-    let established = connector.connect(target, route, progress, seat.http1_only, |raw| {
+    let established = connector.connect(target, route, progress, seat().http1_only, router, |raw| {
         let wrapped = Socket::new(raw);
         socket = Some(wrapped.handle());
         wrapped
     });
     let Established { stream, alpn, asked } = established.await?;
+    let seat = seat();
     let socket = socket.expect("a stream was wrapped before it was established");
     let failed = |error: hyper::Error| {
         DialFailure::new(

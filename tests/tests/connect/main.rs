@@ -12,6 +12,7 @@ mod certificates;
 mod client_certificates;
 mod crls;
 mod dns;
+mod dns_balance;
 mod dns_overrides;
 mod faults;
 mod header_bounds;

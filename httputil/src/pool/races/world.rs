@@ -75,7 +75,7 @@ impl Place for Core<Chance> {
         tie.is_gone.store(true, Ordering::SeqCst);
         self.retired(tie);
         self.world.closed.fetch_add(1, Ordering::Relaxed);
-        self.closed(tie.host());
+        self.closed(tie.host(), tie.site());
     }
 
     fn places_changed(&self, tie: &Tie) {
@@ -117,6 +117,8 @@ impl World for Chance {
         });
     }
 
+    fn look_up(_: &Arc<Core<Chance>>, _: &Arc<Key>) {}
+
     fn reap(core: &Arc<Core<Chance>>, key: &Key) {
         let mut reaper = Running::new(core, key);
         core.world.spawn(move || {
@@ -136,6 +138,7 @@ impl Room {
         let mut limits = Limits {
             pool: settings::Pool::default(),
             max_shared_per_host: 2,
+            spreads: false,
         };
         change(&mut limits.pool);
         let world = Chance {

@@ -5,12 +5,16 @@ use tokio::time::Instant;
 use super::queue::Waiter;
 use super::{Delivery, Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::connect::DialFailure;
+use crate::error::Kind;
 use crate::wire::CloseReason;
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
-    fn end_dial(&mut self, dial: &Dial) {
-        if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id) {
-            self.running.remove(position);
+    /// `failed` says when, if it did.
+    fn end_dial(&mut self, dial: &Dial, has_connected: bool, failed: Option<Instant>) {
+        if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id)
+            && let Some(running) = self.running.remove(position)
+        {
+            self.leave_dial(dial.seat.host, running.site, has_connected, failed);
         }
         if let Some(host) = self.hosts.get_mut(dial.seat.host) {
             host.dialling -= 1;
@@ -28,7 +32,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         now: Instant,
         todo: &mut Todo<C, S>,
     ) {
-        self.end_dial(dial);
+        self.end_dial(dial, true, None);
         let index = dial.seat.host;
         if let Some(host) = self.hosts.get_mut(index) {
             host.backoff.succeeded();
@@ -48,14 +52,17 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// A dial has become a shared connection.
     pub(in crate::pool) fn dialled_shared(&mut self, dial: &Dial, connection: S, now: Instant, todo: &mut Todo<C, S>) {
-        self.end_dial(dial);
+        self.end_dial(dial, true, None);
         let index = dial.seat.host;
+        let is_gone = self.is_gone(index, connection.site());
         let Some(host) = self.hosts.get_mut(index) else { return };
         host.backoff.succeeded();
         if host.http1_only {
             // The host asked for HTTP/1.1 while this dial was under way.
             todo.leaving
                 .push(Leaving::Shared(connection, CloseReason::Http1Required));
+        } else if is_gone {
+            todo.leaving.push(Leaving::Shared(connection, CloseReason::AddressGone));
         } else {
             self.add_shared(index, connection, now, todo);
         }
@@ -71,7 +78,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         now: Instant,
         todo: &mut Todo<C, S>,
     ) {
-        self.end_dial(dial);
+        let is_theirs = failure.kind != Kind::LimitExceeded;
+        self.end_dial(dial, false, is_theirs.then_some(now));
         self.let_go(dial.seat.host, todo);
         let Some(host) = self.hosts.get_mut(dial.seat.host) else {
             return;
@@ -119,7 +127,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// A dial was stopped to make room for another host's. Those who wait for it go on waiting, behind the others.
     pub(in crate::pool) fn dial_gave_way(&mut self, dial: &Dial, now: Instant, todo: &mut Todo<C, S>) {
-        self.end_dial(dial);
+        self.end_dial(dial, false, None);
         self.let_go(dial.seat.host, todo);
         let waits = self.hosts.get(dial.seat.host).filter(|host| !host.queue.is_empty());
         match waits.map(|host| host.backoff.holds(now)) {

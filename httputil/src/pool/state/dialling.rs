@@ -25,6 +25,8 @@ pub(super) struct Running {
     began: Instant,
     stop: Arc<Notify>,
     pub(super) is_stopped: bool,
+    /// The address that it goes to, where that counts and is known.
+    pub(super) site: u32,
 }
 
 /// What a waiter waits for.
@@ -117,7 +119,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Takes a slot for a dial of the host.
-    fn take_slot(&self, host: &Host<C, S::Place>, now: Instant) -> Result<(), Cap> {
+    pub(super) fn take_slot(&self, host: &Host<C, S::Place>, now: Instant) -> Result<(), Cap> {
         match self.holds_back(host, now) {
             Some(cap) => Err(cap),
             None if self.budget.try_take(self.is_our_turn) => Ok(()),
@@ -201,7 +203,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
-    fn begin_dial(&mut self, index: usize, waiter: Option<u64>, now: Instant, todo: &mut Todo<C, S>) {
+    pub(super) fn begin_dial(&mut self, index: usize, waiter: Option<u64>, now: Instant, todo: &mut Todo<C, S>) {
         let generation = self.generation;
         let Some(host) = self.hosts.get_mut(index) else { return };
         host.dialling += 1;
@@ -225,6 +227,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             began: now,
             stop: Arc::clone(&stop),
             is_stopped: false,
+            site: Seat::NO_SITE,
         });
         todo.dials.push(Dial {
             id,
@@ -233,6 +236,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 generation,
                 http1_only: host.http1_only,
                 calm: host.calm,
+                site: Seat::NO_SITE,
             },
             key: Arc::clone(&host.key),
             waiter,
@@ -289,7 +293,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if is_covered && let Some(progress) = &host.progress {
             return Some(Standing::Dial(Arc::clone(progress)));
         }
-        if host.protocol == Protocol::H2 && host.shared.len() >= self.limits.max_shared_per_host {
+        if host.protocol == Protocol::H2 && host.shared.len() >= self.max_shared(host.sites.as_deref()) {
             return Some(Standing::Cap(Cap::Streams));
         }
         Some(Standing::Cap(self.holds_back(host, now).unwrap_or(Cap::Pace)))

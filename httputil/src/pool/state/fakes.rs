@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::sync;
 use super::{Bond, Exclusive, Multiplexed};
-use crate::wire::{CloseReason, Link};
+use crate::wire::{self, CloseReason, Link};
 
 /// Where connections live that tell of what becomes of them.
 pub(in crate::pool) trait Place: Send + Sync {
@@ -24,6 +24,7 @@ pub(in crate::pool) trait Place: Send + Sync {
 pub(in crate::pool) struct Tie {
     host: usize,
     place: AtomicUsize,
+    site: AtomicU32,
     pub(in crate::pool) is_gone: sync::AtomicBool,
     is_settling: AtomicBool,
     home: Option<Arc<dyn Place>>,
@@ -62,6 +63,7 @@ impl Tie {
         Arc::new(Tie {
             host,
             place: AtomicUsize::new(Link::NOWHERE),
+            site: AtomicU32::new(wire::Seat::NO_SITE),
             is_gone: sync::AtomicBool::new(false),
             is_settling: AtomicBool::new(false),
             home,
@@ -84,6 +86,10 @@ impl Bond for Tie {
 
     fn is_settling(&self) -> &AtomicBool {
         &self.is_settling
+    }
+
+    fn site(&self) -> u32 {
+        self.site.load(Ordering::SeqCst)
     }
 }
 
@@ -125,7 +131,20 @@ impl Drop for One {
     }
 }
 
+#[cfg(test)]
+impl Tie {
+    /// Where it leads.
+    pub(in crate::pool) fn lead_to(&self, site: u32) {
+        self.site.store(site, Ordering::SeqCst);
+    }
+}
+
 impl Many {
+    #[cfg(test)]
+    pub(in crate::pool) fn lead_to(&self, site: u32) {
+        self.0.tie.lead_to(site);
+    }
+
     pub(in crate::pool) fn new(number: u32, limit: usize) -> Many {
         Many::at(number, limit, 0, None)
     }
@@ -235,6 +254,10 @@ impl Multiplexed for Many {
 
     fn place(&self) -> &AtomicUsize {
         &self.0.tie.place
+    }
+
+    fn site(&self) -> u32 {
+        self.0.tie.site()
     }
 
     fn try_acquire(&self) -> Option<Seat> {

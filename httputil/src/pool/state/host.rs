@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::lists::{BY_HOST, BY_TURN, List};
 use super::queue::Queue;
+use super::sites::Sites;
 use super::{Exclusive, Key, Multiplexed, Protocol, State};
-use crate::connect::{Backoff, Progress};
+use crate::connect::{self, Backoff, Progress};
 
 /// Hosts without a connection are forgotten when there are more of them than this.
 pub(super) const QUIET_HOSTS: usize = 1024;
@@ -39,10 +40,12 @@ pub(super) struct Host<C, P> {
     pub(super) ready: usize,
     /// When a cap on idle connections last closed one.
     pub(super) capped_at: Option<Instant>,
+    /// Its addresses, where connections are spread over them.
+    pub(super) sites: Option<Box<Sites>>,
 }
 
 impl<C, P> Host<C, P> {
-    fn new(key: Arc<Key>, protocol: Protocol) -> Self {
+    fn new(key: Arc<Key>, protocol: Protocol, spreads: bool) -> Self {
         Host {
             key,
             protocol,
@@ -59,6 +62,7 @@ impl<C, P> Host<C, P> {
             service: Duration::ZERO,
             ready: 0,
             capped_at: None,
+            sites: spreads.then(Box::default),
         }
     }
 
@@ -90,7 +94,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.sweep(now);
         }
         self.meet(key.runtime(), now);
-        let host = self.hosts.insert(Host::new(Arc::clone(&key), protocol));
+        // Behind a proxy the addresses are the proxy's affair.
+        let is_name = matches!(key.target.host, connect::Host::Name(_));
+        let spreads = self.limits.spreads && is_name && key.route.proxy().is_none();
+        let host = self.hosts.insert(Host::new(Arc::clone(&key), protocol, spreads));
         self.directory.add(host, &key);
         self.index.insert(key, host);
         host

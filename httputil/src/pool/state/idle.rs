@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::sites::Sites;
 use super::{Bond, Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, State, Todo};
-use crate::wire::{CloseReason, Link};
+use crate::wire::{CloseReason, Link, Seat};
 
 /// So many are reaped before the lock is let go: some tens of microseconds.
 const REAPED_AT_ONCE: usize = 128;
@@ -27,16 +28,36 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The newest idle connection of a host that is not due.
     pub(super) fn take_newest(&mut self, host: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<(C, Duration)> {
         loop {
-            let newest = self.hosts.get(host)?.idle.newest()?;
+            let newest = self.next_idle(host)?;
             let entry = self.unlink_and_remove(newest)?;
             let Held::Idle(connection) = entry.held else { continue };
             if now < entry.due {
                 connection.lend(now);
+                if let Some(sites) = self.sites(host) {
+                    sites.takes_turn(connection.bond().site());
+                }
                 return Some((connection, now.saturating_duration_since(entry.since)));
             }
             let reason = self.why_due(connection.expires(), entry.since, now);
             todo.leaving.push(Leaving::Exclusive(connection, reason));
         }
+    }
+
+    /// The newest, or where connections are spread the newest to the address whose turn it is.
+    fn next_idle(&self, index: usize) -> Option<usize> {
+        let host = self.hosts.get(index)?;
+        let turn = host.sites.as_deref().and_then(Sites::next_idle);
+        turn.and_then(|site| self.idle_of(index, site, true))
+            .or_else(|| host.idle.newest())
+    }
+
+    /// The idle connection that a cap closes: the oldest, or where they are spread the oldest of those that are too many.
+    fn least_missed(&self, index: usize) -> Option<usize> {
+        let host = self.hosts.get(index)?;
+        let fullest = host.sites.as_deref().and_then(Sites::fullest_idle);
+        fullest
+            .and_then(|site| self.idle_of(index, site, false))
+            .or_else(|| host.idle.oldest())
     }
 
     fn why_due(&self, expires: Option<Instant>, since: Instant, now: Instant) -> CloseReason {
@@ -106,7 +127,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         } else if connection.expires().is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {
-            connection.spent().or_else(|| self.reclaimed_from(index))
+            let site = connection.bond().site();
+            connection
+                .spent()
+                .or_else(|| self.misplaced(index, site, now))
+                .or_else(|| self.reclaimed_from(index))
         };
         match reason {
             Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),
@@ -136,14 +161,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Err(Delivery::Exclusive(connection)) = self.deliver(index, delivery, is_new, now, todo) else {
             return;
         };
-        if let Some(reason) = self.refusal() {
+        let site = connection.bond().site();
+        let gone = || self.is_gone(index, site).then_some(CloseReason::AddressGone);
+        if let Some(reason) = self.refusal().or_else(gone) {
             self.departing += usize::from(reason == CloseReason::MadeRoom);
             todo.leaving.push(Leaving::Exclusive(connection, reason));
             return;
         }
         let Some(host) = self.hosts.get_mut(index) else { return };
         let oldest = (host.idle.len() >= self.limits.pool.max_idle_per_host)
-            .then(|| host.idle.oldest())
+            .then(|| self.least_missed(index))
             .flatten();
         if let Some(oldest) = oldest {
             self.expel_by_cap(oldest, now, todo);
@@ -168,6 +195,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(host) = self.hosts.get_mut(index) {
             host.idle.push(&mut self.entries, entry);
             host.gauge_idle(host.idle.len());
+            if let Some(sites) = &mut host.sites {
+                sites.rests(site);
+            }
         }
         self.let_idle(entry, expires, may_idle_for, now, todo);
     }
@@ -382,9 +412,17 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(super) fn unlink_and_remove(&mut self, index: usize) -> Option<Entry<C, S>> {
         let host = self.entries.get(index)?.host;
         self.unlink_idle(index);
+        let site = if self.limits.spreads {
+            self.site_at(index)
+        } else {
+            Seat::NO_SITE
+        };
         if let Some(host) = self.hosts.get_mut(host) {
             if host.idle.unlink(&mut self.entries, index) {
                 host.gauge_idle(host.idle.len());
+                if let Some(sites) = &mut host.sites {
+                    sites.rests_no_more(site);
+                }
             }
             if let Some(position) = host.shared.iter().position(|shared| *shared == index) {
                 host.shared.remove(position);

@@ -146,6 +146,18 @@ impl<const WHICH: usize> List<WHICH> {
         (self.oldest != NIL).then_some(self.oldest)
     }
 
+    /// The entry after this one, which stands in a list of this kind.
+    pub(super) fn newer<T>(slab: &Slab<T>, index: usize) -> Option<usize> {
+        let newer = slab.slots.get(index)?.links[WHICH].newer;
+        (newer != NIL).then_some(newer)
+    }
+
+    /// The entry before it.
+    pub(super) fn older<T>(slab: &Slab<T>, index: usize) -> Option<usize> {
+        let older = slab.slots.get(index)?.links[WHICH].older;
+        (older != NIL).then_some(older)
+    }
+
     /// Whether the entry stands in a list of this kind.
     pub(super) fn has<T>(slab: &Slab<T>, index: usize) -> bool {
         slab.slots.get(index).is_some_and(|slot| slot.links[WHICH].is_linked)

@@ -28,6 +28,8 @@ mod lists;
 mod model_tests;
 mod places;
 mod queue;
+mod sites;
+mod spreading;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -68,6 +70,8 @@ pub(super) trait Bond {
     fn is_gone(&self) -> bool;
     /// Whether the pool counts on its coming home in a moment; written under the pool's lock only.
     fn is_settling(&self) -> &AtomicBool;
+    /// The pool's number of the host's address that it leads to, where that counts.
+    fn site(&self) -> u32;
 }
 
 /// A connection for one request at a time.
@@ -98,6 +102,8 @@ pub(super) trait Exclusive {
 pub(super) trait Multiplexed: Clone {
     type Place;
     fn place(&self) -> &AtomicUsize;
+    /// The pool's number of the host's address that it leads to, where that counts.
+    fn site(&self) -> u32;
     fn try_acquire(&self) -> Option<Self::Place>;
     fn in_use(&self) -> usize;
     /// As many places as there are, zero included; unknown before the peer has said.
@@ -200,6 +206,8 @@ pub(super) struct Todo<C, S: Multiplexed> {
     pub(super) wants_room: bool,
     /// Slots went back to the cap over all pools.
     pub(super) freed: bool,
+    /// The name of this host is to be looked up again.
+    pub(super) look_up: Option<Arc<Key>>,
     /// Closed by a cap and dialled again within a second.
     pub(super) regrets: u64,
 }
@@ -207,7 +215,12 @@ pub(super) struct Todo<C, S: Multiplexed> {
 impl<C, S: Multiplexed> Todo<C, S> {
     /// Whether nothing is to be done, as after most requests.
     pub(super) fn is_nothing(&self) -> bool {
-        let has_word = self.wake_reapers || self.wants_room || self.freed || self.reaper.is_some() || self.regrets > 0;
+        let has_word = self.wake_reapers
+            || self.wants_room
+            || self.freed
+            || self.reaper.is_some()
+            || self.regrets > 0
+            || self.look_up.is_some();
         let things =
             self.leaving.len() + self.places.len() + self.deliveries.len() + self.dials.len() + self.drowsy.len();
         !has_word && things == 0
@@ -226,6 +239,7 @@ impl<C, S: Multiplexed> Default for Todo<C, S> {
             wake_reapers: false,
             wants_room: false,
             freed: false,
+            look_up: None,
             regrets: 0,
         }
     }
@@ -252,6 +266,8 @@ struct Entry<C, S> {
 pub(super) struct Limits {
     pub(super) pool: settings::Pool,
     pub(super) max_shared_per_host: usize,
+    /// `dns.balance = "round_robin"`
+    pub(super) spreads: bool,
 }
 
 pub(super) struct State<C, S: Multiplexed> {
@@ -371,9 +387,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if !ask.fresh {
             if let Some((connection, idle_for)) = self.take_newest(host, ask.now, todo) {
                 self.make_up(host, ask.now, todo);
+                self.spread(host, ask.now, todo);
                 return Outcome::Idle(connection, idle_for);
             }
             if let Some(place) = self.acquire(host, ask.now, todo) {
+                self.spread(host, ask.now, todo);
                 return Outcome::Place(place);
             }
         }
@@ -383,6 +401,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.pump(host, ask.now, todo);
         self.make_up(host, ask.now, todo);
         let id = ask.turn;
+        self.spread(host, ask.now, todo);
         Outcome::Wait(Waiting { host, id, receiver })
     }
 

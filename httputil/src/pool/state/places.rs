@@ -30,6 +30,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     fn try_acquire(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<S::Place> {
         self.expel_worn_out(index, now, todo);
+        if let Some(entry) = self.in_turn(index)
+            && let Some(place) = self.shared(entry).and_then(S::try_acquire)
+        {
+            let site = self.site_at(entry);
+            if let Some(sites) = self.sites(index) {
+                sites.takes_turn(site);
+            }
+            self.given(entry, todo);
+            return Some(place);
+        }
         for may_crowd in [false, true] {
             for position in 0..self.hosts.get(index)?.shared.len() {
                 let entry = self.hosts.get(index)?.shared[position];
@@ -44,6 +54,21 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
         }
         None
+    }
+
+    /// Where connections are spread: the one to the address with the fewest streams that is not crowded.
+    fn in_turn(&mut self, index: usize) -> Option<usize> {
+        let host = self.hosts.get_mut(index)?;
+        let (sites, entries) = (host.sites.as_deref_mut()?, &self.entries);
+        let shared = |entry: &usize| match &entries.get(*entry)?.held {
+            Held::Shared(connection) => Some((*entry, connection)),
+            Held::Idle(_) => None,
+        };
+        let connections = || host.shared.iter().filter_map(shared);
+        sites.count_streams(connections().map(|(_, connection)| (connection.site(), connection.in_use())));
+        let free = connections().filter(|(_, connection)| !is_crowded(*connection));
+        let best = free.min_by_key(|(_, connection)| (sites.streams(connection.site()), connection.in_use()));
+        best.map(|(entry, _)| entry)
     }
 
     /// A place was given out: the connection is not idle, and without reuse it was the only one.
@@ -76,7 +101,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Whether another shared connection should be dialled.
     pub(super) fn wants_shared(&self, host: &Host<C, S::Place>) -> bool {
-        if host.shared.len() >= self.limits.max_shared_per_host {
+        if host.shared.len() >= self.max_shared(host.sites.as_deref()) {
             return false;
         }
         let connections = || host.shared.iter().filter_map(|entry| self.shared(*entry));
@@ -150,7 +175,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         }
         // Where no further connection may be dialled, those who want a new one take what there is.
-        let is_new = host.shared.len() >= self.limits.max_shared_per_host;
+        let is_new = host.shared.len() >= self.max_shared(host.sites.as_deref());
         self.expel_worn_out(index, now, todo);
         let entries = self
             .hosts

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::fakes::{Many, One, Seat};
-use super::super::{Ask, GIVES_WAY_AFTER, Held, Leaving, Multiplexed, Outcome, Todo};
+use super::super::{Ask, Bond, Exclusive, GIVES_WAY_AFTER, Held, Leaving, Multiplexed, Outcome, Todo};
 use super::events::{Event, Pick};
 use super::model::Which;
 use super::world::{Away, Request, World, pick};
@@ -51,15 +51,15 @@ impl World {
             }
             Event::Unsettled(which) => {
                 if let Some((host, one)) = pick(&mut self.settling, which) {
+                    self.closing.push((host, one.bond().site()));
                     drop(one);
                     self.model.hosts[host].settling -= 1;
-                    self.closing.push(host);
                     self.act(|state, now, todo| state.unsettled(host, now, todo));
                 }
             }
             Event::Breaks(which) => {
                 if let Some(away) = pick(&mut self.away, which) {
-                    self.closing.push(away.host);
+                    self.closing.push((away.host, away.one.bond().site()));
                 }
             }
             Event::PlaceBack(which) => {
@@ -71,9 +71,12 @@ impl World {
             Event::Choke(which, is_choked) => self.shared_changes(which, |many| many.choke(is_choked)),
             Event::PeerCloses(which) => self.peer_closes(which),
             Event::Closed(which) => {
-                if let Some(host) = pick(&mut self.closing, which) {
+                if let Some((host, site)) = pick(&mut self.closing, which) {
                     self.model.hosts[host].open -= 1;
-                    self.act(|state, now, todo| state.closed(host, now, todo));
+                    self.act(|state, now, todo| {
+                        state.leave_site(host, site);
+                        state.closed(host, now, todo);
+                    });
                 }
             }
             other => unreachable!("{other:?} is dealt with elsewhere"),
@@ -120,11 +123,12 @@ impl World {
     }
 
     pub(super) fn dialled_exclusive(&mut self, which: Pick, expires: Option<u64>, may_idle_for: Option<u64>) {
-        let Some((dial, _)) = pick(&mut self.dials, which) else {
+        let Some((dial, site)) = self.arrived(which) else {
             return;
         };
         self.numbers += 1;
         let mut one = One::new(self.numbers);
+        one.bond().lead_to(site);
         one.generation = dial.seat.generation;
         one.expires = expires.map(|seconds| self.now + Duration::from_secs(seconds));
         one.may_idle_for = may_idle_for.map(Duration::from_secs);
@@ -136,11 +140,12 @@ impl World {
         if self.dials.is_empty() || self.dials[which % self.dials.len()].0.seat.http1_only {
             return;
         }
-        let Some((dial, _)) = pick(&mut self.dials, which) else {
+        let Some((dial, site)) = self.arrived(which) else {
             return;
         };
         self.numbers += 1;
         let many = Many::new(self.numbers, limit);
+        many.lead_to(site);
         self.model.dialled_shared(dial.seat.host, &many);
         self.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
     }
@@ -149,6 +154,7 @@ impl World {
         let Some((dial, _)) = pick(&mut self.dials, which) else {
             return;
         };
+        self.routed.remove(&dial.id);
         self.model.dial_failed(dial.seat.host, dial.epoch, is_ours);
         let kind = if is_ours { Kind::LimitExceeded } else { Kind::Connect };
         let failure = DialFailure::new(kind, "refused");
@@ -164,6 +170,7 @@ impl World {
         assert_eq!(self.state.give_way(but, self.now), due.is_some());
         if let Some(due) = due {
             let (dial, _) = self.dials.remove(due);
+            self.routed.remove(&dial.id);
             self.model.hosts[dial.seat.host].dialling -= 1;
             self.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
         }
@@ -175,7 +182,7 @@ impl World {
         self.model.place_back(&many);
         self.act(|state, now, todo| state.places_changed(place, now, todo));
         if many.in_use() == 0 && self.parting.remove(&many.number()).is_some() {
-            self.closing.push(host);
+            self.closing.push((host, many.site()));
         }
     }
 
@@ -212,7 +219,8 @@ impl World {
             Some(Leaving::Shared(many, _)) if many.in_use() > 0 => {
                 self.parting.insert(many.number(), host);
             }
-            Some(_) => self.closing.push(host),
+            Some(Leaving::Shared(many, _)) => self.closing.push((host, many.site())),
+            Some(Leaving::Exclusive(one, _)) => self.closing.push((host, one.bond().site())),
             None => panic!("it was there"),
         }
     }

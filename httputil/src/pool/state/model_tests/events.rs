@@ -60,6 +60,10 @@ pub(super) enum Event {
     Passes(u64),
     Reap,
     Suspect(Pick, u64),
+    /// The resolver names these of four addresses from now on; whether a look-up in the background sees it at once.
+    Named(Pick, u8, bool),
+    /// A dial has learnt where the name leads.
+    Routed(Pick),
     Http1Required(Pick),
 }
 
@@ -96,6 +100,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::Reap),
         1 => (pick(), 0..5000_u64).prop_map(|(host, ago)| Event::Suspect(host, ago)),
         1 => pick().prop_map(Event::Http1Required),
+        3 => (pick(), 1..16_u8, any::<bool>()).prop_map(|(host, named, is_seen)| Event::Named(host, named, is_seen)),
+        4 => pick().prop_map(Event::Routed),
     ]
 }
 
@@ -104,6 +110,7 @@ pub(super) struct Setup {
     pub(super) pool: settings::Pool,
     pub(super) max_shared_per_host: usize,
     pub(super) hosts: Vec<Protocol>,
+    pub(super) spreads: bool,
 }
 
 pub(super) fn setup() -> impl Strategy<Value = Setup> {
@@ -121,19 +128,23 @@ pub(super) fn setup() -> impl Strategy<Value = Setup> {
         (prop_oneof![3 => Just(0), 1 => 1..4_usize], prop::bool::weighted(0.9)),
         1..3_usize,
         prop::collection::vec(protocol, 1..4),
+        prop::bool::weighted(0.4),
     )
-        .prop_map(|(idle, caps, (least, reuse), max_shared_per_host, hosts)| Setup {
-            pool: settings::Pool {
-                max_idle: idle.0,
-                max_idle_per_host: idle.1,
-                max_connections_per_host: caps.0,
-                max_connections: caps.1,
-                min_idle_per_host: least,
-                reuse,
-                idle_timeout: Duration::from_secs(10),
-                ..settings::Pool::default()
+        .prop_map(
+            |(idle, caps, (least, reuse), max_shared_per_host, hosts, spreads)| Setup {
+                pool: settings::Pool {
+                    max_idle: idle.0,
+                    max_idle_per_host: idle.1,
+                    max_connections_per_host: caps.0,
+                    max_connections: caps.1,
+                    min_idle_per_host: least,
+                    reuse,
+                    idle_timeout: Duration::from_secs(10),
+                    ..settings::Pool::default()
+                },
+                max_shared_per_host,
+                hosts,
+                spreads,
             },
-            max_shared_per_host,
-            hosts,
-        })
+        )
 }

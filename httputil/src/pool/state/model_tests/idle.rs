@@ -61,6 +61,10 @@ impl Model {
         };
         let idle = self.idle.remove(position);
         let is_oldest_of_host = || {
+            if self.limits.spreads {
+                // It is one of an address that has many.
+                return true;
+            }
             let is_older = |other: &Idle| other.host == idle.host && matches!(other.which, Which::One(_));
             !self.idle[..position].iter().any(is_older)
         };
@@ -77,6 +81,7 @@ impl Model {
                 let for_fresh = self.hosts[idle.host].waiters.iter().any(|waiter| waiter.fresh);
                 assert!(position == 0 || for_fresh && is_oldest_of_host(), "not the oldest");
             }
+            CloseReason::AddressGone => assert!(self.limits.spreads),
             CloseReason::Suspect | CloseReason::CloseIdle | CloseReason::Stopped | CloseReason::Http1Required => {}
             other => panic!("closed for {other:?}"),
         }
@@ -85,7 +90,9 @@ impl Model {
 
     /// Why nothing that comes in may be idle. Whether room is wanted is judged at the event's end.
     fn refusal(&self, said: CloseReason) -> Option<CloseReason> {
-        if self.leases == 0 {
+        if self.limits.spreads && matches!(said, CloseReason::AddressGone | CloseReason::Rebalanced) {
+            Some(said)
+        } else if self.leases == 0 {
             Some(CloseReason::Stopped)
         } else if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)

@@ -41,13 +41,17 @@ impl Model {
             Protocol::H1 => fresh + others.saturating_sub(host.settling),
             Protocol::Unknown => usize::from(!host.waiters.is_empty()),
             Protocol::H2 if !self.limits.pool.reuse => host.waiters.len(),
-            Protocol::H2 if host.shared.len() >= self.limits.max_shared_per_host => 0,
+            Protocol::H2 if host.shared.len() >= self.max_shared(host) => 0,
             Protocol::H2 if host.waiters.is_empty() => {
                 usize::from(!host.shared.is_empty() && host.shared.iter().all(is_crowded))
             }
             Protocol::H2 => 1,
         };
         if is_probing(host) { wanted.min(1) } else { wanted }
+    }
+
+    fn max_shared(&self, host: &Host) -> usize {
+        self.limits.max_shared_per_host.max(host.addresses)
     }
 
     fn pace(&self) -> usize {
@@ -124,10 +128,10 @@ impl Model {
         }
         let has_failed = self.dial_failed == Some(index) && host.waiters.is_empty();
         assert!(!has_failed || !self.dialled.contains(&index), "dialled again and again");
-        // Never more dials than are needed, unless some are to be kept ready.
+        // Never more dials than are needed, unless some are to be kept ready, or addresses have none.
         let caps = &self.limits.pool;
         let kept_ready = caps.min_idle_per_host.min(caps.max_idle).min(caps.max_idle_per_host);
-        if self.dialled.contains(&index) && (kept_ready == 0 || !caps.reuse) {
+        if self.dialled.contains(&index) && (kept_ready == 0 && !self.limits.spreads || !caps.reuse) {
             assert!(
                 host.dialling <= wanted,
                 "host {index} needs {wanted} dials and has {}",
@@ -192,7 +196,7 @@ impl Model {
     /// Nobody waits beside a connection that would do.
     fn check_service(&self, index: usize) {
         let host = &self.hosts[index];
-        let is_full = host.shared.len() >= self.limits.max_shared_per_host;
+        let is_full = host.shared.len() >= self.max_shared(host);
         let has_idle = self.idle_of(index) > 0;
         let has_place = host
             .shared

@@ -36,6 +36,8 @@ pub(super) struct Host {
     pub(super) failures: u32,
     pub(super) until: Option<Instant>,
     epoch: u64,
+    /// How many addresses it has, where connections are spread.
+    pub(super) addresses: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +90,7 @@ impl Model {
             failures: 0,
             until: None,
             epoch: 0,
+            addresses: 0,
         };
         Model {
             limits,
@@ -171,7 +174,8 @@ impl Model {
                 && matches!(other.which, Which::One(_))
                 && other.due > self.now
         };
-        assert!(!self.idle.iter().any(is_newer), "not the newest");
+        // Where connections are spread it is the turn of an address.
+        assert!(self.limits.spreads || !self.idle.iter().any(is_newer), "not the newest");
         assert!(idle.due > self.now, "it is due");
         assert_eq!(self.now - idle.since, idle_for);
     }

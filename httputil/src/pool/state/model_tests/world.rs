@@ -1,6 +1,7 @@
 //! The world around the state machine: dials, connections in use, requests that wait; and what it does with each event.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One, Seat};
-use super::super::{Budget, Delivery, Dial, Leaving, Limits, Multiplexed, State, Todo};
+use super::super::sites::Sites;
+use super::super::{Bond, Budget, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, State, Todo};
 use super::events::{Event, Pick, Setup};
 use super::model::{Model, Which};
 use crate::connect::{Route, Target};
@@ -44,7 +46,11 @@ pub(super) struct World {
     /// Shared connections that have left the pool with requests on them.
     pub(super) parting: BTreeMap<u32, usize>,
     /// The hosts of connections that have left the pool and whose sockets are not gone yet.
-    pub(super) closing: Vec<usize>,
+    pub(super) closing: Vec<(usize, u32)>,
+    /// What the resolver names for each host.
+    pub(super) named: Vec<Vec<SocketAddr>>,
+    /// Dials that know where they go, and the site that is meant.
+    pub(super) routed: BTreeMap<u64, u32>,
     /// Places that nobody wanted, in a row.
     unwanted: usize,
     _runtime: tokio::runtime::Runtime,
@@ -54,6 +60,13 @@ pub(super) fn pick<T>(from: &mut Vec<T>, pick: Pick) -> Option<T> {
     (!from.is_empty()).then(|| from.remove(pick % from.len()))
 }
 
+/// Those of four addresses whose bits are set.
+pub(super) fn addresses(bits: u8) -> Vec<SocketAddr> {
+    let is_set = |number: &u8| bits & (1 << number) != 0;
+    let all = (0..4).filter(is_set);
+    all.map(|number| SocketAddr::from(([10, 0, 0, number], 80))).collect()
+}
+
 impl World {
     pub(super) fn new(setup: &Setup) -> World {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -61,6 +74,7 @@ impl World {
         let limits = Limits {
             pool: setup.pool.clone(),
             max_shared_per_host: setup.max_shared_per_host,
+            spreads: setup.spreads,
         };
         let mut state = State::new(limits.clone(), Budget::new(None), Arc::default(), now);
         state.leases = 1;
@@ -82,6 +96,8 @@ impl World {
             seats: Vec::new(),
             parting: BTreeMap::new(),
             closing: Vec::new(),
+            named: vec![addresses(1); setup.hosts.len()],
+            routed: BTreeMap::new(),
             unwanted: 0,
             _runtime: runtime,
         }
@@ -93,11 +109,16 @@ impl World {
         self.model.begins(self.now);
         self.dispatch(event);
         self.model.ends();
+        for (index, host) in self.model.hosts.iter_mut().enumerate() {
+            let sites = self.state.hosts.get(index).and_then(|host| host.sites.as_deref());
+            host.addresses = sites.map_or(0, Sites::listed);
+        }
         for host in 0..self.model.hosts.len() {
             let (busy, closing) = (self.busy(host), self.closing(host));
             self.model.check_host(host, busy, closing);
         }
         self.check_counts();
+        self.check_sites();
     }
 
     fn dispatch(&mut self, event: Event) {
@@ -157,6 +178,20 @@ impl World {
                 self.act(|state, now, todo| state.suspect(host, began, now, todo));
                 self.model.suspected(host, began);
             }
+            Event::Named(host, bits, is_seen) => {
+                let host = host % self.model.hosts.len();
+                self.named[host] = addresses(bits);
+                if is_seen {
+                    let answer = self.answer(host);
+                    self.act(|state, now, todo| state.follow(host, &answer, now, todo));
+                }
+            }
+            Event::Routed(which) => {
+                if !self.dials.is_empty() {
+                    let which = which % self.dials.len();
+                    self.route(which);
+                }
+            }
             Event::Http1Required(host) => {
                 let host = host % self.model.hosts.len();
                 self.model.http1_required(host);
@@ -191,6 +226,7 @@ impl World {
         let is_idle = |(dial, _): &mut (Dial, Instant)| hosts[dial.seat.host].waiters.is_empty();
         let stopped: Vec<(Dial, Instant)> = self.dials.extract_if(.., is_idle).collect();
         for (dial, _) in stopped {
+            self.routed.remove(&dial.id);
             self.model.hosts[dial.seat.host].dialling -= 1;
             self.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
         }
@@ -214,6 +250,9 @@ impl World {
             let (host, id) = (request.host, request.id);
             match request.receiver.try_recv() {
                 Ok(Delivery::Exclusive(one)) => {
+                    let is_new = self.model.arrival.is_some_and(|arrival| arrival.is_new);
+                    let site = one.bond().site();
+                    assert!(is_new || !self.state.is_gone(host, site), "its address has gone");
                     self.model.delivered_one(host, id, &one);
                     self.served.push((host, id));
                     self.away.push(Away {
@@ -243,11 +282,16 @@ impl World {
         self.model.dials(&dials);
         for leaving in todo.leaving {
             match leaving {
-                Leaving::Exclusive(one, reason) => self.closing.push(self.model.left(Which::One(one.number), reason)),
+                Leaving::Exclusive(one, reason) => {
+                    let (host, site) = (self.model.left(Which::One(one.number), reason), one.bond().site());
+                    let has_gone = reason == CloseReason::AddressGone;
+                    assert!(!has_gone || self.state.is_gone(host, site), "its address is there");
+                    self.closing.push((host, site));
+                }
                 Leaving::Shared(many, reason) => {
                     let host = self.model.left(Which::Many(many.number()), reason);
                     if many.in_use() == 0 {
-                        self.closing.push(host);
+                        self.closing.push((host, many.site()));
                     } else {
                         self.parting.insert(many.number(), host);
                     }
@@ -265,7 +309,7 @@ impl World {
     }
 
     fn closing(&self, host: usize) -> usize {
-        self.closing.iter().filter(|other| **other == host).count()
+        self.closing.iter().filter(|(other, _)| *other == host).count()
     }
 
     /// What of a host is under way.

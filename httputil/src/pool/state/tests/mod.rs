@@ -4,6 +4,7 @@ mod caps;
 mod dials;
 mod idle;
 mod shared;
+mod sites;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,8 @@ struct Room {
     begun: Vec<Option<u64>>,
     dials: Vec<Dial>,
     regrets: u64,
+    /// Names that were to be looked up again.
+    look_ups: usize,
     /// Places that came back since nobody took them.
     unwanted: usize,
     numbers: u32,
@@ -40,11 +43,16 @@ struct Room {
 
 impl Room {
     fn new(change: impl FnOnce(&mut settings::Pool)) -> Room {
+        Room::with(change, false)
+    }
+
+    fn with(change: impl FnOnce(&mut settings::Pool), spreads: bool) -> Room {
         let mut pool = settings::Pool::default();
         change(&mut pool);
         let limits = Limits {
             pool,
             max_shared_per_host: 2,
+            spreads,
         };
         let now = Instant::now();
         let mut state = State::new(limits, Budget::new(None), Arc::default(), now);
@@ -57,6 +65,7 @@ impl Room {
             begun: Vec::new(),
             dials: Vec::new(),
             regrets: 0,
+            look_ups: 0,
             unwanted: 0,
             numbers: 0,
             runtime,
@@ -82,6 +91,7 @@ impl Room {
         let mut todo = Todo::default();
         let result = act(&mut self.state, self.now, &mut todo);
         self.regrets += todo.regrets;
+        self.look_ups += usize::from(todo.look_up.is_some());
         for (sender, delivery) in todo.deliveries {
             // A test that dropped its receiver does not want it.
             let _ = sender.send(delivery);

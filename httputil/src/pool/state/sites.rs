@@ -1,0 +1,283 @@
+//! The addresses of one host, under `dns.balance = "round_robin"`: how many connections each of them has, and whose
+//! turn it is.
+//!
+//! A site is a slot. A connection remembers its number, so a slot is given to another address only when nothing of the
+//! first is open any more. An address that the resolver names no more is not *listed*: its connections end after their
+//! requests. One that could not be reached is passed over for a while, and no others are closed or dialled for its sake.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::wire::Seat;
+
+/// Of a larger answer some are not used.
+const SITES: usize = 128;
+
+#[derive(Debug, Default)]
+pub(super) struct Sites {
+    all: Vec<Site>,
+    /// Dials that know where they go.
+    pub(super) decided: usize,
+    turn: u64,
+    /// When the name is to be looked up again.
+    pub(super) due: Option<Instant>,
+    pub(super) is_looked_up: bool,
+}
+
+#[derive(Debug)]
+struct Site {
+    address: SocketAddr,
+    is_listed: bool,
+    /// Connections and dials.
+    open: usize,
+    /// Idle exclusive connections.
+    idle: usize,
+    /// Streams under way on shared connections, as of the last count.
+    streams: usize,
+    /// The turn in which it was last chosen.
+    used: u64,
+    failures: u32,
+    avoided_until: Option<Instant>,
+}
+
+impl Site {
+    const FIRST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(30);
+
+    fn new(address: SocketAddr, is_listed: bool) -> Site {
+        Site {
+            address,
+            is_listed,
+            open: 0,
+            idle: 0,
+            streams: 0,
+            used: 0,
+            failures: 0,
+            avoided_until: None,
+        }
+    }
+
+    fn is_usable(&self, now: Instant) -> bool {
+        self.is_listed && self.avoided_until.is_none_or(|until| until <= now)
+    }
+
+    fn busy(&self) -> usize {
+        self.open - self.idle
+    }
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(Seat::NO_SITE)
+}
+
+impl Sites {
+    fn get(&self, site: u32) -> Option<&Site> {
+        self.all.get(usize::try_from(site).ok()?)
+    }
+
+    fn get_mut(&mut self, site: u32) -> Option<&mut Site> {
+        self.all.get_mut(usize::try_from(site).ok()?)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.listed() == 0
+    }
+
+    /// Addresses that the resolver names.
+    pub(super) fn listed(&self) -> usize {
+        self.all.iter().filter(|site| site.is_listed).count()
+    }
+
+    pub(super) fn is_listed(&self, site: u32) -> bool {
+        // A connection that came by another way, such as a proxy, is nobody's business here.
+        self.get(site).is_none_or(|site| site.is_listed)
+    }
+
+    /// These are the addresses now; whether one has gone that has connections.
+    pub(super) fn learn(&mut self, addresses: &[SocketAddr]) -> bool {
+        // The same few of very many, in whichever order they come.
+        let mut named = addresses.to_vec();
+        named.sort_unstable();
+        named.dedup();
+        named.truncate(SITES);
+        let mut has_gone = false;
+        for site in &mut self.all {
+            let position = named.binary_search(&site.address);
+            has_gone |= site.is_listed && position.is_err() && site.open > 0;
+            site.is_listed = position.is_ok();
+        }
+        for address in named {
+            if !self.all.iter().any(|site| site.address == address) {
+                self.add(Site::new(address, true));
+            }
+        }
+        has_gone
+    }
+
+    /// The addresses for a dial: the one with the fewest connections first, and in turn where these are equal.
+    pub(super) fn for_dial(&mut self, now: Instant) -> Vec<SocketAddr> {
+        let mut listed: Vec<&Site> = self.all.iter().filter(|site| site.is_listed).collect();
+        listed.sort_by_key(|site| (!site.is_usable(now), site.open, site.used));
+        listed.into_iter().map(|site| site.address).collect()
+    }
+
+    /// A dial or a connection is at this address from now on.
+    pub(super) fn enter(&mut self, address: SocketAddr) -> u32 {
+        self.turn += 1;
+        // It may have gone, and its slot, while a dial was on its way there.
+        let index = self
+            .all
+            .iter()
+            .position(|site| site.address == address)
+            .unwrap_or_else(|| self.add(Site::new(address, false)));
+        let site = &mut self.all[index];
+        site.open += 1;
+        site.used = self.turn;
+        number(index)
+    }
+
+    /// Puts a site into a slot of which nothing is open.
+    fn add(&mut self, site: Site) -> usize {
+        if let Some(vacant) = self.all.iter().position(|site| !site.is_listed && site.open == 0) {
+            self.all[vacant] = site;
+            vacant
+        } else {
+            self.all.push(site);
+            self.all.len() - 1
+        }
+    }
+
+    /// A dial or a connection is there no more.
+    pub(super) fn leave(&mut self, site: u32) {
+        if let Some(site) = self.get_mut(site) {
+            site.open -= 1;
+        }
+    }
+
+    pub(super) fn address(&self, site: u32) -> Option<SocketAddr> {
+        self.get(site).map(|site| site.address)
+    }
+
+    /// It could not be reached.
+    pub(super) fn avoid(&mut self, site: u32, now: Instant) {
+        if let Some(site) = self.get_mut(site) {
+            let wait = Site::FIRST
+                .saturating_mul(1 << site.failures.min(16))
+                .min(Site::LONGEST);
+            site.failures = site.failures.saturating_add(1);
+            site.avoided_until = now.checked_add(wait);
+        }
+    }
+
+    /// It could.
+    pub(super) fn reached(&mut self, site: u32) {
+        if let Some(site) = self.get_mut(site) {
+            site.failures = 0;
+            site.avoided_until = None;
+        }
+    }
+
+    pub(super) fn rests(&mut self, site: u32) {
+        if let Some(site) = self.get_mut(site) {
+            site.idle += 1;
+        }
+    }
+
+    pub(super) fn rests_no_more(&mut self, site: u32) {
+        if let Some(site) = self.get_mut(site) {
+            site.idle -= 1;
+        }
+    }
+
+    /// The site whose idle connection is to take the next request: the one with the fewest in use, and in turn.
+    pub(super) fn next_idle(&self) -> Option<u32> {
+        let idle = self.all.iter().enumerate().filter(|(_, site)| site.idle > 0);
+        let best = idle.min_by_key(|(_, site)| (site.busy(), site.used));
+        best.map(|(index, _)| number(index))
+    }
+
+    /// The site of which an idle connection is missed least.
+    pub(super) fn fullest_idle(&self) -> Option<u32> {
+        let idle = self.all.iter().enumerate().filter(|(_, site)| site.idle > 0);
+        let fullest = idle.max_by_key(|(_, site)| (!site.is_listed, site.open));
+        fullest.map(|(index, _)| number(index))
+    }
+
+    /// It was chosen.
+    pub(super) fn takes_turn(&mut self, site: u32) {
+        self.turn += 1;
+        let turn = self.turn;
+        if let Some(site) = self.get_mut(site) {
+            site.used = turn;
+        }
+    }
+
+    /// Begins a count of streams.
+    pub(super) fn count_streams(&mut self, connections: impl Iterator<Item = (u32, usize)>) {
+        for site in &mut self.all {
+            site.streams = 0;
+        }
+        for (site, streams) in connections {
+            if let Some(site) = self.get_mut(site) {
+                site.streams += streams;
+            }
+        }
+    }
+
+    /// How little a stream of this site is to be preferred: by streams under way there, and in turn.
+    pub(super) fn streams(&self, site: u32) -> (usize, u64) {
+        self.get(site).map_or((0, 0), |site| (site.streams, site.used))
+    }
+
+    /// How many dials would give each site its share of what is in use, beside those that are under way and do not know
+    /// yet where they go.
+    pub(super) fn missing_exclusive(&self, dialling: usize, now: Instant) -> usize {
+        let usable = || self.all.iter().filter(|site| site.is_usable(now));
+        let (count, busy) = usable().fold((0, 0), |(count, busy), site| (count + 1, busy + site.busy()));
+        let share = usize::div_ceil(busy, usize::max(count, 1));
+        let missing: usize = usable().map(|site| share.saturating_sub(site.open)).sum();
+        missing.saturating_sub(dialling - self.decided)
+    }
+
+    /// The same, for a shared connection each.
+    pub(super) fn missing_shared(&self, dialling: usize, now: Instant) -> usize {
+        let missing = self
+            .all
+            .iter()
+            .filter(|site| site.is_usable(now) && site.open == 0)
+            .count();
+        missing.saturating_sub(dialling - self.decided)
+    }
+
+    /// Whether a connection of this site would be missed less than one is missed elsewhere.
+    pub(super) fn has_too_many(&self, site: u32, now: Instant) -> bool {
+        let fewest = self
+            .all
+            .iter()
+            .filter(|site| site.is_usable(now))
+            .map(|site| site.open)
+            .min();
+        self.get(site)
+            .zip(fewest)
+            .is_some_and(|(site, fewest)| site.open >= fewest + 2)
+    }
+}
+
+#[cfg(test)]
+impl Sites {
+    /// What is open and what is idle at each site.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (u32, usize, usize)> {
+        let counts = |(index, site): (usize, &Site)| (number(index), site.open, site.idle);
+        self.all.iter().enumerate().map(counts)
+    }
+
+    /// What is open at an address, unless it is passed over.
+    pub(super) fn open_at(&self, address: SocketAddr, now: Instant) -> Option<usize> {
+        match self.all.iter().find(|site| site.address == address) {
+            Some(site) => site.avoided_until.is_none_or(|until| until <= now).then_some(site.open),
+            None => Some(0),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Addresses of one host, under `dns.balance = "round_robin"`.
+
+use std::net::SocketAddr;
+
+use super::super::Exclusive;
+use super::*;
+use crate::connect::Answer;
+
+fn at(number: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, number], 80))
+}
+
+impl Room {
+    fn answer(&self, numbers: &[u8]) -> Answer {
+        Answer {
+            addresses: numbers.iter().copied().map(at).collect(),
+            is_current: true,
+            ask_again: Some(self.now + Duration::from_secs(30)),
+        }
+    }
+
+    fn follow(&mut self, host: usize, numbers: &[u8]) {
+        let answer = self.answer(numbers);
+        self.act(|state, now, todo| state.follow(host, &answer, now, todo));
+    }
+
+    /// The oldest dial becomes a connection to the address that it is given first; which that is.
+    fn dialled_to(&mut self, host: usize, numbers: &[u8]) -> SocketAddr {
+        let (dial, one, answer) = (self.dial(host), self.one(), self.answer(numbers));
+        let route = self.act(|state, now, todo| state.assign(&dial, answer, now, todo));
+        assert_eq!(route.len(), numbers.len(), "it may go on to the others");
+        let site = self.state.arrived(&dial, Some(route[0]), self.now);
+        one.bond().lead_to(site);
+        self.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
+        route[0]
+    }
+}
+
+#[test]
+fn each_dial_goes_to_the_address_with_the_fewest_connections() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H1);
+    let _waiting: Vec<_> = (0..6).map(|_| room.wait(host)).collect();
+    let mut reached: Vec<_> = (0..6).map(|_| room.dialled_to(host, &[1, 2, 3])).collect();
+    reached.sort_unstable();
+    assert_eq!(reached, [at(1), at(1), at(2), at(2), at(3), at(3)]);
+}
+
+#[test]
+fn dials_under_way_count_and_one_that_failed_is_not_tried_again_at_once() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H1);
+    let _waiting: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    let (first, second) = (room.dial(host), room.dial(host));
+    let mut routes = Vec::new();
+    for dial in [&first, &second] {
+        let answer = room.answer(&[1, 2]);
+        routes.push(room.act(|state, now, todo| state.assign(dial, answer, now, todo)));
+    }
+    assert_eq!(routes, [[at(1), at(2)], [at(2), at(1)]]);
+    room.fail(&first);
+    assert_eq!(room.dialled_to(host, &[1, 2]), at(2));
+}
+
+#[test]
+fn an_idle_connection_to_an_address_that_goes_is_closed_and_one_in_use_when_it_comes_home() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H1);
+    let mut waiting: Vec<_> = (0..2).map(|_| room.wait(host)).collect();
+    room.dialled_to(host, &[1, 2]);
+    room.dialled_to(host, &[1, 2]);
+    let ones: Vec<One> = waiting
+        .iter_mut()
+        .map(|waiting| match waiting.receiver.try_recv() {
+            Ok(Delivery::Exclusive(one)) => one,
+            _ => panic!("it was dialled for"),
+        })
+        .collect();
+    let [idle, in_use]: [One; 2] = ones.try_into().unwrap();
+    let numbers = [idle.number, in_use.number];
+    room.act(|state, now, todo| state.check_in(host, idle, now, todo));
+    room.follow(host, &[3]);
+    room.act(|state, now, todo| state.check_in(host, in_use, now, todo));
+    assert_eq!(room.left, numbers.map(|number| (number, CloseReason::AddressGone)));
+}
+
+#[test]
+fn a_name_is_looked_up_again_by_the_first_request_after_its_time_and_once() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H1);
+    let _held = room.wait(host);
+    room.dialled_to(host, &[1]);
+    room.wait(host);
+    assert_eq!(room.look_ups, 0);
+    room.later(30);
+    room.wait(host);
+    room.wait(host);
+    assert_eq!(room.look_ups, 1);
+    let key = Arc::clone(room.state.key(host).unwrap());
+    let again = Duration::from_secs(5);
+    room.act(|state, now, todo| state.looked_up(&key, Err(again), now, todo));
+    room.wait(host);
+    assert_eq!(room.look_ups, 1);
+    room.later(5);
+    room.wait(host);
+    assert_eq!(room.look_ups, 2);
+}
+
+#[test]
+fn an_answer_of_a_thousand_addresses_is_not_a_thousand_connections() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H2);
+    let answer = Answer {
+        addresses: (0..1000)
+            .map(|port| SocketAddr::from(([10, 0, 0, 1], port + 1)))
+            .collect(),
+        ..room.answer(&[])
+    };
+    room.act(|state, now, todo| state.follow(host, &answer, now, todo));
+    let sites = room.state.sites(host).unwrap();
+    assert_eq!(sites.listed(), 128);
+    // The same few, in whichever order they come.
+    let mut turned = answer.addresses.clone();
+    turned.reverse();
+    assert!(!sites.learn(&turned));
+    assert_eq!(sites.counts().count(), 128);
+}
