@@ -75,16 +75,20 @@ impl Checked {
         deadline: Option<Instant>,
         manner: Manner,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
-        let (h1, h2) = match self.connection {
-            Connection::H1(h1) => (Some(h1.send(request, deadline, manner)), None),
-            // Boxed, so that the future of the other kind stays small.
-            Connection::Place(place) => (None, Some(Box::pin(place.send(request, deadline)))),
+        let (h1, h2, settling) = match self.connection {
+            Connection::H1(h1) => (Some(h1.send(request, deadline, manner)), None, None),
+            // Boxed, so that the futures of the other kinds stay small.
+            Connection::Place(place) if place.is_to_settle(&request) => {
+                (None, None, Some(Box::pin(place.send_when_settled(request, deadline))))
+            }
+            Connection::Place(place) => (None, Some(Box::pin(place.send(request, deadline))), None),
         };
         async move {
-            match (h1, h2) {
-                (Some(answer), _) => answer.await,
-                (None, Some(answer)) => answer.await,
-                (None, None) => unreachable!("one of them was just made"),
+            match (h1, h2, settling) {
+                (Some(answer), ..) => answer.await,
+                (_, Some(answer), _) => answer.await,
+                (.., Some(answer)) => answer.await,
+                (None, None, None) => unreachable!("one of them was just made"),
             }
         }
     }

@@ -220,7 +220,7 @@ impl Drop for Driver {
             }
         }
         // Streams under way go on in the task that owns the socket; new ones would be refused.
-        self.shared.signs.bar(Bar::Retired);
+        self.shared.signs.end();
         self.shared.link.retired();
     }
 }

@@ -65,6 +65,41 @@ impl Place {
         self.is_reused() || self.shared.link.has_rested()
     }
 
+    /// Whether the request is to be sent by [`send_when_settled`](Self::send_when_settled): it could not be sent again, and
+    /// nobody knows yet whether the peer allows a stream at all. One that h2 holds back never comes out of it.
+    pub(crate) fn is_to_settle(&self, request: &Request<RequestBody>) -> bool {
+        request.body().is_one_shot() && !self.shared.signs.is_settled()
+    }
+
+    /// Waits for the peer's first SETTINGS, sends then, or gives the request back if they allow no stream.
+    pub(crate) async fn send_when_settled(
+        self,
+        request: Request<RequestBody>,
+        deadline: Option<Instant>,
+    ) -> Result<Response<PooledBody>, SendFailure> {
+        let signs = &self.shared.signs;
+        let received = signs.received();
+        let is_over = match deadline {
+            None => {
+                signs.settle().await;
+                false
+            }
+            Some(deadline) => tokio::time::timeout_at(deadline, signs.settle()).await.is_err(),
+        };
+        if is_over {
+            self.timed_out(received);
+        } else if signs.limit() > 0 {
+            return self.send(request, deadline).await;
+        }
+        Err(SendFailure {
+            processed: Processed::No,
+            request: Some(Box::new(request)),
+            cause: if is_over { Cause::Deadline } else { Cause::NoStream },
+            has_answer: false,
+            calm: false,
+        })
+    }
+
     /// Sends a request and waits for the head of its answer. Dropping the future resets the stream, sooner or later (see
     /// [`parking`](super::parking)), and nothing else.
     pub(crate) fn send(

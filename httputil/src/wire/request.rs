@@ -150,6 +150,11 @@ impl RequestBody {
         }
     }
 
+    /// Whether it can be sent once only.
+    pub(super) fn is_one_shot(&self) -> bool {
+        !matches!(self.content, Content::Bytes(_))
+    }
+
     /// Whether the wire has taken anything of it.
     pub(crate) fn is_touched(&self) -> bool {
         self.touched

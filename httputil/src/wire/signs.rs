@@ -46,6 +46,8 @@ const HTTP1: u8 = 8;
 const SETTLED: u8 = 16;
 /// No note: the complaint was a GOAWAY, which is meant for every request.
 const LEFT_FOR_CALM: u8 = 32;
+/// No note: a request has been written.
+const HAS_REQUEST: u8 = 64;
 
 /// Shared by the tap, the driver and the handles of one connection.
 #[derive(Debug)]
@@ -64,7 +66,7 @@ pub(super) struct Signs {
     wants_probe: AtomicBool,
     /// The host has not complained of pings.
     may_probe: bool,
-    /// Told when the first SETTINGS come.
+    /// Told when the first SETTINGS come, or at the end.
     settled: Notify,
     pub(super) pings: Pings,
 }
@@ -120,18 +122,30 @@ impl Signs {
         self.once.load(Ordering::Acquire) & SETTLED != 0
     }
 
-    /// Waits for the peer's first SETTINGS to allow no stream at all; for ever, if they allow one. The one stream that may
-    /// be opened before would then wait within h2, and nobody would hear of it.
-    pub(super) async fn allows_nothing(&self) {
+    /// Waits for the peer's first SETTINGS, or for the end of the connection.
+    pub(super) async fn settle(&self) {
         let settled = self.settled.notified();
         tokio::pin!(settled);
         settled.as_mut().enable();
-        if !self.is_settled() {
+        if !self.is_settled() && !self.has(Bar::Retired) {
             settled.await;
         }
-        if self.limit() > 0 {
+    }
+
+    /// Waits for the peer's first SETTINGS to allow no stream at all; for ever, if they allow one. The one stream that may
+    /// be opened before would then wait within h2, and nobody would hear of it. Written before they came, it runs.
+    pub(super) async fn allows_nothing(&self) {
+        self.settle().await;
+        let has_request = self.once.load(Ordering::Acquire) & HAS_REQUEST != 0;
+        if has_request || !self.is_settled() || self.limit() > 0 {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// The connection takes no more requests, and nobody need wait for its SETTINGS.
+    pub(super) fn end(&self) {
+        self.bar(Bar::Retired);
+        self.settled.notify_waiters();
     }
 
     /// Whether the peer has ended the connection with a complaint of too much.
@@ -294,7 +308,7 @@ impl Tap {
                 payload: probe::PAYLOAD,
             } => answered = Some(end),
             Event::Ping { is_answer: true, .. } => signs.pings.answered(),
-            Event::Ping { is_answer: false, .. } | Event::Window(_) => {}
+            Event::Ping { is_answer: false, .. } | Event::Window(_) | Event::Headers => {}
         });
         if let Some(end) = answered {
             self.probe.hide_answer(bytes, end);
@@ -353,6 +367,9 @@ impl Tap {
                 }
             }
             Event::Ping { is_answer: false, .. } => signs.pings.sent(),
+            Event::Headers if signs.once.load(Ordering::Relaxed) & HAS_REQUEST == 0 => {
+                signs.once.fetch_or(HAS_REQUEST, Ordering::AcqRel);
+            }
             _ => {}
         });
     }

@@ -11,34 +11,54 @@ use httputil_tests::script::{self, Script};
 use httputil_tests::{PATIENCE, within};
 use tokio::task::JoinHandle;
 
-use crate::common::{get, h2_client, until, until_read};
+use crate::common::{assert_all_gone, get, h2_client, until, until_read};
 
 fn spawn_get(client: &Client, url: String) -> JoinHandle<String> {
     let client = client.clone();
     tokio::spawn(async move { get(&client, &url).await })
 }
 
-/// Streams that a client has opened, by the bytes that it sent.
-fn opened(mut sent: &[u8]) -> usize {
-    const HEADERS: u8 = 1;
-    let mut opened = 0;
-    sent = sent.strip_prefix(PREFACE).unwrap_or_default();
-    while let Some(&[a, b, c, kind, ..]) = sent.get(..9) {
-        opened += usize::from(kind == HEADERS);
+/// Kinds and flags of the frames that a client has sent, by its bytes.
+fn sent(bytes: &[u8]) -> Vec<(u8, u8)> {
+    let mut frames = Vec::new();
+    let mut rest = bytes.strip_prefix(PREFACE).unwrap_or_default();
+    while let Some(&[a, b, c, kind, flags, ..]) = rest.get(..9) {
+        frames.push((kind, flags));
         let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap();
-        sent = sent.get(9 + length..).unwrap_or_default();
+        rest = rest.get(9 + length..).unwrap_or_default();
     }
-    opened
+    frames
 }
 
-/// Waits until as many streams have been opened on the first connection.
-async fn until_opened(server: &Script, streams: usize) {
+/// Streams that it has opened.
+fn opened(bytes: &[u8]) -> usize {
+    const HEADERS: u8 = 1;
+    sent(bytes).iter().filter(|(kind, _)| *kind == HEADERS).count()
+}
+
+/// SETTINGS of the server that it has acknowledged.
+fn acknowledged(bytes: &[u8]) -> usize {
+    sent(bytes).iter().filter(|frame| **frame == (4, 1)).count()
+}
+
+/// Bodies that it has sent to their end.
+fn ended(bytes: &[u8]) -> usize {
+    sent(bytes).iter().filter(|frame| **frame == (0, 1)).count()
+}
+
+/// Waits until the client has sent as many of something on the first connection.
+async fn until_sent(server: &Script, count: fn(&[u8]) -> usize, least: usize) {
     let looking = async {
-        while opened(&server.received(0)) < streams {
+        while count(&server.received(0)) < least {
             tokio::task::yield_now().await;
         }
     };
     within(PATIENCE, looking).await;
+}
+
+/// Waits until as many streams have been opened on the first connection.
+async fn until_opened(server: &Script, streams: usize) {
+    until_sent(server, opened, streams).await;
 }
 
 /// HEADERS that end the stream, with `:status: 200` (RFC 7541 §6.1).
@@ -96,6 +116,80 @@ async fn who_waited_for_the_settings_is_served_on_the_same_connection() {
     until_opened(&server, 2).await;
     assert_eq!(server.accepted(), 1);
     second.abort();
+}
+
+/// A body that cannot be sent again.
+fn one_shot(piece: &'static str) -> reqwest::Body {
+    reqwest::Body::wrap(http_body_util::Full::new(Bytes::from(piece)))
+}
+
+#[tokio::test]
+async fn an_upload_that_meets_settings_without_a_stream_waits_for_one_whole() {
+    let (allows, answers) = (Gate::new(), Gate::new());
+    let server = Script::start([vec![
+        script::Step::ReadBody(PREFACE.len()),
+        script::Step::write(Frame::settings(&[(MAX_CONCURRENT_STREAMS, 0)]).encode()),
+        script::Step::Hold(allows.clone()),
+        script::Step::write(Frame::settings(&[(MAX_CONCURRENT_STREAMS, 10)]).encode()),
+        script::Step::Hold(answers.clone()),
+        script::Step::write(ok(1)),
+        script::Step::Hold(Gate::new()),
+    ]])
+    .await;
+    let client = h2_client(|_| {});
+    let upload = client.post(server.url("/")).body(one_shot("all of it"));
+    let upload = tokio::spawn(upload.send());
+    allows.arrived(1).await;
+    until(&client, "it to wait", |stats| (stats.waiting, stats.resends) == (1, 1)).await;
+    assert_eq!(opened(&server.received(0)), 0);
+    allows.open();
+    until_sent(&server, ended, 1).await;
+    answers.open();
+    assert_eq!(upload.await.unwrap().unwrap().status(), 200);
+    assert_eq!((server.accepted(), opened(&server.received(0))), (1, 1));
+    let received = server.received(0);
+    assert!(received.windows(9).any(|bytes| bytes == b"all of it"));
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_waits_for_settings_in_vain_keeps_its_time() {
+    for (step, is_over) in [(script::Step::Stall, true), (script::Step::Close, false)] {
+        let server = Script::start(vec![vec![script::Step::ReadBody(PREFACE.len()), step]; 6]).await;
+        let client = h2_client(|_| {});
+        let upload = client.post(server.url("/")).body(one_shot("x"));
+        let error = upload.timeout(Duration::from_millis(300)).send().await.unwrap_err();
+        assert_eq!(error.is_timeout(), is_over, "{error}");
+        assert!(server.accepted() <= 5, "{}", server.accepted());
+        client.stop();
+        server.stop().await;
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_was_written_before_settings_without_a_stream_runs_to_its_end() {
+    let (is_written, is_read) = (Gate::new(), Gate::new());
+    let server = Script::start([vec![
+        script::Step::ReadBody(PREFACE.len()),
+        script::Step::Hold(is_written.clone()),
+        script::Step::write(Frame::settings(&[(MAX_CONCURRENT_STREAMS, 0)]).encode()),
+        script::Step::Hold(is_read.clone()),
+        script::Step::write(ok(1)),
+        script::Step::Hold(Gate::new()),
+    ]])
+    .await;
+    let client = h2_client(|_| {});
+    let request = client.post(server.url("/")).body("once");
+    let running = tokio::spawn(request.send());
+    until_opened(&server, 1).await;
+    is_written.open();
+    is_read.arrived(1).await;
+    until_sent(&server, acknowledged, 1).await;
+    is_read.open();
+    assert_eq!(running.await.unwrap().unwrap().status(), 200);
+    assert_eq!((opened(&server.received(0)), client.stats().resends), (1, 0));
+    assert_all_gone(&client).await;
 }
 
 #[tokio::test]
