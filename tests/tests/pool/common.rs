@@ -160,3 +160,9 @@ pub(crate) fn spawn_get(client: &Client, url: &str) -> tokio::task::JoinHandle<R
     let request = client.get(url);
     tokio::spawn(async move { Ok(request.send().await?.text().await.expect("the body ends well")) })
 }
+
+/// Lets time pass for idle connections, and no turn of a runtime of one thread: what has come for them by then, only a
+/// look into their sockets shows. Those that were in use less than a millisecond ago are spared it.
+pub(crate) fn be_idle_for_long_enough_to_be_peeked_at() {
+    std::thread::sleep(std::time::Duration::from_millis(2));
+}

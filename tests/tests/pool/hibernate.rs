@@ -15,7 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::common::{TrustedCa, Way, assert_all_gone, assert_at_rest, get, spawn_get, until, url};
+use crate::common::{
+    TrustedCa, Way, assert_all_gone, assert_at_rest, be_idle_for_long_enough_to_be_peeked_at, get, spawn_get, until,
+    url,
+};
 
 const H1_WAYS: [Way; 2] = [Way::H1, Way::H1Tls];
 
@@ -187,42 +190,54 @@ async fn bytes_that_nobody_has_read_yet_poison_it_too() {
 }
 
 #[tokio::test]
-async fn a_tls_message_in_its_sleep_neither_poisons_nor_breaks_it() {
-    let ca = TrustedCa::new();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("https://127.0.0.1:{}/", listener.local_addr().unwrap().port());
-    let acceptor = TlsAcceptor::from(ca.server_for(["127.0.0.1"], Alpn::H1));
-    let (asleep, updated) = (Gate::new(), Gate::new());
-    let serving = tokio::spawn({
-        let (asleep, updated) = (asleep.clone(), updated.clone());
-        async move {
-            let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
-            let mut heard = [0; 4096];
-            for _ in 0..3 {
-                assert!(stream.read(&mut heard).await.unwrap() > 0);
-                stream.write_all(&answers::ok("hello")).await.unwrap();
-                asleep.pass().await;
-                // A KeyUpdate (RFC 8446 §4.6.3): from here on both sides speak with other keys.
-                stream.get_mut().1.refresh_traffic_keys().unwrap();
-                stream.flush().await.unwrap();
-                updated.pass().await;
+async fn a_tls_message_on_an_idle_connection_awake_or_asleep_neither_poisons_nor_breaks_it() {
+    for sleeps in [false, true] {
+        let ca = TrustedCa::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("https://127.0.0.1:{}/", listener.local_addr().unwrap().port());
+        let acceptor = TlsAcceptor::from(ca.server_for(["127.0.0.1"], Alpn::H1));
+        let (idle, updated) = (Gate::new(), Gate::new());
+        let serving = tokio::spawn({
+            let (idle, updated) = (idle.clone(), updated.clone());
+            async move {
+                let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+                let mut heard = [0; 4096];
+                for _ in 0..3 {
+                    assert!(stream.read(&mut heard).await.unwrap() > 0);
+                    stream.write_all(&answers::ok("hello")).await.unwrap();
+                    idle.pass().await;
+                    // A KeyUpdate (RFC 8446 §4.6.3): from here on both sides speak with other keys.
+                    stream.get_mut().1.refresh_traffic_keys().unwrap();
+                    stream.flush().await.unwrap();
+                    updated.pass().await;
+                }
+                assert_eq!(stream.read(&mut heard).await.unwrap(), 0);
             }
-            assert_eq!(stream.read(&mut heard).await.unwrap(), 0);
+        });
+        // Nothing is dialled beside it.
+        let config = ca.config().max_connections_per_host(1);
+        let client = if sleeps {
+            drowsy(config)
+        } else {
+            Client::new(config.no_hibernation()).unwrap()
+        };
+        for round in 1..=3 {
+            assert_eq!(get(&client, &address).await, "hello");
+            if sleeps {
+                until_asleep(&client, 1).await;
+            } else {
+                until(&client, "it to be idle", |stats| stats.idle == 1).await;
+                be_idle_for_long_enough_to_be_peeked_at();
+            }
+            let seen = updated.arrived(round);
+            idle.let_through(1);
+            seen.await;
+            updated.let_through(1);
         }
-    });
-    // Nothing is dialled beside it.
-    let client = drowsy(ca.config().max_connections_per_host(1));
-    for round in 1..=3 {
-        assert_eq!(get(&client, &address).await, "hello");
-        until_asleep(&client, 1).await;
-        let seen = updated.arrived(round);
-        asleep.let_through(1);
-        seen.await;
-        updated.let_through(1);
+        assert_eq!(client.stats().dialled, 1);
+        assert_all_gone(&client).await;
+        within(PATIENCE, serving).await.unwrap();
     }
-    assert_eq!(client.stats().dialled, 1);
-    assert_all_gone(&client).await;
-    within(PATIENCE, serving).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,9 +5,12 @@ use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Step as H2Step};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
+use httputil_tests::tls::Alpn;
 use reqwest::Method;
 
-use crate::common::{TrustedCa, Way, assert_all_gone, client, get, h2_client, until, url};
+use crate::common::{
+    TrustedCa, Way, assert_all_gone, be_idle_for_long_enough_to_be_peeked_at, client, get, h2_client, until, url,
+};
 
 /// Answers one request; takes the next one whole, and closes without a byte: the race that keep-alive cannot avoid.
 fn race() -> Vec<Step> {
@@ -68,6 +71,45 @@ async fn a_close_that_the_runtime_has_not_seen_yet_costs_no_request() {
 }
 
 #[tokio::test]
+async fn a_close_or_unasked_bytes_that_the_runtime_has_not_seen_yet_are_seen_by_looking_into_the_socket() {
+    let ca = TrustedCa::new();
+    let tls = ca.server(Alpn::H1);
+    let unasked = Step::write("HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n");
+    for over_tls in [false, true] {
+        for then in [Step::Fin, Step::CutFin, Step::Close, unasked.clone()] {
+            let gate = Gate::new();
+            let mut scripts = [
+                vec![
+                    Step::ReadRequest,
+                    Step::write(answers::ok("one")),
+                    Step::Hold(gate.clone()),
+                    then.clone(),
+                ],
+                steps::answer_all(answers::ok("two")),
+            ];
+            if over_tls {
+                scripts = scripts.map(|script| steps::over_tls(&tls, script));
+            }
+            let server = Script::start(scripts).await;
+            let client = ca.client();
+            let scheme = if over_tls { "https" } else { "http" };
+            let url = format!("{scheme}://localhost:{}/", server.port());
+            assert_eq!(get(&client, &url).await, "one");
+            until(&client, "it to be idle", |stats| stats.idle == 1).await;
+            gate.arrived(1).await;
+            be_idle_for_long_enough_to_be_peeked_at();
+            gate.open();
+            gate.passed(1).await;
+            assert_eq!(send(&client, Method::POST, &url).await.unwrap(), "two", "{then:?}");
+            // Not put on the dead connection first.
+            let stats = client.stats();
+            assert_eq!((stats.requests, stats.resends, stats.reuses), (2, 0, 0), "{then:?}");
+            assert_all_gone(&client).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_keep_alive_race_never_reaches_the_user_of_an_idempotent_request() {
     for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
         let server = Script::start([race(), steps::answer_all(answers::ok(""))]).await;
@@ -84,7 +126,7 @@ async fn a_keep_alive_race_never_reaches_the_user_of_an_idempotent_request() {
 #[tokio::test]
 async fn the_race_is_seen_through_tls_too() {
     let ca = TrustedCa::new();
-    let tls = ca.server(httputil_tests::tls::Alpn::H1);
+    let tls = ca.server(Alpn::H1);
     for end in [Step::Fin, Step::CutFin, Step::Reset] {
         let mut first = steps::answer_once(answers::ok("one"));
         first.extend([Step::ReadRequest, end.clone()]);
