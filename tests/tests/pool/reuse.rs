@@ -1,10 +1,15 @@
 //! When a connection serves more than one request.
 
+use std::time::{Duration, Instant};
+
+use httputil::Client;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tls::Alpn;
 
-use crate::common::{TrustedCa, Way, assert_accounted, assert_at_rest, client, get, spawn_get, until, url};
+use crate::common::{
+    TrustedCa, Way, assert_accounted, assert_all_gone, assert_at_rest, client, get, spawn_get, until, url,
+};
 
 #[tokio::test]
 async fn a_second_sequential_request_uses_the_same_connection() {
@@ -162,10 +167,28 @@ async fn hosts_never_share_a_connection_whatever_the_certificate_says() {
         let hosts: Vec<_> = client
             .host_stats()
             .iter()
-            .map(|host| (host.open, host.requests))
+            .map(|host| (host.open, host.requests, host.reuses))
             .collect();
-        assert_eq!(hosts, [(1, 2), (1, 2)]);
+        assert_eq!(hosts, [(1, 2, 1), (1, 2, 1)]);
         assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pool_knows_how_long_its_closed_connections_have_lived() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let server = way.start(Server::builder(), &ca).await;
+        let idle = Duration::from_millis(100);
+        let client = Client::new(ca.config().idle_timeout(idle)).unwrap();
+        let began = Instant::now();
+        for lives in 1..=2 {
+            get(&client, &url(&server, "/")).await;
+            until(&client, "the idle time-out", |stats| stats.open == 0).await;
+            let lived = client.stats().lived;
+            assert!((idle * lives..=began.elapsed()).contains(&lived), "{way:?}: {lived:?}");
+        }
+        assert_all_gone(&client).await;
     }
 }
 
