@@ -29,6 +29,7 @@ mod parking;
 mod pings;
 mod place;
 mod probe;
+mod reasons;
 mod request;
 mod send;
 mod signs;

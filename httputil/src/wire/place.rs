@@ -4,11 +4,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ::h2::Reason;
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::h2::{H2, Sender, Shared};
+use super::reasons::{is_complaint, is_refused, is_reset, is_runtime_gone};
 use super::request::Completion;
 use super::stream::Stream;
 use super::{BodyFailure, Cause, PooledBody, Processed, RequestBody, SendFailure, terms};
@@ -278,48 +278,4 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.shared.give_back();
     }
-}
-
-fn h2_error(error: &hyper::Error) -> Option<&::h2::Error> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<::h2::Error>() {
-            return Some(error);
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// The peer says that it has not acted on the stream: `REFUSED_STREAM` (RFC 9113 §8.7), `HTTP_1_1_REQUIRED`,
-/// `INADEQUATE_SECURITY`, or a GOAWAY
-/// whose last stream is an earlier one (§6.8).
-fn is_refused(error: &hyper::Error) -> bool {
-    h2_error(error).is_some_and(|error| {
-        let refuses = matches!(
-            error.reason(),
-            Some(Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED | Reason::INADEQUATE_SECURITY)
-        );
-        error.is_remote() && (error.is_go_away() || (error.is_reset() && refuses))
-    })
-}
-
-/// Whether the peer complained of too much, with this very stream or with a GOAWAY that ends it; unknown, if the error is
-/// not of its saying.
-fn is_complaint(error: &hyper::Error) -> Option<bool> {
-    let said = h2_error(error).filter(|error| error.is_remote())?;
-    said.reason().map(|reason| reason == Reason::ENHANCE_YOUR_CALM)
-}
-
-/// hyper has no other way to tell.
-fn is_runtime_gone(error: &hyper::Error) -> bool {
-    use std::error::Error as _;
-    error.is_user()
-        && error
-            .source()
-            .is_some_and(|source| source.to_string() == "runtime dropped the dispatch task")
-}
-
-fn is_reset(error: &hyper::Error) -> bool {
-    h2_error(error).is_some_and(::h2::Error::is_reset)
 }

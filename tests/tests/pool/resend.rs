@@ -174,7 +174,7 @@ async fn a_post_with_an_idempotency_key_is_sent_again_as_it_was_and_once() {
     assert_eq!(send_keyed(&client, &server.url("/"), "k-1").await.unwrap(), "two");
     assert_eq!((server.accepted(), client.stats().resends), (2, 1));
     for connection in 0..2 {
-        let received = String::from_utf8(server.received(connection).to_vec()).unwrap();
+        let received = String::from_utf8(server.received(connection)).unwrap();
         assert_eq!(received.matches("idempotency-key: k-1\r\n").count(), 1, "{received}");
         assert!(received.ends_with("\r\n\r\na body"), "{received}");
     }
