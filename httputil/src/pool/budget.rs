@@ -18,12 +18,13 @@ pub(super) trait Member: Send + Sync {
     fn wants_slot(&self) -> bool;
     /// It is first in line, and a slot may be free.
     fn has_turn(&self);
-    /// Closes its connection that has been idle longest; whether there was one.
-    fn makes_room(&self) -> bool;
+    /// Closes its connection that has been idle longest, if more room is wanted than is being made, or in any case
+    /// (`anyhow`); whether it did.
+    fn makes_room(&self, anyhow: bool) -> bool;
     /// Stops its oldest dial if that has taken its time and is not for the host `but`; whether there was one.
     fn gives_way(&self, but: Option<usize>, now: Instant) -> bool;
-    /// Closes the next connection that comes home; whether one is away.
-    fn gives_back(&self) -> bool;
+    /// Closes the next connection whose request ends, for its host `to` or for another pool; whether there is one.
+    fn gives_back(&self, to: Option<usize>) -> bool;
 }
 
 /// A cap on connections, shared by pools.
@@ -33,6 +34,8 @@ pub(crate) struct Budget {
     /// Pools that wait for a slot, the first in line first.
     line: Mutex<VecDeque<Weak<dyn Member>>>,
     waiting: AtomicUsize,
+    /// Connections told to make room whose slots are not back yet, at most.
+    departing: AtomicUsize,
     pools: Mutex<Vec<Weak<dyn Member>>>,
 }
 
@@ -44,6 +47,7 @@ impl Budget {
             used: AtomicUsize::new(0),
             line: Mutex::new(VecDeque::new()),
             waiting: AtomicUsize::new(0),
+            departing: AtomicUsize::new(0),
             pools: Mutex::new(Vec::new()),
         })
     }
@@ -87,7 +91,31 @@ impl Budget {
     /// Followed by [`wake_next`](Budget::wake_next) after the lock. Whoever gives back and whoever waits each write one
     /// of two counts and then read the other; only in one order over all threads does one of them see the other.
     pub(super) fn put_back(&self) {
+        // Counted before the slot is free: who finds enough departing must be able to rely on a slot that comes back.
+        if self.departing.load(Ordering::SeqCst) > 0 {
+            let _ = self
+                .departing
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |departing| departing.checked_sub(1));
+        }
         self.used.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A connection leaves to make room.
+    pub(super) fn departs(&self) {
+        self.departing.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts a connection as leaving if more pools wait than connections are: whoever is told so closes one. Asked under
+    /// the lock of the pool that would close it, so that none falls idle unseen beside a pool that waits.
+    pub(super) fn departs_if_wanted(&self) -> bool {
+        let waiting = self.waiting.load(Ordering::SeqCst);
+        waiting > 0
+            && self
+                .departing
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |departing| {
+                    (departing < waiting).then_some(departing + 1)
+                })
+                .is_ok()
     }
 
     #[cfg(all(test, shuttle))]
@@ -114,7 +142,8 @@ impl Budget {
             .collect()
     }
 
-    /// A pool found no slot: it stands in line, and an idle connection of some pool makes room.
+    /// A pool found no slot: it stands in line, and an idle connection of some pool makes room, unless as many as wait
+    /// are on their way out.
     ///
     /// Called without any pool's lock.
     pub(super) fn wait_for_slot(&self, pool: &Arc<dyn Member>) {
@@ -137,13 +166,8 @@ impl Budget {
             self.wake_next();
             return;
         }
-        let made_room = pool.makes_room();
-        if !made_room {
-            for other in self.others(pool) {
-                if other.makes_room() {
-                    return;
-                }
-            }
+        if !pool.makes_room(false) {
+            let _ = self.others(pool).iter().any(|other| other.makes_room(false));
         }
     }
 
@@ -161,17 +185,15 @@ impl Budget {
     }
 
     /// Somebody has waited for a second: an idle connection makes room, else the oldest dial does, else the next connection
-    /// that comes home.
+    /// whose request ends.
     pub(super) fn press(&self, pool: &Arc<dyn Member>, host: usize, now: Instant) {
         let others = self.others(pool);
-        let idle = pool.makes_room() || others.iter().any(|other| other.makes_room());
-        if !idle
-            && !others.iter().any(|other| other.gives_way(None, now))
-            && !pool.gives_way(Some(host), now)
-            && !pool.gives_back()
-        {
-            let _ = others.iter().any(|other| other.gives_back());
-        }
+        let _ = pool.makes_room(true)
+            || others.iter().any(|other| other.makes_room(true))
+            || others.iter().any(|other| other.gives_way(None, now))
+            || pool.gives_way(Some(host), now)
+            || pool.gives_back(Some(host))
+            || others.iter().any(|other| other.gives_back(None));
     }
 
     /// Slots came back: those in line try again.
@@ -230,7 +252,7 @@ mod tests {
 
         fn has_turn(&self) {}
 
-        fn makes_room(&self) -> bool {
+        fn makes_room(&self, _: bool) -> bool {
             false
         }
 
@@ -238,7 +260,7 @@ mod tests {
             false
         }
 
-        fn gives_back(&self) -> bool {
+        fn gives_back(&self, _: Option<usize>) -> bool {
             false
         }
     }
@@ -252,5 +274,21 @@ mod tests {
         budget.put_back();
         assert!(!budget.has_slot(false) && !budget.try_take(false));
         assert!(budget.has_slot(true) && budget.try_take(true));
+    }
+
+    #[test]
+    fn as_many_connections_leave_as_pools_wait_and_each_slot_that_comes_back_counts_for_one() {
+        let budget = Budget::new(Some(2));
+        assert!(budget.try_take(false) && budget.try_take(false));
+        assert!(!budget.departs_if_wanted(), "nobody waits");
+        let pools: [Arc<dyn Member>; 2] = [Arc::new(Busy), Arc::new(Busy)];
+        budget.wait_for_slot(&pools[0]);
+        budget.wait_for_slot(&pools[0]);
+        assert_eq!([budget.departs_if_wanted(), budget.departs_if_wanted()], [true, false]);
+        budget.wait_for_slot(&pools[1]);
+        assert_eq!([budget.departs_if_wanted(), budget.departs_if_wanted()], [true, false]);
+        budget.put_back();
+        assert!(budget.try_take(true), "somebody had a turn and wants more");
+        assert_eq!([budget.departs_if_wanted(), budget.departs_if_wanted()], [true, false]);
     }
 }

@@ -259,10 +259,13 @@ impl Inner {
                 gives_up = now.checked_add(pool_wait.max(GIVES_WAY_AFTER));
             }
             if is_due(presses) {
-                match standing {
-                    Some(Standing::Cap(Cap::Pool)) => self.press(host, now),
-                    Some(Standing::Cap(Cap::Registry)) => self.budget.press(&(Arc::clone(self) as _), host, now),
-                    _ => {}
+                if let Some(Standing::Cap(cap @ (Cap::Pool | Cap::Registry))) = standing
+                    && self.with_state(|state, _| state.presses(host, now))
+                {
+                    match cap {
+                        Cap::Pool => self.press(host, now),
+                        _ => self.budget.press(&(Arc::clone(self) as _), host, now),
+                    }
                 }
                 presses = now.checked_add(GIVES_WAY_AFTER);
             }
@@ -270,7 +273,7 @@ impl Inner {
     }
 
     /// A host has waited for a slot of this pool: an idle connection makes room, else the oldest dial does, else the next
-    /// connection that comes home.
+    /// connection whose request ends.
     fn press(&self, host: usize, now: Instant) {
         self.with_state(|state, todo| {
             if !state.make_room(todo) && !state.give_way(Some(host), now) {

@@ -249,15 +249,19 @@ impl<W: World> Member for Core<W> {
         self.with_state(|state, todo| state.unblock_in_turn(Instant::now(), todo));
     }
 
-    fn makes_room(&self) -> bool {
-        self.with_state(State::make_room)
+    fn makes_room(&self, anyhow: bool) -> bool {
+        self.with_state(if anyhow {
+            State::make_room
+        } else {
+            State::make_room_if_wanted
+        })
     }
 
     fn gives_way(&self, but: Option<usize>, now: Instant) -> bool {
         self.with_state(|state, _| state.give_way(but, now))
     }
 
-    fn gives_back(&self) -> bool {
-        self.with_state(|state, _| state.reclaim(None))
+    fn gives_back(&self, to: Option<usize>) -> bool {
+        self.with_state(|state, _| state.reclaim(to))
     }
 }

@@ -331,33 +331,3 @@ async fn at_a_cap_of_one_all_who_wait_are_served_by_one_connection_over_tls_too(
     assert_eq!(server.accepted(), 1);
     assert_at_rest(&client).await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_under_constant_load_keeps_no_cap_from_another_host_for_ever() {
-    let (busy, other) = (Server::builder().start().await, Server::builder().start().await);
-    let ca = TrustedCa::new();
-    let registry = ca.registry("[registry]\nmax_connections = 2\n[a]\n[b]\n", &ScriptedResolver::new());
-    let of_pool = Client::new(ClientConfig::default().max_connections(2)).unwrap();
-    let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
-    // Within one pool, and over the pools of a registry.
-    for (loaded, asking) in [(&of_pool, &of_pool), (&a, &b)] {
-        let mut load = tokio::task::JoinSet::new();
-        for _ in 0..8 {
-            let (client, url) = (loaded.clone(), busy.url("/"));
-            load.spawn(async move {
-                loop {
-                    get(&client, &url).await;
-                }
-            });
-        }
-        until(loaded, "the load to be under way", |stats| stats.requests > 100).await;
-        for _ in 0..2 {
-            // Waiting longer than `timeouts.pool_wait` would be an error.
-            assert_eq!(get(asking, &other.url("/")).await, "hello");
-        }
-        load.shutdown().await;
-    }
-    for client in [&of_pool, &a, &b] {
-        assert_all_gone(client).await;
-    }
-}

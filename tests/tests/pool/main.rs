@@ -27,6 +27,7 @@ mod keep_alive_header;
 mod lease;
 mod lifetime;
 mod limits;
+mod making_room;
 mod malformed;
 mod panics;
 mod resend;

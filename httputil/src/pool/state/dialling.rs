@@ -251,6 +251,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(oldest) = self.by_age.oldest() else {
             return false;
         };
+        self.departs();
+        self.expel(oldest, CloseReason::MadeRoom, todo);
+        true
+    }
+
+    /// The same for another pool, unless as many connections are leaving as pools wait.
+    pub(in crate::pool) fn make_room_if_wanted(&mut self, todo: &mut Todo<C, S>) -> bool {
+        let Some(oldest) = self.by_age.oldest().filter(|_| self.budget.departs_if_wanted()) else {
+            return false;
+        };
         self.departing += 1;
         self.expel(oldest, CloseReason::MadeRoom, todo);
         true

@@ -42,6 +42,8 @@ pub(super) struct Host<C, P> {
     pub(super) capped_at: Option<Instant>,
     /// Its addresses, where connections are spread over them.
     pub(super) sites: Option<Box<Sites>>,
+    /// When one of those who wait last asked for a slot that others have.
+    pub(super) pressed_at: Option<Instant>,
 }
 
 impl<C, P> Host<C, P> {
@@ -63,6 +65,7 @@ impl<C, P> Host<C, P> {
             ready: 0,
             capped_at: None,
             sites: spreads.then(Box::default),
+            pressed_at: None,
         }
     }
 

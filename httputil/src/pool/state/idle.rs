@@ -78,11 +78,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(CloseReason::NoReuse)
         } else if self.limits.pool.max_idle == 0 || self.limits.pool.max_idle_per_host == 0 {
             Some(CloseReason::IdleCap)
-        } else if self.wants_room() || self.budget.is_wanted() {
-            Some(CloseReason::MadeRoom)
         } else {
             None
         }
+    }
+
+    /// Why a connection that would be idle is closed instead, if it is; one that makes room is counted.
+    pub(super) fn turns_away(&mut self) -> Option<CloseReason> {
+        self.refusal()
+            .or_else(|| self.departs_if_wanted().then_some(CloseReason::MadeRoom))
     }
 
     /// A connection will be back in a moment.
@@ -131,7 +135,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             connection
                 .spent()
                 .or_else(|| self.misplaced(index, site, now))
-                .or_else(|| self.reclaimed_from(index))
+                .or_else(|| {
+                    let reclaimed = self.reclaimed_from(index);
+                    if reclaimed.is_some() {
+                        self.departs();
+                    }
+                    reclaimed
+                })
         };
         match reason {
             Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),
@@ -162,9 +172,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         };
         let site = connection.bond().site();
+        let turned_away = self.turns_away();
         let gone = || self.is_gone(index, site).then_some(CloseReason::AddressGone);
-        if let Some(reason) = self.refusal().or_else(gone) {
-            self.departing += usize::from(reason == CloseReason::MadeRoom);
+        if let Some(reason) = turned_away.or_else(gone) {
             todo.leaving.push(Leaving::Exclusive(connection, reason));
             return;
         }

@@ -291,7 +291,7 @@ pub(super) struct State<C, S: Multiplexed> {
     running: VecDeque<Running>,
     /// Hosts that need a dial and must wait for a slot under a cap of the pool or of all pools.
     blocked: List<BY_TURN>,
-    /// The next connection that comes home makes room, for this host or for another pool.
+    /// The next connection whose request ends makes room, for this host or for another pool.
     reclaims: Option<turns::Claimant>,
     /// Whether the cap over all pools is asked in this pool's turn.
     is_our_turn: bool,

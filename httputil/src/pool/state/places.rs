@@ -192,6 +192,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
             return;
         };
+        if let Some(reason) = self.reclaimed_from(index) {
+            // It is gone when the requests that it bears have ended. Until then nobody counts on its slot.
+            if self.shared(entry).is_some_and(|connection| connection.in_use() == 0) {
+                self.departs();
+            }
+            self.expel(entry, reason, todo);
+            return self.pump(index, now, todo);
+        }
         if self.hosts.get(index).is_some_and(|host| !host.queue.is_empty()) {
             self.serve_places(index, now, todo);
         }
@@ -208,12 +216,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(connection) = self.shared(index) else { return };
         let (expires, spent) = (connection.expires(), connection.spent());
         let silent = connection.is_in_doubt().then_some(CloseReason::Suspect);
-        if let Some(reason) = self.refusal().or(spent).or(silent) {
-            self.departing += usize::from(reason == CloseReason::MadeRoom);
+        let refused = self.refusal().or(spent).or(silent);
+        if let Some(reason) = refused.or_else(|| self.turns_away()) {
             self.expel(index, reason, todo);
             return;
         }
-        connection.rest();
+        if let Some(connection) = self.shared(index) {
+            connection.rest();
+        }
         self.unlink_idle(index);
         self.let_idle(index, expires, None, now, todo);
     }

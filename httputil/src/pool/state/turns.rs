@@ -6,11 +6,12 @@
 
 use tokio::time::Instant;
 
+use super::dialling::GIVES_WAY_AFTER;
 use super::lists::{BY_TURN, List};
-use super::{Exclusive, Multiplexed, State, Todo};
+use super::{Entry, Exclusive, Held, Multiplexed, State, Todo};
 use crate::wire::CloseReason;
 
-/// For whom the next connection that comes home makes room.
+/// For whom the next connection whose request ends makes room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claimant {
     Host(usize),
@@ -46,19 +47,68 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             && let Some(host) = self.hosts.get(index)
             && (host.queue.is_empty() || host.dialling >= self.wanted(host))
         {
-            self.blocked.unlink(&mut self.hosts, index);
+            self.leave_line(index);
         }
     }
 
-    /// Whether more room is wanted than is being made.
-    pub(super) fn wants_room(&self) -> bool {
-        self.departing < self.blocked.len()
+    /// What the host has claimed it has now, or does not need any more.
+    fn leave_line(&mut self, index: usize) {
+        self.blocked.unlink(&mut self.hosts, index);
+        if self.reclaims == Some(Claimant::Host(index)) {
+            self.reclaims = None;
+        }
     }
 
-    /// Lets the next connection that comes home make room for the host `to`, or for another pool; whether one is away. A
-    /// busy host would keep it for those of its own who wait, for ever.
+    /// Whether more room is wanted under this pool's cap than is being made.
+    pub(super) fn wants_room(&self) -> bool {
+        let cap = self.limits.pool.max_connections;
+        self.departing < self.blocked.len() && cap.is_some_and(|cap| self.open >= cap)
+    }
+
+    /// A connection leaves to make room.
+    pub(super) fn departs(&mut self) {
+        self.departing += 1;
+        self.budget.departs();
+    }
+
+    /// Whether a connection that would be idle is to make room instead, under either cap; if so, it is counted.
+    pub(super) fn departs_if_wanted(&mut self) -> bool {
+        if self.wants_room() {
+            self.departs();
+            return true;
+        }
+        let is_wanted = self.budget.departs_if_wanted();
+        self.departing += usize::from(is_wanted);
+        is_wanted
+    }
+
+    /// Somebody of the host has waited for a second. Whether that counts: of many who wait for one host, one presses.
+    pub(in crate::pool) fn presses(&mut self, index: usize, now: Instant) -> bool {
+        let Some(host) = self.hosts.get_mut(index) else {
+            return false;
+        };
+        let is_due = host
+            .pressed_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= GIVES_WAY_AFTER);
+        if is_due {
+            host.pressed_at = Some(now);
+        }
+        is_due
+    }
+
+    /// Lets the next connection whose request ends make room for the host `to`, or for another pool; whether there is
+    /// one. A busy host would keep it for those of its own who wait, for ever.
     pub(in crate::pool) fn reclaim(&mut self, to: Option<usize>) -> bool {
-        let is_away = self.open > self.entries.len() + self.running.len();
+        // What comes home to the host itself serves it anyway.
+        let own = to.and_then(|to| self.hosts.get(to)).map_or(0, |host| {
+            host.references
+                .saturating_sub(host.idle.len() + host.shared.len() + host.dialling)
+        });
+        let away = self.open.saturating_sub(self.entries.len() + self.running.len());
+        let is_other = |entry: &Entry<C, S>| {
+            matches!(&entry.held, Held::Shared(connection) if connection.in_use() > 0) && Some(entry.host) != to
+        };
+        let is_away = away > own + self.departing || self.entries.iter().any(|(_, entry)| is_other(entry));
         self.reclaims = is_away.then(|| to.map_or(Claimant::Pool, Claimant::Host));
         // It has waited long enough to be the next.
         if let Some(to) = to.filter(|to| List::<BY_TURN>::has(&self.hosts, *to)) {
@@ -70,14 +120,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         is_away
     }
 
-    /// Why a connection that comes home is closed for somebody else, if it is.
+    /// Why a connection of the host whose request has ended is closed for somebody else, if it is.
     pub(super) fn reclaimed_from(&mut self, index: usize) -> Option<CloseReason> {
-        if self.reclaims? == Claimant::Host(index) {
+        let claimant = self.reclaims?;
+        if claimant == Claimant::Host(index) {
             return None;
         }
         self.reclaims = None;
-        self.departing += 1;
-        Some(CloseReason::MadeRoom)
+        // The other pool may have been served meanwhile; a host's claim ends with its turn.
+        let is_wanted = claimant != Claimant::Pool || self.budget.is_wanted();
+        is_wanted.then_some(CloseReason::MadeRoom)
     }
 
     fn has_slot(&self) -> bool {
@@ -92,7 +144,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 break;
             }
             let Some(index) = self.blocked.oldest() else { return };
-            self.blocked.unlink(&mut self.hosts, index);
+            self.leave_line(index);
             self.pump(index, now, todo);
         }
         let cap = self.limits.pool.max_connections;

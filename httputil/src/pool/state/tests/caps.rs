@@ -1,5 +1,6 @@
 //! Caps on connections, and who makes room for whom.
 
+use super::super::super::budget::Member;
 use super::*;
 
 #[test]
@@ -175,4 +176,111 @@ fn a_busy_host_gives_one_connection_back_to_a_host_that_has_waited() {
     room.closed(busy);
     let number = room.dialled(other);
     assert_eq!(served(&mut waits.receiver), Some(number));
+}
+
+#[test]
+fn a_claim_ends_with_the_wait_of_the_host_that_made_it() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _served: Vec<_> = (0..2).map(|_| room.wait(busy)).collect();
+    room.dialled(busy);
+    room.dialled(busy);
+    let gone = room.wait(other);
+    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    room.act(|state, _, _| state.cancel(other, gone.id));
+    room.idle(busy);
+    assert_eq!(room.left, [], "for whom?");
+}
+
+#[test]
+fn a_busy_shared_connection_takes_no_more_requests_for_a_host_that_has_waited() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (busy, other) = (room.host("a", Protocol::H2), room.host("b", Protocol::H1));
+    let mut first = room.wait(busy);
+    room.dialled_many(busy, 10);
+    let Ok(Delivery::Place(first)) = first.receiver.try_recv() else {
+        panic!("it has a place")
+    };
+    let Outcome::Place(second) = room.checkout(busy) else {
+        panic!("there are places")
+    };
+    let mut waits = room.wait(other);
+    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    assert_eq!(room.left, [], "both of its requests go on");
+    room.back(first);
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+    let mut own = room.wait(busy);
+    room.back(second);
+    room.closed(busy);
+    let number = room.dialled(other);
+    assert_eq!(
+        served(&mut waits.receiver),
+        Some(number),
+        "before those of the busy host"
+    );
+    room.idle(other);
+    room.closed(other);
+    room.dialled_many(busy, 10);
+    assert!(served(&mut own.receiver).is_some());
+}
+
+#[test]
+fn what_comes_home_to_a_host_is_not_claimed_for_it() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let host = room.host("a", Protocol::H1);
+    let _served = room.wait(host);
+    room.dialled(host);
+    let _waits = room.wait(host);
+    assert!(!room.act(|state, _, _| state.reclaim(Some(host))));
+}
+
+#[test]
+fn of_many_who_wait_for_one_host_one_presses_in_a_second() {
+    let mut room = Room::new(|_| {});
+    let (host, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    assert!(room.state.presses(host, room.now) && !room.state.presses(host, room.now));
+    assert!(room.state.presses(other, room.now));
+    room.later(1);
+    assert!(room.state.presses(host, room.now));
+}
+
+#[test]
+fn as_many_idle_connections_make_room_for_another_pool_as_it_waits_for() {
+    let budget = Budget::new(Some(8));
+    let mut room = Room::new(|_| {});
+    room.state.budget = Arc::clone(&budget);
+    let host = room.host("a", Protocol::H1);
+    let waits: Arc<dyn Member> = Arc::new(Waits);
+    let full = (0..8).all(|_| budget.try_take(false));
+    budget.wait_for_slot(&waits);
+    assert!(full);
+    // Those that come home, and those that are idle.
+    let first = room.idle(host);
+    assert_eq!(room.left, [(first, CloseReason::MadeRoom)]);
+    room.idle(host);
+    assert!(!room.act(|state, _, todo| state.make_room_if_wanted(todo)));
+    assert_eq!((room.left.len(), room.state.idle()), (1, 1));
+}
+
+/// A pool that waits for a slot.
+struct Waits;
+
+impl Member for Waits {
+    fn wants_slot(&self) -> bool {
+        true
+    }
+
+    fn has_turn(&self) {}
+
+    fn makes_room(&self, _: bool) -> bool {
+        false
+    }
+
+    fn gives_way(&self, _: Option<usize>, _: Instant) -> bool {
+        false
+    }
+
+    fn gives_back(&self, _: Option<usize>) -> bool {
+        false
+    }
 }

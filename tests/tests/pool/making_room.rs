@@ -1,0 +1,146 @@
+//! Who makes room for whom under a cap on connections, and how many do.
+
+use std::time::Duration;
+
+use httputil::{Client, ClientConfig, CloseReason};
+use httputil_tests::gate::Gate;
+use httputil_tests::resolver::{Answer, ScriptedResolver};
+use httputil_tests::server::{Server, handlers};
+use tokio::task::JoinSet;
+
+use crate::common::{TrustedCa, Way, assert_all_gone, assert_at_rest, get, spawn_get, until, url};
+
+/// A server whose answers wait at the gate.
+async fn held_server() -> (Server, Gate) {
+    let gate = Gate::new();
+    let handler = handlers::hold(&gate, handlers::by_path);
+    (Server::builder().handler(handler).start().await, gate)
+}
+
+/// Eight requests at once to one host, again and again.
+async fn load(client: &Client, server: &Server) -> JoinSet<()> {
+    let mut load = JoinSet::new();
+    for _ in 0..8 {
+        let (client, url) = (client.clone(), server.url("/"));
+        load.spawn(async move {
+            loop {
+                get(&client, &url).await;
+            }
+        });
+    }
+    let before = client.stats().requests;
+    until(client, "the load to be under way", move |stats| {
+        stats.requests > before + 100
+    })
+    .await;
+    load
+}
+
+/// `n` connections to the server, in use until the gate opens.
+async fn hold(client: &Client, server: &Server, gate: &Gate, n: usize) -> JoinSet<String> {
+    let mut held = JoinSet::new();
+    for _ in 0..n {
+        let (client, url) = (client.clone(), server.url("/"));
+        held.spawn(async move { get(&client, &url).await });
+    }
+    gate.arrived(n).await;
+    held
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_under_constant_load_keeps_no_cap_from_another_host_for_ever() {
+    let ca = TrustedCa::new();
+    for h2 in [false, true] {
+        let build = || if h2 { Server::builder().h2() } else { Server::builder() };
+        let (busy, other) = (build().start().await, build().start().await);
+        let lines = format!("http2.prior_knowledge = {h2}\n[registry]\nmax_connections = 1\n[a]\n[b]\n");
+        let registry = ca.registry(&lines, &ScriptedResolver::new());
+        let config = ClientConfig::default().max_connections(1).http2_prior_knowledge(h2);
+        let of_pool = Client::new(config).unwrap();
+        let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
+        // Within one pool, and over the pools of a registry.
+        for (loaded, asking) in [(&of_pool, &of_pool), (&a, &b)] {
+            let mut load = load(loaded, &busy).await;
+            for _ in 0..2 {
+                // Waiting longer than `timeouts.pool_wait` would be an error.
+                assert_eq!(get(asking, &other.url("/")).await, "hello");
+            }
+            // And it goes on itself.
+            let before = loaded.stats().requests;
+            until(loaded, "its own turn", move |stats| stats.requests > before + 100).await;
+            load.shutdown().await;
+        }
+        for client in [&of_pool, &a, &b] {
+            assert_all_gone(client).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_waits_behind_another_costs_it_one_connection() {
+    let ca = TrustedCa::new();
+    let registry = ca.registry("[registry]\nmax_connections = 8\n[a]\n[b]\n", &ScriptedResolver::new());
+    let of_pool = Client::new(ClientConfig::default().max_connections(8)).unwrap();
+    let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
+    let other = Server::builder().start().await;
+    for (busy, asking) in [(&of_pool, &of_pool), (&a, &b)] {
+        let (server, gate) = held_server().await;
+        let held = hold(busy, &server, &gate, 8).await;
+        let waits = spawn_get(asking, &other.url("/"));
+        until(asking, "it to wait", |stats| stats.waiting == 1).await;
+        gate.open();
+        held.join_all().await;
+        assert_eq!(waits.await.unwrap().unwrap(), "hello");
+        assert_at_rest(busy).await;
+        assert_eq!(
+            (busy.stats().closed_total(), server.open()),
+            (1, 7),
+            "{:?}",
+            busy.stats()
+        );
+    }
+    for client in [&of_pool, &a, &b] {
+        assert_all_gone(client).await;
+    }
+}
+
+#[tokio::test]
+async fn many_requests_that_one_dial_serves_cost_another_pool_one_idle_connection() {
+    let ca = TrustedCa::new();
+    let lines = "[registry]\nmax_connections = 8\n[a]\n[b]\n";
+    let resolver = ScriptedResolver::new().name("localhost", Answer::to(["127.0.0.1:0"]));
+    let registry = ca.registry(lines, &resolver);
+    let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
+    let (first, gate) = held_server().await;
+    let held = hold(&a, &first, &gate, 8).await;
+    gate.open();
+    held.join_all().await;
+    until(&a, "all to be idle", |stats| stats.idle == 8).await;
+
+    let second = Way::H2Tls.start(Server::builder(), &ca).await;
+    let at_once: Vec<_> = (0..8).map(|_| spawn_get(&b, &url(&second, "/"))).collect();
+    for request in at_once {
+        assert_eq!(request.await.unwrap().unwrap(), "hello");
+    }
+    assert_eq!((b.stats().dialled, a.stats().closed_for(CloseReason::MadeRoom)), (1, 1));
+    first.until_open(7).await;
+    for client in [&a, &b] {
+        assert_all_gone(client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_has_waited_in_vain_costs_no_connection() {
+    let other = Server::builder().start().await;
+    let (server, gate) = held_server().await;
+    let config = ClientConfig::default().max_connections(2);
+    // It asks for a busy host's connection after a second.
+    let client = Client::new(config.pool_wait(Duration::from_millis(1100))).unwrap();
+    let held = hold(&client, &server, &gate, 2).await;
+    client.get(other.url("/")).send().await.unwrap_err();
+    gate.open();
+    held.join_all().await;
+    assert_at_rest(&client).await;
+    assert_eq!((client.stats().idle, server.open()), (2, 2), "{:?}", client.stats());
+    assert_all_gone(&client).await;
+}
