@@ -2,9 +2,10 @@
 
 use httputil::CloseReason;
 use httputil_tests::gate::Gate;
+use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
 
-use crate::common::{TrustedCa, Way, assert_accounted, get, until, url};
+use crate::common::{TrustedCa, Way, assert_accounted, assert_at_rest, get, spawn_get, until, url};
 
 #[tokio::test]
 async fn it_closes_the_idle_now_and_later_requests_dial_anew() {
@@ -43,6 +44,27 @@ async fn those_in_flight_finish_and_then_close() {
         server.until_open(0).await;
         get(&client, &url(&server, "/")).await;
         assert_eq!(server.accepted(), 2, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_being_dialled_meanwhile_serves_who_waits_for_it_and_closes() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let lookup = Gate::new();
+        let server = way.start(Server::builder(), &ca).await;
+        let resolver = ScriptedResolver::new().name("localhost", Answer::to(["127.0.0.1:0"]).after(&lookup));
+        let client = ca.registry("", &resolver).client("default").unwrap();
+        let waits = spawn_get(&client, &url(&server, "/"));
+        lookup.arrived(1).await;
+        client.close_idle_connections();
+        lookup.open();
+        assert_eq!(waits.await.unwrap().unwrap(), "hello");
+        server.until_open(0).await;
+        assert_eq!(get(&client, &url(&server, "/")).await, "hello");
+        assert_eq!(server.accepted(), 2, "{way:?}");
+        assert_at_rest(&client).await;
+        assert_eq!(client.stats().closed_for(CloseReason::CloseIdle), 1, "{way:?}");
     }
 }
 

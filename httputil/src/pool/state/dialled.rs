@@ -64,7 +64,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         } else if is_gone {
             todo.leaving.push(Leaving::Shared(connection, CloseReason::AddressGone));
         } else {
-            self.add_shared(index, connection, now, todo);
+            let entry = self.add_shared(index, connection, now, todo);
+            // What was idle when it was dialled has been closed since: it serves those who wait, and no others.
+            if dial.seat.generation != self.generation
+                && let Some(entry) = entry
+            {
+                self.expel(entry, self.why_outdated(), todo);
+            }
         }
         // Without reuse it is gone again, and those who waited to learn the protocol need a connection each.
         self.pump(index, now, todo);

@@ -70,6 +70,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
+    /// Why a connection of an earlier generation goes.
+    pub(super) fn why_outdated(&self) -> CloseReason {
+        if self.leases > 0 {
+            CloseReason::CloseIdle
+        } else {
+            CloseReason::Stopped
+        }
+    }
+
     /// Why nothing may be idle, if nothing may.
     pub(super) fn refusal(&self) -> Option<CloseReason> {
         if self.leases == 0 {
@@ -122,12 +131,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let reason = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if connection.generation() != self.generation {
-            let is_leased = self.leases > 0;
-            Some(if is_leased {
-                CloseReason::CloseIdle
-            } else {
-                CloseReason::Stopped
-            })
+            Some(self.why_outdated())
         } else if connection.expires().is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {

@@ -119,10 +119,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         host.shared.iter().copied().find(is_unused)
     }
 
-    /// Takes a shared connection in and serves those who wait.
+    /// Takes a shared connection in and serves those who wait; says where it is, if it still is.
     #[expect(clippy::needless_pass_by_value, reason = "the pool takes the connection in")]
-    pub(super) fn add_shared(&mut self, index: usize, connection: S, now: Instant, todo: &mut Todo<C, S>) {
-        let Some(host) = self.hosts.get_mut(index) else { return };
+    pub(super) fn add_shared(
+        &mut self,
+        index: usize,
+        connection: S,
+        now: Instant,
+        todo: &mut Todo<C, S>,
+    ) -> Option<usize> {
+        let host = self.hosts.get_mut(index)?;
         host.protocol = Protocol::H2;
         let entry = self.entries.insert(Entry {
             held: Held::Shared(connection.clone()),
@@ -136,6 +142,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         host.shared.push(entry);
         self.give_places(entry, true, now, todo);
         self.places_changed(entry, now, todo);
+        let place = connection.place().load(Ordering::Relaxed);
+        (place == entry).then_some(entry)
     }
 
     /// Gives places of one connection to those who wait.

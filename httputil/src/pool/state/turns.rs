@@ -82,8 +82,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         is_wanted
     }
 
-    /// Somebody of the host has waited for a second. Whether that counts: of many who wait for one host, one presses.
+    /// Somebody has waited for a second for a host. Whether that counts: the host must stand in line, and of many who
+    /// wait for it one presses.
     pub(in crate::pool) fn presses(&mut self, index: usize, now: Instant) -> bool {
+        if !List::<BY_TURN>::has(&self.hosts, index) {
+            return false;
+        }
         let Some(host) = self.hosts.get_mut(index) else {
             return false;
         };
@@ -99,6 +103,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// Lets the next connection whose request ends make room for the host `to`, or for another pool; whether there is
     /// one. A busy host would keep it for those of its own who wait, for ever.
     pub(in crate::pool) fn reclaim(&mut self, to: Option<usize>) -> bool {
+        if to.is_some_and(|to| !List::<BY_TURN>::has(&self.hosts, to)) {
+            return false;
+        }
         // What comes home to the host itself serves it anyway.
         let own = to.and_then(|to| self.hosts.get(to)).map_or(0, |host| {
             host.references
@@ -109,9 +116,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             matches!(&entry.held, Held::Shared(connection) if connection.in_use() > 0) && Some(entry.host) != to
         };
         let is_away = away > own + self.departing || self.entries.iter().any(|(_, entry)| is_other(entry));
-        self.reclaims = is_away.then(|| to.map_or(Claimant::Pool, Claimant::Host));
+        if is_away {
+            self.reclaims = Some(to.map_or(Claimant::Pool, Claimant::Host));
+        }
         // It has waited long enough to be the next.
-        if let Some(to) = to.filter(|to| List::<BY_TURN>::has(&self.hosts, *to)) {
+        if let Some(to) = to {
             while let Some(first) = self.blocked.oldest().filter(|first| *first != to) {
                 self.blocked.unlink(&mut self.hosts, first);
                 self.blocked.push(&mut self.hosts, first);

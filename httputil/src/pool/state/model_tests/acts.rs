@@ -146,7 +146,7 @@ impl World {
         self.numbers += 1;
         let many = Many::new(self.numbers, limit);
         many.lead_to(site);
-        self.model.dialled_shared(dial.seat.host, &many);
+        self.model.dialled_shared(dial.seat.host, &many, dial.seat.generation);
         self.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
     }
 

@@ -40,6 +40,8 @@ pub(super) enum Event {
     },
     GiveWay(Option<Pick>),
     MakeRoom,
+    /// The next connection whose request ends is to make room for this host.
+    Reclaim(Pick),
     CheckIn(Pick),
     /// Its request had gone when it was delivered.
     Return(Pick),
@@ -82,6 +84,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         3 => (pick(), prop::bool::weighted(0.3)).prop_map(|(dial, is_ours)| Event::DialFails { dial, is_ours }),
         2 => prop::option::of(pick()).prop_map(Event::GiveWay),
         1 => Just(Event::MakeRoom),
+        2 => pick().prop_map(Event::Reclaim),
         10 => pick().prop_map(Event::CheckIn),
         2 => pick().prop_map(Event::Return),
         4 => pick().prop_map(Event::Settle),

@@ -114,6 +114,9 @@ impl Model {
     /// The event is over: what is idle now is idle.
     pub(super) fn ends(&mut self) {
         self.arrival_is_idle();
+        if self.claim.is_some_and(|host| !self.waits_for_slot(&self.hosts[host])) {
+            self.claim = None;
+        }
         for (index, host) in self.hosts.iter().enumerate() {
             for many in &host.shared {
                 let which = Which::Many(many.number());

@@ -83,9 +83,20 @@ impl Model {
         }
     }
 
+    /// Whether the host needs a dial and the pool's cap forbids it.
+    pub(super) fn waits_for_slot(&self, host: &Host) -> bool {
+        let needs_dial = !host.waiters.is_empty() && host.dialling < self.wanted(host);
+        needs_dial && self.holds_back(host) == Some(Held::Pool)
+    }
+
     /// `busy` is what of the host is under way: dials, connections and places in use, and sockets that are `closing`.
     pub(super) fn check_host(&self, index: usize, busy: usize, closing: usize) {
         let host = &self.hosts[index];
+        let stays = |many: &Many| self.must_leave.contains(&many.number());
+        assert!(
+            !host.shared.iter().any(stays),
+            "a shared connection stays that had to go"
+        );
         self.check_caps(index);
         self.check_order(index);
         self.check_service(index);
@@ -226,11 +237,7 @@ impl Model {
         if self.leases == 0 || !caps.reuse {
             assert_eq!(self.idle_count(), 0, "nothing may be idle");
         }
-        let is_short = |host: &Host| {
-            let needs_dial = !host.waiters.is_empty() && host.dialling < self.wanted(host);
-            needs_dial && self.holds_back(host) == Some(Held::Pool)
-        };
-        let waits_for_slot = self.hosts.iter().any(is_short);
+        let waits_for_slot = self.hosts.iter().any(|host| self.waits_for_slot(host));
         if waits_for_slot {
             assert!(busy > 0, "a host waits for a slot and nothing is under way");
         }

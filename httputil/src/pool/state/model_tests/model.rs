@@ -75,6 +75,10 @@ pub(super) struct Model {
     pub(super) dial_failed: Option<usize>,
     pub(super) made_room: bool,
     pub(super) may_make_room: bool,
+    /// The next connection of another host whose request ends is this one's.
+    pub(super) claim: Option<usize>,
+    /// Shared connections that have to leave in this event.
+    pub(super) must_leave: Vec<u32>,
 }
 
 impl Model {
@@ -106,6 +110,8 @@ impl Model {
             dial_failed: None,
             made_room: false,
             may_make_room: false,
+            claim: None,
+            must_leave: Vec::new(),
         }
     }
 
@@ -118,6 +124,23 @@ impl Model {
         self.dial_failed = None;
         self.made_room = false;
         self.may_make_room = false;
+        self.must_leave.clear();
+    }
+
+    pub(super) fn claims(&mut self, host: usize) {
+        assert!(self.waits_for_slot(&self.hosts[host]), "a claim for nobody");
+        self.claim = Some(host);
+    }
+
+    /// Whether a request that has ended on a connection of this host is what somebody has claimed; if so, it has it.
+    fn is_claimed(&mut self, from: usize) -> bool {
+        let is_claimed = self
+            .claim
+            .is_some_and(|host| host != from && self.waits_for_slot(&self.hosts[host]));
+        if is_claimed {
+            self.claim = None;
+        }
+        is_claimed
     }
 
     fn take_waiter(&mut self, host: usize, id: u64) -> Waiter {
@@ -230,7 +253,12 @@ impl Model {
         });
     }
 
-    pub(super) fn dialled_shared(&mut self, host: usize, many: &Many) {
+    /// `generation` is the pool's when the dial began.
+    pub(super) fn dialled_shared(&mut self, host: usize, many: &Many, generation: u64) {
+        if generation != self.generation {
+            // It serves those who wait, and no others.
+            self.must_leave.push(many.number());
+        }
         if self.hosts[host].http1_only {
             self.dial_ended_well(host, Protocol::H1);
         } else {
@@ -287,7 +315,7 @@ impl Model {
         } else if one.expires.is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {
-            None
+            self.is_claimed(host).then_some(CloseReason::MadeRoom)
         };
         self.arrival = Some(Arrival {
             idle: self.would_idle(host, one),
@@ -299,6 +327,12 @@ impl Model {
     pub(super) fn place_back(&mut self, many: &Many) {
         // It is idle anew, if it is idle.
         self.idle.retain(|idle| idle.which != Which::Many(many.number()));
+        let is_here = |host: &Host| host.shared.iter().any(|other| other.number() == many.number());
+        if let Some(host) = self.hosts.iter().position(is_here)
+            && self.is_claimed(host)
+        {
+            self.must_leave.push(many.number());
+        }
     }
 
     pub(super) fn peer_closed(&mut self, host: usize, which: Which) {
@@ -328,6 +362,7 @@ impl Model {
 
     pub(super) fn dials(&mut self, hosts: &[usize]) {
         for host in hosts {
+            self.claim = self.claim.filter(|claimant| claimant != host);
             self.hosts[*host].dialling += 1;
             self.dialled.push(*host);
         }

@@ -161,6 +161,12 @@ impl World {
                 let made = self.act(|state, _, todo| state.make_room(todo));
                 assert_eq!(made, had_idle);
             }
+            Event::Reclaim(host) => {
+                let host = host % self.model.hosts.len();
+                if self.act(|state, _, _| state.reclaim(Some(host))) {
+                    self.model.claims(host);
+                }
+            }
             Event::Passes(millis) => self.now += Duration::from_millis(millis),
             Event::Reap => {
                 let looks_at = self.act(State::reap);

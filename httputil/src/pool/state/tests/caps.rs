@@ -236,12 +236,15 @@ fn what_comes_home_to_a_host_is_not_claimed_for_it() {
 
 #[test]
 fn of_many_who_wait_for_one_host_one_presses_in_a_second() {
-    let mut room = Room::new(|_| {});
-    let (host, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let [busy, host, other] = ["a", "b", "c"].map(|name| room.host(name, Protocol::H1));
+    let _served = room.wait(busy);
+    let _wait: Vec<_> = [host, host, other].map(|host| room.wait(host)).into();
     assert!(room.state.presses(host, room.now) && !room.state.presses(host, room.now));
     assert!(room.state.presses(other, room.now));
     room.later(1);
     assert!(room.state.presses(host, room.now));
+    assert!(!room.state.presses(busy, room.now), "it waits for its own dial");
 }
 
 #[test]
