@@ -222,8 +222,8 @@ impl Inner {
         Ok(state.add_host(Arc::new(key), protocol, now))
     }
 
-    /// Waits for what the queue brings. While a dial that serves the request is under way its own bounds hold; the rest
-    /// of the time a cap is reached and `pool_wait` counts.
+    /// Waits for what the queue brings, for `pool_wait`. While a dial that serves the request is under way its own bounds
+    /// hold, and `pool_wait`, if it is over by then, ends the wait as soon as no dial serves the request any more.
     async fn wait(
         self: &Arc<Self>,
         waiting: Waiting<H1, Place>,
@@ -233,11 +233,23 @@ impl Inner {
         let mut queued = Queued::new(self, waiting);
         let (host, id) = (queued.host, queued.id);
         let began = Instant::now();
-        let mut gives_up = began.checked_add(pool_wait);
+        let gives_up = began.checked_add(pool_wait);
         let mut presses = began.checked_add(GIVES_WAY_AFTER);
+        let mut has_waited = false;
+        let mut dial_over = None;
         loop {
-            let bound = [deadline, gives_up, presses].into_iter().flatten().min();
-            match within(bound, queued.delivery()).await {
+            let bound = [deadline, gives_up.filter(|_| !has_waited), presses]
+                .into_iter()
+                .flatten()
+                .min();
+            let woken = async {
+                tokio::select! {
+                    biased;
+                    delivery = queued.delivery() => Some(delivery),
+                    () = maybe(dial_over.take()) => None,
+                }
+            };
+            match within(bound, woken).await.flatten() {
                 Some(Some(delivery)) => return Ok(delivery),
                 // Passed by, its time being over; or the pool was torn down around us.
                 Some(None) => return Err(CheckoutFailure::Deadline(Phase::PoolWait)),
@@ -245,18 +257,22 @@ impl Inner {
             }
             let now = Instant::now();
             let is_due = |bound: Option<Instant>| bound.is_some_and(|bound| bound <= now);
-            let standing = self.with_state(|state, _| state.standing(host, id, now));
+            has_waited |= is_due(gives_up);
+            let standing = self.with_state(|state, _| {
+                let standing = state.standing(host, id, now);
+                if has_waited && matches!(standing, Some(Standing::Dial(_))) {
+                    dial_over = state.dial_over(host);
+                }
+                standing
+            });
             if is_due(deadline) {
                 return Err(CheckoutFailure::Deadline(match standing {
                     Some(Standing::Dial(progress)) => progress.phase(),
                     _ => Phase::PoolWait,
                 }));
             }
-            if is_due(gives_up) {
-                if let Some(Standing::Cap(cap)) = &standing {
-                    return Err(CheckoutFailure::PoolWait(cap.words()));
-                }
-                gives_up = now.checked_add(pool_wait.max(GIVES_WAY_AFTER));
+            if has_waited && let Some(Standing::Cap(cap)) = &standing {
+                return Err(CheckoutFailure::PoolWait(cap.words()));
             }
             if is_due(presses) {
                 if let Some(Standing::Cap(cap @ (Cap::Pool | Cap::Registry))) = standing
@@ -280,6 +296,13 @@ impl Inner {
                 state.reclaim(Some(host));
             }
         });
+    }
+}
+
+async fn maybe(event: Option<impl Future<Output = ()>>) {
+    match event {
+        Some(event) => event.await,
+        None => std::future::pending().await,
     }
 }
 

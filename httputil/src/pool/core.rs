@@ -106,6 +106,9 @@ impl<W: World> Core<W> {
                 Err(_) => tracing::error!(pool = %self.name, "a waker panicked"),
             }
         }
+        if let Some(over) = todo.dial_over {
+            over.notify_waiters();
+        }
         for leaving in todo.leaving {
             match leaving {
                 Leaving::Exclusive(connection, reason) => connection.retire(reason),

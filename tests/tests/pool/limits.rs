@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use httputil::{Client, ClientConfig, CloseReason, Error, Kind, Phase};
 use httputil_tests::gate::Gate;
-use httputil_tests::resolver::ScriptedResolver;
+use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tls::Alpn;
@@ -330,4 +330,76 @@ async fn at_a_cap_of_one_all_who_wait_are_served_by_one_connection_over_tls_too(
     }
     assert_eq!(server.accepted(), 1);
     assert_at_rest(&client).await;
+}
+
+#[tokio::test]
+async fn an_error_of_who_waits_for_a_handshake_s_turn_names_the_cap_that_it_has_its_share_of() {
+    let ca = TrustedCa::new();
+    let server = Script::start([vec![Step::Stall]]).await;
+    let url = format!("https://localhost:{}/", server.port());
+    let resolver = ScriptedResolver::new().name("localhost", Answer::to(["127.0.0.1:0"]));
+    for (lines, cap) in [
+        ("pool.max_connections = 4", "pool.max_connections"),
+        ("[registry]\nmax_connections = 4", "registry.max_connections"),
+    ] {
+        let lines = format!("http2.enabled = false\ntimeouts.pool_wait = '100ms'\n{lines}\n");
+        let client = ca.registry(&lines, &resolver).client("default").unwrap();
+        let handshakes = [spawn_get(&client, &url), spawn_get(&client, &url)];
+        until(&client, "both to be dialled", |stats| stats.dials_in_progress == 2).await;
+        let error = client.get(&url).send().await.unwrap_err();
+        assert_waited_in_vain(&error, cap);
+        assert!(!error.to_string().contains("16"), "{error}");
+        for request in handshakes {
+            request.abort();
+        }
+        assert_all_gone(&client).await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_waited_under_a_dial_for_longer_than_pool_wait_waits_no_longer_at_a_cap() {
+    let ca = TrustedCa::new();
+    let (gate, lookup) = (Gate::new(), Gate::new());
+    let handler = handlers::hold(&gate, handlers::by_path);
+    let server = Server::builder().h2().handler(handler).start().await;
+    let here = || Answer::to(["127.0.0.1:0"]);
+    let resolver = ScriptedResolver::new().name("h.test", here()).name("full.test", here());
+    let lines = "timeouts.pool_wait = '100ms'\nhttp2.prior_knowledge = true\n\
+                 http2.max_connections_per_host = 2\nhttp2.max_streams_per_connection = 1\n";
+    let client = ca.registry(lines, &resolver).client("default").unwrap();
+    // Of one host all streams are taken: a request to it takes `pool_wait` to fail.
+    let full = server.url_for("full.test", "/");
+    let url = server.url_for("h.test", "/");
+    let mut held = Vec::new();
+    for (number, url) in [&full, &full, &url].into_iter().enumerate() {
+        held.push(spawn_get(&client, url));
+        gate.arrived(number + 1).await;
+    }
+    let takes_pool_wait = || async {
+        assert_waited_in_vain(
+            &client.get(&full).send().await.unwrap_err(),
+            "http2.max_connections_per_host",
+        );
+    };
+    // The other host's second connection is being dialled, and two requests wait for it.
+    resolver.set("h.test", here().after(&lookup));
+    held.push(spawn_get(&client, &url));
+    until(&client, "it to wait", |stats| stats.waiting == 1).await;
+    let second = spawn_get(&client, &url);
+    until(&client, "both to wait", |stats| stats.waiting == 2).await;
+    takes_pool_wait().await;
+    assert!(!second.is_finished(), "a dial serves it, as far as it knows");
+    lookup.open();
+    gate.arrived(4).await;
+    tokio::select! {
+        biased;
+        error = second => assert_waited_in_vain(&error.unwrap().unwrap_err(), "http2.max_connections_per_host"),
+        () = async { takes_pool_wait().await; takes_pool_wait().await } => panic!("it waits on"),
+    }
+    gate.open();
+    for request in held {
+        assert_eq!(request.await.unwrap().unwrap(), "hello");
+    }
+    assert_all_gone(&client).await;
 }

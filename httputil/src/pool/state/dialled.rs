@@ -10,7 +10,7 @@ use crate::wire::CloseReason;
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// `failed` says when, if it did.
-    fn end_dial(&mut self, dial: &Dial, has_connected: bool, failed: Option<Instant>) {
+    fn end_dial(&mut self, dial: &Dial, has_connected: bool, failed: Option<Instant>, todo: &mut Todo<C, S>) {
         if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id)
             && let Some(running) = self.running.remove(position)
         {
@@ -21,6 +21,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             if host.dialling == 0 {
                 host.progress = None;
             }
+            todo.dial_over = host.dial_over.take();
         }
     }
 
@@ -32,7 +33,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         now: Instant,
         todo: &mut Todo<C, S>,
     ) {
-        self.end_dial(dial, true, None);
+        self.end_dial(dial, true, None, todo);
         let index = dial.seat.host;
         if let Some(host) = self.hosts.get_mut(index) {
             host.backoff.succeeded();
@@ -52,7 +53,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// A dial has become a shared connection.
     pub(in crate::pool) fn dialled_shared(&mut self, dial: &Dial, connection: S, now: Instant, todo: &mut Todo<C, S>) {
-        self.end_dial(dial, true, None);
+        self.end_dial(dial, true, None, todo);
         let index = dial.seat.host;
         let is_gone = self.is_gone(index, connection.site());
         let Some(host) = self.hosts.get_mut(index) else { return };
@@ -85,7 +86,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         todo: &mut Todo<C, S>,
     ) {
         let is_theirs = failure.kind != Kind::LimitExceeded;
-        self.end_dial(dial, false, is_theirs.then_some(now));
+        self.end_dial(dial, false, is_theirs.then_some(now), todo);
         self.let_go(dial.seat.host, todo);
         let Some(host) = self.hosts.get_mut(dial.seat.host) else {
             return;
@@ -133,7 +134,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// A dial was stopped to make room for another host's. Those who wait for it go on waiting, behind the others.
     pub(in crate::pool) fn dial_gave_way(&mut self, dial: &Dial, now: Instant, todo: &mut Todo<C, S>) {
-        self.end_dial(dial, false, None);
+        self.end_dial(dial, false, None, todo);
         self.let_go(dial.seat.host, todo);
         let waits = self.hosts.get(dial.seat.host).filter(|host| !host.queue.is_empty());
         match waits.map(|host| host.backoff.holds(now)) {

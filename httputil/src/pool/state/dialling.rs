@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
 use super::host::Host;
@@ -43,6 +44,14 @@ pub(in crate::pool) enum Standing {
 pub(in crate::pool) enum Cap {
     /// Enough handshakes are under way.
     Pace,
+    /// Handshakes with the host have their share of `pool.max_connections`.
+    PoolShare,
+    /// Handshakes with the host have their share of `registry.max_connections`.
+    RegistryShare,
+    /// The host could not be reached the last time, and one handshake is tried before there are more.
+    Probe,
+    /// A connection is on its way home.
+    Return,
     /// `pool.max_connections_per_host`
     Host,
     /// `pool.max_connections`
@@ -60,6 +69,10 @@ impl Cap {
     pub(in crate::pool) fn words(self) -> &'static str {
         match self {
             Cap::Pace => "16 handshakes with the host are under way",
+            Cap::PoolShare => "handshakes with the host have their share of pool.max_connections, half of it",
+            Cap::RegistryShare => "handshakes with the host have their share of registry.max_connections, half of it",
+            Cap::Probe => "the host could not be reached the last time, and one handshake with it is tried first",
+            Cap::Return => "a connection is on its way back from another request",
             Cap::Host => "pool.max_connections_per_host is reached",
             Cap::Pool => "pool.max_connections is reached",
             Cap::Registry => "registry.max_connections is reached",
@@ -97,18 +110,17 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     fn holds_back(&self, host: &Host<C, S::Place>, now: Instant) -> Option<Cap> {
         let caps = &self.limits.pool;
         // A host that swallows connection attempts must not hold the whole of a cap.
-        let share = |cap: usize| (cap / 2).max(1);
-        let pace = [caps.max_connections, self.budget.max()]
-            .into_iter()
-            .flatten()
-            .map(share)
-            .fold(PACE, usize::min);
+        let has_share = |cap: Option<usize>| cap.is_some_and(|cap| host.dialling >= (cap / 2).max(1));
         if host.backoff.holds(now) {
             Some(Cap::Backoff)
         } else if caps.max_connections_per_host.is_some_and(|cap| host.references >= cap) {
             Some(Cap::Host)
-        } else if host.dialling >= pace {
+        } else if host.dialling >= PACE {
             Some(Cap::Pace)
+        } else if has_share(caps.max_connections) {
+            Some(Cap::PoolShare)
+        } else if has_share(self.budget.max()) {
+            Some(Cap::RegistryShare)
         } else if caps.max_connections.is_some_and(|cap| self.open >= cap) {
             Some(Cap::Pool)
         } else if !self.budget.has_slot(self.is_our_turn) {
@@ -159,7 +171,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     }
                     return;
                 }
-                Err(Cap::Pace | Cap::Streams) => return,
+                Err(_) => return,
             }
         }
         self.settle_turn(index);
@@ -306,6 +318,19 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if host.protocol == Protocol::H2 && host.shared.len() >= self.max_shared(host.sites.as_deref()) {
             return Some(Standing::Cap(Cap::Streams));
         }
-        Some(Standing::Cap(self.holds_back(host, now).unwrap_or(Cap::Pace)))
+        // Where nothing holds it back it needs no dial of its own, for one of two reasons.
+        let needs_none = if host.backoff.is_probing() {
+            Cap::Probe
+        } else {
+            Cap::Return
+        };
+        Some(Standing::Cap(self.holds_back(host, now).unwrap_or(needs_none)))
+    }
+
+    /// Comes when the next dial to the host is over.
+    pub(in crate::pool) fn dial_over(&mut self, index: usize) -> Option<OwnedNotified> {
+        let host = self.hosts.get_mut(index)?;
+        // Made under the lock, from where on it misses nothing.
+        Some(Arc::clone(host.dial_over.get_or_insert_default()).notified_owned())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Id;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::lists::{BY_HOST, BY_TURN, List};
@@ -31,6 +32,8 @@ pub(super) struct Host<C, P> {
     pub(super) settling: usize,
     /// How the newest dial gets on.
     pub(super) progress: Option<Arc<Progress>>,
+    /// Told when a dial is over. There while somebody wants to know.
+    pub(super) dial_over: Option<Arc<Notify>>,
     /// Connections and dials under way: what `pool.max_connections_per_host` counts.
     pub(super) references: usize,
     pub(super) backoff: Backoff,
@@ -59,6 +62,7 @@ impl<C, P> Host<C, P> {
             dialling: 0,
             settling: 0,
             progress: None,
+            dial_over: None,
             references: 0,
             backoff: Backoff::default(),
             service: Duration::ZERO,

@@ -196,6 +196,8 @@ pub(super) struct Todo<C, S: Multiplexed> {
     /// Places that nobody wanted. Dropping one comes back to the pool, so it is done after the lock too.
     pub(super) places: Vec<S::Place>,
     pub(super) dials: Vec<Dial>,
+    /// Those who want to know that a dial is over.
+    pub(super) dial_over: Option<Arc<Notify>>,
     /// Something became idle on this key's runtime, which has no reaper yet.
     pub(super) reaper: Option<Arc<Key>>,
     /// Something is due before the reapers look again.
@@ -215,12 +217,8 @@ pub(super) struct Todo<C, S: Multiplexed> {
 impl<C, S: Multiplexed> Todo<C, S> {
     /// Whether nothing is to be done, as after most requests.
     pub(super) fn is_nothing(&self) -> bool {
-        let has_word = self.wake_reapers
-            || self.wants_room
-            || self.freed
-            || self.reaper.is_some()
-            || self.regrets > 0
-            || self.look_up.is_some();
+        let is_told = self.wake_reapers || self.wants_room || self.freed || self.regrets > 0;
+        let has_word = is_told || self.reaper.is_some() || self.dial_over.is_some() || self.look_up.is_some();
         let things =
             self.leaving.len() + self.places.len() + self.deliveries.len() + self.dials.len() + self.drowsy.len();
         !has_word && things == 0
@@ -234,6 +232,7 @@ impl<C, S: Multiplexed> Default for Todo<C, S> {
             leaving: Vec::new(),
             places: Vec::new(),
             dials: Vec::new(),
+            dial_over: None,
             reaper: None,
             drowsy: Vec::new(),
             wake_reapers: false,

@@ -180,3 +180,32 @@ fn so_is_one_that_had_found_an_idle_connection() {
     assert_eq!(served(&mut again.receiver), Some(number));
     assert!(later.receiver.try_recv().is_err());
 }
+
+#[test]
+fn who_waits_for_no_dial_of_its_own_knows_why() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let [host, failed] = ["a", "b"].map(|name| room.host(name, Protocol::H1));
+    let why = |room: &Room, waiting: &Waiting<One, Seat>| match room.state.standing(waiting.host, waiting.id, room.now)
+    {
+        Some(Standing::Cap(cap)) => cap,
+        other => panic!("{other:?}"),
+    };
+    let waiting: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    assert_eq!(why(&room, &waiting[2]), Cap::PoolShare);
+
+    let _first = room.wait(failed);
+    room.fails(failed);
+    room.later(1);
+    let waiting = [room.wait(failed), room.wait(failed)];
+    assert_eq!(why(&room, &waiting[1]), Cap::Probe);
+
+    let mut room = Room::new(|_| {});
+    let returning = room.host("c", Protocol::H1);
+    let waiting = room.wait_after(returning, |state, host, _, _| state.settling(host));
+    assert_eq!(why(&room, &waiting), Cap::Return);
+
+    room.state.budget = Budget::new(Some(4));
+    let host = room.host("d", Protocol::H1);
+    let waiting: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    assert_eq!(why(&room, &waiting[2]), Cap::RegistryShare);
+}
