@@ -13,7 +13,7 @@ use super::state::fakes::{Many, One};
 use super::state::{Ask, Delivery, Dial, Limits, Outcome, Protocol};
 use crate::connect::{Route, Target};
 use crate::settings;
-use crate::wire::Seat;
+use crate::wire::{CloseReason, Seat};
 
 /// A world in which a dial is put aside, and nothing happens by itself.
 #[derive(Default)]
@@ -112,7 +112,7 @@ impl Pool {
         let one = self.dial(&target(number));
         let host = one.host();
         drop(one);
-        self.core.closed(host, Seat::NO_SITE);
+        self.core.closed(host, Seat::NO_SITE, CloseReason::PeerClosed);
     }
 
     /// Closes everything that is idle because it is due. Says how often it took the lock, and for how long at most.

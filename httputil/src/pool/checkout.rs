@@ -131,11 +131,11 @@ impl Pool {
                 Checked { key, turn, connection }
             }
         };
-        Counters::add(&inner.counters.requests);
-        Counters::add(&checked.key.counters.requests);
+        Counters::add(&inner.counters.tally.requests);
+        Counters::add(&checked.key.counters.tally.requests);
         if checked.is_reused() {
-            Counters::add(&inner.counters.reuses);
-            Counters::add(&checked.key.counters.reuses);
+            Counters::add(&inner.counters.tally.reuses);
+            Counters::add(&checked.key.counters.tally.reuses);
         }
         Ok(checked)
     }

@@ -205,11 +205,11 @@ impl<W: World> Core<W> {
     }
 
     /// A connection's socket is gone.
-    pub(super) fn closed(&self, host: usize, site: u32) {
+    pub(super) fn closed(&self, host: usize, site: u32, reason: CloseReason) {
         self.with_state(|state, todo| {
             state.leave_site(host, site);
             if let Some(key) = state.key(host) {
-                Counters::add(&key.counters.closed);
+                key.counters.tally.closed(reason);
             }
             state.closed(host, Instant::now(), todo);
         });

@@ -3,18 +3,13 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::error::{Kind, Phase};
+use super::tally::{Tally, count_of, total};
 use crate::wire::CloseReason;
 
 /// Counters and gauges of one pool.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    pub(super) dials_started: AtomicU64,
-    pub(super) dialled: AtomicU64,
-    dial_failures: [AtomicU64; DIAL_PHASES.len()],
-    closed: [AtomicU64; CloseReason::ALL.len()],
-    pub(super) requests: AtomicU64,
-    pub(super) reuses: AtomicU64,
+    pub(super) tally: Tally,
     pub(super) resends: AtomicU64,
     /// Closed by a cap on idle connections and dialled again within a second.
     pub(super) cap_regrets: AtomicU64,
@@ -25,14 +20,6 @@ pub(super) struct Counters {
     pub(super) waiting: AtomicUsize,
     pub(super) leases: AtomicUsize,
 }
-
-/// The phases that a dial can fail in, and their words.
-const DIAL_PHASES: [(Phase, &str); 4] = [
-    (Phase::Dns, "dns"),
-    (Phase::Connect, "connect"),
-    (Phase::TlsHandshake, "tls_handshake"),
-    (Phase::ProxyConnect, "proxy"),
-];
 
 /// A pool's statistics at one moment.
 ///
@@ -90,20 +77,17 @@ pub struct PoolStats {
 impl PoolStats {
     /// Connections closed, for whatever reason.
     pub fn closed_total(&self) -> u64 {
-        self.closed.iter().map(|(_, count)| count).sum()
+        total(&self.closed)
     }
 
     /// Connections closed for one reason.
     pub fn closed_for(&self, reason: CloseReason) -> u64 {
-        self.closed
-            .iter()
-            .find(|(other, _)| *other == reason)
-            .map_or(0, |(_, count)| *count)
+        count_of(&self.closed, reason)
     }
 
     /// Dials that failed, in whatever phase.
     pub fn dial_failures_total(&self) -> u64 {
-        self.dial_failures.iter().map(|(_, count)| count).sum()
+        total(&self.dial_failures)
     }
 
     /// The share of requests that found a connection that had been used before, 0 to 1.
@@ -130,62 +114,28 @@ impl Counters {
     pub(super) fn closed(&self, reason: CloseReason, age: Duration) {
         let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         self.lived.fetch_add(millis, Ordering::Relaxed);
-        Self::add(&self.closed[reason as usize]);
-    }
-
-    pub(super) fn dial_failed(&self, kind: Kind) {
-        let phase = match kind {
-            Kind::Dns | Kind::Timeout { phase: Phase::Dns, .. } => 0,
-            Kind::Tls
-            | Kind::Protocol
-            | Kind::Timeout {
-                phase: Phase::TlsHandshake,
-                ..
-            } => 2,
-            Kind::Proxy
-            | Kind::Timeout {
-                phase: Phase::ProxyConnect,
-                ..
-            } => 3,
-            _ => 1,
-        };
-        Self::add(&self.dial_failures[phase]);
+        self.tally.closed(reason);
     }
 
     pub(super) fn read(&self, name: &str) -> PoolStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        // Ends are read before beginnings, so that no difference comes out negative.
-        let closed: Vec<(CloseReason, u64)> = CloseReason::ALL
-            .iter()
-            .map(|reason| (*reason, load(&self.closed[*reason as usize])))
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        let dial_failures: Vec<(&'static str, u64)> = DIAL_PHASES
-            .iter()
-            .zip(&self.dial_failures)
-            .map(|((_, word), count)| (*word, load(count)))
-            .collect();
-        let dialled = load(&self.dialled);
-        let dials_started = load(&self.dials_started);
-        let closed_total: u64 = closed.iter().map(|(_, count)| count).sum();
-        let failed: u64 = dial_failures.iter().map(|(_, count)| count).sum();
-        let open = dialled.saturating_sub(closed_total);
-        let idle = (self.idle.load(Ordering::Relaxed) as u64).min(open);
+        let count = self.tally.read();
+        let idle = (self.idle.load(Ordering::Relaxed) as u64).min(count.open);
         PoolStats {
             name: name.to_owned(),
             leases: self.leases.load(Ordering::Relaxed),
-            open,
+            open: count.open,
             idle,
             hibernating: (self.hibernating.load(Ordering::Relaxed) as u64).min(idle),
-            in_use: open - idle,
+            in_use: count.open - idle,
             waiting: self.waiting.load(Ordering::Relaxed),
-            dials_started,
-            dials_in_progress: dials_started.saturating_sub(dialled + failed),
-            dialled,
-            dial_failures,
-            closed,
-            requests: load(&self.requests),
-            reuses: load(&self.reuses),
+            dials_started: count.dials_started,
+            dials_in_progress: count.dials_in_progress,
+            dialled: count.dialled,
+            dial_failures: count.dial_failures,
+            closed: count.closed,
+            requests: count.requests,
+            reuses: count.reuses,
             resends: load(&self.resends),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),

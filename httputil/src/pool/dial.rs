@@ -62,8 +62,8 @@ impl Router for Pending {
 
 impl Pending {
     fn new(pool: &Arc<Inner>, dial: Dial) -> Pending {
-        Counters::add(&pool.counters.dials_started);
-        Counters::add(&dial.key.counters.dials_started);
+        Counters::add(&pool.counters.tally.dials_started);
+        Counters::add(&dial.key.counters.tally.dials_started);
         Pending {
             pool: Arc::clone(pool),
             dial,
@@ -92,8 +92,8 @@ impl Pending {
     fn succeed(mut self, connection: Connection) {
         self.is_over = true;
         let (pool, dial) = (&self.pool, &self.dial);
-        Counters::add(&pool.counters.dialled);
-        Counters::add(&dial.key.counters.dialled);
+        Counters::add(&pool.counters.tally.dialled);
+        Counters::add(&dial.key.counters.tally.dialled);
         let link = Arc::clone(match &connection {
             Connection::H1(h1) => h1.link(),
             Connection::H2(h2) => h2.link(),
@@ -120,8 +120,8 @@ impl Pending {
     }
 
     fn count(&self, failure: &DialFailure) {
-        self.pool.counters.dial_failed(failure.kind);
-        Counters::add(&self.dial.key.counters.dial_failures);
+        self.pool.counters.tally.dial_failed(failure.kind);
+        self.dial.key.counters.tally.dial_failed(failure.kind);
         tracing::debug!(pool = %self.pool.name, "dial failed: {}", failure.message);
     }
 

@@ -1,25 +1,25 @@
 //! What the pool counts for each host, readable without its lock.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::key::Key;
+use super::tally::{Tally, count_of, total};
+use crate::wire::CloseReason;
 
 /// Counters and gauges of one host.
 #[derive(Debug, Default)]
 pub(crate) struct HostCounters {
-    pub(super) dials_started: AtomicU64,
-    pub(super) dialled: AtomicU64,
-    pub(super) dial_failures: AtomicU64,
-    pub(super) closed: AtomicU64,
-    pub(super) requests: AtomicU64,
-    pub(super) reuses: AtomicU64,
+    pub(super) tally: Tally,
     pub(super) idle: AtomicUsize,
     pub(super) waiting: AtomicUsize,
 }
 
 /// One host's statistics at one moment. A host is forgotten, and its numbers with it, when nothing of it is left and
 /// the pool knows more than a thousand others.
+///
+/// As with a pool's, two of the numbers can be a moment apart; once nothing is under way,
+/// `dials_started == dial_failures + dialled` and `dialled == open + closed` hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostStats {
@@ -27,42 +27,62 @@ pub struct HostStats {
     pub host: String,
     /// Connections that exist.
     pub open: u64,
-    /// Of those, idle HTTP/1 connections.
+    /// Of those, idle.
     pub idle: u64,
+    /// Of those, with a request on them.
+    pub in_use: u64,
     /// Requests that wait for a connection.
     pub waiting: usize,
     /// Dials begun.
     pub dials_started: u64,
+    /// Dials under way.
+    pub dials_in_progress: u64,
     /// Dials that became a connection.
     pub dialled: u64,
-    /// Dials that failed.
-    pub dial_failures: u64,
-    /// Connections closed.
-    pub closed: u64,
+    /// Dials that failed, by phase: `dns`, `connect`, `tls_handshake`.
+    pub dial_failures: Vec<(&'static str, u64)>,
+    /// Connections closed, by reason; reasons that never occurred are left out.
+    pub closed: Vec<(CloseReason, u64)>,
     /// Requests put on a connection, resends included.
     pub requests: u64,
     /// Of those, on a connection that had been used before.
     pub reuses: u64,
 }
 
+impl HostStats {
+    /// Connections closed, for whatever reason.
+    pub fn closed_total(&self) -> u64 {
+        total(&self.closed)
+    }
+
+    /// Connections closed for one reason.
+    pub fn closed_for(&self, reason: CloseReason) -> u64 {
+        count_of(&self.closed, reason)
+    }
+
+    /// Dials that failed, in whatever phase.
+    pub fn dial_failures_total(&self) -> u64 {
+        total(&self.dial_failures)
+    }
+}
+
 impl HostCounters {
     fn read(&self, key: &Key) -> HostStats {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        // Ends before beginnings, so that no difference comes out negative.
-        let (closed, dial_failures) = (load(&self.closed), load(&self.dial_failures));
-        let dialled = load(&self.dialled);
-        let open = dialled.saturating_sub(closed);
+        let count = self.tally.read();
+        let idle = (self.idle.load(Ordering::Relaxed) as u64).min(count.open);
         HostStats {
             host: key.target.origin(),
-            open,
-            idle: (self.idle.load(Ordering::Relaxed) as u64).min(open),
+            open: count.open,
+            idle,
+            in_use: count.open - idle,
             waiting: self.waiting.load(Ordering::Relaxed),
-            dials_started: load(&self.dials_started),
-            dialled,
-            dial_failures,
-            closed,
-            requests: load(&self.requests),
-            reuses: load(&self.reuses),
+            dials_started: count.dials_started,
+            dials_in_progress: count.dials_in_progress,
+            dialled: count.dialled,
+            dial_failures: count.dial_failures,
+            closed: count.closed,
+            requests: count.requests,
+            reuses: count.reuses,
         }
     }
 }

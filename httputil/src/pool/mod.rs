@@ -29,6 +29,7 @@ mod reaper;
 mod shared;
 mod state;
 mod sync;
+mod tally;
 
 pub(crate) use budget::Budget;
 pub(crate) use checkout::CheckoutFailure;

@@ -181,7 +181,7 @@ impl Home for Inner {
 
     fn closed(&self, link: &Link, reason: CloseReason) {
         self.counters.closed(reason, link.born.elapsed());
-        Core::closed(self, link.seat.host, link.seat.site);
+        Core::closed(self, link.seat.host, link.seat.site, reason);
         tracing::trace!(pool = %self.name, reason = reason.as_str(), "connection closed");
     }
 

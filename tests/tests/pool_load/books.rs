@@ -66,8 +66,12 @@ async fn after_requests_stops_and_errors_in_a_random_order_what_was_dialled_is_o
         let by_host = keeps.host_stats();
         let sum = |count: fn(&httputil::HostStats) -> u64| by_host.iter().map(count).sum::<u64>();
         assert_eq!(sum(|host| host.dials_started), stats.dials_started);
-        assert_eq!(sum(|host| host.closed), stats.closed_total());
+        assert_eq!(sum(httputil::HostStats::closed_total), stats.closed_total());
         assert_eq!(sum(|host| host.requests), stats.requests);
+        assert_eq!(
+            sum(httputil::HostStats::dial_failures_total),
+            stats.dial_failures_total()
+        );
         for server in &servers {
             server.until_open(0).await;
             server.stop().await;

@@ -19,6 +19,7 @@ use super::super::state::{Ask, Bond, Delivery, Dial, Exclusive, Limits, Outcome,
 use crate::connect::{DialFailure, Route, Target};
 use crate::error::Kind;
 use crate::settings;
+use crate::wire::CloseReason;
 
 type Threads = shuttle::sync::Mutex<Vec<thread::JoinHandle<()>>>;
 
@@ -75,7 +76,7 @@ impl Place for Core<Chance> {
         tie.is_gone.store(true, Ordering::SeqCst);
         self.retired(tie);
         self.world.closed.fetch_add(1, Ordering::Relaxed);
-        self.closed(tie.host(), tie.site());
+        self.closed(tie.host(), tie.site(), CloseReason::PeerClosed);
     }
 
     fn places_changed(&self, tie: &Tie) {

@@ -25,6 +25,8 @@ pub(super) struct Host<C, P> {
     /// How often it has complained.
     pub(super) calm: u8,
     pub(super) idle: List<BY_HOST>,
+    /// Connections of either kind that are idle.
+    pub(super) resting: usize,
     pub(super) shared: Vec<usize>,
     pub(super) queue: Queue<C, P>,
     pub(super) dialling: usize,
@@ -57,6 +59,7 @@ impl<C, P> Host<C, P> {
             http1_only: false,
             calm: 0,
             idle: List::default(),
+            resting: 0,
             shared: Vec::new(),
             queue: Queue::default(),
             dialling: 0,
@@ -90,8 +93,8 @@ impl<C, P> Host<C, P> {
         self.key.counters.waiting.store(self.queue.len(), Ordering::Relaxed);
     }
 
-    pub(super) fn gauge_idle(&self, idle: usize) {
-        self.key.counters.idle.store(idle, Ordering::Relaxed);
+    pub(super) fn gauge_idle(&self) {
+        self.key.counters.idle.store(self.resting, Ordering::Relaxed);
     }
 }
 

@@ -208,7 +208,6 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         if let Some(host) = self.hosts.get_mut(index) {
             host.idle.push(&mut self.entries, entry);
-            host.gauge_idle(host.idle.len());
             if let Some(sites) = &mut host.sites {
                 sites.rests(site);
             }
@@ -245,6 +244,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.wheel.insert(&mut self.entries, index, due, now);
         }
         self.by_age.push(&mut self.entries, index);
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.resting += 1;
+            host.gauge_idle();
+        }
         self.stay_awake(index, now, todo);
         while self.by_age.len() > self.limits.pool.max_idle
             && let Some(oldest) = self.by_age.oldest()
@@ -418,7 +421,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// An entry is not idle any more.
     pub(super) fn unlink_idle(&mut self, index: usize) {
-        self.by_age.unlink(&mut self.entries, index);
+        if self.by_age.unlink(&mut self.entries, index)
+            && let Some(entry) = self.entries.get(index)
+            && let Some(host) = self.hosts.get_mut(entry.host)
+        {
+            host.resting -= 1;
+            host.gauge_idle();
+        }
         self.wheel.remove(&mut self.entries, index);
         self.awake.unlink(&mut self.entries, index);
     }
@@ -432,11 +441,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Seat::NO_SITE
         };
         if let Some(host) = self.hosts.get_mut(host) {
-            if host.idle.unlink(&mut self.entries, index) {
-                host.gauge_idle(host.idle.len());
-                if let Some(sites) = &mut host.sites {
-                    sites.rests_no_more(site);
-                }
+            if host.idle.unlink(&mut self.entries, index)
+                && let Some(sites) = &mut host.sites
+            {
+                sites.rests_no_more(site);
             }
             if let Some(position) = host.shared.iter().position(|shared| *shared == index) {
                 host.shared.remove(position);

@@ -343,7 +343,7 @@ impl World {
                 "open or dialled, of one host"
             );
             assert_eq!(counted.key.counters.waiting.load(Ordering::Relaxed), host.waiters.len());
-            let idle = self.model.idle_of(index);
+            let idle = self.model.idle.iter().filter(|idle| idle.host == index).count();
             assert_eq!(
                 counted.key.counters.idle.load(Ordering::Relaxed),
                 idle,
