@@ -84,9 +84,10 @@ impl H1 {
         self.terms.spent()
     }
 
-    /// Closes the connection politely (a TLS close, then FIN), for `reason`.
+    /// Closes the connection politely (a TLS close, then FIN), for `reason`; at once, where its runtime may stand still.
     pub(crate) fn retire(self, reason: CloseReason) {
         self.socket().set_reason(reason);
+        self.socket().cut_if_undriven(&self.shared.runtime);
     }
 
     /// Lets an idle connection hibernate: whoever calls the waker that comes back, after the pool's lock, makes its driver

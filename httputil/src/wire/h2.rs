@@ -164,10 +164,15 @@ impl H2 {
         }
     }
 
-    /// Lets the connection end after its exchanges, for `reason`. The caller drops its handle.
+    /// Lets the connection end after its exchanges, for `reason`; at once, if there are none and its runtime may stand
+    /// still. The caller drops its handle.
     pub(crate) fn retire(self, reason: CloseReason) {
         self.shared.signs.bar(Bar::Retired);
-        self.shared.link.socket.set_reason(reason);
+        let socket = &self.shared.link.socket;
+        socket.set_reason(reason);
+        if self.in_use() == 0 {
+            socket.cut_if_undriven(&self.shared.runtime);
+        }
     }
 }
 

@@ -13,11 +13,12 @@ use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::home::{CloseReason, Link};
 use crate::connect::Raw;
 
-/// The stream as TLS and hyper see it. Dropping it closes the stream and tells the pool.
+/// The stream as TLS and hyper see it. Dropping it closes the stream and tells the pool, if it was not cut before.
 #[derive(Debug)]
 pub(crate) struct Socket {
     shared: SocketHandle,
@@ -108,6 +109,27 @@ impl SocketHandle {
         CloseReason::from_number(self.0.reason.load(Ordering::Relaxed))
     }
 
+    /// Closes the stream and tells the pool, whoever owns the socket. Once: the socket's own drop finds nothing left.
+    fn cut(&self) {
+        let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(stream);
+        // The link holds a handle on this: one of the two must let go.
+        let link = self.0.link.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(link) = link {
+            link.closed(self.reason().unwrap_or(CloseReason::PeerClosed));
+        }
+    }
+
+    /// Cuts a connection at rest whose driver may never run again: its runtime runs only while somebody blocks on it, and
+    /// that is not the thread that closes the connection. Nobody can ask whether another thread does; then the peer
+    /// misses a TLS close or a GOAWAY, on a connection without a request.
+    pub(super) fn cut_if_undriven(&self, runtime: &Handle) {
+        let drives_itself = runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+        if !drives_itself && Handle::try_current().map(|here| here.id()).ok() != Some(runtime.id()) {
+            self.cut();
+        }
+    }
+
     /// Looks into the receive buffer without taking anything (one `recv` with `MSG_PEEK`, about 450 ns).
     ///
     /// tokio's readiness would not do: it knows nothing of a FIN that the reactor has not polled.
@@ -132,19 +154,7 @@ impl SocketHandle {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let stream = self
-            .shared
-            .0
-            .stream
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        drop(stream);
-        // The link holds a handle on this: one of the two must let go.
-        let link = self.shared.0.link.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(link) = link {
-            link.closed(self.shared.reason().unwrap_or(CloseReason::PeerClosed));
-        }
+        self.shared.cut();
     }
 }
 

@@ -6,9 +6,10 @@ use httputil::{Client, ClientConfig, CloseReason};
 use httputil_tests::gate::Gate;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use crate::common::{TrustedCa, Way, assert_all_gone, assert_at_rest, get, spawn_get, until, url};
+use crate::common::{TrustedCa, Way, assert_accounted, assert_all_gone, assert_at_rest, get, spawn_get, until, url};
 
 /// A server whose answers wait at the gate.
 async fn held_server() -> (Server, Gate) {
@@ -143,4 +144,48 @@ async fn a_host_that_has_waited_in_vain_costs_no_connection() {
     assert_at_rest(&client).await;
     assert_eq!((client.stats().idle, server.open()), (2, 2), "{:?}", client.stats());
     assert_all_gone(&client).await;
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn an_idle_connection_of_a_runtime_that_stands_still_makes_room_and_closes_when_it_is_told_to() {
+    let ca = TrustedCa::new();
+    let servers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    for way in Way::ALL {
+        let start = || servers.block_on(way.start(Server::builder(), &ca));
+        let (first, second) = (start(), start());
+        let client = Client::new(ca.config().max_connections(1)).unwrap();
+        // Both live on, and nobody drives them between the requests.
+        let (one, two) = (runtime(), runtime());
+        for (runtime, server) in [(&one, &first), (&two, &second), (&one, &first)] {
+            assert_eq!(runtime.block_on(get(&client, &url(server, "/"))), "hello", "{way:?}");
+            runtime.block_on(until(&client, "it to be idle", |stats| stats.idle == 1));
+        }
+        servers.block_on(second.until_open(0));
+        assert_eq!(client.stats().closed_for(CloseReason::MadeRoom), 2, "{way:?}");
+
+        client.close_idle_connections();
+        servers.block_on(first.until_open(0));
+        let stats = client.stats();
+        assert_eq!(
+            (stats.open, stats.closed_for(CloseReason::CloseIdle)),
+            (0, 1),
+            "{way:?}"
+        );
+        assert_accounted(&stats);
+        // The drivers learn of it when they run again, and count nothing twice.
+        for runtime in [one, two] {
+            runtime.block_on(tokio::task::yield_now());
+            drop(runtime);
+        }
+        assert_eq!(client.stats(), stats, "{way:?}");
+        servers.block_on(assert_all_gone(&client));
+    }
 }
