@@ -131,6 +131,25 @@ fn pools_that_share_a_cap_wake_each_other() {
 }
 
 #[test]
+fn a_pool_of_shared_connections_gives_back_what_another_claims() {
+    check(|| {
+        let budget = Budget::new(Some(1));
+        let one = Room::new("a", unlimited, Protocol::H2, Arc::clone(&budget));
+        let two = Room::new("b", unlimited, Protocol::H1, Arc::clone(&budget));
+        all(vec![
+            (Arc::clone(&one), Wish::Requests(2)),
+            (Arc::clone(&one), Wish::Requests(2)),
+            (Arc::clone(&two), Wish::Requests(1)),
+            (Arc::clone(&two), Wish::GoesAway),
+            (Arc::clone(&two), Wish::Presses),
+        ]);
+        one.ends();
+        two.ends();
+        assert!(budget.is_unused());
+    });
+}
+
+#[test]
 fn three_pools_over_two_slots_all_come_to_their_turn() {
     check(|| {
         let budget = Budget::new(Some(2));

@@ -52,6 +52,8 @@ pub(super) enum Wish {
     Reap,
     /// A look at what a request waits for.
     Looks,
+    /// Somebody has waited for long at the cap over all pools.
+    Presses,
 }
 
 fn handle() -> Handle {
@@ -180,6 +182,11 @@ impl Room {
             Wish::CloseIdle => self.core.close_idle(),
             Wish::Reap => {
                 self.core.with_state(|state, todo| state.reap(Instant::now(), todo));
+            }
+            Wish::Presses => {
+                thread::yield_now();
+                let pool = Arc::clone(&self.core) as _;
+                self.core.budget.press(&pool, self.host, Instant::now());
             }
             Wish::Looks => {
                 for id in 0..3 {
