@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::header::UPGRADE;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
 use tokio::time::Instant;
 
@@ -96,10 +95,7 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
     let path = failing.address.path();
     let path = path.map_err(|reason| failing.describe(refuse(reason)))?;
     // A proxy passes on neither another protocol nor `OPTIONS *`.
-    let route = client
-        .lease
-        .pool()
-        .route(&target, || headers.contains_key(UPGRADE) || path == "*");
+    let route = client.lease.pool().route(&target, || manner.upgrade || path == "*");
     Ok(Box::new(Prepared {
         draft: Draft {
             path: Some(path),

@@ -24,6 +24,7 @@ mod proxy_connect;
 mod proxy_down;
 mod proxy_forward;
 mod proxy_hostile;
+mod proxy_kept;
 mod proxy_routes;
 mod proxy_secrets;
 mod proxy_socks;
