@@ -165,7 +165,7 @@ pub mod service;
 pub mod settings;
 mod wire;
 
-pub use client::{Body, Client, IntoUrl, RequestBuilder, RequestTimeout, ResponseFuture, Shutdown};
+pub use client::{Body, Client, IntoUrl, RequestBuilder, RequestTimeout, ResponseFuture, Shutdown, Timings};
 pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;

@@ -12,6 +12,7 @@ use super::handle::{Inner, stopped};
 use super::into_url::foreign_socket;
 use super::message::{Defaults, Draft};
 use super::resend::{Resends, Verdict, may_repeat};
+use super::timings::Timings;
 use crate::connect::{Route, Target};
 use crate::error::{Error, Kind};
 use crate::pool::Ticket;
@@ -27,6 +28,8 @@ pub(super) struct Prepared {
     route: Route,
     needs_h2: bool,
     manner: Manner,
+    /// Of the sending that was answered.
+    pub(super) timings: Option<Timings>,
     /// Held until the response's body has ended.
     _ticket: Ticket,
     deadline: Option<Instant>,
@@ -107,6 +110,7 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         route,
         needs_h2: version == Version::HTTP_2,
         manner,
+        timings: None,
         _ticket: ticket,
         // A time-out too long for the clock is none.
         deadline: timeout.and_then(|timeout| began.checked_add(timeout)),
@@ -127,6 +131,7 @@ impl Prepared {
         let mut resends = Resends::default();
         let (mut fresh, mut turn) = (false, None);
         loop {
+            let asked = Instant::now();
             let checked = pool
                 .checkout(&self.target, &self.route, fresh, turn, deadline, pool_wait)
                 .await
@@ -143,7 +148,7 @@ impl Prepared {
                 let message = "the request asks for an upgrade, which HTTP/2 does not have: set http2.enabled = false for this host's profile";
                 return Err(self.failing.describe(Error::new(Kind::Request, message)));
             }
-            let manner = self.manner;
+            let (manner, sighting, socket) = (self.manner, checked.sighting(), checked.own_socket());
             let Prepared { draft, failing, .. } = &mut *self;
             failing.attempts += 1;
             // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
@@ -157,6 +162,7 @@ impl Prepared {
             if manner.has_h1_headers && checked.is_h2() {
                 framing::strip_for_h2(sent.headers_mut());
             }
+            let sent_at = Instant::now();
             let mut failure = match checked.send(sent, deadline, manner).await {
                 Ok(response) if resends.is_misdirected(response.status(), can_replay) => {
                     drop(response);
@@ -164,13 +170,16 @@ impl Prepared {
                     pool.count_resend();
                     continue;
                 }
-                Ok(response) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                    match self.route.forwards() {
-                        Some(proxy) => return Err(self.failing.of_proxy_login(proxy)),
-                        None => return Ok(answer(response, self)),
-                    }
-                }
                 Ok(response) => {
+                    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                        && let Some(proxy) = self.route.forwards()
+                    {
+                        return Err(self.failing.of_proxy_login(proxy));
+                    }
+                    let writing = socket.map(|socket| socket.wrote_at().saturating_duration_since(sent_at));
+                    let began = self.failing.began;
+                    let version = response.version();
+                    self.timings = Some(Timings::new(began, (asked, sent_at), writing, version, sighting));
                     // What only another sending would need.
                     self.draft.headers = HeaderMap::new();
                     self.draft.body = RequestBody::empty();

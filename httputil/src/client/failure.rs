@@ -21,7 +21,7 @@ pub(super) struct Failing {
     client: Arc<str>,
     pub(super) method: Method,
     pub(super) address: Address,
-    began: Instant,
+    pub(super) began: Instant,
     timeout: Option<Duration>,
     assumes_h2: bool,
     http1: Http1,

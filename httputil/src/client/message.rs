@@ -71,6 +71,8 @@ impl Draft {
         let (parts, body) = request.into_parts();
         self.headers = parts.headers;
         self.body = body;
+        // Over HTTP/2 nobody would open it.
+        self.body.send_at_once();
     }
 
     /// The request for a connection. If `keep`, the draft keeps what a second sending would need, where it can; whether it
@@ -120,7 +122,12 @@ impl Draft {
 
 /// hyper's response with our body.
 pub(super) fn to_http(response: Response<PooledBody>, request: Box<Prepared>) -> Response<Body> {
-    response.map(|body| Body::new(body, request))
+    let timings = request.timings;
+    let mut response = response.map(|body| Body::new(body, request));
+    if let Some(timings) = timings {
+        response.extensions_mut().insert(timings);
+    }
+    response
 }
 
 /// reqwest's response around ours.
@@ -130,6 +137,7 @@ pub(super) fn to_reqwest(response: Response<PooledBody>, request: Box<Prepared>)
     if let Address::Url(sent) = &request.failing.address {
         builder = builder.url(sent.url().clone());
     }
+    let timings = request.timings;
     let body = reqwest::Body::wrap(ForReqwest(Body::new(body, request)));
     let mut rebuilt = builder
         .body(body)
@@ -139,6 +147,9 @@ pub(super) fn to_reqwest(response: Response<PooledBody>, request: Box<Prepared>)
     *rebuilt.headers_mut() = parts.headers;
     if !parts.extensions.is_empty() {
         rebuilt.extensions_mut().extend(parts.extensions);
+    }
+    if let Some(timings) = timings {
+        rebuilt.extensions_mut().insert(timings);
     }
     reqwest::Response::from(rebuilt)
 }

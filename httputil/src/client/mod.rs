@@ -23,9 +23,11 @@ mod resend;
 mod service;
 #[cfg(test)]
 mod tests;
+mod timings;
 
 pub use body::Body;
 pub use builder::RequestBuilder;
 pub use handle::{Client, Shutdown};
 pub use into_url::IntoUrl;
 pub use service::{RequestTimeout, ResponseFuture};
+pub use timings::Timings;

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
@@ -10,8 +9,8 @@ use tokio_rustls::client::TlsStream;
 use super::dialer::Dialer;
 use super::failure::{is_our_own, plain};
 use super::{
-    Alpn, Answer, DialFailure, Host, Identity, MaybeTls, Names, Proxies, Raw, Resolver, Route, Scheme, Target, race,
-    tcp, tls,
+    Alpn, Answer, DialFailure, Host, Identity, MaybeTls, Names, Progress, Proxies, Raw, Resolver, Route, Scheme,
+    Target, race, tcp, tls,
 };
 use crate::error::{Kind, Phase};
 use crate::settings::Transport;
@@ -39,32 +38,6 @@ pub(crate) trait Router: Sync {
     fn route(&self, answer: Answer) -> Vec<SocketAddr>;
     /// The dial has reached one of them; `None` where there is no address to speak of.
     fn reached(&self, address: Option<SocketAddr>);
-}
-
-/// Where a dial is, readable by those who wait for it.
-#[derive(Debug, Default)]
-pub(crate) struct Progress(AtomicU8);
-
-impl Progress {
-    /// The phase that the dial is in.
-    pub(crate) fn phase(&self) -> Phase {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Phase::Dns,
-            1 => Phase::Connect,
-            2 => Phase::ProxyConnect,
-            _ => Phase::TlsHandshake,
-        }
-    }
-
-    pub(super) fn enter(&self, phase: Phase) {
-        let number = match phase {
-            Phase::Connect => 1,
-            Phase::ProxyConnect => 2,
-            Phase::TlsHandshake => 3,
-            _ => 0,
-        };
-        self.0.store(number, Ordering::Relaxed);
-    }
 }
 
 impl Connector {

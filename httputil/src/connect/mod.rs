@@ -12,6 +12,7 @@ mod connector;
 mod dialer;
 mod dns;
 mod failure;
+mod progress;
 mod proxy;
 mod race;
 mod stream;
@@ -22,11 +23,12 @@ mod tls;
 mod unix;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use connector::{Connector, Established, Progress, Router};
+pub(crate) use connector::{Connector, Established, Router};
 #[cfg(test)]
 pub(crate) use dialer::Dialer;
 pub(crate) use dns::{Answer, Names, Resolver, check_host};
 pub(crate) use failure::{DialFailure, system_words};
+pub(crate) use progress::{Progress, Spent};
 pub(crate) use proxy::{Proxies, ProxyServer, Route, check_exception, check_url, proxy_variable, shown_url};
 pub(crate) use stream::{Alpn, MaybeTls, Raw};
 pub(crate) use target::{Host, Scheme, Target};

@@ -1,5 +1,6 @@
 //! Getting a connection for a request.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use super::key::{Key, KeyRef};
 use super::queued::Queued;
 use super::shared::{Inner, Pool};
 use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Protocol, Standing, Waiting};
-use crate::connect::{DialFailure, Route, Scheme, Target};
+use crate::connect::{DialFailure, Route, Scheme, Spent, Target};
 use crate::error::Phase;
-use crate::wire::{H1, Manner, Peek, Place, PooledBody, RequestBody, SendFailure};
+use crate::wire::{H1, Link, Manner, Peek, Place, PooledBody, RequestBody, SendFailure, SocketHandle};
 
 /// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
 const PEEK_AFTER: Duration = Duration::from_millis(1);
@@ -47,6 +48,22 @@ pub(crate) enum CheckoutFailure {
     BadHost,
 }
 
+/// What a request can tell of its connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sighting {
+    pub(crate) connection: u64,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) reused: bool,
+    dial: Spent,
+}
+
+impl Sighting {
+    /// What the dial took, if the request is the first to use the connection.
+    pub(crate) fn spent(&self) -> Spent {
+        if self.reused { Spent::default() } else { self.dial }
+    }
+}
+
 impl Checked {
     /// Whether the connection has been used before.
     pub(crate) fn is_reused(&self) -> bool {
@@ -62,6 +79,29 @@ impl Checked {
             Connection::H1(h1) => h1.is_reused() || h1.link().has_rested(),
             Connection::Place(place) => place.may_be_stale(),
         }
+    }
+
+    fn link(&self) -> &Arc<Link> {
+        match &self.connection {
+            Connection::H1(h1) => h1.link(),
+            Connection::Place(place) => place.link(),
+        }
+    }
+
+    /// What there is to tell of the connection.
+    pub(crate) fn sighting(&self) -> Sighting {
+        let link = self.link();
+        Sighting {
+            connection: link.number,
+            remote: link.remote,
+            reused: self.is_reused(),
+            dial: link.spent,
+        }
+    }
+
+    /// A handle on its socket, if no other request writes on it meanwhile.
+    pub(crate) fn own_socket(&self) -> Option<SocketHandle> {
+        (!self.is_h2()).then(|| self.link().socket.clone())
     }
 
     pub(crate) fn is_h2(&self) -> bool {

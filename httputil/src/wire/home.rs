@@ -1,6 +1,7 @@
 //! Where a connection lives, and what it says there.
 
 use std::hash::{BuildHasher, Hasher};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{H1, SocketHandle};
+use crate::connect::Spent;
 
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -184,6 +186,11 @@ pub(crate) struct Link {
     /// The pool's number of the place where it keeps the connection; written under the pool's lock only.
     pub(crate) place: AtomicUsize,
     pub(crate) socket: SocketHandle,
+    /// A number of its own in this process.
+    pub(crate) number: u64,
+    pub(crate) remote: Option<SocketAddr>,
+    /// What its dial took.
+    pub(crate) spent: Spent,
     /// When it was made.
     pub(crate) born: Instant,
     /// When it is to take no more requests (`pool.max_lifetime`, jittered).
@@ -206,11 +213,16 @@ impl Link {
         home: Arc<dyn Home>,
         seat: Seat,
         socket: SocketHandle,
+        spent: Spent,
         max_lifetime: Option<Duration>,
     ) -> Arc<Link> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let place = AtomicUsize::new(Link::NOWHERE);
         let born = Instant::now();
         Arc::new(Link {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            remote: socket.remote(),
+            spent,
             born,
             has_rested: AtomicBool::new(false),
             lent: AtomicU64::new(0),

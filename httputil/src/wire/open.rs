@@ -42,6 +42,7 @@ pub(crate) async fn open(
     });
     let Established { stream, alpn, asked } = established.await?;
     let seat = seat();
+    let spent = progress.finish();
     let socket = socket.expect("a stream was wrapped before it was established");
     let failed = |error: hyper::Error| {
         DialFailure::new(
@@ -70,7 +71,7 @@ pub(crate) async fn open(
                 builder.max_headers(many(settings.max_headers));
             }
             let wired = builder.handshake(wire).await.map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone(), max_lifetime);
+            let link = Link::new(home, seat, socket.clone(), spent, max_lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H1(H1::start(
                 builder,
@@ -111,7 +112,7 @@ pub(crate) async fn open(
                     )
                 })?
                 .map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone(), max_lifetime);
+            let link = Link::new(home, seat, socket.clone(), spent, max_lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H2(H2::start(
                 sender,

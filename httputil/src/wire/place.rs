@@ -11,7 +11,7 @@ use super::h2::{H2, Sender, Shared};
 use super::reasons::{is_complaint, is_refused, is_reset, is_runtime_gone};
 use super::request::Completion;
 use super::stream::Stream;
-use super::{BodyFailure, Cause, PooledBody, Processed, RequestBody, SendFailure, terms};
+use super::{BodyFailure, Cause, Link, PooledBody, Processed, RequestBody, SendFailure, terms};
 
 /// The right to one stream. Dropping it gives the place back.
 pub(crate) struct Place {
@@ -53,6 +53,10 @@ impl Place {
             request: None,
             is_bodiless: false,
         }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.shared.link
     }
 
     /// Whether a stream has been opened on the connection before.

@@ -170,6 +170,11 @@ impl RequestBody {
         Arc::clone(self.hold.get_or_insert_default())
     }
 
+    /// It waits for nothing.
+    pub(crate) fn send_at_once(&mut self) {
+        self.hold = None;
+    }
+
     /// The caller's own `Content-Length`: a stream that gives more or less fails.
     ///
     /// # Errors

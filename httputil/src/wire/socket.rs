@@ -6,14 +6,17 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::Instant;
 
 use super::home::{CloseReason, Link};
 use crate::connect::Raw;
@@ -32,6 +35,9 @@ pub(crate) struct SocketHandle(Arc<Shared>);
 struct Shared {
     stream: Mutex<Option<Raw>>,
     written: AtomicU64,
+    made: Instant,
+    /// When the kernel last took something, in nanoseconds after `made`.
+    wrote: AtomicU64,
     reason: AtomicU8,
     /// Set once the dial has become a connection of the pool; a dial that fails before is no connection.
     link: Mutex<Option<Arc<Link>>>,
@@ -56,6 +62,8 @@ impl Socket {
             shared: SocketHandle(Arc::new(Shared {
                 stream: Mutex::new(Some(stream)),
                 written: AtomicU64::new(0),
+                made: Instant::now(),
+                wrote: AtomicU64::new(0),
                 reason: AtomicU8::new(CloseReason::UNSET),
                 link: Mutex::new(None),
                 rejection: OnceLock::new(),
@@ -95,6 +103,23 @@ impl SocketHandle {
     /// Bytes that the kernel has taken so far.
     pub(crate) fn written(&self) -> u64 {
         self.0.written.load(Ordering::Relaxed)
+    }
+
+    /// When the kernel last took something.
+    pub(crate) fn wrote_at(&self) -> Instant {
+        self.0.made + Duration::from_nanos(self.0.wrote.load(Ordering::Relaxed))
+    }
+
+    /// The address of the other end; a Unix socket has none.
+    pub(super) fn remote(&self) -> Option<SocketAddr> {
+        let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        match stream.as_ref()? {
+            Raw::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(unix)]
+            Raw::Unix(_) => None,
+            #[cfg(test)]
+            Raw::Memory(_) => None,
+        }
     }
 
     /// Says why the connection is about to be closed; the first reason stays.
@@ -183,7 +208,10 @@ impl Socket {
     fn count(&self, polled: &Poll<io::Result<usize>>) {
         match polled {
             Poll::Ready(Ok(written)) => {
-                self.shared.0.written.fetch_add(*written as u64, Ordering::Relaxed);
+                let shared = &self.shared.0;
+                shared.written.fetch_add(*written as u64, Ordering::Relaxed);
+                let wrote = u64::try_from(shared.made.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                shared.wrote.store(wrote, Ordering::Relaxed);
             }
             Poll::Ready(Err(_)) => self.shared.set_reason(CloseReason::Error),
             Poll::Pending => {}

@@ -35,6 +35,7 @@ mod resend;
 mod reuse;
 mod seniority;
 mod silence;
+mod timings;
 mod tower;
 mod upgrade;
 mod versions;
