@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use httputil::{Client, ClientConfig, CloseReason, Kind};
-use httputil_tests::script::{Script, answers, steps};
+use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tls::Alpn;
 use httputil_tests::{PATIENCE, within};
@@ -152,6 +152,21 @@ async fn headers_for_the_next_hop_are_dropped_or_kept_as_the_table_says() {
             "5",
             "{name}: {value}"
         );
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_never_ends_in_a_last_chunk() {
+    for pieces in [&["!"][..], &["hel", "!"], &["hel", "lo", "!"]] {
+        let server = Script::start([vec![Step::ReadHead, Step::ReadBody(1 << 20)]]).await;
+        let client = Client::new(ClientConfig::default()).unwrap();
+        let sent = client.post(server.url("/")).body(stream(pieces)).send();
+        let error = within(PATIENCE, sent).await.unwrap_err();
+        assert!(error.to_string().contains("the stream broke"), "{error}");
+        server.until_closed(1).await;
+        let heard = server.received_text(0);
+        assert!(!heard.ends_with("0\r\n\r\n"), "{pieces:?}: {heard}");
         assert_all_gone(&client).await;
     }
 }

@@ -266,3 +266,45 @@ fn what_is_there_to_be_closed_costs_no_more_holds_than_it_needs() {
     let mut closing = room.state.close_idle(CloseReason::CloseIdle);
     assert!(!room.act(|state, now, todo| state.close_some(&mut closing, now, todo)));
 }
+
+#[test]
+fn the_idle_hibernate_in_their_order_and_are_looked_at_in_time() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H1);
+    room.idle(host);
+    room.later(2);
+    let newest = room.idle(host);
+    assert_eq!(room.act(State::reap), Some(room.now + Duration::from_secs(3)));
+    room.later(3);
+    assert_eq!(room.act(State::reap), Some(room.now + Duration::from_secs(2)));
+    assert_eq!(room.state.hibernating(), 1);
+    room.later(2);
+    room.act(State::reap);
+    assert_eq!((room.state.hibernating(), room.state.idle()), (2, 2));
+    // Taken out, awake; idle again, it has its time before it.
+    assert_eq!(room.taken(host), newest);
+    assert_eq!(room.state.hibernating(), 1);
+    room.idle(host);
+    room.later(4);
+    room.act(State::reap);
+    assert_eq!(room.state.hibernating(), 1);
+    room.act(close_idle);
+    assert_eq!((room.state.hibernating(), room.state.idle()), (0, 0));
+}
+
+#[test]
+fn nothing_hibernates_that_is_closed_before_or_is_told_not_to() {
+    for change in [
+        |pool: &mut settings::Pool| pool.hibernate_after = None,
+        |pool: &mut settings::Pool| pool.idle_timeout = Duration::from_secs(5),
+    ] {
+        let mut room = Room::new(change);
+        let host = room.host("a", Protocol::H1);
+        room.idle(host);
+        room.later(4);
+        room.act(State::reap);
+        room.later(2);
+        room.act(State::reap);
+        assert_eq!(room.state.hibernating(), 0);
+    }
+}
