@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::loaded::{Config, Loaded};
 use super::loading::Loading;
 use super::names::REGISTRY;
 use super::read::Misfit;
-use super::{contradictions, environment, extract, inherit, merge::Chain, secrets, walk};
+use super::{contradictions, environment, excerpt, extract, inherit, merge::Chain, secrets, walk};
 use crate::error::{Error, Problem};
 use crate::settings::{Environment, Registry};
 
@@ -105,9 +105,10 @@ impl ConfigBuilder {
         self
     }
 
-    /// Shows paths below this folder without it.
-    pub(super) fn shown_from(mut self, folder: &Path) -> ConfigBuilder {
-        self.shown_from = Some(folder.to_owned());
+    /// Shows paths below this folder without it, in messages and origins. [`Config::load`] shows them from the working
+    /// directory.
+    pub fn shown_from(mut self, folder: impl Into<PathBuf>) -> ConfigBuilder {
+        self.shown_from = Some(folder.into());
         self
     }
 
@@ -130,6 +131,7 @@ impl ConfigBuilder {
             mut problems,
             layers,
             files,
+            sources,
             complete,
             ..
         } = loading;
@@ -157,7 +159,10 @@ impl ConfigBuilder {
             .values()
             .map(|profile| (profile, Chain::of(&layers, &profile.name, &lineages[&profile.name])));
         contradictions::between(chains, &mut problems);
-        problems.into_result()?;
+        problems.into_result().map_err(|mut error| {
+            excerpt::underline(&sources, error.problems_mut());
+            error
+        })?;
 
         if !files.is_empty() {
             let shown: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
@@ -174,6 +179,7 @@ impl ConfigBuilder {
             registry,
             environment: self.environment,
             files,
+            sources,
         }))
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::builder::ConfigBuilder;
+use super::excerpt::{self, Source};
 use super::json_schema;
 use super::layer::{Layer, name_beside, shown_key};
 use super::merge::Chain;
@@ -37,6 +38,7 @@ pub(super) struct Loaded {
     pub(super) registry: Registry,
     pub(super) environment: Environment,
     pub(super) files: Vec<PathBuf>,
+    pub(super) sources: Vec<Source>,
 }
 
 /// Files and names only: values may be secrets.
@@ -89,6 +91,7 @@ impl Config {
             registry: Registry::default(),
             environment: Environment::empty(),
             files: Vec::new(),
+            sources: Vec::new(),
         })
     }
 
@@ -162,8 +165,15 @@ impl Config {
             let misfit = misfit.at(&entry.node);
             let origin = misfit.origin().unwrap_or(&entry.node.origin).clone();
             let name = name_beside(&origin, profile, &format!("settings.{key}{}", misfit.path()));
-            Error::config(vec![Problem::at(origin, format!("{name}{}", misfit.message()))])
+            let problem = Problem::at(origin, format!("{name}{}", misfit.message()));
+            Error::config(self.underlined(vec![problem]))
         })
+    }
+
+    /// The problems with the lines that they are about.
+    pub(crate) fn underlined(&self, mut problems: Vec<Problem>) -> Vec<Problem> {
+        excerpt::underline(&self.loaded.sources, &mut problems);
+        problems
     }
 
     /// The keys of a profile's settings, sorted.

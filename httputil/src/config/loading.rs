@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::builder::{ConfigBuilder, Main};
 use super::environment::{self, Known};
+use super::excerpt::Source;
 use super::layer::{Layer, LayerKind, quoted};
 use super::locate::{Located, locate};
 use super::names::{self, DEFAULT};
@@ -23,6 +24,8 @@ pub(super) struct Loading<'a> {
     pub(super) problems: Problems,
     pub(super) layers: Vec<Layer>,
     pub(super) files: Vec<PathBuf>,
+    /// The texts of the layers, to show lines of.
+    pub(super) sources: Vec<Source>,
     /// Whether every file could be read, so that a profile that is in none of them is surely missing.
     pub(super) complete: bool,
 }
@@ -34,6 +37,7 @@ impl<'a> Loading<'a> {
             problems: Problems::default(),
             layers: Vec::new(),
             files: Vec::new(),
+            sources: Vec::new(),
             complete: true,
         }
     }
@@ -169,6 +173,7 @@ impl<'a> Loading<'a> {
     }
 
     fn add_text(&mut self, text: &str, shown: &Arc<PathBuf>, folder: Option<&Path>) {
+        self.sources.push(Source::new(Arc::clone(shown), text));
         match toml_text::parse_document(text, shown) {
             Ok(tables) => {
                 self.layers.push(Layer {

@@ -19,7 +19,7 @@
 //! - **Every value keeps the place where it was written**, through merging and into serde (`read`), so that whatever
 //!   goes wrong can be shown at the right line, and `origin` needs no book-keeping of its own.
 //! - **A value is shown only where its key is known and not secret**: never of an unknown key, never from `settings`,
-//!   never a line of a file.
+//!   never with a line of a file (`excerpt`).
 //! - **Nothing is read behind the caller's back**: environment and folder come in as values, except in [`Config::load`].
 //!
 //! figment is not used; `merge` says why.
@@ -28,6 +28,7 @@ mod builder;
 mod contradictions;
 mod effective;
 mod environment;
+mod excerpt;
 mod explain;
 mod extract;
 mod file;

@@ -41,6 +41,14 @@ impl<'a> Positions<'a> {
         (line, self.characters_before(offset) - self.characters_before(start) + 1)
     }
 
+    /// The bytes of a line, from 1, without its end.
+    pub(crate) fn line(&self, line: usize) -> Option<std::ops::Range<usize>> {
+        let start = *self.lines.get(line.checked_sub(1)?)?;
+        let end = self.lines.get(line).map_or(self.text.len(), |next| next - 1);
+        let length = self.text[start..end].trim_end_matches('\r').len();
+        Some(start..start + length)
+    }
+
     fn characters_before(&self, offset: usize) -> usize {
         let whole = offset / STEP;
         self.characters[whole] + count_characters(&self.text.as_bytes()[whole * STEP..offset])

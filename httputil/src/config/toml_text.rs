@@ -31,21 +31,19 @@ pub(crate) fn parse_document(text: &str, shown: &Arc<PathBuf>) -> Result<Table, 
     if errors.is_empty() {
         return Ok(table(document.into_inner(), &at));
     }
-    let mut problems: Vec<Problem> = Vec::new();
-    let mut lines = Vec::new();
+    let mut problems: Vec<(usize, Problem)> = Vec::new();
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
         let line = positions.of(offset).0;
         // The parser goes on after an error, and what it meets on the same line is nearly always the same mistake.
-        if !lines.contains(&line) && problems.len() < MOST_ERRORS {
-            lines.push(line);
-            problems.push(Problem::at(
-                at(offset),
-                format!("not TOML: {}", plain_words(error.message())),
-            ));
+        if problems.len() < MOST_ERRORS && problems.iter().all(|(other, _)| *other != line) {
+            let message = format!("not TOML: {}", plain_words(error.message()));
+            problems.push((line, Problem::at(at(offset), message)));
         }
     }
-    Err(problems)
+    // Keys are read before values, so they come out of order.
+    problems.sort_by_key(|(line, _)| *line);
+    Err(problems.into_iter().map(|(_, problem)| problem).collect())
 }
 
 /// Reads one value, such as an inline table, that stands in a variable or in code; all of it has that origin.

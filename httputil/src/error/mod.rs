@@ -19,5 +19,6 @@ pub use problem::{Origin, Problem};
 pub use report::Error;
 
 pub(crate) use duration::Human;
+pub(crate) use problem::Excerpt;
 pub(crate) use report::BoxError;
 pub(crate) use words::is_visible;

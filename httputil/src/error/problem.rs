@@ -43,12 +43,49 @@ impl fmt::Display for Origin {
 /// One mistake in a configuration.
 ///
 /// `Display` is one line, ready to read: origin, what was found, what would be right. A value is part of the message
-/// only if its key is known and not secret.
+/// only if its key is known and not secret. `{:#}` adds the file's line below it, the key underlined and its value left
+/// out:
+///
+/// ```
+/// let config = httputil::Config::builder().embedded("built in", "[telemetry]\ntimout = \"5s\"");
+/// let error = config.load().unwrap_err();
+/// let expected = "built in:2:1: telemetry.timout: unknown key; did you mean timeout?\n\
+///                 \x20 2 | timout = …\n\
+///                 \x20   | ^^^^^^";
+/// assert_eq!(format!("{:#}", error.problems()[0]), expected);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     origin: Option<Origin>,
     value: Option<String>,
     message: String,
+    excerpt: Option<Excerpt>,
+}
+
+/// A line of a file with a key underlined; nothing of a value is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Excerpt {
+    /// From 1.
+    pub(crate) line: usize,
+    pub(crate) text: String,
+    /// The first character that is underlined, and how many are.
+    pub(crate) start: usize,
+    pub(crate) width: usize,
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Excerpt { line, text, .. } = self;
+        let (margin, start) = (line.to_string().len(), self.start);
+        write!(
+            f,
+            "{line} | {text}\n{:margin$} | {:start$}{:^<width$}",
+            "",
+            "",
+            "",
+            width = self.width
+        )
+    }
 }
 
 impl Problem {
@@ -59,6 +96,7 @@ impl Problem {
             origin: Some(origin),
             value: None,
             message: message.into(),
+            excerpt: None,
         }
     }
 
@@ -69,6 +107,7 @@ impl Problem {
             origin: None,
             value: None,
             message: message.into(),
+            excerpt: None,
         }
     }
 
@@ -81,6 +120,7 @@ impl Problem {
                 origin: Some(origin),
                 value: Some(value),
                 message: message.to_owned(),
+                excerpt: None,
             },
             _ => Problem::at(origin, format!("{key} = {value}: {message}")),
         }
@@ -97,14 +137,37 @@ impl Problem {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// The wrong value of a variable or of a value set in code, if its key is not secret. A file's is in the message.
+    #[must_use]
+    pub fn found(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+
+    /// The file's line, `2 | max_idle = …`, and a line below that underlines the key; no value is ever in it. `None` for
+    /// what is in no line, or in one that can't be shown without a value.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<String> {
+        self.excerpt.as_ref().map(Excerpt::to_string)
+    }
+
+    pub(crate) fn underline(&mut self, excerpt: Excerpt) {
+        self.excerpt = Some(excerpt);
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.origin, &self.value) {
-            (Some(origin), Some(value)) => write!(f, "{origin}={value}: {}", self.message),
-            (Some(origin), None) => write!(f, "{origin}: {}", self.message),
-            (None, _) => f.write_str(&self.message),
+            (Some(origin), Some(value)) => write!(f, "{origin}={value}: {}", self.message)?,
+            (Some(origin), None) => write!(f, "{origin}: {}", self.message)?,
+            (None, _) => f.write_str(&self.message)?,
         }
+        if f.alternate() {
+            for line in self.excerpt().iter().flat_map(|excerpt| excerpt.lines()) {
+                write!(f, "\n  {line}")?;
+            }
+        }
+        Ok(())
     }
 }

@@ -15,8 +15,8 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Any failure of this crate.
 ///
-/// `Display` is one line that says what happened, to whom, and what to do (one line a problem for [`Kind::Config`]);
-/// `source()` keeps the chain of causes. Neither ever shows a secret: URLs lose credentials, query and fragment.
+/// `Display` is one line that says what happened, to whom, and what to do (one line a problem for [`Kind::Config`], and
+/// with `{:#}` the file's line below it, its key underlined and its value left out); `source()` keeps the chain of causes. Neither ever shows a secret: URLs lose credentials, query and fragment.
 pub struct Error(Box<Inner>);
 
 #[derive(Default)]
@@ -131,6 +131,11 @@ impl Error {
         }))
     }
 
+    /// The problems of a configuration error, to be finished.
+    pub(crate) fn problems_mut(&mut self) -> &mut [Problem] {
+        &mut self.0.problems
+    }
+
     pub(crate) fn with_source(mut self, source: Arc<dyn StdError + Send + Sync>) -> Error {
         self.0.source = Some(source);
         self
@@ -174,7 +179,8 @@ impl fmt::Display for Error {
                 if index > 0 {
                     f.write_str("\n")?;
                 }
-                write!(f, "{problem}")?;
+                // With its own flags: `{:#}` is for the problems.
+                fmt::Display::fmt(problem, f)?;
             }
             return Ok(());
         }

@@ -97,7 +97,7 @@ impl<'r> Parts<'r> {
     pub fn complete(mut self) -> Result<Complete, Error> {
         self.find_near_misses();
         match (self.problems.is_empty(), self.failure) {
-            (false, _) => Err(Error::config(self.problems)),
+            (false, _) => Err(Error::config(self.config.underlined(self.problems))),
             (true, Some(failure)) => Err(failure),
             (true, None) => Ok(Complete(())),
         }

@@ -82,7 +82,7 @@ fn no_message_shows_what_might_be_a_secret() {
     for case in FILES.into_iter().flat_map(|(_, text)| parse(text)) {
         let Err(error) = case.scenario.load() else { continue };
         assert!(
-            !format!("{error} {error:?} {error:#?}").contains("canary"),
+            !format!("{error} {error:#} {error:?} {error:#?}").contains("canary"),
             "{}: {error}",
             case.name
         );

@@ -15,3 +15,4 @@ mod schema;
 mod secrets;
 mod service_settings;
 mod shipped;
+mod underlined;
