@@ -81,7 +81,10 @@ impl<'a> Search<'a> {
                 } else if self.complete {
                     let hint = did_you_mean(
                         text,
-                        self.profiles.iter().map(String::as_str).filter(|near| *near != DEFAULT),
+                        self.profiles
+                            .iter()
+                            .map(String::as_str)
+                            .filter(|near| ![DEFAULT, name].contains(near)),
                     );
                     let message = format!("{name}.inherits: no profile is called {}{hint}", shown_key(text));
                     self.problems.add(|| Problem::at(parent.origin.clone(), message));
