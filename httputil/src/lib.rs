@@ -166,7 +166,7 @@ pub mod settings;
 mod wire;
 
 pub use client::{Body, Client, IntoUrl, RequestBuilder, RequestTimeout, ResponseFuture, Shutdown, Timings};
-pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place};
+pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place, Variable};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::{HostStats, PoolStats};

@@ -105,6 +105,12 @@ impl ConfigBuilder {
         self
     }
 
+    /// The main file that [`load`](ConfigBuilder::load) would read: `None` if there is none, or if it is unclear which.
+    #[must_use]
+    pub fn main_file(&self) -> Option<PathBuf> {
+        Loading::of(self).main_file().map(|(path, _)| path)
+    }
+
     /// Shows paths below this folder without it, in messages and origins. [`Config::load`] shows them from the working
     /// directory.
     pub fn shown_from(mut self, folder: impl Into<PathBuf>) -> ConfigBuilder {

@@ -14,6 +14,7 @@ use super::layer::{Layer, name_beside, shown_key};
 use super::merge::Chain;
 use super::names::{DEFAULT, GLOBAL, REGISTRY, did_you_mean};
 use super::read::Reader;
+use super::reference;
 use super::schema::{Kind, schema_of};
 use super::suggest;
 use super::tree::Table;
@@ -100,6 +101,13 @@ impl Config {
     #[must_use]
     pub fn schema() -> String {
         json_schema::text()
+    }
+
+    /// The reference of all keys, in Markdown: meaning, default, what a key holds, an example for a file and for a
+    /// variable, and whether it is transport or policy.
+    #[must_use]
+    pub fn reference() -> String {
+        reference::text()
     }
 
     /// The settings of a profile.

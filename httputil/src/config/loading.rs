@@ -87,7 +87,7 @@ impl<'a> Loading<'a> {
 
     /// The path of the main file and whether the variable names it, or nothing if there is none or it is unclear which it
     /// is.
-    fn main_file(&mut self) -> Option<(PathBuf, bool)> {
+    pub(super) fn main_file(&mut self) -> Option<(PathBuf, bool)> {
         let start = match &self.builder.main {
             Main::Nowhere => return None,
             Main::Exactly(path) => return Some((path.clone(), false)),

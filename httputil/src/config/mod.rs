@@ -48,15 +48,18 @@ mod planned;
 mod position;
 mod problems;
 mod read;
+mod reference;
 mod schema;
 mod secrets;
 mod suggest;
 mod toml_text;
 mod tree;
 mod values;
+mod variables;
 mod walk;
 
 pub use builder::ConfigBuilder;
 pub use explain::{ExplainedKey, Explanation, Place};
 pub(crate) use layer::name_beside;
 pub use loaded::Config;
+pub use variables::Variable;

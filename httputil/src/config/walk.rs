@@ -334,6 +334,11 @@ fn misplaced(kind: LayerKind, profile: &str, path: &str, key: &Key) -> Option<St
     }
 }
 
+/// Whether a variable can set the key in this table.
+pub(crate) fn in_variables(table: &str, path: &str, key: &Key) -> bool {
+    misplaced(LayerKind::Variables, table, path, key).is_none()
+}
+
 /// Whether the origin names a key below the path.
 fn is_below(origin: &Origin, path: &str) -> bool {
     named(origin).is_some_and(|named| named.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))

@@ -59,7 +59,7 @@ pub struct Problem {
     origin: Option<Origin>,
     value: Option<String>,
     message: String,
-    excerpt: Option<Excerpt>,
+    excerpt: Option<Box<Excerpt>>,
 }
 
 /// A line of a file with a key underlined; nothing of a value is in it.
@@ -148,11 +148,11 @@ impl Problem {
     /// what is in no line, or in one that can't be shown without a value.
     #[must_use]
     pub fn excerpt(&self) -> Option<String> {
-        self.excerpt.as_ref().map(Excerpt::to_string)
+        self.excerpt.as_ref().map(ToString::to_string)
     }
 
     pub(crate) fn underline(&mut self, excerpt: Excerpt) {
-        self.excerpt = Some(excerpt);
+        self.excerpt = Some(Box::new(excerpt));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The JSON schema that editors read.
+//! The JSON schema that editors read, and the reference that people read.
 
 use httputil::Config;
 use serde_json::Value;
@@ -10,6 +10,16 @@ fn the_committed_schema_is_current() {
         committed == Config::schema(),
         "config/httputil.schema.json is out of date; regenerate it:\n\
          cargo run -q --bin schema > config/httputil.schema.json"
+    );
+}
+
+#[test]
+fn the_committed_reference_is_current() {
+    let committed = include_str!("../../../config/REFERENCE.md");
+    assert!(
+        committed == Config::reference(),
+        "config/REFERENCE.md is out of date; generate it anew:\n\
+         cargo run -q --bin schema -- --reference > config/REFERENCE.md"
     );
 }
 
