@@ -74,6 +74,10 @@
 //! what a profile says itself. A typo anywhere is an error that names the place and what was meant. Who set what, and
 //! what that hides, tells [`Config::explain`]; [`Config::schema`] is for editors.
 //!
+//! The feature `cli` builds the command line: `httputil check` finds every mistake of every environment (for CI too),
+//! `httputil explain telemetry` says who set what, `httputil env telemetry` lists all variables, `httputil init` writes a
+//! file to start from.
+//!
 //! # Stopping
 //!
 //! A [`Client`] is a lease on its pool, shared with its clones. [`stop`](Client::stop) gives it back: later requests

@@ -1,0 +1,147 @@
+//! `httputil check`.
+
+use crate::program::Desk;
+
+const BROKEN: &str = "[telemetry]\ntimout = \"5s\"\n[telemetry.pool]\nmax_idle = -1\n";
+
+#[test]
+fn a_sound_configuration_is_exit_code_0() {
+    let desk = Desk::with("[telemetry]\ntimeout = \"5s\"\n").variable("HTTPUTIL_TELEMETRY__POOL__MAX_IDLE", "5");
+    assert_eq!(desk.run(&["check"]).said(), "httputil.toml: no mistake in 2 profiles\n");
+}
+
+#[test]
+fn every_mistake_is_shown_with_its_line_and_exit_code_1() {
+    let desk = Desk::with(BROKEN).variable("HTTPUTIL_TELEMETRY__TIMEOUT", "10");
+    assert_eq!(
+        desk.run(&["check"]).mistakes(),
+        "httputil.toml:2:1: telemetry.timout: unknown key; did you mean timeout?\n\
+         \x20 2 | timout = …\n\
+         \x20   | ^^^^^^\n\
+         httputil.toml:4:12: telemetry.pool.max_idle = -1: expected a whole number, 0 or more\n\
+         \x20 4 | max_idle = …\n\
+         \x20   | ^^^^^^^^\n\
+         HTTPUTIL_TELEMETRY__TIMEOUT=\"10\": expected a duration such as \"10s\" or \"250ms\"\n\
+         httputil.toml: 3 mistakes\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_checked_is_exit_code_2() {
+    let desk = Desk::new();
+    assert!(desk.run(&["check"]).failed().contains("no httputil.toml"));
+    assert!(desk.run(&["check", "nowhere.toml"]).failed().contains("nowhere.toml: "));
+    assert!(desk.run(&["chek"]).failed().contains("check"));
+    assert!(desk.run(&["check", "--format", "xml"]).failed().contains("github"));
+    assert!(
+        Desk::with("")
+            .run(&["check", "--set", "canary"])
+            .failed()
+            .contains("KEY=VALUE")
+    );
+    // Told to have no file, a program has nothing but defaults and variables, and these are fine.
+    let desk = Desk::new().variable("HTTPUTIL_CONFIG", "none");
+    assert_eq!(desk.run(&["check"]).said(), "variables: no mistake in 1 profile\n");
+}
+
+#[test]
+fn variables_are_checked_without_a_file_too() {
+    let desk = Desk::new().variable("HTTPUTIL_TIMEOUT", "10s");
+    assert!(
+        desk.run(&["check"])
+            .mistakes()
+            .contains("did you mean HTTPUTIL_DEFAULT__TIMEOUT")
+    );
+}
+
+#[test]
+fn every_environment_that_has_a_file_is_checked_and_the_same_mistake_told_once() {
+    let desk = Desk::with("[a]\ntimout = 1\n")
+        .file("httputil.staging.toml", "[b]\ninherits = \"a\"\nhttp2.enabeld = true\n")
+        .file("httputil.development.toml", "[a.tls]\ninsecure_skip_verify = true\n")
+        .file("httputil.local.toml", "[a]\ntimeout = \"1s\"\n")
+        .file("httputil.Old.toml", "nonsense");
+    let said = desk.run(&["check"]).mistakes();
+    assert_eq!(said.matches("a.timout").count(), 1, "{said}");
+    assert_eq!(said.matches("b.http2.enabeld").count(), 1, "{said}");
+    let verdicts: Vec<&str> = said.lines().rev().take(3).collect();
+    assert_eq!(
+        verdicts,
+        [
+            "httputil.toml (HTTPUTIL_ENV=staging): 2 mistakes",
+            "httputil.toml (HTTPUTIL_ENV=development): 1 mistake",
+            "httputil.toml: 1 mistake",
+        ]
+    );
+    let said = desk.run(&["check", "--env", "development"]).mistakes();
+    assert!(!said.contains("enabeld"), "{said}");
+}
+
+#[test]
+fn a_file_of_an_environment_is_checked_with_its_main_file() {
+    let desk = Desk::new()
+        .file("config/httputil.toml", "[a]\n")
+        .file("config/httputil.staging.toml", "[b]\ninherits = \"a\"\n")
+        .file("other.toml", "[b]\ninherits = \"a\"\n");
+    assert_eq!(
+        desk.run(&["check", "config/httputil.staging.toml"]).said(),
+        "config/httputil.toml, config/httputil.staging.toml (HTTPUTIL_ENV=staging): no mistake in 3 profiles\n"
+    );
+    let said = desk.run(&["check", "config/httputil.toml", "other.toml"]).mistakes();
+    assert!(
+        said.starts_with("other.toml:2:12: b.inherits: no profile is called a\n"),
+        "{said}"
+    );
+    assert!(said.ends_with("other.toml: 1 mistake\n"), "{said}");
+}
+
+#[test]
+fn values_of_the_command_line_count_and_are_checked() {
+    let desk = Desk::with("[a]\n[b.pool]\nname = \"a\"\n");
+    assert_eq!(desk.run(&["--set", "a.timeout=5s", "check"]).code, Some(0));
+    let said = desk.run(&["check", "--set", "a.pool.max_idle=50"]).mistakes();
+    assert!(
+        said.contains("profiles a and b share the pool a but differ in pool.max_idle"),
+        "{said}"
+    );
+}
+
+#[test]
+fn programs_read_json() {
+    let desk = Desk::with(BROKEN).variable("HTTPUTIL_TELEMETRY__TIMEOUT", "10");
+    let run = desk.run(&["check", "--format", "json"]);
+    assert_eq!(run.code, Some(1));
+    let report = run.json();
+    assert_eq!(report["sound"], false);
+    let problems = report["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 3);
+    assert_eq!(problems[0]["file"], "httputil.toml");
+    assert_eq!((&problems[0]["line"], &problems[0]["column"]), (&2.into(), &1.into()));
+    assert_eq!(
+        problems[0]["message"],
+        "telemetry.timout: unknown key; did you mean timeout?"
+    );
+    assert_eq!(problems[2]["variable"], "HTTPUTIL_TELEMETRY__TIMEOUT");
+    assert_eq!(problems[2]["found"], "\"10\"");
+    let report = Desk::with("[a]").run(&["check", "--format", "json"]).json();
+    assert_eq!(
+        (&report["sound"], report["problems"].as_array().unwrap().len()),
+        (&true.into(), 0)
+    );
+    assert_eq!(report["checked"][0]["files"][0], "httputil.toml");
+}
+
+#[test]
+fn github_gets_an_annotation_a_mistake() {
+    let desk = Desk::new()
+        .file("a,b/httputil.toml", "[telemetry]\ntimeout = \"100%\"\n")
+        .variable("HTTPUTIL_TELEMETRY__TIMEOUT", "10");
+    assert_eq!(
+        desk.run(&["check", "a,b/httputil.toml", "--format", "github"])
+            .mistakes(),
+        "::error file=a%2Cb/httputil.toml,line=2,col=11::telemetry.timeout = \"100%25\": \
+         expected a duration such as \"10s\" or \"250ms\"\n\
+         ::error title=httputil::HTTPUTIL_TELEMETRY__TIMEOUT=\"10\": expected a duration such as \"10s\" or \"250ms\"\n"
+    );
+    assert_eq!(Desk::with("[a]").run(&["check", "--format", "github"]).said(), "");
+}
