@@ -74,6 +74,8 @@
 //! what a profile says itself. A typo anywhere is an error that names the place and what was meant. Who set what, and
 //! what that hides, tells [`Config::explain`]; [`Config::schema`] is for editors.
 //!
+//! [`embed_config!`] puts a file into the program, for deployments that have variables only.
+//!
 //! The feature `cli` builds the command line: `httputil check` finds every mistake of every environment (for CI too),
 //! `httputil explain telemetry` says who set what, `httputil env telemetry` lists all variables, `httputil init` writes a
 //! file to start from.
@@ -170,7 +172,7 @@ pub mod settings;
 mod wire;
 
 pub use client::{Body, Client, IntoUrl, RequestBuilder, RequestTimeout, ResponseFuture, Shutdown, Timings};
-pub use config::{Config, ConfigBuilder, ExplainedKey, Explanation, Place, Variable};
+pub use config::{Config, ConfigBuilder, Embedded, ExplainedKey, Explanation, Place, Variable};
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::{HostStats, PoolStats};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use super::embedded::Embedded;
 use super::loaded::{Config, Loaded};
 use super::loading::Loading;
 use super::names::REGISTRY;
@@ -90,6 +91,12 @@ impl ConfigBuilder {
     pub fn embedded(mut self, name: impl Into<String>, text: impl Into<String>) -> ConfigBuilder {
         self.embedded.push((name.into(), text.into()));
         self
+    }
+
+    /// A file of the program's own, as [`embedded`](ConfigBuilder::embedded) takes a text:
+    /// `embed(embed_config!("../httputil.toml"))`.
+    pub fn embed(self, embedded: Embedded) -> ConfigBuilder {
+        self.embedded(embedded.name(), embedded.text())
     }
 
     /// The environment to read variables from; none by default.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::builder::ConfigBuilder;
+use super::embedded::Embedded;
 use super::excerpt::{self, Source};
 use super::json_schema;
 use super::layer::{Layer, name_beside, shown_key};
@@ -66,12 +67,18 @@ impl Config {
     ///
     /// One that holds every problem of every layer.
     pub fn load() -> Result<Config, Error> {
+        Config::load_above(&[])
+    }
+
+    /// [`load`](Config::load) with these files below all others.
+    pub(crate) fn load_above(embedded: &[Embedded]) -> Result<Config, Error> {
         let folder = std::env::current_dir().map_err(|error| {
             Error::config(vec![Problem::new(format!(
                 "the working directory can't be read: {error}"
             ))])
         })?;
         let builder = Config::builder().env(&Environment::of_process()).shown_from(&folder);
+        let builder = embedded.iter().fold(builder, |builder, each| builder.embed(*each));
         builder.search_from(folder).load()
     }
 

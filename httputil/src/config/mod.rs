@@ -27,6 +27,7 @@
 mod builder;
 mod contradictions;
 mod effective;
+mod embedded;
 mod environment;
 mod excerpt;
 mod explain;
@@ -59,6 +60,7 @@ mod variables;
 mod walk;
 
 pub use builder::ConfigBuilder;
+pub use embedded::Embedded;
 pub use explain::{ExplainedKey, Explanation, Place};
 pub(crate) use layer::name_beside;
 pub use loaded::Config;

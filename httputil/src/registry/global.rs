@@ -4,12 +4,46 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Registry;
 use crate::client::Client;
-use crate::error::Error;
+use crate::config::{Config, Embedded};
+use crate::error::{Error, Problem};
 
-static GLOBAL: Mutex<Option<Registry>> = Mutex::new(None);
+static GLOBAL: Mutex<Global> = Mutex::new(Global {
+    embedded: Vec::new(),
+    registry: None,
+});
+
+struct Global {
+    /// Files below those that are found; a later one is stronger.
+    embedded: Vec<Embedded>,
+    registry: Option<Registry>,
+}
+
+impl Embedded {
+    /// Makes it the lowest file of the process-wide registry, which must not have been used yet. A later one is stronger
+    /// than an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`](crate::Kind::Config) if the registry is in use already, for then it would change nothing.
+    pub fn install(self) -> Result<(), Error> {
+        let mut global = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
+        if global.registry.is_some() {
+            let message = format!(
+                "{}: embedded too late, the process-wide registry is in use already; install it first thing in main",
+                self.name()
+            );
+            return Err(Error::config(vec![Problem::new(message)]));
+        }
+        if !global.embedded.contains(&self) {
+            global.embedded.push(self);
+        }
+        Ok(())
+    }
+}
 
 impl Registry {
-    /// The process-wide registry, loaded on first use by the file rule and from the process's environment.
+    /// The process-wide registry, loaded on first use by the file rule and from the process's environment,
+    /// above what was [installed](Embedded::install).
     ///
     /// # Errors
     ///
@@ -17,11 +51,12 @@ impl Registry {
     /// succeed once the mistake is mended.
     pub fn global() -> Result<Registry, Error> {
         let mut global = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(registry) = &*global {
+        if let Some(registry) = &global.registry {
             return Ok(registry.clone());
         }
-        let registry = Registry::builder().build()?;
-        *global = Some(registry.clone());
+        let config = Config::load_above(&global.embedded)?;
+        let registry = Registry::builder().config(config).build()?;
+        global.registry = Some(registry.clone());
         Ok(registry)
     }
 }

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod defaults;
+mod embed;
 mod explain;
 mod files;
 mod hostile;
