@@ -58,6 +58,8 @@ pub(crate) fn service(input: &DeriveInput, errors: &mut Errors) -> Service {
         profile,
         constructor,
         drop: !above.no_drop,
+        on_stop: above.on_stop,
+        isolated: above.isolated,
         unchecked: above.unchecked,
         fields,
     }

@@ -192,8 +192,18 @@ fn from_registry(service: &Service) -> TokenStream {
         };
         quote!(#ident: #value)
     });
+    let isolate = service
+        .isolated
+        .then(|| quote_spanned!(site()=> #krate::__private::Parts::isolate(&mut #parts);));
+    let on_stop = service.on_stop.as_ref().map(|path| {
+        // A function of another kind is told of at its name.
+        let here = site().located_at(path.span());
+        quote_spanned!(here=> #krate::__private::Parts::on_stop(&mut #parts, #path);)
+    });
     quote_spanned! {site()=>
         let mut #parts = #krate::__private::Parts::of::<Self>(__httputil_registry);
+        #isolate
+        #on_stop
         #(#reads)*
         let #parts = #krate::__private::Parts::complete(#parts)?;
         ::core::result::Result::Ok(Self { #(#values),* })

@@ -73,6 +73,8 @@ use crate::profiles::Place;
 /// | `profile = "telemetry"` | required: whose pool and policy the client has, and whose `settings` are read; `"default"` is one |
 /// | `constructor = "connect"` | the constructors are `connect` and `connect_with`; `"pub(crate) connect"` sets their visibility too |
 /// | `drop = "none"` | no `Drop`, for a struct whose fields are moved out or that has its own; each hold goes back with its field |
+/// | `on_stop = path` | this `fn(&ServiceInfo)` is called once for each service: at its first `stop` or `shutdown`, else when its last clone is dropped |
+/// | `isolated` | the type has a pool of its own, named `profile/Type`, with the profile's settings |
 /// | `unchecked` | the profile is looked up at run time only |
 /// | `crate = path` | where httputil's items are, if not at `::httputil` |
 ///

@@ -14,6 +14,10 @@ pub(crate) struct Service {
     pub(crate) constructor: Constructor,
     /// Whether `Drop` is written.
     pub(crate) drop: bool,
+    /// Called once for each service, when it stops.
+    pub(crate) on_stop: Option<Path>,
+    /// Whether the type has a pool of its own.
+    pub(crate) isolated: bool,
     /// Whether the profiles' names are left to run time.
     pub(crate) unchecked: bool,
     /// In the order of the struct.

@@ -25,11 +25,17 @@ const ON_FIELDS: [&str; 5] = ["client", "profile", "setting", "default", "argume
 
 /// What stands above the struct.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "marks that have nothing to do with each other"
+)]
 pub(crate) struct OnStruct {
     pub(crate) profile: Option<LitStr>,
     /// The visibility is `None` if only a name was written.
     pub(crate) constructor: Option<(Option<Visibility>, Ident)>,
     pub(crate) no_drop: bool,
+    pub(crate) on_stop: Option<Path>,
+    pub(crate) isolated: bool,
     pub(crate) unchecked: bool,
     pub(crate) krate: Option<Path>,
     /// Whether a mistake has already been told about `profile`.
@@ -77,15 +83,16 @@ pub(crate) fn on_struct(attributes: &[Attribute], errors: &mut Errors) -> OnStru
                 Some(literal) => errors.on(literal, "`drop` knows one value: write `drop = \"none\"` for no `Drop`"),
                 None => {}
             },
-            name @ ("on_stop" | "isolated") => errors.at(
-                item.name.span(),
-                format!("`{name}` is not available in this version of httputil; remove it"),
-            ),
+            "on_stop" => read.on_stop = path(&item, "on_stop = farewell", errors),
+            "isolated" => {
+                flag(&item, errors);
+                read.isolated = true;
+            }
             "unchecked" => {
                 flag(&item, errors);
                 read.unchecked = true;
             }
-            "crate" => read.krate = path(&item, errors),
+            "crate" => read.krate = path(&item, "crate = my_prelude::httputil", errors),
             _ => {}
         }
     }
@@ -260,7 +267,8 @@ fn flag(item: &Item, errors: &mut Errors) {
     }
 }
 
-fn path(item: &Item, errors: &mut Errors) -> Option<Path> {
+fn path(item: &Item, example: &str, errors: &mut Errors) -> Option<Path> {
+    let name = &item.name;
     match &item.value {
         Some(Expr::Path(value)) if value.qself.is_none() => return Some(value.path.clone()),
         Some(Expr::Lit(ExprLit {
@@ -269,15 +277,12 @@ fn path(item: &Item, errors: &mut Errors) -> Option<Path> {
             let meant = literal.value();
             errors.on(
                 literal,
-                format!("`crate` takes a path, not a string: write `crate = {meant}`"),
+                format!("`{name}` takes a path, not a string: write `{name} = {meant}`"),
             );
             return literal.parse().ok();
         }
-        Some(other) => errors.on(other, "`crate` takes a path, such as `crate = my_prelude::httputil`"),
-        None => errors.at(
-            item.name.span(),
-            "`crate` needs a path, such as `crate = my_prelude::httputil`",
-        ),
+        Some(other) => errors.on(other, format!("`{name}` takes a path, such as `{example}`")),
+        None => errors.at(name.span(), format!("`{name}` needs a path, such as `{example}`")),
     }
     None
 }

@@ -80,6 +80,17 @@ fn a_generic_service_with_two_clients_and_its_own_names() {
 }
 
 #[test]
+fn an_isolated_service_with_a_farewell() {
+    compare(
+        "isolated",
+        &parse_quote! {
+            #[pooled_client(profile = "default", isolated, on_stop = ends::farewell)]
+            struct Alone { client: Client }
+        },
+    );
+}
+
+#[test]
 fn a_service_without_drop() {
     compare(
         "without_drop",

@@ -86,6 +86,9 @@
 //! fail with [`Kind::Stopped`], those under way finish; [`shutdown`](Client::shutdown) waits for them; a drop of the
 //! last clone does it too. When a pool's last lease is back, its idle connections are closed at once.
 //!
+//! [`Registry::services`] lists the annotated services that are alive; [`Registry::shutdown`] stops them all, the last one
+//! first.
+//!
 //! # In code, without configuration
 //!
 //! ```
@@ -176,7 +179,7 @@ pub use config::{Config, ConfigBuilder, Embedded, ExplainedKey, Explanation, Pla
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::{HostStats, PoolStats};
-pub use registry::{Registry, RegistryBuilder, Stats, default_client};
+pub use registry::{Registry, RegistryBuilder, ServiceInfo, Stats, default_client};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};
 pub use wire::CloseReason;

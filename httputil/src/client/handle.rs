@@ -1,6 +1,6 @@
 //! The handle that services hold.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use http::{HeaderValue, Method};
@@ -33,12 +33,48 @@ pub(super) struct Inner {
     /// `base_url`
     pub(super) base: Option<BaseUrl>,
     pub(super) made: Made,
+    /// Done once, when the lease ends.
+    farewell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// The lease is the client's: a request under way, which holds the pool's side of it, must not keep it alive.
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.lease.end();
+        self.end();
+    }
+}
+
+impl Inner {
+    /// Ends the lease; the first time, what was wished to be done then is done.
+    fn end(&self) {
+        if self.lease.end()
+            && let Some(farewell) = self.farewell.get()
+        {
+            farewell();
+        }
+    }
+}
+
+/// A client that keeps nothing alive.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakClient(Weak<Inner>);
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner")
+            .field("profile", &self.profile.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WeakClient {
+    /// Whether its lease has not ended.
+    pub(crate) fn is_live(&self) -> bool {
+        self.upgrade().is_some_and(|client| !client.is_stopped())
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        self.0.upgrade().map(|inner| Client { inner })
     }
 }
 
@@ -155,6 +191,7 @@ impl Client {
                 user_agent,
                 base,
                 made: Made::default(),
+                farewell: OnceLock::new(),
             }),
         })
     }
@@ -236,7 +273,7 @@ impl Client {
     /// Ends the lease, for all clones: later requests fail with [`Kind::Stopped`], those under way finish. Closes the
     /// pool's idle connections if nobody else holds a lease. Stopping twice does nothing.
     pub fn stop(&self) {
-        self.inner.lease.end();
+        self.inner.end();
     }
 
     /// Whether the lease has ended.
@@ -249,7 +286,7 @@ impl Client {
     /// Dropping the future stops the waiting; the lease stays ended.
     pub async fn shutdown(&self, grace: Duration) -> Shutdown {
         let lease = &self.inner.lease;
-        lease.end();
+        self.inner.end();
         let under_way = lease.under_way();
         if under_way == 0 {
             return Shutdown { finished: 0, left: 0 };
@@ -262,11 +299,25 @@ impl Client {
         }
     }
 
+    /// The name of its pool.
+    pub(crate) fn pool(&self) -> &str {
+        &self.inner.profile.pool
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient(Arc::downgrade(&self.inner))
+    }
+
+    /// Does this once, when the lease ends; only the first wish counts.
+    pub(crate) fn at_the_end(&self, farewell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.inner.farewell.set(Box::new(farewell));
+    }
+
     /// Ends the lease if this is its last clone: what dropping the clone would do, but now.
     #[doc(hidden)]
     pub fn release(&self) {
         if Arc::strong_count(&self.inner) == 1 {
-            self.inner.lease.end();
+            self.inner.end();
         }
     }
 }

@@ -21,6 +21,7 @@ mod into_url;
 mod message;
 mod resend;
 mod service;
+mod shutdown;
 #[cfg(test)]
 mod tests;
 mod timings;
@@ -31,3 +32,6 @@ pub use handle::{Client, Shutdown};
 pub use into_url::IntoUrl;
 pub use service::{RequestTimeout, ResponseFuture};
 pub use timings::Timings;
+
+pub(crate) use handle::WeakClient;
+pub(crate) use shutdown::shutdown_all;

@@ -39,11 +39,14 @@ impl Lease {
         self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Ends the lease. Requests under way go on; the pool's idle connections are closed if this was its last lease.
-    pub(crate) fn end(&self) {
-        if !self.has_ended.swap(true, Ordering::AcqRel) {
+    /// Ends the lease, and says whether it had not ended before. Requests under way go on; the pool's idle connections are
+    /// closed if this was its last lease.
+    pub(crate) fn end(&self) -> bool {
+        let ends = !self.has_ended.swap(true, Ordering::AcqRel);
+        if ends {
             self.pool.remove_lease();
         }
+        ends
     }
 
     /// Begins a request, unless the lease has ended.

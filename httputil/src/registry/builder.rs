@@ -6,6 +6,7 @@ use reqwest::dns::Resolve;
 
 use super::Registry;
 use super::names::Inner;
+use super::services::Services;
 use crate::config::Config;
 use crate::connect::{Identities, Resolver};
 use crate::error::Error;
@@ -51,6 +52,7 @@ impl RegistryBuilder {
             identities: Identities::default(),
             proxy_identities: Identities::default(),
             pools: std::sync::Mutex::default(),
+            services: Services::default(),
             budget: Budget::of(config.registry().max_connections),
             config,
         }))

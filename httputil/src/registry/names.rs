@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::RegistryBuilder;
+use super::services::Services;
 use crate::client::Client;
 use crate::config::Config;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
@@ -33,6 +34,7 @@ pub(super) struct Inner {
     /// Those of https proxies: a session with a proxy is never one with a server behind it.
     pub(super) proxy_identities: Identities,
     pub(super) pools: Mutex<BTreeMap<String, Pool>>,
+    pub(super) services: Services,
     /// `registry.max_connections`
     pub(super) budget: Arc<Budget>,
 }
@@ -93,9 +95,27 @@ impl Registry {
         Client::on(pool, profile)
     }
 
+    /// A new lease on a pool of the profile's settings that only services of this type draw from. Its name is the
+    /// profile's with the type's own name; `type_name` keeps types of one name in different modules apart.
+    pub(crate) fn isolated_client(&self, profile: &str, type_name: &str, own_name: &str) -> Result<Client, Error> {
+        let mut profile = self.inner.config.profile(profile)?;
+        profile.pool = format!("{}/{own_name}", profile.name);
+        let pool = self.pool_at(&format!("{}/{type_name}", profile.name), &profile)?;
+        Client::on(pool, profile)
+    }
+
+    pub(super) fn services_inner(&self) -> &Services {
+        &self.inner.services
+    }
+
     fn pool(&self, profile: &Profile) -> Result<Pool, Error> {
+        self.pool_at(&profile.pool, profile)
+    }
+
+    /// The pool that is kept under a key, which is its name but for the isolated ones.
+    fn pool_at(&self, key: &str, profile: &Profile) -> Result<Pool, Error> {
         let mut pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(&profile.pool) {
+        if let Some(pool) = pools.get(key) {
             return Ok(pool.clone());
         }
         let tls = &profile.transport.tls;
@@ -107,7 +127,7 @@ impl Registry {
         let proxies = self.proxies(profile)?;
         let connector = Connector::new(profile.transport.clone(), identity, &self.inner.resolver, proxies);
         let pool = Pool::new(profile.pool.as_str(), connector, Arc::clone(&self.inner.budget));
-        pools.insert(profile.pool.clone(), pool.clone());
+        pools.insert(key.to_owned(), pool.clone());
         Ok(pool)
     }
 

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Origin, Problem};
-use crate::registry::Registry;
+use crate::registry::{Registry, ServiceInfo};
 
 use super::PooledClient;
 use super::setting;
@@ -24,7 +24,13 @@ pub struct Parts<'r> {
     registry: &'r Registry,
     config: Config,
     profile: &'static str,
+    type_name: &'static str,
     service: &'static str,
+    /// Whether the type has a pool of its own.
+    is_isolated: bool,
+    on_stop: Option<fn(&ServiceInfo)>,
+    /// What was leased, the client of its own profile first.
+    clients: Vec<Client>,
     /// What the service reads from its settings.
     keys: &'static [&'static str],
     /// Without its profile a service has no settings, and that is one problem, not one for each.
@@ -55,7 +61,11 @@ impl<'r> Parts<'r> {
             registry,
             config,
             profile: S::PROFILE,
+            type_name: std::any::type_name::<S>(),
             service: setting::short_name(std::any::type_name::<S>()),
+            is_isolated: false,
+            on_stop: None,
+            clients: Vec::new(),
             keys: S::SETTINGS,
             has_profile,
             misspelt: Vec::new(),
@@ -64,9 +74,29 @@ impl<'r> Parts<'r> {
         }
     }
 
+    /// Gives the type a pool of its own, `profile/Type`.
+    pub fn isolate(&mut self) {
+        self.is_isolated = true;
+    }
+
+    /// Calls this once, when the lease of the service's own client ends.
+    pub fn on_stop(&mut self, farewell: fn(&ServiceInfo)) {
+        self.on_stop = Some(farewell);
+    }
+
     /// A lease on the pool of `profile`.
     pub(super) fn client(&mut self, profile: &str) -> Part<Client> {
-        let leased = self.registry.client(profile);
+        let is_own = profile == self.profile;
+        let leased = if is_own && self.is_isolated {
+            let type_name = self.type_name.split('<').next().unwrap_or(self.type_name);
+            self.registry.isolated_client(profile, type_name, self.service)
+        } else {
+            self.registry.client(profile)
+        };
+        if let Ok(client) = &leased {
+            let place = if is_own { 0 } else { self.clients.len() };
+            self.clients.insert(place, client.clone());
+        }
         self.part(leased)
     }
 
@@ -99,7 +129,14 @@ impl<'r> Parts<'r> {
         match (self.problems.is_empty(), self.failure) {
             (false, _) => Err(Error::config(self.config.underlined(self.problems))),
             (true, Some(failure)) => Err(failure),
-            (true, None) => Ok(Complete(())),
+            (true, None) => {
+                // Before the service can be stopped: its clients are still here.
+                let info = self.registry.add_service(self.type_name, self.profile, &self.clients);
+                if let (Some(info), Some(on_stop), Some(own)) = (info, self.on_stop, self.clients.first()) {
+                    own.at_the_end(move || on_stop(&info));
+                }
+                Ok(Complete(()))
+            }
         }
     }
 

@@ -1,11 +1,9 @@
 //! The trait that every annotated service has.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
+use std::future::Future;
 use std::time::Duration;
 
-use crate::client::{Client, Shutdown};
+use crate::client::{Client, Shutdown, shutdown_all};
 use crate::error::Error;
 use crate::registry::Registry;
 
@@ -69,32 +67,6 @@ pub trait PooledClient: Sized {
     fn shutdown(&self, grace: Duration) -> impl Future<Output = Shutdown> + Send {
         // The future holds clients of its own, so that it can be sent whether or not the service can be shared.
         let clients: Vec<Client> = self.clients().cloned().collect();
-        async move {
-            clients.iter().for_each(Client::stop);
-            shutdown_all(&clients, grace).await
-        }
+        async move { shutdown_all(&clients, grace).await }
     }
-}
-
-/// Waits for all clients at once: they share one grace.
-async fn shutdown_all(clients: &[Client], grace: Duration) -> Shutdown {
-    let mut sum = Shutdown { finished: 0, left: 0 };
-    let mut waits: Vec<Pin<Box<_>>> = clients.iter().map(|client| Box::pin(client.shutdown(grace))).collect();
-    poll_fn(|context| {
-        waits.retain_mut(|wait| match wait.as_mut().poll(context) {
-            Poll::Ready(report) => {
-                sum.finished += report.finished;
-                sum.left += report.left;
-                false
-            }
-            Poll::Pending => true,
-        });
-        if waits.is_empty() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
-    sum
 }

@@ -6,6 +6,7 @@ mod attributes;
 mod compile_fail;
 mod folders;
 mod hygiene;
+mod lifecycle;
 mod lints;
 mod projects;
 mod service;

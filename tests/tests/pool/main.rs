@@ -34,6 +34,7 @@ mod panics;
 mod resend;
 mod reuse;
 mod seniority;
+mod services;
 mod silence;
 mod timings;
 mod tower;

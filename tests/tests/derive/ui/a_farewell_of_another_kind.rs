@@ -3,7 +3,7 @@ use httputil::{Client, PooledClient};
 fn farewell(_: &Exporter) {}
 
 #[derive(PooledClient)]
-#[pooled_client(profile = "telemetry", isolated, on_stop = farewell)]
+#[pooled_client(profile = "telemetry", on_stop = farewell)]
 struct Exporter {
     client: Client,
 }

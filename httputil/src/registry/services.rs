@@ -1,0 +1,136 @@
+//! The annotated services that are alive, in the order of their construction.
+//!
+//! A service lives as long as the lease of its own client, whoever holds it: the struct, a clone of it, a bare client in a
+//! task. The registry holds no lease itself, so a service that ends is not told of: it is passed over, and forgotten when
+//! others are added.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::Registry;
+use crate::client::{Client, Shutdown, WeakClient, shutdown_all};
+
+/// One constructed service, as [`Registry::services`] lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServiceInfo {
+    /// The type, with its modules: `shop::telemetry::SpanExporter`.
+    pub type_name: &'static str,
+    /// Its profile.
+    pub profile: String,
+    /// The pool of its own client.
+    pub pool: String,
+    /// When it was constructed.
+    pub since: SystemTime,
+}
+
+/// All services of a registry.
+#[derive(Debug, Default)]
+pub(super) struct Services(Mutex<List>);
+
+#[derive(Debug, Default)]
+struct List {
+    /// In the order of construction.
+    entries: Vec<Arc<Entry>>,
+    /// How many were alive when the list was last cleared of those that are not.
+    alive: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    info: ServiceInfo,
+    /// The one of its own profile first.
+    clients: Vec<WeakClient>,
+}
+
+impl Entry {
+    fn is_alive(&self) -> bool {
+        self.clients.first().is_some_and(WeakClient::is_live)
+    }
+}
+
+impl Services {
+    /// Adds a service; the client of its own profile comes first.
+    fn add(&self, info: ServiceInfo, clients: Vec<WeakClient>) {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Now and then, so that it costs a step a service, and services that come and go leave nothing behind.
+        if list.entries.len() >= 16.max(2 * list.alive) {
+            list.entries.retain(|entry| entry.is_alive());
+            list.alive = list.entries.len();
+        }
+        list.entries.push(Arc::new(Entry { info, clients }));
+    }
+
+    /// Those that are alive, in the order of construction.
+    fn alive(&self) -> Vec<Arc<Entry>> {
+        let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        list.entries.iter().filter(|entry| entry.is_alive()).cloned().collect()
+    }
+}
+
+impl Registry {
+    /// The annotated services that are alive, in the order of their construction: until they are stopped, or the last
+    /// clone of their client is dropped. Clones of one service are one.
+    ///
+    /// ```
+    /// use httputil::{Client, Config, PooledClient, Registry};
+    ///
+    /// #[derive(PooledClient)]
+    /// #[pooled_client(profile = "default")]
+    /// struct Probe {
+    ///     client: Client,
+    /// }
+    ///
+    /// let registry = Registry::builder().config(Config::empty()).build()?;
+    /// let probe = Probe::with_registry(&registry)?;
+    /// for service in registry.services() {
+    ///     println!("{} on the pool {} since {:?}", service.type_name, service.pool, service.since);
+    /// }
+    /// assert_eq!(registry.services().len(), 1);
+    /// probe.stop();
+    /// assert!(registry.services().is_empty());
+    /// # Ok::<(), httputil::Error>(())
+    /// ```
+    #[must_use]
+    pub fn services(&self) -> Vec<ServiceInfo> {
+        self.services_inner()
+            .alive()
+            .iter()
+            .map(|entry| entry.info.clone())
+            .collect()
+    }
+
+    /// Stops all annotated services, the last one constructed first, and waits for each one's requests, bodies included,
+    /// before it stops the next: a service may need one that was there before it. All of them share `grace`; when it is
+    /// over, the rest is stopped without waiting. Reports the sum.
+    ///
+    /// Clients that no service was made of go on, and so do services that are constructed meanwhile; the registry can be
+    /// used on. Dropping the future leaves those alone whose turn had not come.
+    pub async fn shutdown(&self, grace: Duration) -> Shutdown {
+        let began = Instant::now();
+        let mut sum = Shutdown { finished: 0, left: 0 };
+        for entry in self.services_inner().alive().iter().rev() {
+            let clients: Vec<Client> = entry.clients.iter().filter_map(WeakClient::upgrade).collect();
+            sum = sum.and(shutdown_all(&clients, grace.saturating_sub(began.elapsed())).await);
+        }
+        sum
+    }
+
+    /// Adds a service that has just been constructed, the client of its own profile first.
+    pub(crate) fn add_service(
+        &self,
+        type_name: &'static str,
+        profile: &str,
+        clients: &[Client],
+    ) -> Option<ServiceInfo> {
+        let info = ServiceInfo {
+            type_name,
+            profile: profile.to_owned(),
+            pool: clients.first()?.pool().to_owned(),
+            since: SystemTime::now(),
+        };
+        let clients = clients.iter().map(Client::downgrade).collect();
+        self.services_inner().add(info.clone(), clients);
+        Some(info)
+    }
+}
