@@ -5,6 +5,7 @@ mod defaults;
 mod embed;
 mod explain;
 mod files;
+mod fuzz;
 mod hostile;
 mod inheritance;
 mod layers;
