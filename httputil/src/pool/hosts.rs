@@ -39,7 +39,7 @@ pub struct HostStats {
     pub dials_in_progress: u64,
     /// Dials that became a connection.
     pub dialled: u64,
-    /// Dials that failed, by phase: `dns`, `connect`, `tls_handshake`.
+    /// Dials that failed, by phase: `dns`, `connect`, `tls_handshake`, `proxy`.
     pub dial_failures: Vec<(&'static str, u64)>,
     /// Connections closed, by reason; reasons that never occurred are left out.
     pub closed: Vec<(CloseReason, u64)>,

@@ -29,7 +29,7 @@ async fn each_host_has_its_own_gauges_whatever_it_speaks() {
         let held = Server::builder().handler(handlers::hold(&gate, handlers::by_path));
         let (busy, resting) = (way.start(held, &ca).await, way.start(Server::builder(), &ca).await);
         let resolver = ScriptedResolver::new().name("localhost", Answer::to(["127.0.0.1:0"]));
-        let client = ca.registry("", &resolver).client("default").unwrap();
+        let client = ca.registry("dns.ttl = '1us'", &resolver).client("default").unwrap();
         assert_eq!(get(&client, &url(&resting, "/")).await, "hello");
         until(&client, "it to be idle", |stats| stats.idle == 1).await;
         resolver.set("localhost", Answer::to(["127.0.0.1:0"]).after(&lookup));

@@ -365,7 +365,7 @@ async fn who_has_waited_under_a_dial_for_longer_than_pool_wait_waits_no_longer_a
     let server = Server::builder().h2().handler(handler).start().await;
     let here = || Answer::to(["127.0.0.1:0"]);
     let resolver = ScriptedResolver::new().name("h.test", here()).name("full.test", here());
-    let lines = "timeouts.pool_wait = '100ms'\nhttp2.prior_knowledge = true\n\
+    let lines = "timeouts.pool_wait = '100ms'\ndns.ttl = '1us'\nhttp2.prior_knowledge = true\n\
                  http2.max_connections_per_host = 2\nhttp2.max_streams_per_connection = 1\n";
     let client = ca.registry(lines, &resolver).client("default").unwrap();
     // Of one host all streams are taken: a request to it takes `pool_wait` to fail.
