@@ -162,6 +162,7 @@ impl Failing {
             }
             Cause::Hyper(error) => error,
         };
+        // hyper has one word for all three.
         let (kind, mut message) = if error.is_parse() && root(&error) == "message head is too large" {
             let Http1 {
                 max_header_bytes: bytes,
@@ -169,8 +170,8 @@ impl Failing {
                 ..
             } = self.http1;
             let message = format!(
-                "the answer's header is larger than {bytes} bytes (http1.max_header_bytes) or has more than \
-                 {max_headers} lines (http1.max_headers)"
+                "the answer's header is larger than {bytes} bytes (http1.max_header_bytes), has more than \
+                 {max_headers} lines (http1.max_headers), or states a length that is too large"
             );
             (Kind::Protocol, message)
         } else if may_be_too_large_for_h2(&error) {
