@@ -46,7 +46,10 @@ fn take_all() -> Vec<File> {
 }
 
 async fn starve(port: &str) {
-    let client = Client::new(ClientConfig::default().timeout(Duration::from_secs(5))).unwrap();
+    let config = ClientConfig::default().timeout(Duration::from_secs(5));
+    // No earlier answer serves.
+    let config = config.dns_ttl(Duration::from_micros(1)).dns_stale_for(Duration::ZERO);
+    let client = Client::new(config).unwrap();
     let url = format!("http://127.0.0.1:{port}/");
     // The system looks it up, and opens files to do so.
     let by_name = format!("http://localhost:{port}/");
