@@ -45,6 +45,10 @@ pub struct RequestBuilder {
 impl RequestBuilder {
     pub(super) fn new(client: Client, method: Method, url: impl IntoUrl) -> RequestBuilder {
         let request = into_url::resolve(&client.inner, url).and_then(|url| {
+            if url.username().is_empty() && url.password().is_none() {
+                return Ok(reqwest::Request::new(method, url));
+            }
+            // Credentials become a header.
             let begun = shim().request(method, url).build();
             begun.map_err(|error| failure::of_url(&client.inner, error))
         });

@@ -130,8 +130,9 @@ impl Prepared {
         };
         let mut resends = Resends::default();
         let (mut fresh, mut turn) = (false, None);
+        // What was done before takes next to nothing.
+        let mut asked = self.failing.began;
         loop {
-            let asked = Instant::now();
             let checked = pool
                 .checkout(&self.target, &self.route, fresh, turn, deadline, pool_wait)
                 .await
@@ -167,6 +168,7 @@ impl Prepared {
                 Ok(response) if resends.is_misdirected(response.status(), can_replay) => {
                     drop(response);
                     fresh = true;
+                    asked = Instant::now();
                     pool.count_resend();
                     continue;
                 }
@@ -213,6 +215,7 @@ impl Prepared {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
+            asked = Instant::now();
         }
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderValue, Method};
 
 use super::execute::prepare;
 use super::in_code;
+use super::into_url::First;
 use super::message::{Made, to_reqwest};
 use super::{IntoUrl, RequestBuilder};
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
@@ -33,6 +34,7 @@ pub(super) struct Inner {
     /// `base_url`
     pub(super) base: Option<BaseUrl>,
     pub(super) made: Made,
+    pub(super) first: First,
     /// Done once, when the lease ends.
     farewell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -191,6 +193,7 @@ impl Client {
                 user_agent,
                 base,
                 made: Made::default(),
+                first: First::default(),
                 farewell: OnceLock::new(),
             }),
         })

@@ -1,6 +1,6 @@
 //! What a request's URL may be written as.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use url::{ParseError, Url};
 
@@ -31,6 +31,11 @@ mod sealed {
 
     pub trait Sealed {
         fn asked(self) -> Asked;
+
+        /// What has to be parsed.
+        fn text(&self) -> Option<&str> {
+            None
+        }
     }
 
     impl Sealed for Url {
@@ -53,11 +58,19 @@ mod sealed {
                 Err(error) => Asked::Neither(error),
             }
         }
+
+        fn text(&self) -> Option<&str> {
+            Some(self)
+        }
     }
 
     impl Sealed for String {
         fn asked(self) -> Asked {
             self.as_str().asked()
+        }
+
+        fn text(&self) -> Option<&str> {
+            Some(self)
         }
     }
 
@@ -65,11 +78,38 @@ mod sealed {
         fn asked(self) -> Asked {
             self.as_str().asked()
         }
+
+        fn text(&self) -> Option<&str> {
+            Some(self)
+        }
     }
 }
 
+/// The text that a client was asked first, parsed. A service mostly asks one URL over and over (a collector, a webhook),
+/// and to copy one costs a twentieth of parsing it.
+#[derive(Default)]
+pub(super) struct First(OnceLock<(String, Url)>);
+
+/// A text longer than this is not kept.
+const MOST: usize = 1024;
+
 /// The whole URL that was meant.
 pub(super) fn resolve(client: &Inner, url: impl IntoUrl) -> Result<Url, Error> {
+    let First(first) = &client.first;
+    let text = url.text().filter(|text| text.len() <= MOST);
+    let text = match (first.get(), text) {
+        (Some((known, url)), Some(text)) if known == text => return Ok(url.clone()),
+        (None, Some(text)) => Some(text.to_owned()),
+        _ => None,
+    };
+    let url = parse(client, url)?;
+    if let Some(text) = text {
+        let _ = first.set((text, url.clone()));
+    }
+    Ok(url)
+}
+
+fn parse(client: &Inner, url: impl IntoUrl) -> Result<Url, Error> {
     let (why, error) = match (url.asked(), &client.base) {
         (Asked::Whole(url), _) => return Ok(url),
         (Asked::Relative(text), Some(base)) => return join(client, base, &text),

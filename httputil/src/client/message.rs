@@ -121,8 +121,8 @@ impl Draft {
 }
 
 /// hyper's response with our body.
-pub(super) fn to_http(response: Response<PooledBody>, request: Box<Prepared>) -> Response<Body> {
-    let timings = request.timings;
+pub(super) fn to_http(response: Response<PooledBody>, mut request: Box<Prepared>) -> Response<Body> {
+    let timings = request.timings.take();
     let mut response = response.map(|body| Body::new(body, request));
     if let Some(timings) = timings {
         response.extensions_mut().insert(timings);
@@ -131,13 +131,13 @@ pub(super) fn to_http(response: Response<PooledBody>, request: Box<Prepared>) ->
 }
 
 /// reqwest's response around ours.
-pub(super) fn to_reqwest(response: Response<PooledBody>, request: Box<Prepared>) -> reqwest::Response {
+pub(super) fn to_reqwest(response: Response<PooledBody>, mut request: Box<Prepared>) -> reqwest::Response {
     let (parts, body) = response.into_parts();
     let mut builder = Response::builder();
     if let Address::Url(sent) = &request.failing.address {
         builder = builder.url(sent.url().clone());
     }
-    let timings = request.timings;
+    let timings = request.timings.take();
     let body = reqwest::Body::wrap(ForReqwest(Body::new(body, request)));
     let mut rebuilt = builder
         .body(body)

@@ -27,7 +27,7 @@ use crate::pool::Sighting;
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Timings {
     began: Instant,
@@ -105,12 +105,12 @@ impl Timings {
 
     /// A number of the connection that no other one has in this process.
     pub fn connection(&self) -> u64 {
-        self.sighting.connection
+        self.sighting.facts.number
     }
 
     /// The other end of the socket: the server, or the proxy. `None` where it has no address.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.sighting.remote
+        self.sighting.facts.remote
     }
 
     /// The version of HTTP that was spoken.

@@ -1,6 +1,5 @@
 //! Getting a connection for a request.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use super::shared::{Inner, Pool};
 use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Protocol, Standing, Waiting};
 use crate::connect::{DialFailure, Route, Scheme, Spent, Target};
 use crate::error::Phase;
-use crate::wire::{H1, Link, Manner, Peek, Place, PooledBody, RequestBody, SendFailure, SocketHandle};
+use crate::wire::{Facts, H1, Link, Manner, Peek, Place, PooledBody, RequestBody, SendFailure, SocketHandle};
 
 /// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
 const PEEK_AFTER: Duration = Duration::from_millis(1);
@@ -49,18 +48,20 @@ pub(crate) enum CheckoutFailure {
 }
 
 /// What a request can tell of its connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sighting {
-    pub(crate) connection: u64,
-    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) facts: Arc<Facts>,
     pub(crate) reused: bool,
-    dial: Spent,
 }
 
 impl Sighting {
     /// What the dial took, if the request is the first to use the connection.
     pub(crate) fn spent(&self) -> Spent {
-        if self.reused { Spent::default() } else { self.dial }
+        if self.reused {
+            Spent::default()
+        } else {
+            self.facts.spent
+        }
     }
 }
 
@@ -90,12 +91,9 @@ impl Checked {
 
     /// What there is to tell of the connection.
     pub(crate) fn sighting(&self) -> Sighting {
-        let link = self.link();
         Sighting {
-            connection: link.number,
-            remote: link.remote,
+            facts: Arc::clone(&self.link().facts),
             reused: self.is_reused(),
-            dial: link.spent,
         }
     }
 

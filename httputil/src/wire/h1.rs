@@ -163,21 +163,21 @@ impl H1 {
                 Some((wait, body)) => Box::pin(unless_held(answer, wait, body)).await,
             };
             match answered {
-                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    if manner.upgrade {
-                        exchange.hand_over();
-                        return Ok(response.map(|_| PooledBody::ended()));
-                    }
-                    exchange.close(CloseReason::Error);
-                    Err(SendFailure {
-                        processed: Processed::Maybe,
-                        request: None,
-                        cause: Cause::UnaskedUpgrade,
-                        has_answer: true,
-                        calm: false,
-                    })
-                }
                 Ok(response) => {
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        if manner.upgrade {
+                            exchange.hand_over();
+                            return Ok(response.map(|_| PooledBody::ended()));
+                        }
+                        exchange.close(CloseReason::Error);
+                        return Err(SendFailure {
+                            processed: Processed::Maybe,
+                            request: None,
+                            cause: Cause::UnaskedUpgrade,
+                            has_answer: true,
+                            calm: false,
+                        });
+                    }
                     if let Some(why) = exchange.late_failure() {
                         exchange.close(CloseReason::Error);
                         return Err(SendFailure::of_body(why));

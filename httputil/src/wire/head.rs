@@ -61,7 +61,8 @@ impl HeadWatch {
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> Result<(), TooLong> {
         if self.signs.is_awaited.load(Ordering::Acquire) {
             self.signs.is_awaited.store(false, Ordering::Relaxed);
-            self.reading = Some(Reading::default());
+            // As nearly all answers come.
+            self.reading = (!is_whole(bytes)).then(Reading::default);
         }
         let Some(reading) = &mut self.reading else {
             return Ok(());
@@ -80,6 +81,24 @@ impl HeadWatch {
         reading.take(bytes);
         if is_long { Err(TooLong) } else { Ok(()) }
     }
+}
+
+/// Whether the bytes begin with the head of a final answer that is orderly and whole.
+fn is_whole(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(b"HTTP/1.") || bytes.get(9).is_none_or(|hundreds| *hundreds == b'1') {
+        return false;
+    }
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', bytes) {
+        if end == start || bytes[end - 1] != b'\r' {
+            return false;
+        }
+        if end - start == 1 {
+            return true;
+        }
+        start = end + 1;
+    }
+    false
 }
 
 impl Reading {

@@ -179,6 +179,16 @@ impl Seat {
     pub(crate) const NO_SITE: u32 = u32::MAX;
 }
 
+/// What there is to tell of a connection, for its whole life.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// A number of its own in this process.
+    pub(crate) number: u64,
+    pub(crate) remote: Option<SocketAddr>,
+    /// What its dial took.
+    pub(crate) spent: Spent,
+}
+
 /// What ties one connection to its home.
 pub(crate) struct Link {
     pub(crate) home: Arc<dyn Home>,
@@ -186,11 +196,7 @@ pub(crate) struct Link {
     /// The pool's number of the place where it keeps the connection; written under the pool's lock only.
     pub(crate) place: AtomicUsize,
     pub(crate) socket: SocketHandle,
-    /// A number of its own in this process.
-    pub(crate) number: u64,
-    pub(crate) remote: Option<SocketAddr>,
-    /// What its dial took.
-    pub(crate) spent: Spent,
+    pub(crate) facts: Arc<Facts>,
     /// When it was made.
     pub(crate) born: Instant,
     /// When it is to take no more requests (`pool.max_lifetime`, jittered).
@@ -220,9 +226,11 @@ impl Link {
         let place = AtomicUsize::new(Link::NOWHERE);
         let born = Instant::now();
         Arc::new(Link {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            remote: socket.remote(),
-            spent,
+            facts: Arc::new(Facts {
+                number: NEXT.fetch_add(1, Ordering::Relaxed),
+                remote: socket.remote(),
+                spent,
+            }),
             born,
             has_rested: AtomicBool::new(false),
             lent: AtomicU64::new(0),

@@ -13,7 +13,8 @@ use crate::common::{TrustedCa, Way, client, url};
 
 async fn timings(client: &Client, url: &str) -> Timings {
     let response = client.get(url).send().await.unwrap();
-    let timings = *response.extensions().get::<Timings>().expect("every response has them");
+    let timings = response.extensions().get::<Timings>().cloned();
+    let timings = timings.expect("every response has them");
     response.bytes().await.unwrap();
     timings
 }
