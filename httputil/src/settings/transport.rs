@@ -230,7 +230,7 @@ pub struct Http2 {
     pub max_streams_per_connection: usize,
     /// `http2.keepalive_interval`: a ping is sent when no frame came for this long. Default 10 s.
     pub keepalive_interval: Duration,
-    /// `http2.keepalive_timeout`: without an answer to the ping for this long the connection is given up. Default 5 s.
+    /// `http2.keepalive_timeout`: the connection is given up when nothing comes for this long after the ping. Default 5 s.
     pub keepalive_timeout: Duration,
     /// `http2.keepalive_while_idle`: ping while no request is under way, too. Default false.
     pub keepalive_while_idle: bool,

@@ -72,15 +72,31 @@ impl Counted {
         }
     }
 
-    fn wrote(&mut self, written: usize, bufs: &[IoSlice<'_>]) {
-        let Some(tap) = &mut self.tap else { return };
-        let mut left = written;
-        for buf in bufs {
-            let taken = left.min(buf.len());
-            tap.wrote(&buf[..taken]);
-            left -= taken;
+    /// Looks at what the stream took. A peer that takes nothing may be gone.
+    fn wrote(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(tap) = &mut self.tap else { return polled };
+        match polled {
+            Poll::Ready(Ok(mut left)) => {
+                for buf in bufs {
+                    let taken = left.min(buf.len());
+                    tap.wrote(&buf[..taken]);
+                    left -= taken;
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => return tap.poll_silence(cx).map(|gone| Err(gone_silent(gone))),
         }
+        polled
     }
+}
+
+fn gone_silent(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
 }
 
 impl AsyncRead for Counted {
@@ -91,6 +107,11 @@ impl AsyncRead for Counted {
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if polled.is_pending()
+            && let Some(tap) = &mut this.tap
+        {
+            return tap.poll_silence(cx).map(|gone| Err(gone_silent(gone)));
+        }
         if let Poll::Ready(Err(error)) = &polled
             && let Some((asked, socket)) = this.asked.take()
             && let Some(words) = asked.rejected_by(error)
@@ -119,15 +140,17 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_probe(cx))?;
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(written)) = polled {
-            self.wrote(written, &[IoSlice::new(buf)]);
-        }
-        polled
+        let polled = match self.poll_probe(cx)? {
+            Poll::Ready(()) => Pin::new(&mut self.stream).poll_write(cx, buf),
+            Poll::Pending => Poll::Pending,
+        };
+        self.wrote(cx, polled, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(tap) = &mut self.tap {
+            tap.watch(cx).map_err(gone_silent)?;
+        }
         ready!(self.poll_probe(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -141,15 +164,125 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_probe(cx))?;
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        if let Poll::Ready(Ok(written)) = polled {
-            self.wrote(written, bufs);
-        }
-        polled
+        let polled = match self.poll_probe(cx)? {
+            Poll::Ready(()) => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+            Poll::Pending => Poll::Pending,
+        };
+        self.wrote(cx, polled, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Wake, Waker};
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::sync::Notify;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::connect::Raw;
+    use crate::settings::Http2;
+    use crate::wire::CloseReason;
+    use crate::wire::pings::KeepAlive;
+    use crate::wire::signs::Signs;
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    const HEADERS: &[u8] = b"\0\0\x01\x01\x05\0\0\0\x01\x82";
+    const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0httputil";
+
+    /// A stream whose preface is written, and its peer, which takes `room` bytes unread.
+    async fn connected(room: usize) -> (Counted, Arc<Signs>, SocketHandle, DuplexStream) {
+        let (ours, mut peer) = tokio::io::duplex(room);
+        let socket = Socket::new(Raw::Memory(ours));
+        let handle = socket.handle();
+        let settings = Http2::default();
+        let signs = Signs::new(settings.keepalive_timeout, 0);
+        let tap = Tap::new(Arc::clone(&signs), handle.clone(), KeepAlive::new(&settings, 0));
+        let mut counted = Counted::tapped(MaybeTls::Plain(socket), tap);
+        counted.write_all(PREFACE).await.unwrap();
+        peer.read_exact(&mut [0; PREFACE.len()]).await.unwrap();
+        (counted, signs, handle, peer)
+    }
+
+    /// A task that is woken.
+    #[derive(Default)]
+    struct Woken(Notify);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.notify_one();
+        }
+    }
+
+    /// What h2 does when its task is woken: it reads, then writes.
+    fn turn(counted: &mut Counted, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let mut counted = Pin::new(counted);
+        let (mut room, mut all) = ([0; 64], 0);
+        loop {
+            let mut buf = ReadBuf::new(&mut room);
+            match counted.as_mut().poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) => all += buf.filled().len(),
+                Poll::Ready(Err(error)) => return Poll::Ready(error),
+                Poll::Pending => break,
+            }
+            assert!(all < 64, "nothing ends here");
+        }
+        assert!(counted.poll_flush(cx).map(Result::unwrap).is_ready());
+        Poll::Pending
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_gets_out_after_the_look_for_streams_is_watched_all_the_same() {
+        let (mut counted, signs, socket, mut peer) = connected(1024).await;
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(turn(&mut counted, &mut cx).is_pending(), "no stream is there yet");
+        // In the middle of the task's turn another thread opens one, and nothing wakes the task for it.
+        signs.in_use.fetch_add(1, Ordering::SeqCst);
+        assert!(Pin::new(&mut counted).poll_write(&mut cx, HEADERS).is_ready());
+        assert!(Pin::new(&mut counted).poll_flush(&mut cx).is_ready());
+        peer.read_exact(&mut [0; HEADERS.len()]).await.unwrap();
+        let began = Instant::now();
+        let mut ping = [0; PING.len()];
+        let asked = async {
+            peer.read_exact(&mut ping).await.unwrap();
+            began.elapsed()
+        };
+        let gone = async {
+            loop {
+                woken.0.notified().await;
+                if let Poll::Ready(error) = turn(&mut counted, &mut cx) {
+                    return error;
+                }
+            }
+        };
+        let both = async { tokio::join!(asked, gone) };
+        let both = tokio::time::timeout(Duration::from_mins(1), both).await;
+        let (asked, error) = both.expect("nothing would wake the task");
+        assert_eq!(ping, PING);
+        // Ten seconds, give or take a tenth, and five more.
+        assert!((9..=11).contains(&asked.as_secs()), "{asked:?}");
+        let gone = began.elapsed().saturating_sub(asked).as_secs_f64();
+        assert!((4.9..5.1).contains(&gone), "{gone}");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(signs.pings.is_missed());
+        assert_eq!(socket.reason(), Some(CloseReason::PingTimeout));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_found_out_while_hyper_waits_to_write() {
+        let (mut counted, signs, _, _peer) = connected(PREFACE.len()).await;
+        signs.in_use.fetch_add(1, Ordering::SeqCst);
+        let began = Instant::now();
+        let error = counted.write_all(&[HEADERS, &[0; 100]].concat()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((14..=16).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     }
 }

@@ -32,7 +32,6 @@ pub(crate) struct H2 {
 pub(super) struct Shared {
     pub(super) link: Arc<Link>,
     pub(super) signs: Arc<Signs>,
-    in_use: AtomicUsize,
     max_streams: usize,
     pub(super) uses: AtomicUsize,
     /// Places given out, as far as they are counted: where there is a maximum of requests.
@@ -76,7 +75,6 @@ impl H2 {
         let shared = Arc::new(Shared {
             link,
             signs,
-            in_use: AtomicUsize::new(0),
             max_streams: transport.http2.max_streams_per_connection,
             uses: AtomicUsize::new(0),
             granted: AtomicUsize::new(0),
@@ -109,6 +107,7 @@ impl H2 {
         }
         let limit = self.limit();
         let taken = shared
+            .signs
             .in_use
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |in_use| {
                 (in_use < limit).then_some(in_use + 1)
@@ -186,12 +185,12 @@ impl std::fmt::Debug for H2 {
 
 impl Shared {
     pub(super) fn in_use(&self) -> usize {
-        self.in_use.load(Ordering::Acquire)
+        self.signs.in_use.load(Ordering::Acquire)
     }
 
     /// A place is free again.
     pub(super) fn give_back(&self) {
-        self.in_use.fetch_sub(1, Ordering::AcqRel);
+        self.signs.in_use.fetch_sub(1, Ordering::AcqRel);
         self.link.home.places_changed(&self.link);
     }
 }

@@ -9,8 +9,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use super::counted::Counted;
 use super::h2::Executor;
 use super::head::{HeadSigns, HeadWatch};
+use super::pings::KeepAlive;
 use super::signs::{Signs, Tap};
-use super::{H1, H2, Home, Link, Seat, Socket, pings};
+use super::{H1, H2, Home, Link, Seat, Socket};
 use crate::connect::{Alpn, Connector, DialFailure, Established, Progress, Route, Router, Target};
 use crate::error::Kind;
 use crate::settings::{self, Http1};
@@ -84,7 +85,8 @@ pub(crate) async fn open(
         Alpn::H2 => {
             let settings = &connector.transport().http2;
             let signs = Signs::new(settings.keepalive_timeout, seat.calm);
-            let tap = Tap::new(Arc::clone(&signs), socket.clone());
+            let keep_alive = KeepAlive::new(settings, seat.calm);
+            let tap = Tap::new(Arc::clone(&signs), socket.clone(), keep_alive);
             let wire = TokioIo::new(Counted::tapped(stream, tap).asked(asked, &socket));
             let executor = Executor::default();
             let mut builder = http2::Builder::new(executor.clone());
@@ -93,10 +95,8 @@ pub(crate) async fn open(
                 .initial_connection_window_size(settings.initial_connection_window)
                 .max_frame_size(settings.max_frame_size)
                 .max_header_list_size(settings.max_header_list_size)
-                .timer(TokioTimer::new())
-                .keep_alive_interval(pings::interval(settings.keepalive_interval, seat.calm))
-                .keep_alive_timeout(signs.pings.timeout())
-                .keep_alive_while_idle(settings.keepalive_while_idle);
+                // Its keep-alive is off: see `pings`.
+                .timer(TokioTimer::new());
             if settings.adaptive_window {
                 builder.adaptive_window(true);
             }

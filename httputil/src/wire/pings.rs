@@ -1,42 +1,52 @@
-//! HTTP/2 pings: how often hyper sends them, and whether the last one was missed.
+//! HTTP/2 keep-alive: a ping when the peer has been silent for a while, and the end of a peer that stays silent.
 //!
-//! hyper ends a connection whose ping was not answered as if all were well, and says so to requests that wait for a head
-//! only. So pings are watched beside it.
+//! ```text
+//! a stream in use ─► no byte for the interval ─► a ping ─► no byte for the time-out ─► the connection ends
+//! ```
+//!
+//! hyper's own would lose some: it looks for streams when the socket's task happens to be polled, and on several threads
+//! that may be between a request's way onto the wire and its being counted; on a connection that then stays silent nothing
+//! polls that task again. And a process that was frozen for longer than the time-out finds hyper's clock run down, and the
+//! answer unread in the socket.
+//!
+//! This one lives with the socket, and so guards streams whose connection takes no others any more. The rule: it is asked
+//! whenever a read finds nothing and whenever something has been written, so a request cannot get out past it. There is
+//! one sleep a connection, which stays set from one request to the next.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::home::jittered;
+use crate::settings::Http2;
 
-/// hyper adds what it is given to the clock without a check.
+/// So that adding to the clock never overflows.
 const LONGEST: Duration = Duration::from_hours(24);
+/// A clock that is looked at so much too late, and a quarter of the time-out, has been looked at by nobody meanwhile.
+const LATE: Duration = Duration::from_millis(100);
 
 /// When to ping a peer that has complained `calm` times: `http2.keepalive_interval`, doubled each time, jittered.
-pub(super) fn interval(interval: Duration, calm: u8) -> Duration {
+fn interval(interval: Duration, calm: u8) -> Duration {
     let doubled = 1_u32.checked_shl(calm.into()).unwrap_or(u32::MAX);
     jittered(interval.saturating_mul(doubled).min(LONGEST))
 }
 
-/// The ping under way on a connection.
+/// What everybody may know of a connection's pings.
 #[derive(Debug)]
 pub(super) struct Pings {
-    epoch: Instant,
     timeout: Duration,
-    /// When the ping was written, in nanoseconds after the epoch.
-    sent: AtomicU64,
+    is_missed: AtomicBool,
 }
-
-const NONE: u64 = u64::MAX;
 
 impl Pings {
     /// `timeout` is `http2.keepalive_timeout`.
     pub(super) fn new(timeout: Duration) -> Pings {
         Pings {
-            epoch: Instant::now(),
-            timeout: timeout.min(LONGEST),
-            sent: AtomicU64::new(NONE),
+            timeout,
+            is_missed: AtomicBool::new(false),
         }
     }
 
@@ -44,29 +54,146 @@ impl Pings {
         self.timeout
     }
 
-    pub(super) fn sent(&self) {
-        let now = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(NONE - 1);
-        // While one is under way, hyper sends no other.
-        let _ = self
-            .sent
-            .compare_exchange(NONE, now, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    pub(super) fn answered(&self) {
-        self.sent.store(NONE, Ordering::Relaxed);
-    }
-
-    /// Whether there has been no answer for so long that hyper gives the connection up. Its clock started a little
-    /// earlier, when the ping was yet to be written.
+    /// Whether the connection has ended because nothing came after a ping.
     pub(super) fn is_missed(&self) -> bool {
-        let sent = self.sent.load(Ordering::Relaxed);
-        sent != NONE && self.epoch.elapsed().saturating_sub(Duration::from_nanos(sent)) >= self.timeout.mul_f64(0.75)
+        self.is_missed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn miss(&self) {
+        self.is_missed.store(true, Ordering::Release);
+    }
+}
+
+/// What a silence calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// A ping.
+    Ask,
+    /// The end of the connection: nothing has come since the ping.
+    Gone,
+}
+
+/// The clock of one connection.
+#[derive(Debug)]
+pub(super) struct KeepAlive {
+    interval: Duration,
+    timeout: Duration,
+    while_idle: bool,
+    /// When something last came, as far as that has been looked at.
+    last: Instant,
+    has_heard: bool,
+    /// When the ping was asked for that nothing has come after.
+    asked: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Until when it sleeps; nothing, if it does not.
+    set_to: Option<Instant>,
+}
+
+impl KeepAlive {
+    /// Of a new connection to a host that has complained `calm` times.
+    pub(super) fn new(settings: &Http2, calm: u8) -> KeepAlive {
+        KeepAlive {
+            interval: interval(settings.keepalive_interval, calm),
+            timeout: settings.keepalive_timeout.min(LONGEST),
+            while_idle: settings.keepalive_while_idle,
+            last: Instant::now(),
+            has_heard: false,
+            asked: None,
+            sleep: None,
+            set_to: None,
+        }
+    }
+
+    /// Something came.
+    pub(super) fn heard(&mut self) {
+        self.has_heard = true;
+    }
+
+    /// Whether the clock runs, and will wake the socket's task.
+    pub(super) fn is_set(&self) -> bool {
+        self.set_to.is_some()
+    }
+
+    /// Waits for the silence to last too long, while there are streams `in_use`. Only what has been read counts, so this
+    /// is for when there is nothing more to read.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, in_use: bool) -> Poll<Silence> {
+        if std::mem::take(&mut self.has_heard) {
+            self.last = Instant::now();
+            self.asked = None;
+        }
+        loop {
+            let due = match self.asked {
+                Some(asked) => asked + self.timeout,
+                None if in_use || self.while_idle => self.last + self.interval,
+                None => {
+                    // One that has run down wakes nobody any more.
+                    if self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed()) {
+                        self.set_to = None;
+                    }
+                    return Poll::Pending;
+                }
+            };
+            // Set to something earlier, it is left alone: most requests are over by then.
+            if self.set_to.is_none_or(|set_to| due < set_to) {
+                self.set_to = Some(due);
+                match &mut self.sleep {
+                    Some(sleep) => sleep.as_mut().reset(due),
+                    None => self.sleep = Some(Box::pin(tokio::time::sleep_until(due))),
+                }
+            }
+            if let Some(sleep) = &mut self.sleep {
+                ready!(sleep.as_mut().poll(cx));
+            }
+            self.set_to = None;
+            let now = Instant::now();
+            let Some(late) = now.checked_duration_since(due) else {
+                continue;
+            };
+            let silence = match self.asked {
+                // The process or its machine stood still: what was on its way may be yet to come, and is asked for again.
+                Some(_) if late > LATE.max(self.timeout / 4) => Silence::Ask,
+                Some(_) => Silence::Gone,
+                None => Silence::Ask,
+            };
+            self.asked = Some(now);
+            return Poll::Ready(silence);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(4);
+
+    fn keep_alive(while_idle: bool) -> KeepAlive {
+        let mut keep_alive = KeepAlive::new(
+            &Http2 {
+                keepalive_timeout: TIMEOUT,
+                keepalive_while_idle: while_idle,
+                ..Http2::default()
+            },
+            0,
+        );
+        // Without the jitter.
+        keep_alive.interval = INTERVAL;
+        keep_alive
+    }
+
+    /// What comes of a silence, and after how many seconds.
+    async fn silence(keep_alive: &mut KeepAlive, in_use: bool) -> (Silence, u64) {
+        let began = Instant::now();
+        let silence = poll_fn(|cx| keep_alive.poll(cx, in_use)).await;
+        (silence, began.elapsed().as_secs())
+    }
+
+    async fn is_pending(keep_alive: &mut KeepAlive, in_use: bool) -> bool {
+        poll_fn(|cx| Poll::Ready(keep_alive.poll(cx, in_use).is_pending())).await
+    }
 
     #[test]
     fn the_interval_doubles_with_every_complaint_and_never_overflows() {
@@ -82,16 +209,55 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_ping_is_missed_when_its_answer_is_overdue() {
-        let pings = Pings::new(Duration::from_secs(4));
-        tokio::time::advance(Duration::from_mins(1)).await;
-        assert!(!pings.is_missed());
-        pings.sent();
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(!pings.is_missed());
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(pings.is_missed());
-        pings.answered();
-        assert!(!pings.is_missed());
+    async fn a_silent_peer_is_pinged_after_the_interval_and_gone_after_the_time_out() {
+        let mut keep_alive = keep_alive(false);
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Ask, 10));
+        // The request may be over by then: a ping that is under way is waited for.
+        assert_eq!(silence(&mut keep_alive, false).await, (Silence::Gone, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_comes_puts_off_the_ping_and_answers_it() {
+        let mut keep_alive = keep_alive(false);
+        assert!(is_pending(&mut keep_alive, true).await);
+        tokio::time::advance(Duration::from_secs(7)).await;
+        keep_alive.heard();
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Ask, 10));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        keep_alive.heard();
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Ask, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_stream_nothing_is_pinged_and_the_next_one_finds_the_clock_run_down() {
+        let mut keep_alive = keep_alive(false);
+        assert!(is_pending(&mut keep_alive, false).await);
+        assert!(!keep_alive.is_set());
+        // One that ends while the clock runs.
+        assert!(is_pending(&mut keep_alive, true).await);
+        keep_alive.heard();
+        tokio::time::advance(INTERVAL * 9).await;
+        assert!(is_pending(&mut keep_alive, false).await);
+        assert!(!keep_alive.is_set());
+        tokio::time::advance(INTERVAL * 2).await;
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Ask, 0));
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Gone, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_peer_is_pinged_where_that_is_wanted() {
+        let mut keep_alive = keep_alive(true);
+        assert_eq!(silence(&mut keep_alive, false).await, (Silence::Ask, 10));
+        assert_eq!(silence(&mut keep_alive, false).await, (Silence::Gone, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_standing_still_for_longer_than_the_time_out_the_peer_is_asked_again() {
+        let mut keep_alive = keep_alive(false);
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Ask, 10));
+        assert!(is_pending(&mut keep_alive, true).await);
+        tokio::time::advance(Duration::from_mins(10)).await;
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Ask, 0));
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Gone, 4));
     }
 }

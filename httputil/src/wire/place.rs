@@ -210,7 +210,7 @@ impl Place {
                 Some(why) => Cause::RequestBody(why.to_owned()),
                 None if let Some(words) = rejection => Cause::Rejected(words.to_owned()),
                 None if is_runtime_gone(&error) => Cause::RuntimeGone,
-                None if error.is_timeout() => Cause::Ping(signs.pings.timeout()),
+                None if signs.pings.is_missed() => Cause::Ping(signs.pings.timeout()),
                 None => Cause::Hyper(error),
             },
         }

@@ -1,15 +1,17 @@
-//! A ping of our own, which clears a doubt sooner than the next ordinary one.
+//! A ping of our own, put between two of hyper's frames.
 //!
 //! ```text
+//! silence for the keep-alive's interval ───────────┐
 //! a request runs out of time in silence ─► doubt ─► a PING between two of hyper's frames ─► any byte ─► no doubt
 //! ```
 //!
-//! hyper pings by its clock only: a connection in doubt on which other requests are under way would give out no place
-//! until then, ten seconds by default, although the server may just be slow with one answer. The answer bears our own
-//! bytes, so that it is not taken for that to a ping of hyper's.
+//! Keep-alive ([`pings`](super::pings)) sends it by the clock. A connection in doubt on which other requests are under way
+//! would give out no place until then, ten seconds by default, although the server may just be slow with one answer: so a
+//! doubt sends one at once. The answer bears our own bytes, so that it is not taken for that to a ping of hyper's, which
+//! measures windows with them.
 //!
-//! Servers count pings, and some close the connection for many. So there is one a second at most, and none for a host
-//! that has complained.
+//! Servers count pings, and some close the connection for many. So there is one a second at most for doubts, and none for a
+//! host that has complained.
 
 use std::time::Duration;
 
@@ -17,10 +19,10 @@ use tokio::time::Instant;
 
 use super::frames::{HEAD, PING};
 
-pub(super) const PAYLOAD: [u8; 8] = *b"in doubt";
+pub(super) const PAYLOAD: [u8; 8] = *b"httputil";
 const LENGTH: usize = HEAD + PAYLOAD.len();
 const FRAME: [u8; LENGTH] = frame();
-/// Never more than one in this time.
+/// Never more than one for a doubt in this time.
 const PACE: Duration = Duration::from_secs(1);
 
 const fn frame() -> [u8; LENGTH] {
@@ -46,17 +48,25 @@ pub(super) struct Probe {
     /// Bytes of a ping that are yet to be written.
     left: usize,
     last: Option<Instant>,
-    is_awaited: bool,
+    /// Answers that are yet to come.
+    awaited: u8,
 }
 
 impl Probe {
-    /// Begins a ping, unless there was one a moment ago.
+    /// Begins a ping for a doubt, unless there was one a moment ago.
     pub(super) fn begin(&mut self, now: Instant) {
         let is_due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= PACE);
         if is_due && self.left == 0 {
             self.last = Some(now);
+            self.begin_at_once();
+        }
+    }
+
+    /// Begins a ping, unless one is being written.
+    pub(super) fn begin_at_once(&mut self) {
+        if self.left == 0 {
             self.left = FRAME.len();
-            self.is_awaited = true;
+            self.awaited = self.awaited.saturating_add(1);
         }
     }
 
@@ -72,9 +82,11 @@ impl Probe {
     /// Makes the answer, which ends at `end`, a frame that hyper ignores: it would log a warning of a ping that it never
     /// sent. One that came in pieces may have gone on to hyper already, which does no other harm.
     pub(super) fn hide_answer(&mut self, bytes: &mut [u8], end: usize) {
-        if std::mem::take(&mut self.is_awaited)
-            && let Some(begin) = end.checked_sub(LENGTH)
-        {
+        let Some(awaited) = self.awaited.checked_sub(1) else {
+            return;
+        };
+        self.awaited = awaited;
+        if let Some(begin) = end.checked_sub(LENGTH) {
             bytes[begin + TYPE] = UNKNOWN;
         }
     }
@@ -89,11 +101,11 @@ mod tests {
         let (mut probe, now) = (Probe::default(), Instant::now());
         assert!(probe.rest().is_empty());
         probe.begin(now);
-        assert_eq!(probe.rest(), b"\0\0\x08\x06\0\0\0\0\0in doubt");
+        assert_eq!(probe.rest(), b"\0\0\x08\x06\0\0\0\0\0httputil");
         probe.wrote(10);
-        assert_eq!(probe.rest(), b"n doubt");
+        assert_eq!(probe.rest(), b"ttputil");
         probe.begin(now + PACE);
-        assert_eq!(probe.rest(), b"n doubt", "the first is yet to be written");
+        assert_eq!(probe.rest(), b"ttputil", "the first is yet to be written");
         probe.wrote(7);
         probe.begin(now + PACE / 2);
         assert!(probe.rest().is_empty());
@@ -103,7 +115,7 @@ mod tests {
 
     #[test]
     fn its_answer_becomes_a_frame_that_is_ignored_and_no_other_does() {
-        let answer = *b"\0\0\x08\x06\x01\0\0\0\0in doubt";
+        let answer = *b"\0\0\x08\x06\x01\0\0\0\0httputil";
         let mut bytes = [&[7; 5][..], &answer].concat();
         let mut probe = Probe::default();
         let end = bytes.len();

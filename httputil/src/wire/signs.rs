@@ -10,7 +10,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use h2::Reason;
@@ -18,10 +18,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::frames::{Event, Frames};
-use super::pings::Pings;
+use super::pings::{KeepAlive, Pings, Silence};
 use super::probe::{self, Probe};
 use super::window::Window;
-use super::{CloseReason, Link, SocketHandle};
+use super::{CloseReason, Link, Peek, SocketHandle};
 
 /// Why no new stream may be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub(super) struct Signs {
     received: Arc<AtomicU64>,
     /// Streams that the peer allows.
     limit: AtomicUsize,
+    /// Places that are taken.
+    pub(super) in_use: AtomicUsize,
     bars: AtomicU8,
     notes: AtomicU8,
     /// What has happened, and is not told again.
@@ -78,6 +80,7 @@ impl Signs {
             received: Arc::default(),
             // Until the peer's SETTINGS have come: more might wait within h2, and be lost with the connection.
             limit: AtomicUsize::new(1),
+            in_use: AtomicUsize::new(0),
             bars: AtomicU8::new(0),
             notes: AtomicU8::new(0),
             once: AtomicU8::new(0),
@@ -238,6 +241,9 @@ pub(super) struct Tap {
     /// Bytes written since the last frame that carried something.
     written: u64,
     probe: Probe,
+    keep_alive: KeepAlive,
+    /// The peer has been silent for so long that it is to be pinged.
+    is_ping_due: bool,
 }
 
 /// Frames in a row that carry nothing, before the peer is taken for one that means harm. A ping answered every ten seconds
@@ -247,7 +253,7 @@ const MOST_FUTILE: u64 = 10_000;
 const BYTES_A_FRAME: u64 = 64;
 
 impl Tap {
-    pub(super) fn new(signs: Arc<Signs>, socket: SocketHandle) -> Tap {
+    pub(super) fn new(signs: Arc<Signs>, socket: SocketHandle, keep_alive: KeepAlive) -> Tap {
         Tap {
             signs,
             socket,
@@ -256,6 +262,8 @@ impl Tap {
             window: Window::new(),
             written: 0,
             probe: Probe::default(),
+            keep_alive,
+            is_ping_due: false,
         }
     }
 
@@ -265,6 +273,7 @@ impl Tap {
 
     /// These bytes came, and are counted already. An error ends the connection.
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> Result<(), &'static str> {
+        self.keep_alive.heard();
         let mut answered = None;
         let Tap {
             signs,
@@ -307,8 +316,7 @@ impl Tap {
                 is_answer: true,
                 payload: probe::PAYLOAD,
             } => answered = Some(end),
-            Event::Ping { is_answer: true, .. } => signs.pings.answered(),
-            Event::Ping { is_answer: false, .. } | Event::Window(_) | Event::Headers => {}
+            Event::Ping { .. } | Event::Window(_) | Event::Headers => {}
         });
         if let Some(end) = answered {
             self.probe.hide_answer(bytes, end);
@@ -333,13 +341,48 @@ impl Tap {
         self.signs.read_by(waker);
     }
 
+    /// Something is about to go out for good: if that is a request, the keep-alive's clock must run.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> Result<(), &'static str> {
+        if self.keep_alive.is_set() {
+            return Ok(());
+        }
+        match self.poll_silence(cx) {
+            Poll::Ready(gone) => Err(gone),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Waits for the peer to be silent for too long. For when nothing is left to be read, or when hyper, waiting for the
+    /// peer to take something, reads nothing.
+    pub(super) fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
+        loop {
+            let in_use = self.signs.in_use.load(Ordering::Acquire) > 0;
+            match ready!(self.keep_alive.poll(cx, in_use)) {
+                Silence::Ask => self.is_ping_due = true,
+                // What the runtime has not told of yet may have lain there since before.
+                Silence::Gone if self.socket.peek() != Peek::Quiet => self.keep_alive.heard(),
+                Silence::Gone => {
+                    self.signs.pings.miss();
+                    self.socket.set_reason(CloseReason::PingTimeout);
+                    return Poll::Ready("the server answered no ping");
+                }
+            }
+        }
+    }
+
     /// What of a ping of our own is to be written before anything else.
     pub(super) fn probe(&mut self) -> &'static [u8] {
         let signs = &self.signs;
-        if signs.wants_probe.load(Ordering::Acquire) && self.outgoing.is_between() {
-            signs.wants_probe.store(false, Ordering::Relaxed);
-            if signs.has(Bar::Doubt) {
-                self.probe.begin(Instant::now());
+        let is_wanted = signs.wants_probe.load(Ordering::Acquire);
+        if (is_wanted || self.is_ping_due) && self.outgoing.is_between() {
+            if is_wanted {
+                signs.wants_probe.store(false, Ordering::Relaxed);
+                if signs.has(Bar::Doubt) {
+                    self.probe.begin(Instant::now());
+                }
+            }
+            if std::mem::take(&mut self.is_ping_due) {
+                self.probe.begin_at_once();
             }
         }
         self.probe.rest()
@@ -366,19 +409,10 @@ impl Tap {
                     signs.note(PLACES);
                 }
             }
-            Event::Ping { is_answer: false, .. } => signs.pings.sent(),
             Event::Headers if signs.once.load(Ordering::Relaxed) & HAS_REQUEST == 0 => {
                 signs.once.fetch_or(HAS_REQUEST, Ordering::AcqRel);
             }
             _ => {}
         });
-    }
-}
-
-impl Drop for Tap {
-    fn drop(&mut self) {
-        if self.signs.pings.is_missed() {
-            self.socket.set_reason(CloseReason::PingTimeout);
-        }
     }
 }

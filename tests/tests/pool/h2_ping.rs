@@ -7,7 +7,7 @@ use httputil::{Client, CloseReason, Error, Kind};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{self, Frame, H2Script, Last, Step};
 use httputil_tests::tls::Alpn;
-use httputil_tests::within;
+use httputil_tests::{PATIENCE, within};
 
 use crate::common::{TrustedCa, assert_all_gone, get, h2_client, until, until_read};
 
@@ -179,7 +179,7 @@ async fn frames_that_came_long_before_the_time_out_are_no_sign_of_life() {
 /// Our own pings that have come to the server on a connection.
 fn asked(server: &H2Script, connection: usize) -> usize {
     let frames = server.frames().of(connection);
-    frames.iter().filter(|frame| *frame.payload == *b"in doubt").count()
+    frames.iter().filter(|frame| *frame.payload == *b"httputil").count()
 }
 
 #[tokio::test]
@@ -264,4 +264,39 @@ async fn a_host_that_has_complained_is_not_asked() {
     assert_eq!(server.accepted(), 2);
     gate.open();
     assert_eq!(other.await.unwrap().unwrap().text().await.unwrap(), "held");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_only_request_on_a_connection_that_goes_silent_fails_by_its_ping_whichever_task_runs_first() {
+    const LANES: usize = 8;
+    const REQUESTS: usize = 10;
+    const INTERVAL: Duration = Duration::from_millis(20);
+    // Each connection answers once. Of the second request nothing is heard any more: no frame wakes anybody.
+    let server = H2Script::builder()
+        .on_stream(|stream| match stream.nth {
+            0 => vec![Step::Answer("fine".into())],
+            _ => vec![Step::FreezeConnection],
+        })
+        .start()
+        .await;
+    let lane = |url: String| async move {
+        let client = h2_client(|transport| {
+            transport.http2.keepalive_interval = INTERVAL;
+            transport.http2.keepalive_timeout = INTERVAL;
+        });
+        for _ in 0..REQUESTS {
+            assert_eq!(get(&client, &url).await, "fine");
+            // Idle until the clock that runs for this request has run down.
+            tokio::time::sleep(INTERVAL * 2).await;
+            let request = client.post(&url).timeout(PATIENCE * 2);
+            let error = within(PATIENCE, request.send()).await.unwrap_err();
+            assert!(error.to_string().contains("answered no ping within 20 ms"), "{error}");
+        }
+        assert_all_gone(&client).await;
+    };
+    let lanes: Vec<_> = (0..LANES).map(|_| tokio::spawn(lane(server.url("/")))).collect();
+    for lane in lanes {
+        lane.await.unwrap();
+    }
+    assert_eq!(server.accepted(), LANES * REQUESTS);
 }
