@@ -240,6 +240,9 @@ pub(super) struct Tap {
     window: Window,
     /// Bytes written since the last frame that carried something.
     written: u64,
+    /// HEADERS that were written, and that came.
+    requests: u64,
+    heads: u64,
     probe: Probe,
     keep_alive: KeepAlive,
     /// The peer has been silent for so long that it is to be pinged.
@@ -251,6 +254,10 @@ pub(super) struct Tap {
 const MOST_FUTILE: u64 = 10_000;
 /// An upload makes the peer send `WINDOW_UPDATE`s: one more frame is allowed for each of so many bytes.
 const BYTES_A_FRAME: u64 = 64;
+/// Headers that a server may send: so many to a connection, and for each request so many more. An answer takes two, with
+/// its trailers; the others are informational (RFC 9110 §15.2), which nobody counts but this.
+const MOST_HEADS: u64 = 10_000;
+const HEADS_A_REQUEST: u64 = 100;
 
 impl Tap {
     pub(super) fn new(signs: Arc<Signs>, socket: SocketHandle, keep_alive: KeepAlive) -> Tap {
@@ -261,6 +268,8 @@ impl Tap {
             outgoing: Frames::of_client(),
             window: Window::new(),
             written: 0,
+            requests: 0,
+            heads: 0,
             probe: Probe::default(),
             keep_alive,
             is_ping_due: false,
@@ -280,6 +289,7 @@ impl Tap {
             socket,
             incoming,
             window,
+            heads,
             ..
         } = self;
         incoming.feed(bytes, |event, end| match event {
@@ -316,7 +326,8 @@ impl Tap {
                 is_answer: true,
                 payload: probe::PAYLOAD,
             } => answered = Some(end),
-            Event::Ping { .. } | Event::Window(_) | Event::Headers => {}
+            Event::Headers => *heads += 1,
+            Event::Ping { .. } | Event::Window(_) => {}
         });
         if let Some(end) = answered {
             self.probe.hide_answer(bytes, end);
@@ -324,6 +335,10 @@ impl Tap {
         let signs = &self.signs;
         if signs.has(Bar::Doubt) && signs.lift(Bar::Doubt) {
             signs.note(PLACES);
+        }
+        if self.heads > MOST_HEADS + HEADS_A_REQUEST * self.requests {
+            self.socket.set_reason(CloseReason::Error);
+            return Err("the server floods the connection with informational answers");
         }
         match u64::from(self.incoming.futile()) {
             0 => self.written = 0,
@@ -400,6 +415,7 @@ impl Tap {
             signs,
             outgoing,
             window,
+            requests,
             ..
         } = self;
         outgoing.feed(bytes, |event, _| match event {
@@ -409,8 +425,11 @@ impl Tap {
                     signs.note(PLACES);
                 }
             }
-            Event::Headers if signs.once.load(Ordering::Relaxed) & HAS_REQUEST == 0 => {
-                signs.once.fetch_or(HAS_REQUEST, Ordering::AcqRel);
+            Event::Headers => {
+                *requests += 1;
+                if signs.once.load(Ordering::Relaxed) & HAS_REQUEST == 0 {
+                    signs.once.fetch_or(HAS_REQUEST, Ordering::AcqRel);
+                }
             }
             _ => {}
         });

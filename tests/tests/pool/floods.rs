@@ -50,6 +50,7 @@ fn floods() -> Vec<Flood> {
             frame(9, 0, 1, b"\x00\x03abc\x03def"),
         ),
         of("PUSH_PROMISE", nothing(), frame(5, 4, 1, &[0, 0, 0, 2, 0x82])),
+        of("informational answers", nothing(), frame(1, 4, 1, b"\x08\x03103")),
         of("headers of streams that nobody opened", nothing(), frame(1, 4, 99, OK)),
     ]
 }
