@@ -152,6 +152,13 @@ impl Failing {
                     "the server answered 101 to a request that had asked for no other protocol",
                 ));
             }
+            Cause::WrongUpgrade(asked) => {
+                let message = format!(
+                    "the server answered 101, but not in HTTP/1.1 with connection: upgrade and upgrade: {asked}, as \
+                     the request had asked"
+                );
+                return self.describe(Error::new(Kind::Protocol, message));
+            }
             Cause::RequestBody(why) => {
                 return self.describe(Error::new(Kind::Request, format!("the request's body failed: {why}")));
             }

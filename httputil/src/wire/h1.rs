@@ -25,6 +25,7 @@ use super::exchange::{Exchange, Lent};
 use super::head::HeadSigns;
 use super::manner::Hold as BodyHold;
 use super::terms::Terms;
+use super::upgrade::Asked;
 use super::{Cause, CloseReason, Link, Manner, Peek, PooledBody, Processed, RequestBody, SendFailure, SocketHandle};
 
 /// The right to put the next request on an HTTP/1 connection. Dropping it closes the connection politely.
@@ -143,6 +144,7 @@ impl H1 {
         self.shared.set_deadline(deadline);
         self.terms.begin(request.headers());
         self.shared.head.await_head();
+        let asked = manner.upgrade.then(|| Asked::by(request.headers()));
         if manner.upgrade {
             self.terms.allow_upgrade();
             self.shared.engine().allow_upgrade();
@@ -165,7 +167,7 @@ impl H1 {
             match answered {
                 Ok(response) => {
                     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        if manner.upgrade {
+                        if asked.as_ref().is_some_and(|asked| asked.is_granted_by(&response)) {
                             exchange.hand_over();
                             return Ok(response.map(|_| PooledBody::ended()));
                         }
@@ -173,7 +175,7 @@ impl H1 {
                         return Err(SendFailure {
                             processed: Processed::Maybe,
                             request: None,
-                            cause: Cause::UnaskedUpgrade,
+                            cause: asked.map_or(Cause::UnaskedUpgrade, |asked| Cause::WrongUpgrade(asked.protocols())),
                             has_answer: true,
                             calm: false,
                         });

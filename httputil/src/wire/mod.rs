@@ -36,6 +36,7 @@ mod signs;
 mod socket;
 mod stream;
 mod terms;
+mod upgrade;
 mod window;
 
 pub(crate) use body::{BodyFailure, PooledBody};

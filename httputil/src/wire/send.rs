@@ -57,6 +57,8 @@ pub(crate) enum Cause {
     Unasked,
     /// The server answered `101` to a request that had asked for no other protocol.
     UnaskedUpgrade,
+    /// The server answered `101`, but not to the protocols that the request had asked for, which these are.
+    WrongUpgrade(String),
     /// The caller's own body, with its words.
     RequestBody(String),
     /// The server rejected us in the TLS handshake, which for us was over: with its words.

@@ -173,6 +173,50 @@ async fn a_101_that_nobody_asked_for_is_an_error_and_the_connection_is_closed() 
 }
 
 #[tokio::test]
+async fn a_101_to_another_protocol_or_to_none_is_an_error_and_the_connection_is_closed() {
+    for head in [
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo, other\r\n\r\n",
+        "HTTP/1.0 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+    ] {
+        let scripts = [
+            vec![Step::ReadHead, Step::write(head), Step::ReadBody(1)],
+            steps::answer_all(answers::ok("more")),
+        ];
+        let server = Script::start(scripts).await;
+        let client = client();
+        let error = asking(&client, &server.url("/")).send().await.expect_err(head);
+        assert_eq!(error.kind(), Kind::Protocol, "{head}: {error}");
+        assert!(error.to_string().contains("answered 101"), "{head}: {error}");
+        assert!(error.to_string().contains("upgrade: echo"), "{head}: {error}");
+        server.until_closed(1).await;
+        assert_eq!(get(&client, &server.url("/")).await, "more");
+        assert_eq!(client.stats().closed_for(CloseReason::Error), 1, "{head}");
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_101_may_choose_among_the_protocols_and_write_their_names_otherwise() {
+    let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: keep-alive, Upgrade\r\nupgrade: ECHO\r\n\r\nhello";
+    let script = vec![
+        Step::ReadHead,
+        Step::write(head),
+        Step::ReadBody(4),
+        Step::write("pong"),
+    ];
+    let server = Script::start([script]).await;
+    let client = client();
+    let request = client.get(server.url("/")).header("connection", "upgrade");
+    let request = request.header("upgrade", "other/2, echo");
+    talk(request.send().await.unwrap().upgrade().await.unwrap()).await;
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
 async fn http2_has_no_upgrade_and_says_so_before_anything_is_sent() {
     let ca = TrustedCa::new();
     let server = Way::H2Tls.start(Server::builder(), &ca).await;
