@@ -99,6 +99,9 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
     let path = path.map_err(|reason| failing.describe(refuse(reason)))?;
     // A proxy passes on neither another protocol nor `OPTIONS *`.
     let route = client.lease.pool().route(&target, || manner.upgrade || path == "*");
+    if manner.has_proxy_login && route.forwards().is_none() {
+        framing::strip_proxy_login(&mut headers);
+    }
     Ok(Box::new(Prepared {
         draft: Draft {
             path: Some(path),

@@ -2,12 +2,14 @@
 //!
 //! | header | what becomes of it |
 //! |---|---|
-//! | `Content-Length` | must be the body's; a stream of unknown length is held to it |
+//! | `Host` | must be one host, with or without a port |
+//! | `Content-Length` | must be the body's; a stream of unknown length is held to it, and to 0 in chunks |
 //! | `Transfer-Encoding` | `chunked` sends a stream in chunks, and is dropped where the length is known; all else is refused |
 //! | `Connection` | `close` stays, `upgrade` with `Upgrade` stays; other words are dropped |
 //! | `Upgrade` | stays with `Connection: upgrade`, is dropped without; `h2c` is refused |
 //! | `TE` | `trailers` stays, all else is dropped: no other coding could be read |
 //! | `Expect` | `100-continue` stays if there is a body; all else is refused |
+//! | `Proxy-Authorization` | stays where a proxy is sent the request itself, is dropped elsewhere |
 //! | `Keep-Alive`, `Proxy-Connection`, `HTTP2-Settings` | are dropped |
 //!
 //! HTTP/2 bears none of them but `Content-Length` and `TE` (RFC 9113 §8.2.2). The rule: how a message ends is the wire's
@@ -15,7 +17,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::wire::{Manner, RequestBody};
@@ -43,6 +45,8 @@ pub(super) fn settle(
     for name in [KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS] {
         headers.remove(name);
     }
+    settle_host(headers)?;
+    manner.has_proxy_login = headers.contains_key(PROXY_AUTHORIZATION);
     settle_length(headers, body)?;
     manner.upgrade = settle_connection(headers)?;
     if headers.contains_key(TE) && !says_only(headers, &TE, "trailers") {
@@ -63,6 +67,11 @@ pub(super) fn settle(
     Ok(manner)
 }
 
+/// Takes out what is meant for a proxy, where none would read it: the next to read it would be a stranger.
+pub(super) fn strip_proxy_login(headers: &mut HeaderMap) {
+    headers.remove(PROXY_AUTHORIZATION);
+}
+
 /// Takes out what HTTP/2 has no place for.
 pub(super) fn strip_for_h2(headers: &mut HeaderMap) {
     for name in [CONNECTION, UPGRADE, TRANSFER_ENCODING, EXPECT] {
@@ -71,9 +80,39 @@ pub(super) fn strip_for_h2(headers: &mut HeaderMap) {
 }
 
 fn is_as_long_as_one(name: &HeaderName) -> bool {
-    // te, expect, upgrade, connection and keep-alive, content-length and http2-settings, proxy-connection,
-    // transfer-encoding
-    matches!(name.as_str().len(), 2 | 6 | 7 | 10 | 14 | 16 | 17)
+    // te, host, expect, upgrade, connection and keep-alive, content-length and http2-settings, proxy-connection,
+    // transfer-encoding, proxy-authorization
+    matches!(name.as_str().len(), 2 | 4 | 6 | 7 | 10 | 14 | 16 | 17 | 19)
+}
+
+/// A server answers 400 to any other (RFC 9112 §3.2), or takes it for another host than the next server does.
+fn settle_host(headers: &HeaderMap) -> Result<(), String> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let Some(host) = hosts.next() else { return Ok(()) };
+    if hosts.next().is_some() {
+        return Err("header host: given more than once".to_owned());
+    }
+    if !is_host(host.as_bytes()) {
+        return Err("header host: expected a host, with or without a port".to_owned());
+    }
+    Ok(())
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 §7.2); a comma, which a name may have in theory, would make a list of it.
+fn is_host(value: &[u8]) -> bool {
+    let (host, rest) = match value.iter().position(|&byte| byte == b']') {
+        Some(end) if value[0] == b'[' => (&value[1..end], &value[end + 1..]),
+        _ => value.split_at(value.iter().position(|&byte| byte == b':').unwrap_or(value.len())),
+    };
+    let is_address = value.first() == Some(&b'[');
+    let may_stand = |byte: &u8| match byte {
+        b':' => is_address,
+        b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => true,
+        byte => byte.is_ascii_alphanumeric(),
+    };
+    let port = rest.strip_prefix(b":").unwrap_or(rest);
+    let has_port = port.len() < rest.len() || rest.is_empty();
+    !host.is_empty() && host.iter().all(may_stand) && has_port && port.iter().all(u8::is_ascii_digit)
 }
 
 fn settle_length(headers: &mut HeaderMap, body: &mut RequestBody) -> Result<(), String> {
@@ -95,7 +134,13 @@ fn settle_length(headers: &mut HeaderMap, body: &mut RequestBody) -> Result<(), 
     }
     let length = number(length).ok_or("header content-length: expected a number of bytes")?;
     body.declare(length)
-        .map_err(|known| format!("header content-length: {length}, and the body has {known} bytes"))
+        .map_err(|known| format!("header content-length: {length}, and the body has {known} bytes"))?;
+    if length == 0 && body.length().is_none() {
+        // hyper would take the header's word for it, and never ask the stream. In chunks it does ask.
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    Ok(())
 }
 
 /// Whether the request asks for another protocol.
@@ -144,4 +189,49 @@ fn number(value: &HeaderValue) -> Option<u64> {
     let digits = value.to_str().ok()?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for host in [
+            "a.test",
+            "a_b.test:80",
+            "a.test:",
+            "10.9.8.7:1",
+            "[2001:db8::1]",
+            "[::1]:443",
+            "x%20y",
+        ] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "",
+            ":80",
+            "[]",
+            "[]:80",
+            "[::1",
+            "::1]",
+            "[::1]80",
+            "[::1]:x",
+            "a.test]",
+            "a b",
+            "a, b",
+            "a,b",
+            "a:80, b",
+            "a:x",
+            "me@a.test",
+            "a/b",
+            "a?b",
+            "a#b",
+            "http://a",
+            "a.test:80:80",
+            "a\tb",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! A request body whose length its caller has stated.
 //!
 //! hyper would send the first bytes of a body that is longer, and wait for ever for the rest of one that is shorter. Here
-//! either is an error, and the request never looks complete: the last piece is kept until the body has ended.
+//! either is an error, and the request never looks complete: the last piece is kept until the body has ended. A body of no
+//! bytes at all hides its length, since hyper asks none that says so.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,6 +19,8 @@ pub(super) struct Counting<B> {
     left: u64,
     /// The piece that completes the length.
     last: Option<Frame<Bytes>>,
+    /// They come behind it. HTTP/1 has no room for them, and asks no further.
+    trailers: Option<Frame<Bytes>>,
     has_ended: bool,
 }
 
@@ -28,6 +31,7 @@ impl<B> Counting<B> {
             length,
             left: length,
             last: None,
+            trailers: None,
             has_ended: false,
         }
     }
@@ -45,25 +49,25 @@ where
         let this = &mut *self;
         loop {
             if this.has_ended {
-                return Poll::Ready(this.last.take().map(Ok));
+                let rest = this.last.take().or_else(|| this.trailers.take());
+                return Poll::Ready(rest.map(Ok));
             }
             let frame = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
-                None if this.left > 0 => {
+                Some(Ok(frame)) if !frame.is_trailers() => frame,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                _ if this.left > 0 => {
                     let Counting { length, left, .. } = this;
                     let message = format!("it ended {left} bytes before its content-length, {length}");
                     return Poll::Ready(Some(Err(message.into())));
                 }
-                None => {
+                end => {
+                    // Trailers are the end, as it is for hyper.
+                    this.trailers = end.and_then(Result::ok);
                     this.has_ended = true;
                     continue;
                 }
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
             };
-            let Some(data) = frame.data_ref() else {
-                // A length leaves no room for trailers in HTTP/1.
-                continue;
-            };
+            let Some(data) = frame.data_ref() else { continue };
             let size = data.len() as u64;
             if size > this.left {
                 let message = format!("it is longer than its content-length, {}", this.length);
@@ -80,10 +84,13 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.has_ended && self.last.is_none()
+        self.has_ended && self.last.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.length == 0 && !self.is_end_stream() {
+            return SizeHint::new();
+        }
         let kept = self.last.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len) as u64;
         SizeHint::with_exact(self.left + kept)
     }

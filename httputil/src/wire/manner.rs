@@ -14,6 +14,8 @@ pub(crate) struct Manner {
     pub(crate) expect: Option<Duration>,
     /// It bears headers that HTTP/2 has no place for.
     pub(crate) has_h1_headers: bool,
+    /// It bears a login that none but a proxy may see.
+    pub(crate) has_proxy_login: bool,
 }
 
 /// What a body waits at before its first byte.

@@ -1,13 +1,15 @@
 //! Requests that a proxy passes on: in absolute-form, with credentials for the proxy alone, on connections that are kept.
 
-use httputil::settings::Secret;
+use httputil::settings::{ProxyChoice, Secret};
 use httputil::{Client, Environment, Kind};
+use httputil_tests::ca::Ca;
 use httputil_tests::proxy::Proxy;
 use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::Server;
 use httputil_tests::server::handlers::{Echoed, echo};
+use httputil_tests::tls::{Alpn, ServerTls};
 
-use crate::scene::{assert_balanced, assert_says, client_through, failure, get, registry_in};
+use crate::scene::{Trust, assert_balanced, assert_says, client_of, client_through, failure, get, registry_in};
 
 async fn echoed(client: &Client, url: &str) -> Echoed {
     client.get(url).send().await.unwrap().json().await.unwrap()
@@ -76,6 +78,36 @@ async fn credentials_come_from_the_keys_where_the_url_has_none() {
             !explained.contains("word@") && !explained.contains("\"word\""),
             "{explained}"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_caller_s_own_login_reaches_a_forwarding_proxy_and_no_server() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    let plain = Server::builder().handler(echo).start().await;
+    let tls = ServerTls::new(ca.issue(["service.test"])).alpn(Alpn::Both).build();
+    let behind = Server::builder().tls(tls).handler(echo).start().await;
+    let proxy = Proxy::builder().login("user", "word").start().await;
+    let ask = async |client: &Client, url: String, login: &str| -> Echoed {
+        let request = client.get(url).header("proxy-authorization", login);
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    // Forwarded: it is the proxy's, and stands before what the profile says.
+    let forwarding = client_through(&proxy.url(), |_| {});
+    let seen = ask(&forwarding, plain.url("/"), "Basic dXNlcjp3b3Jk").await;
+    assert_eq!(seen.header("proxy-authorization"), None);
+    // Through a tunnel, and direct.
+    let tunnelling = client_of(&trust, |profile| {
+        profile.transport.proxy.url = Some(ProxyChoice::Through(proxy.url_as("http", "user:word@").as_str().into()));
+    });
+    let seen = ask(&tunnelling, behind.url_for("service.test", "/"), "Basic Y2FuYXJ5").await;
+    assert_eq!(seen.header("proxy-authorization"), None, "behind the tunnel");
+    let direct = crate::scene::client(|_| {});
+    let seen = ask(&direct, plain.url("/"), "Basic Y2FuYXJ5").await;
+    assert_eq!(seen.header("proxy-authorization"), None, "direct");
+    for asked in proxy.asked() {
+        assert_eq!(asked.header("proxy-authorization"), Some("Basic dXNlcjp3b3Jk"));
     }
 }
 

@@ -1,17 +1,21 @@
 //! How a request ends is not for its headers to say.
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use httputil::{Client, ClientConfig, CloseReason, Kind};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tls::Alpn;
 use httputil_tests::{PATIENCE, within};
+use hyper::body::Incoming;
 
 use crate::common::{TrustedCa, Way, assert_all_gone, get, until, url};
 
-/// A stream of these pieces, whose length nobody knows.
+const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum");
+
+/// A stream of these pieces, whose length nobody knows. `!` fails, `#` are trailers.
 fn stream(pieces: &[&'static str]) -> reqwest::Body {
     let pieces: Vec<&'static str> = pieces.to_vec();
     reqwest::Body::wrap(StreamBody::new(Pieces(pieces.into_iter())))
@@ -28,6 +32,10 @@ impl futures_core::Stream for Pieces {
     ) -> std::task::Poll<Option<Self::Item>> {
         std::task::Poll::Ready(self.0.next().map(|piece| match piece {
             "!" => Err(std::io::Error::other("the stream broke")),
+            "#" => Ok(Frame::trailers(HeaderMap::from_iter([(
+                CHECKSUM,
+                HeaderValue::from_static("42"),
+            )]))),
             piece => Ok(Frame::data(Bytes::from(piece))),
         }))
     }
@@ -46,7 +54,71 @@ async fn a_stream_of_the_length_that_its_header_says_is_sent() {
         }
         let empty = client.post(url(&server, "/length")).header("content-length", "0");
         assert_eq!(empty.send().await.unwrap().text().await.unwrap(), "0", "{way:?}");
+        for pieces in [&[][..], &[""]] {
+            let request = client.post(url(&server, "/length")).header("content-length", "0");
+            let response = request.body(stream(pieces)).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "0", "{way:?}, {pieces:?}");
+        }
         assert_eq!(server.accepted(), 1, "{way:?}");
+        assert_all_gone(&client).await;
+    }
+}
+
+/// Answers with the body and the trailer that came.
+async fn body_and_trailer(request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let all = request.into_body().collect().await.unwrap();
+    let trailer = all.trailers().and_then(|trailers| trailers.get(CHECKSUM)).cloned();
+    let body = String::from_utf8(all.to_bytes().to_vec()).unwrap();
+    Response::new(format!("{body} {trailer:?}").into())
+}
+
+#[tokio::test]
+async fn trailers_behind_a_stated_length_reach_a_server_that_speaks_http2_and_hold_up_nobody_over_http1() {
+    let ca = TrustedCa::new();
+    for (way, expected) in [
+        (Way::H1, "hello None"),
+        (Way::H1Tls, "hello None"),
+        (Way::H2Tls, "hello Some(\"42\")"),
+    ] {
+        let server = way.start(Server::builder().handler(body_and_trailer), &ca).await;
+        let client = ca.client();
+        for pieces in [&["hello", "#"][..], &["he", "llo", "", "#"]] {
+            let request = client.post(url(&server, "/")).header("content-length", "5");
+            let response = within(PATIENCE, request.body(stream(pieces)).send()).await.unwrap();
+            assert_eq!(response.text().await.unwrap(), expected, "{way:?}, {pieces:?}");
+        }
+        assert_eq!(server.accepted(), 1, "{way:?}");
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_behind_a_length_of_0_fails_whatever_the_method() {
+    for method in [
+        http::Method::GET,
+        http::Method::HEAD,
+        http::Method::PUT,
+        http::Method::DELETE,
+    ] {
+        let server = Script::start([vec![Step::ReadHead, Step::ReadBody(1 << 20)]]).await;
+        let client = Client::new(ClientConfig::default()).unwrap();
+        let request = client
+            .request(method.clone(), server.url("/"))
+            .header("content-length", "0");
+        let error = within(PATIENCE, request.body(stream(&["abc"])).send())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Request, "{method}: {error}");
+        assert!(
+            error.to_string().contains("longer than its content-length, 0"),
+            "{error}"
+        );
+        server.until_closed(1).await;
+        let heard = server.received_text(0);
+        assert!(
+            !heard.ends_with("0\r\n\r\n") && !heard.contains("abc"),
+            "{method}: {heard}"
+        );
         assert_all_gone(&client).await;
     }
 }
@@ -56,11 +128,13 @@ async fn a_stream_that_is_longer_or_shorter_fails_and_never_looks_complete() {
     let ca = TrustedCa::new();
     for way in Way::ALL {
         for (length, pieces, words) in [
-            ("3", &["hello"][..], "longer than its content-length, 3"),
+            ("0", &["hello"][..], "longer than its content-length, 0"),
+            ("3", &["hello"], "longer than its content-length, 3"),
             ("3", &["hel", "lo"], "longer than its content-length, 3"),
             ("10", &["hello"], "ended 5 bytes before its content-length, 10"),
             ("5", &["hel", "!"], "the stream broke"),
             ("5", &["hello", "!"], "the stream broke"),
+            ("5", &["hel", "#"], "ended 2 bytes before its content-length, 5"),
         ] {
             let server = way
                 .start(Server::builder().handler(handlers::expect_full_body), &ca)
@@ -94,6 +168,10 @@ async fn a_wrong_length_of_a_known_body_is_refused_before_anything_is_sent() {
         ("transfer-encoding", "gzip", "only chunked can be sent"),
         ("transfer-encoding", "chunked, identity", "only chunked can be sent"),
         ("expect", "200-ok", "only 100-continue is known"),
+        ("host", "", "expected a host"),
+        ("host", "a b", "expected a host"),
+        ("host", "a:80, b", "expected a host"),
+        ("host", "me@a.test", "expected a host"),
     ] {
         let request = client.post(server.url("/")).header(name, value).body("hello");
         let error = request.send().await.unwrap_err();
@@ -105,6 +183,13 @@ async fn a_wrong_length_of_a_known_body_is_refused_before_anything_is_sent() {
         .header("content-length", "5")
         .header("content-length", "5");
     assert!(twice.body("hello").send().await.is_err());
+    let hosts = client
+        .get(server.url("/"))
+        .header("host", "a.test")
+        .header("host", "b.test");
+    let error = hosts.send().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Request);
+    assert!(error.to_string().contains("host: given more than once"), "{error}");
     let both = client
         .post(server.url("/"))
         .header("content-length", "5")
@@ -153,6 +238,19 @@ async fn headers_for_the_next_hop_are_dropped_or_kept_as_the_table_says() {
             "{name}: {value}"
         );
         assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn one_host_of_the_caller_s_own_is_sent_as_it_is() {
+    for host in ["a.test", "a.test:8080", "[2001:db8::1]:443"] {
+        let server = Script::start([steps::answer_all(answers::ok("fine"))]).await;
+        let client = Client::new(ClientConfig::default()).unwrap();
+        let request = client.get(server.url("/")).header("host", host);
+        assert_eq!(request.send().await.unwrap().text().await.unwrap(), "fine");
+        let heard = server.received_text(0).to_ascii_lowercase();
+        let hosts: Vec<&str> = heard.lines().filter(|line| line.starts_with("host:")).collect();
+        assert_eq!(hosts, [format!("host: {host}")], "{heard}");
     }
 }
 
