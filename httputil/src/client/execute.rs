@@ -208,7 +208,7 @@ impl Prepared {
                 _ => Duration::ZERO,
             };
             if verdict == Verdict::GiveUp || deadline.is_some_and(|deadline| deadline <= Instant::now() + pause) {
-                return Err(self.failing.of_send(failure, self.route.proxy().map(|proxy| &**proxy)));
+                return Err(self.failing.of_send(failure, &self.route));
             }
             if !can_replay && let Some(request) = returned {
                 self.draft.take_back(*request);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::handle::Inner;
-use crate::connect::{DialFailure, ProxyServer, system_words};
+use crate::connect::{DialFailure, ProxyServer, Route, system_words};
 use crate::error::{Error, Human, Kind, Phase};
 use crate::pool::CheckoutFailure;
 use crate::settings::Http1;
@@ -120,7 +120,7 @@ impl Failing {
         }
     }
 
-    pub(super) fn of_send(&self, failure: SendFailure, through: Option<&ProxyServer>) -> Error {
+    pub(super) fn of_send(&self, failure: SendFailure, route: &Route) -> Error {
         let error = match failure.cause {
             Cause::Deadline => return self.deadline(Phase::ResponseHeader),
             Cause::Ping(after) => {
@@ -170,7 +170,7 @@ impl Failing {
             Cause::Hyper(error) => error,
         };
         // hyper has one word for all three.
-        let (kind, mut message) = if error.is_parse() && root(&error) == "message head is too large" {
+        let (mut kind, mut message) = if error.is_parse() && root(&error) == "message head is too large" {
             let Http1 {
                 max_header_bytes: bytes,
                 max_headers,
@@ -194,10 +194,15 @@ impl Failing {
         } else {
             classify(&error, failure.processed)
         };
-        match through {
-            None => message.push_str(self.suspicion(&error)),
+        match route {
+            Route::Direct => message.push_str(self.suspicion(&error)),
+            // It is the one that was asked: had the server behind it failed, it would have said 502.
+            Route::Forward(proxy) if kind == Kind::Connection && !failure.has_answer => {
+                kind = Kind::Proxy;
+                message = message.replace("the server", &format!("the proxy {proxy}"));
+            }
             // Which of the two it was cannot be told.
-            Some(proxy) => message = format!("{message} (through the proxy {proxy})"),
+            Route::Forward(proxy) | Route::Tunnel(proxy) => message = format!("{message} (through the proxy {proxy})"),
         }
         let error = Error::new(kind, message).with_source(Arc::new(error));
         self.describe(error.retryable(failure.processed == Processed::No))

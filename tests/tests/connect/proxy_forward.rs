@@ -5,6 +5,7 @@ use httputil::{Client, Environment, Kind};
 use httputil_tests::ca::Ca;
 use httputil_tests::proxy::Proxy;
 use httputil_tests::resolver::ScriptedResolver;
+use httputil_tests::script::{Script, Step, steps};
 use httputil_tests::server::Server;
 use httputil_tests::server::handlers::{Echoed, echo};
 use httputil_tests::tls::{Alpn, ServerTls};
@@ -108,6 +109,24 @@ async fn the_caller_s_own_login_reaches_a_forwarding_proxy_and_no_server() {
     assert_eq!(seen.header("proxy-authorization"), None, "direct");
     for asked in proxy.asked() {
         assert_eq!(asked.header("proxy-authorization"), Some("Basic dXNlcjp3b3Jk"));
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_accepts_and_closes_is_blamed_itself() {
+    for reset in [false, true] {
+        let proxy = Script::start([if reset {
+            steps::reset_on_request()
+        } else {
+            vec![Step::ReadHead, Step::Close]
+        }])
+        .await;
+        let client = client_through(&proxy.url(""), |_| {});
+        let error = failure(&client, "http://service.test/").await;
+        let said = format!("the proxy {}", proxy.url(""));
+        assert_says(&error, Kind::Proxy, &[said.trim_end_matches('/'), "before"]);
+        assert!(!error.to_string().contains("the server closed"), "{error}");
+        assert_balanced(&client.stats());
     }
 }
 
