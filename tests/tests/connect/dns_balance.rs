@@ -270,6 +270,26 @@ async fn an_address_that_refuses_fails_no_request_and_is_left_alone() {
 }
 
 #[tokio::test]
+async fn more_addresses_than_may_be_idle_are_not_dialled_for_each_request() {
+    for (addresses, may_idle, tasks) in [(12, 10, 1), (4, 2, 1), (12, 10, 2), (4, 4, 1)] {
+        let fleet = Fleet::of(addresses, false).await;
+        fleet.lead_to(1..=addresses);
+        let client = fleet.client(&format!("pool.max_idle_per_host = {may_idle}"));
+        let load = Load::begin(&client, &fleet.url(), tasks);
+        fleet.shares_of_next(200).await;
+        load.end().await;
+        let (open, stats) = (may_idle + tasks, client.stats());
+        // One dials, and the spreading of those that are there may move as many.
+        assert!(
+            stats.dialled <= 2 * open as u64,
+            "{addresses} {may_idle} {tasks}: {stats:?}"
+        );
+        let used = fleet.requests().iter().filter(|requests| **requests > 0).count();
+        assert!(used >= may_idle, "{used} of {addresses} addresses: {stats:?}");
+    }
+}
+
+#[tokio::test]
 async fn by_default_connections_stay_where_they_are_and_no_name_is_looked_up_without_a_dial() {
     let fleet = Fleet::of(2, false).await;
     fleet.lead_to([1]);

@@ -232,13 +232,25 @@ impl Sites {
     }
 
     /// How many dials would give each site its share of what is in use, beside those that are under way and do not know
-    /// yet where they go.
-    pub(super) fn missing_exclusive(&self, dialling: usize, now: Instant) -> usize {
+    /// yet where they go. Beyond `kept`, what may be idle or is there, only where others have more than an even share:
+    /// what has no room to be idle would be closed after its request, and missed again at the next.
+    pub(super) fn missing_exclusive(&self, dialling: usize, kept: usize, now: Instant) -> usize {
         let usable = || self.all.iter().filter(|site| site.is_usable(now));
-        let (count, busy) = usable().fold((0, 0), |(count, busy), site| (count + 1, busy + site.busy()));
-        let share = usize::div_ceil(busy, usize::max(count, 1));
-        let missing: usize = usable().map(|site| share.saturating_sub(site.open)).sum();
-        missing.saturating_sub(dialling - self.decided)
+        let (count, busy, open) = usable().fold((0, 0, 0), |(count, busy, open), site| {
+            (count + 1, busy + site.busy(), open + site.open)
+        });
+        let count = usize::max(count, 1);
+        let below = |share: usize| usable().map(|site| share.saturating_sub(site.open)).sum::<usize>();
+        let listed: usize = self
+            .all
+            .iter()
+            .filter(|site| site.is_listed)
+            .map(|site| site.open)
+            .sum();
+        let room = kept.saturating_sub(listed).max(below(open / count));
+        below(busy.div_ceil(count))
+            .min(room)
+            .saturating_sub(dialling - self.decided)
     }
 
     /// The same, for a shared connection each.

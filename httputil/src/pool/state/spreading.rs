@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::host::Host;
 use super::lists::{BY_HOST, List};
 use super::sites::Sites;
 use super::{Bond, Dial, Exclusive, Held, Key, Multiplexed, Protocol, State, Todo};
@@ -193,7 +194,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             let (missing, may) = match host.protocol {
                 Protocol::Unknown => return,
                 Protocol::H1 => (
-                    sites.missing_exclusive(host.dialling, now),
+                    sites.missing_exclusive(host.dialling, self.kept(host), now),
                     host.idle.len() + host.dialling < caps.max_idle_per_host && self.by_age.len() < caps.max_idle,
                 ),
                 Protocol::H2 => (
@@ -206,6 +207,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
             self.begin_dial(index, None, now, todo);
         }
+    }
+
+    /// How many exclusive connections of the host may be idle, if all other hosts keep what they have.
+    fn kept(&self, host: &Host<C, S::Place>) -> usize {
+        let caps = &self.limits.pool;
+        let elsewhere = self.by_age.len() - host.idle.len();
+        caps.max_idle_per_host.min(caps.max_idle.saturating_sub(elsewhere))
     }
 
     /// What a look-up in the background came to: an answer, or when to try again.
