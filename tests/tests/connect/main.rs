@@ -13,6 +13,7 @@ mod client_certificates;
 mod crls;
 mod dns;
 mod dns_balance;
+mod dns_balance_faults;
 mod dns_overrides;
 mod faults;
 mod header_bounds;

@@ -9,11 +9,13 @@ use crate::error::Kind;
 use crate::wire::CloseReason;
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
-    /// `failed` says when, if it did.
-    fn end_dial(&mut self, dial: &Dial, has_connected: bool, failed: Option<Instant>, todo: &mut Todo<C, S>) {
+    /// `failed` says when, if it did. Whether it had reached an address.
+    fn end_dial(&mut self, dial: &Dial, has_connected: bool, failed: Option<Instant>, todo: &mut Todo<C, S>) -> bool {
+        let mut has_arrived = false;
         if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id)
             && let Some(running) = self.running.remove(position)
         {
+            has_arrived = running.has_arrived;
             self.leave_dial(dial.seat.host, running.site, has_connected, failed);
         }
         if let Some(host) = self.hosts.get_mut(dial.seat.host) {
@@ -23,6 +25,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
             todo.dial_over = host.dial_over.take();
         }
+        has_arrived
     }
 
     /// A dial has become an exclusive connection.
@@ -86,8 +89,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         todo: &mut Todo<C, S>,
     ) {
         let is_theirs = failure.kind != Kind::LimitExceeded;
-        self.end_dial(dial, false, is_theirs.then_some(now), todo);
+        let has_arrived = self.end_dial(dial, false, is_theirs.then_some(now), todo);
         self.let_go(dial.seat.host, todo);
+        if has_arrived && is_theirs && self.leads_elsewhere(dial.seat.host, now) {
+            // One address of several is no reason to leave the host alone: those who wait are dialled for elsewhere.
+            self.unblock(now, todo);
+            if self.waits(dial.seat.host) {
+                self.pump(dial.seat.host, now, todo);
+            }
+            return;
+        }
         let Some(host) = self.hosts.get_mut(dial.seat.host) else {
             return;
         };
@@ -123,13 +134,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.unblock(now, todo);
         // A dial that nobody waits for is not made up for: there is no backoff where the failure is our own (no
         // descriptor left), and it would be dialled again and again.
-        if self
-            .hosts
-            .get(dial.seat.host)
-            .is_some_and(|host| !host.queue.is_empty())
-        {
+        if self.waits(dial.seat.host) {
             self.pump(dial.seat.host, now, todo);
         }
+    }
+
+    fn waits(&self, index: usize) -> bool {
+        self.hosts.get(index).is_some_and(|host| !host.queue.is_empty())
     }
 
     /// A dial was stopped to make room for another host's. Those who wait for it go on waiting, behind the others.

@@ -28,6 +28,8 @@ pub(super) struct Running {
     pub(super) is_stopped: bool,
     /// The address that it goes to, where that counts and is known.
     pub(super) site: u32,
+    /// It has reached an address; what fails from then on is that address's.
+    pub(super) has_arrived: bool,
 }
 
 /// What a waiter waits for.
@@ -240,6 +242,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             stop: Arc::clone(&stop),
             is_stopped: false,
             site: Seat::NO_SITE,
+            has_arrived: false,
         });
         todo.dials.push(Dial {
             id,

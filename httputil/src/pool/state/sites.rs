@@ -15,6 +15,9 @@ use crate::wire::Seat;
 /// Of a larger answer some are not used.
 const SITES: usize = 128;
 
+/// So many sites that fail one after another are passed over while any other can be used.
+const DETOURS: usize = 15;
+
 #[derive(Debug, Default)]
 pub(super) struct Sites {
     all: Vec<Site>,
@@ -160,9 +163,20 @@ impl Sites {
         self.get(site).map(|site| site.address)
     }
 
-    /// It could not be reached.
+    /// Whether a dial that has failed at one site may be made up for by one to another: some can be used, and are as many
+    /// as those that cannot, lest a host of very many addresses that all fail is dialled at each before anybody hears of it.
+    pub(super) fn leads_elsewhere(&self, now: Instant) -> bool {
+        let listed = || self.all.iter().filter(|site| site.is_listed);
+        let usable = listed().filter(|site| site.is_usable(now)).count();
+        let avoided = listed().count() - usable;
+        usable > 0 && avoided <= usize::max(usable, DETOURS)
+    }
+
+    /// It could not be reached. Dials that fail together are one failure.
     pub(super) fn avoid(&mut self, site: u32, now: Instant) {
-        if let Some(site) = self.get_mut(site) {
+        if let Some(site) = self.get_mut(site)
+            && site.avoided_until.is_none_or(|until| until <= now)
+        {
             let wait = Site::FIRST
                 .saturating_mul(1 << site.failures.min(16))
                 .min(Site::LONGEST);
@@ -283,6 +297,12 @@ impl Sites {
     pub(super) fn counts(&self) -> impl Iterator<Item = (u32, usize, usize)> {
         let counts = |(index, site): (usize, &Site)| (number(index), site.open, site.idle);
         self.all.iter().enumerate().map(counts)
+    }
+
+    /// Whether another site than this can be used.
+    pub(super) fn has_beside(&self, site: u32, now: Instant) -> bool {
+        let others = self.all.iter().enumerate().filter(|(index, _)| number(*index) != site);
+        others.into_iter().any(|(_, other)| other.is_usable(now))
     }
 
     /// What is open at an address, unless it is passed over.

@@ -56,6 +56,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The dial has reached this address; the number of its site. It may not be the one that was meant for it.
     pub(in crate::pool) fn arrived(&mut self, dial: &Dial, address: Option<SocketAddr>, now: Instant) -> u32 {
         let meant = self.site_of(dial);
+        if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id) {
+            self.running[position].has_arrived = address.is_some();
+        }
         let Some(sites) = self.sites(dial.seat.host) else {
             return Seat::NO_SITE;
         };
@@ -94,6 +97,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(now) = now {
             sites.avoid(site, now);
         }
+    }
+
+    /// Whether what has failed at one of the host's addresses is to be tried at another.
+    pub(super) fn leads_elsewhere(&self, index: usize, now: Instant) -> bool {
+        let sites = self.hosts.get(index).and_then(|host| host.sites.as_deref());
+        sites.is_some_and(|sites| sites.leads_elsewhere(now))
     }
 
     /// A connection's socket is gone.

@@ -151,14 +151,29 @@ impl World {
     }
 
     pub(super) fn dial_fails(&mut self, which: Pick, is_ours: bool) {
-        let Some((dial, _)) = pick(&mut self.dials, which) else {
-            return;
+        // Now and then beyond the TCP connect: that is one address's failure.
+        let (dial, goes_elsewhere) = if self.model.limits.spreads && which.is_multiple_of(2) {
+            let Some((dial, site)) = self.failing(which) else {
+                return;
+            };
+            let elsewhere = self.has_beside(dial.seat.host, site);
+            (dial, elsewhere && !is_ours)
+        } else {
+            let Some((dial, _)) = pick(&mut self.dials, which) else {
+                return;
+            };
+            self.routed.remove(&dial.id);
+            (dial, false)
         };
-        self.routed.remove(&dial.id);
-        self.model.dial_failed(dial.seat.host, dial.epoch, is_ours);
+        let host = dial.seat.host;
+        self.model.dial_failed(host, dial.epoch, is_ours || goes_elsewhere);
         let kind = if is_ours { Kind::LimitExceeded } else { Kind::Connect };
         let failure = DialFailure::new(kind, "refused");
         self.act(|state, now, todo| state.dial_failed(&dial, &failure, now, todo));
+        if goes_elsewhere && !self.model.in_backoff(&self.model.hosts[host]) {
+            let heard = &self.model.failed;
+            assert!(heard.is_empty(), "{heard:?} heard of one address's failure");
+        }
     }
 
     pub(super) fn give_way(&mut self, but: Option<Pick>) {

@@ -25,7 +25,7 @@ fn is_probing(host: &Host) -> bool {
 }
 
 impl Model {
-    fn in_backoff(&self, host: &Host) -> bool {
+    pub(super) fn in_backoff(&self, host: &Host) -> bool {
         host.until.is_some_and(|until| self.now < until)
     }
 

@@ -58,6 +58,26 @@ impl World {
         Some((dial, site))
     }
 
+    /// A dial has reached an address, and fails there.
+    pub(super) fn failing(&mut self, which: Pick) -> Option<(Dial, u32)> {
+        if self.dials.is_empty() {
+            return None;
+        }
+        let position = which % self.dials.len();
+        self.route(position);
+        let (dial, _) = self.dials.remove(position);
+        self.routed.remove(&dial.id);
+        let named = &self.named[dial.seat.host];
+        let site = self.state.arrived(&dial, Some(named[which % named.len()]), self.now);
+        Some((dial, site))
+    }
+
+    /// Whether the host has another address that is not passed over.
+    pub(super) fn has_beside(&self, host: usize, site: u32) -> bool {
+        let sites = self.state.hosts.get(host).and_then(|host| host.sites.as_deref());
+        sites.is_some_and(|sites| sites.has_beside(site, self.now))
+    }
+
     /// Connections and dials of a host, by the site where they are.
     fn open_at(&self, host: usize) -> BTreeMap<u32, usize> {
         let mut sites = Vec::new();

@@ -63,6 +63,27 @@ fn dials_under_way_count_and_one_that_failed_is_not_tried_again_at_once() {
 }
 
 #[test]
+fn a_dial_that_fails_at_one_address_is_made_up_for_at_another_and_nobody_hears_of_it_before_all_have() {
+    for protocol in [Protocol::Unknown, Protocol::H1, Protocol::H2] {
+        let mut room = Room::with(|_| {}, true);
+        let host = room.host("a", protocol);
+        let mut waiting = room.wait(host);
+        let mut failed = Vec::new();
+        for left in [2, 1, 0] {
+            let (dial, answer) = (room.dial(host), room.answer(&[1, 2, 3]));
+            let route = room.act(|state, now, todo| state.assign(&dial, answer, now, todo));
+            room.state.arrived(&dial, Some(route[0]), room.now);
+            failed.push(route[0]);
+            room.fail(&dial);
+            assert_eq!(has_failed(&mut waiting.receiver).is_some(), left == 0, "{protocol:?}");
+            assert_eq!(room.dials.len(), usize::from(left > 0), "{protocol:?}");
+        }
+        failed.sort_unstable();
+        assert_eq!(failed, [at(1), at(2), at(3)]);
+    }
+}
+
+#[test]
 fn an_idle_connection_to_an_address_that_goes_is_closed_and_one_in_use_when_it_comes_home() {
     let mut room = Room::with(|_| {}, true);
     let host = room.host("a", Protocol::H1);
