@@ -316,3 +316,28 @@ async fn an_address_whose_handshake_hangs_is_dialled_last_the_next_time() {
     assert_eq!(after_backoff(&client, &url).await.unwrap(), "hello");
     assert_eq!((silent.accepted(), server.accepted()), (1, 1));
 }
+
+#[tokio::test]
+async fn when_the_resolver_falls_silent_requests_with_little_time_do_not_fail() {
+    let server = Server::builder().start().await;
+    for balance in ["first", "round_robin"] {
+        let resolver = names("a.test", 1);
+        let keys = format!("{ALWAYS_ASKS}dns.balance = \"{balance}\"\ntimeout = \"1s\"\n");
+        let client = client_with_names(&resolver, &keys);
+        let url = server.url_for("a.test", "/");
+        get(&client, &url).await.unwrap();
+        resolver.set("a.test", Answer::Hang);
+        for _ in 0..5 {
+            let eight: Vec<_> = (0..8)
+                .map(|_| {
+                    let (client, url) = (client.clone(), url.clone());
+                    tokio::spawn(async move { get(&client, url).await })
+                })
+                .collect();
+            for one in eight {
+                assert_eq!(one.await.unwrap().expect("the last good answer stands in"), "hello");
+            }
+        }
+        assert!(client.stats().dns_stale > 0);
+    }
+}
