@@ -341,3 +341,36 @@ async fn when_the_resolver_falls_silent_requests_with_little_time_do_not_fail() 
         assert!(client.stats().dns_stale > 0);
     }
 }
+
+#[tokio::test]
+async fn an_answer_without_the_wanted_family_is_no_answer_and_the_last_one_that_had_it_stands_in() {
+    let server = Server::builder().start().await;
+    let v6 = || answer(["::1".parse().unwrap()]);
+    for balance in ["first", "round_robin"] {
+        let resolver = names("a.test", 1);
+        let keys = format!("{ALWAYS_ASKS}dns.prefer = \"ipv4_only\"\ndns.balance = \"{balance}\"\n");
+        let client = client_with_names(&resolver, &keys);
+        let url = server.url_for("a.test", "/");
+        get(&client, &url).await.unwrap();
+        for nothing in [v6(), Answer::Empty, v6(), v6()] {
+            resolver.set("a.test", nothing);
+            assert_eq!(get(&client, &url).await.unwrap(), "hello");
+        }
+        assert_eq!(client.stats().dns_stale, 4);
+        // Another server, as soon as the family is there again.
+        let moved = Server::builder().start_beside(2, server.port()).await;
+        resolver.set("a.test", answer(["::1".parse().unwrap(), loopback(2)]));
+        get(&client, &url).await.unwrap();
+        assert_eq!(moved.requests(), 1);
+    }
+    let client = client_with_names(
+        &ScriptedResolver::new().name("a.test", v6()),
+        &format!("{ALWAYS_ASKS}dns.prefer = \"ipv4_only\"\n"),
+    );
+    let error = failure(&client, server.url_for("a.test", "/")).await;
+    assert_says(
+        &error,
+        Kind::Dns,
+        &["a.test", "gave no IPv4 address", "dns.prefer = \"ipv4_only\""],
+    );
+}

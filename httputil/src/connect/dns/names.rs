@@ -10,7 +10,7 @@ use super::Resolver;
 use super::cache::Cache;
 use super::counts::{Counters, DnsCounts};
 use super::failure::{LookUpFailure, Outcome};
-use super::order::{ordered, put_last, wanted};
+use super::order::{ordered, put_last, serves, wanted};
 use super::table::Good;
 use crate::connect::{DialFailure, Host, Target};
 use crate::error::{Human, Phase};
@@ -113,9 +113,9 @@ impl Names {
         let began = Instant::now();
         loop {
             let now = Instant::now();
-            let (good, is_failing) = self.cache.table().good(name);
+            let (good, is_failing) = self.cache.table().good(name, serves(self.settings.prefer));
             if let Some(good) = good.as_ref().filter(|good| now < self.fresh_until(good)) {
-                return self.answer(name, port, good);
+                return Ok(self.answer(name, port, good));
             }
             let stale = good
                 .as_ref()
@@ -130,7 +130,10 @@ impl Names {
             let failure = match tokio::time::timeout(patience, waiter.outcome()).await {
                 Ok(Outcome::Found(addresses)) => {
                     let good = Good { addresses, at: now };
-                    return self.answer(name, port, &good);
+                    if good.serves(serves(self.settings.prefer)) {
+                        return Ok(self.answer(name, port, &good));
+                    }
+                    Some(self.lacks_family())
                 }
                 Ok(Outcome::Lost) => {
                     // This runtime may be the one that is shutting down.
@@ -146,7 +149,7 @@ impl Names {
                 return Ok(Answer {
                     is_current: false,
                     ask_again: Some(later(now, self.settings.ttl)),
-                    ..self.answer(name, port, stale)?
+                    ..self.answer(name, port, stale)
                 });
             }
             let beside = self.too_old(good.as_ref(), now);
@@ -183,22 +186,24 @@ impl Names {
         }
     }
 
-    fn answer(&self, name: &str, port: u16, good: &Good) -> Result<Answer, DialFailure> {
+    /// An answer with addresses, and none of them may be dialled.
+    fn lacks_family(&self) -> LookUpFailure {
+        let (family, word) = wanted(self.settings.prefer).unwrap_or_default();
+        LookUpFailure::new(format!("gave no {family} address, and dns.prefer = \"{word}\""))
+    }
+
+    /// As the pool wants it: `good` has an address that may be dialled.
+    fn answer(&self, name: &str, port: u16, good: &Good) -> Answer {
         let at_port = |ip: &IpAddr| SocketAddr::new(*ip, port);
         let mut addresses = ordered(self.settings.prefer, good.addresses.iter().map(at_port).collect());
-        if addresses.is_empty() {
-            let (family, word) = wanted(self.settings.prefer).unwrap_or_default();
-            let message = format!("gave no {family} address, and dns.prefer = \"{word}\"");
-            return Err(LookUpFailure::new(message).of_dial(name, ""));
-        }
         if let Some(blamed) = self.cache.table().blamed(name, Instant::now()) {
             put_last(&mut addresses, |ip| ip == blamed);
         }
-        Ok(Answer {
+        Answer {
             addresses,
             is_current: true,
             ask_again: Some(self.fresh_until(good)),
-        })
+        }
     }
 }
 

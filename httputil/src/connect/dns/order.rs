@@ -21,7 +21,16 @@ pub(super) fn put_last(addresses: &mut [SocketAddr], blamed: impl Fn(IpAddr) -> 
     addresses.sort_by_key(|address| blamed(address.ip()));
 }
 
-/// Which family is left out, in words; `None` if none is.
+/// Whether an address may be dialled.
+pub(super) fn serves(prefer: DnsPreference) -> fn(&IpAddr) -> bool {
+    match prefer {
+        DnsPreference::Ipv4Only => IpAddr::is_ipv4,
+        DnsPreference::Ipv6Only => IpAddr::is_ipv6,
+        _ => |_| true,
+    }
+}
+
+/// Which family alone may be dialled, in words; `None` if both may.
 pub(super) fn wanted(prefer: DnsPreference) -> Option<(&'static str, &'static str)> {
     match prefer {
         DnsPreference::Ipv4Only => Some(("IPv4", "ipv4_only")),

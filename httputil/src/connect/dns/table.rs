@@ -19,6 +19,8 @@ const NAMES: usize = 4096;
 /// For so long an address that failed beyond its TCP connect is dialled last.
 const BLAMED_FOR: Duration = Duration::from_mins(1);
 
+const FAMILIES: [fn(&IpAddr) -> bool; 2] = [IpAddr::is_ipv4, IpAddr::is_ipv6];
+
 #[derive(Debug, Default)]
 pub(super) struct Table {
     names: HashMap<Arc<str>, Entry>,
@@ -29,6 +31,8 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Entry {
     good: Option<Good>,
+    /// The last good answer that had an address of this family, IPv4 and IPv6, where the one above has none.
+    without: [Option<Good>; 2],
     flight: Option<Flight>,
     /// The last look-up gave nothing.
     is_failing: bool,
@@ -43,6 +47,13 @@ struct Entry {
 pub(super) struct Good {
     pub(super) addresses: Arc<[IpAddr]>,
     pub(super) at: Instant,
+}
+
+impl Good {
+    /// Whether it has an address of one of the families.
+    pub(super) fn serves(&self, serves: fn(&IpAddr) -> bool) -> bool {
+        self.addresses.iter().any(serves)
+    }
 }
 
 /// A look-up under way.
@@ -96,10 +107,11 @@ impl Table {
         self.names.shrink_to(NAMES);
     }
 
-    /// The last good answer, whatever its age, and whether the look-up after it gave nothing.
-    pub(super) fn good(&mut self, name: &Arc<str>) -> (Option<Good>, bool) {
+    /// The last answer with an address that `serves`, whatever its age, and whether the look-up after it gave nothing.
+    pub(super) fn good(&mut self, name: &Arc<str>, serves: fn(&IpAddr) -> bool) -> (Option<Good>, bool) {
         let entry = self.entry(name);
-        (entry.good.clone(), entry.is_failing)
+        let mut answers = entry.good.iter().chain(entry.without.iter().flatten());
+        (answers.find(|good| good.serves(serves)).cloned(), entry.is_failing)
     }
 
     /// Waits for the look-up under way, or for a new one, which the caller is to begin then.
@@ -183,12 +195,23 @@ impl Table {
         let entry = self.names.get_mut(name)?;
         match outcome {
             Outcome::Found(addresses) => {
-                entry.good = Some(Good {
+                let good = Good {
                     addresses: Arc::clone(addresses),
                     at: now,
-                });
+                };
+                let last = entry.good.take();
+                // Pools that want one family only go by the last answer that had it.
+                for (without, family) in entry.without.iter_mut().zip(FAMILIES) {
+                    if good.serves(family) {
+                        *without = None;
+                    } else if let Some(last) = last.as_ref().filter(|last| last.serves(family)) {
+                        *without = Some(last.clone());
+                    }
+                }
+                entry.good = Some(good);
                 entry.is_failing = false;
-                entry.is_told = false;
+                // While one family is missing, that is said once.
+                entry.is_told &= entry.without.iter().any(Option::is_some);
             }
             Outcome::Failed(_) => entry.is_failing = true,
             Outcome::Lost => {}
@@ -242,8 +265,8 @@ mod tests {
             table.finish(&held, id, &found(), now).is_some(),
             "its look-up was under way"
         );
-        assert!(table.good(&Arc::from("99999.test")).0.is_some());
-        assert!(table.good(&Arc::from("1.test")).0.is_none());
+        assert!(table.good(&Arc::from("99999.test"), |_| true).0.is_some());
+        assert!(table.good(&Arc::from("1.test"), |_| true).0.is_none());
     }
 
     #[test]
