@@ -288,8 +288,9 @@ pub(crate) struct DnsKeys {
     pub(crate) stale_for: Option<DurationText>,
     /// Which addresses are dialled first: both families in turn, one of them first, or one of them only.
     pub(crate) prefer: Option<DnsPreferenceKey>,
-    /// Whether a host's connections go to the first address that answers, or are spread over all of them and follow what
-    /// the DNS adds and drops.
+    /// Whether a host's connections go to the first address that answers, or are spread over all of them, 128 at most, and
+    /// follow what the DNS adds and drops; over HTTP/2 each address has a connection then, whatever
+    /// `http2.max_connections_per_host` says.
     pub(crate) balance: Option<DnsBalanceKey>,
 }
 

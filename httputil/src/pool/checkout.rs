@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::counters::Counters;
+use super::following;
 use super::key::{Key, KeyRef};
 use super::queued::Queued;
 use super::shared::{Inner, Pool};
@@ -137,6 +138,8 @@ enum Taken {
     Now(Checked),
     /// The number of the one that waits is its turn.
     Wait(Arc<Key>, Waiting<H1, Place>),
+    /// After the host's name has been looked up, which nobody has for a while.
+    Later(Arc<Key>),
 }
 
 impl Pool {
@@ -156,7 +159,13 @@ impl Pool {
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
-        let checked = match inner.take((target, route), &handle, deadline, fresh, turn)? {
+        let mut taken = inner.take((target, route), &handle, deadline, fresh, turn, inner.world.spreads())?;
+        if let Taken::Later(key) = taken {
+            Box::pin(following::catch_up(inner, key, deadline)).await;
+            taken = inner.take((target, route), &handle, deadline, fresh, turn, false)?;
+        }
+        let checked = match taken {
+            Taken::Later(_) => unreachable!("it has just been looked up"),
             Taken::Now(checked) => checked,
             // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
             Taken::Wait(key, waiting) => {
@@ -197,12 +206,18 @@ impl Inner {
         deadline: Option<Instant>,
         fresh: bool,
         mut turn: Option<u64>,
+        follows: bool,
     ) -> Result<Taken, CheckoutFailure> {
         self.warm_up();
+        let ttl = || self.world.connector.transport().dns.ttl;
         loop {
             let now = Instant::now();
             let (key, turn, outcome) = self.with_state(|state, todo| {
                 let host = self.host(state, to, handle, now)?;
+                if follows && state.is_forgotten(host, ttl(), now) {
+                    let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
+                    return Ok((key, 0, None));
+                }
                 // One whose idle connection turns out to be dead asks again.
                 let turn = *turn.get_or_insert_with(|| state.next_turn());
                 let ask = Ask {
@@ -213,8 +228,11 @@ impl Inner {
                 };
                 let outcome = state.checkout(host, ask, todo);
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
-                Ok((key, turn, outcome))
+                Ok((key, turn, Some(outcome)))
             })?;
+            let Some(outcome) = outcome else {
+                return Ok(Taken::Later(key));
+            };
             let connection = match outcome {
                 Outcome::Idle(mut h1, idle_for) => {
                     if !h1.wake() {

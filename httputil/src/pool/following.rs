@@ -30,6 +30,25 @@ pub(super) fn look_up(pool: &Arc<Inner>, key: &Arc<Key>) {
     });
 }
 
+/// After a quiet time, so long does a request wait for what the name leads to now.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Looks a name up before a request is given a connection, since nobody has for longer than `dns.ttl`: what vanished
+/// meanwhile is not to be used. For a moment only; then the request goes where the last one went, and the look-up is
+/// begun anew beside it.
+pub(super) async fn catch_up(pool: &Arc<Inner>, key: Arc<Key>, deadline: Option<Instant>) {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let bound = left.map_or(PATIENCE, |left| PATIENCE.min(left / 4));
+    let names = Arc::clone(pool.world.connector.names());
+    let mut following = Following {
+        pool: Arc::downgrade(pool),
+        key,
+        again: Duration::ZERO,
+        answer: None,
+    };
+    following.answer = names.renew(&following.key.target, bound).await.ok();
+}
+
 /// A look-up under way. However it ends, even with its runtime, the pool hears of it; it keeps no pool alive.
 struct Following {
     pool: Weak<Inner>,

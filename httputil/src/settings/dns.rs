@@ -75,7 +75,9 @@ pub enum DnsPreference {
 pub enum DnsBalance {
     /// `"first"`: each dial goes to the first address that answers.
     First,
-    /// `"round_robin"`: over all of them, up to 128, following what the DNS adds and drops. While requests come, the name is
+    /// `"round_robin"`: over all of them, following what the DNS adds and drops. Of more than 128 each client uses 128 of its
+    /// own choice. Over HTTP/2 each address has a connection, whatever `http2.max_connections_per_host` says; over HTTP/1
+    /// no more addresses have one than may be idle (`pool.max_idle_per_host`) or are in use. While requests come, the name is
     /// looked up again when `dns.ttl` is over; an address that is new gets connections, and those to one that is gone end
     /// after their requests. `pool.max_idle_per_host` should be at least the number of addresses.
     RoundRobin,

@@ -290,6 +290,31 @@ async fn more_addresses_than_may_be_idle_are_not_dialled_for_each_request() {
 }
 
 #[tokio::test]
+async fn after_a_quiet_time_no_request_goes_to_an_address_that_has_vanished_since() {
+    for h2 in [false, true] {
+        let fleet = Fleet::of(2, h2).await;
+        fleet.lead_to([1, 2]);
+        let client = fleet.client(&format!("http2.prior_knowledge = {h2}"));
+        for _ in 0..7 {
+            get(&client, fleet.url()).await.unwrap();
+        }
+        eventually("a connection to each", || fleet.open().iter().all(|open| *open > 0)).await;
+        fleet.lead_to([1]);
+        tokio::time::sleep(3 * TTL).await;
+        let before = fleet.requests();
+        for _ in 0..6 {
+            get(&client, fleet.url()).await.unwrap();
+        }
+        assert_eq!(fleet.requests(), [before[0] + 6, before[1]]);
+        // Where the resolver says nothing, it is not waited for beyond a moment, and what there was serves.
+        fleet.resolver.set("many.test", Answer::Hang);
+        tokio::time::sleep(3 * TTL).await;
+        let hangs = client.get(fleet.url()).timeout(Duration::from_millis(150)).send().await;
+        assert_eq!(hangs.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
 async fn by_default_connections_stay_where_they_are_and_no_name_is_looked_up_without_a_dial() {
     let fleet = Fleet::of(2, false).await;
     fleet.lead_to([1]);

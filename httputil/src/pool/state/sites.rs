@@ -5,6 +5,8 @@
 //! first is open any more. An address that the resolver names no more is not *listed*: its connections end after their
 //! requests. One that could not be reached is passed over for a while, and no others are closed or dialled for its sake.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,6 +26,10 @@ pub(super) struct Sites {
     /// Dials that know where they go.
     pub(super) decided: usize,
     turn: u64,
+    /// Draws lots where there are too many addresses.
+    lot: RandomState,
+    /// When the last request came.
+    pub(super) asked_at: Option<Instant>,
     /// When the name is to be looked up again.
     pub(super) due: Option<Instant>,
     pub(super) is_looked_up: bool,
@@ -100,11 +106,15 @@ impl Sites {
 
     /// These are the addresses now; whether one has gone that has connections.
     pub(super) fn learn(&mut self, addresses: &[SocketAddr]) -> bool {
-        // The same few of very many, in whichever order they come.
+        // The same few of very many, in whichever order they come, and not the same for every client.
         let mut named = addresses.to_vec();
         named.sort_unstable();
         named.dedup();
-        named.truncate(SITES);
+        if named.len() > SITES {
+            named.sort_by_cached_key(|address| self.lot.hash_one(address));
+            named.truncate(SITES);
+            named.sort_unstable();
+        }
         let mut has_gone = false;
         for site in &mut self.all {
             let position = named.binary_search(&site.address);

@@ -182,11 +182,21 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         None
     }
 
+    /// Whether nobody has asked for the host for longer than what its name leads to was to be believed.
+    pub(in crate::pool) fn is_forgotten(&self, index: usize, ttl: Duration, now: Instant) -> bool {
+        let sites = self.hosts.get(index).and_then(|host| host.sites.as_deref());
+        sites.is_some_and(|sites| {
+            let was_quiet = |at: Instant| now.saturating_duration_since(at) > ttl;
+            sites.due.is_some_and(|due| due <= now) && sites.asked_at.is_some_and(was_quiet)
+        })
+    }
+
     /// After each request: dials for addresses that have less than their share, if nothing has to make room for them;
     /// and has the name looked up again when its time is over.
     pub(super) fn spread(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get_mut(index) else { return };
         let Some(sites) = host.sites.as_deref_mut() else { return };
+        sites.asked_at = Some(now);
         if sites.due.is_some_and(|due| due <= now) && !sites.is_looked_up {
             sites.is_looked_up = true;
             todo.look_up = Some(Arc::clone(&host.key));
