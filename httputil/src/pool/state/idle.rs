@@ -136,9 +136,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(CloseReason::MaxLifetime)
         } else {
             let site = connection.bond().site();
+            // A claim first: it is met by whichever connection goes.
             connection
                 .spent()
-                .or_else(|| self.misplaced(index, site, now))
                 .or_else(|| {
                     let reclaimed = self.reclaimed_from(index);
                     if reclaimed.is_some() {
@@ -146,6 +146,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     }
                     reclaimed
                 })
+                .or_else(|| self.misplaced(index, site, now))
         };
         match reason {
             Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),
