@@ -117,9 +117,9 @@ pub(super) struct Setup {
 }
 
 /// Whether histories hold what the model does not follow to the end yet: pools that spread connections over addresses, and
-/// claims on the next connection that comes home. With them one in some ten thousand breaks a rule, mostly since a host
-/// that leaves the line and enters it again in one step loses its claim, and the model keeps it. `MODEL_WHOLE=1` looks
-/// for them; unit tests and `races` show both on their own.
+/// claims on the next connection that comes home. With claims one in some six thousand breaks a rule: a host that leaves
+/// the line and enters it again in one step loses its claim, and the model keeps it. Which of the two is right, and
+/// whether there is more behind it, is open. `MODEL_WHOLE=1` looks for them; unit tests show each on its own.
 fn is_whole() -> bool {
     std::env::var_os("MODEL_WHOLE").is_some()
 }
