@@ -168,6 +168,8 @@ mod config;
 mod connect;
 mod error;
 mod files;
+#[allow(dead_code, unused_imports)]
+mod policy;
 mod pool;
 mod registry;
 pub mod service;

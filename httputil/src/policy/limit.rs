@@ -1,0 +1,150 @@
+//! How many requests run at once, and how many may wait for their turn.
+//!
+//! tokio's semaphore is the limit and its fair queue; here is only the bound on the queue, and the line that nobody
+//! crosses twice: one who goes while waiting leaves both.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// One limit.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    running: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// `None` is without bound.
+    queue: Option<usize>,
+}
+
+/// The right to run. Dropping it, by whatever way, lets the next one run.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why a request was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shed {
+    /// As many wait as may.
+    QueueFull,
+    /// Its time was over while it waited.
+    Deadline,
+}
+
+impl Limit {
+    /// `most` at once; `queue` may wait, 0 is none.
+    pub(crate) fn new(most: usize, queue: Option<usize>) -> Limit {
+        Limit {
+            running: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            waiting: AtomicUsize::new(0),
+            queue,
+        }
+    }
+
+    /// Those who wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the turn, first come, first served.
+    ///
+    /// Dropping the future leaves the queue.
+    pub(crate) async fn admit(&self, deadline: Option<Instant>) -> Result<Permit, Shed> {
+        if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {
+            return Ok(Permit { _permit: permit });
+        }
+        let Some(_place) = Place::take(&self.waiting, self.queue) else {
+            return Err(Shed::QueueFull);
+        };
+        let turn = Arc::clone(&self.running).acquire_owned();
+        let permit = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, turn)
+                .await
+                .map_err(|_| Shed::Deadline)?,
+            None => turn.await,
+        };
+        let permit = permit.expect("nobody closes the semaphore");
+        Ok(Permit { _permit: permit })
+    }
+}
+
+/// A place in the queue.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Place<'_> {
+    fn take(waiting: &AtomicUsize, queue: Option<usize>) -> Option<Place<'_>> {
+        let most = queue.unwrap_or(usize::MAX);
+        waiting
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
+                (waiting < most).then_some(waiting + 1)
+            })
+            .ok()
+            .map(|_| Place(waiting))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_run_than_may_and_the_rest_wait_in_line() {
+        let limit = Arc::new(Limit::new(2, None));
+        let first = limit.admit(None).await.unwrap();
+        let _second = limit.admit(None).await.unwrap();
+        let served = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut waiting = tokio::task::JoinSet::new();
+        for number in 0..3 {
+            let (limit, served) = (Arc::clone(&limit), Arc::clone(&served));
+            waiting.spawn(async move {
+                let _permit = limit.admit(None).await.unwrap();
+                served.lock().unwrap().push(number);
+            });
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(limit.waiting(), 3);
+        drop(first);
+        waiting.join_all().await;
+        assert_eq!(*served.lock().unwrap(), [0, 1, 2]);
+        assert_eq!(limit.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_sheds_at_once_and_a_deadline_in_time() {
+        let limit = Limit::new(1, Some(1));
+        let _running = limit.admit(None).await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let (waits, shed) = tokio::join!(limit.admit(Some(deadline)), limit.admit(None));
+        assert_eq!(shed.unwrap_err(), Shed::QueueFull);
+        assert_eq!(waits.unwrap_err(), Shed::Deadline);
+        assert_eq!(Instant::now(), deadline);
+        assert_eq!(limit.waiting(), 0);
+        assert_eq!(Limit::new(0, Some(0)).admit(None).await.unwrap_err(), Shed::QueueFull);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_goes_while_waiting_leaves_the_queue() {
+        let limit = Arc::new(Limit::new(1, Some(1)));
+        let running = limit.admit(None).await.unwrap();
+        let waits = tokio::spawn({
+            let limit = Arc::clone(&limit);
+            async move { limit.admit(None).await.map(drop) }
+        });
+        tokio::task::yield_now().await;
+        waits.abort();
+        assert!(waits.await.unwrap_err().is_cancelled());
+        assert_eq!(limit.waiting(), 0);
+        drop(running);
+        assert!(limit.admit(None).await.is_ok());
+    }
+}

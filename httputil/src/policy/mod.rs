@@ -1,0 +1,29 @@
+//! What services wrote by hand, or left out: each policy one file, usable alone, and none of them does I/O.
+//!
+//! ```text
+//! retry      whether a failed attempt is made again, and when     backoff · retry_after · budget
+//! breaker    whether a host is asked at all
+//! limit      how many requests at once, how many may wait
+//! redirect   where an answer sends the request
+//! hosts      the state that breakers and budgets keep per host, bounded
+//! ```
+//!
+//! They judge; the request's way (`client`) asks them and acts. Time comes in as a value or is tokio's, and chance comes
+//! in as a number, so that a test decides both.
+
+mod backoff;
+mod breaker;
+mod budget;
+mod hosts;
+mod limit;
+mod redirect;
+mod retry;
+mod retry_after;
+
+pub(crate) use backoff::Backoff;
+pub(crate) use breaker::{Admission, Breaker, Verdict};
+pub(crate) use budget::Budget;
+pub(crate) use hosts::Hosts;
+pub(crate) use limit::{Limit, Permit};
+pub(crate) use redirect::Hop;
+pub(crate) use retry::Retry;
