@@ -127,6 +127,15 @@
 //! # }
 //! ```
 //!
+//! # Retries
+//!
+//! A request that fails is attempted up to three times: without an answer, or with 425, 429 (if it says when to come back),
+//! 502, 503 or 504. Only what may be sent twice is: the idempotent methods, requests that bear an `Idempotency-Key`, and
+//! any request that the server has certainly not acted on; a body that is a stream is sent once. Pauses grow and are
+//! spread, `Retry-After` is kept, and a pause beyond the request's `timeout` is not begun. A host gets no more retries than
+//! a tenth of its requests and one a second. `retry.*` and [`ClientConfig::retry`] change all of it; [`Timings::attempts`]
+//! and [`Error::attempts`] tell of it.
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;
@@ -168,7 +177,6 @@ mod config;
 mod connect;
 mod error;
 mod files;
-#[allow(dead_code, unused_imports)]
 mod policy;
 mod pool;
 mod registry;

@@ -41,6 +41,12 @@ pub mod unix;
 
 pub use patience::{PATIENCE, within};
 
+/// The documented defaults but for retries: for tests of what one attempt does.
+#[must_use]
+pub fn one_attempt() -> httputil::ClientConfig {
+    httputil::ClientConfig::default().max_attempts(1)
+}
+
 /// The README's Rust, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::handle::Inner;
+use super::retry::Fault;
 use crate::connect::{DialFailure, ProxyServer, Route, system_words};
 use crate::error::{Error, Human, Kind, Phase};
 use crate::pool::CheckoutFailure;
@@ -95,9 +96,17 @@ impl Failing {
         self.of_dial(proxy.login_refused())
     }
 
-    pub(super) fn of_checkout(&self, failure: CheckoutFailure, pool_wait: Duration) -> Error {
-        match failure {
-            CheckoutFailure::Dial(failure) => self.of_dial(failure),
+    pub(super) fn of_checkout(&self, failure: CheckoutFailure, pool_wait: Duration) -> Fault {
+        let error = match failure {
+            CheckoutFailure::Dial(failure) => {
+                let (again_at, is_lasting) = (failure.again_at, failure.is_lasting);
+                let fault = Fault::from(self.of_dial(failure));
+                return Fault {
+                    again_at,
+                    is_lasting: is_lasting || fault.is_lasting,
+                    ..fault
+                };
+            }
             CheckoutFailure::Deadline(phase) => self.deadline(phase).retryable(true),
             CheckoutFailure::PoolWait(cap) => {
                 let kind = Kind::Timeout {
@@ -117,7 +126,8 @@ impl Failing {
             CheckoutFailure::BadHost => {
                 self.describe(Error::new(Kind::Request, "the URL's host cannot stand in a request"))
             }
-        }
+        };
+        error.into()
     }
 
     pub(super) fn of_send(&self, failure: SendFailure, route: &Route) -> Error {

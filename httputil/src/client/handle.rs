@@ -9,6 +9,7 @@ use super::execute::prepare;
 use super::in_code;
 use super::into_url::First;
 use super::message::{Made, to_reqwest};
+use super::retry::Retries;
 use super::{IntoUrl, RequestBuilder};
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
@@ -35,6 +36,7 @@ pub(super) struct Inner {
     pub(super) base: Option<BaseUrl>,
     pub(super) made: Made,
     pub(super) first: First,
+    pub(super) retries: Arc<Retries>,
     /// Done once, when the lease ends.
     farewell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -164,14 +166,13 @@ impl Client {
             proxies
         };
         let connector = Connector::new(profile.transport.clone(), identity, &Resolver::system(), proxies);
-        Client::on(
-            Pool::new(profile.pool.as_str(), connector, Budget::of(MaxConnections::Auto)),
-            profile,
-        )
+        let pool = Pool::new(profile.pool.as_str(), connector, Budget::of(MaxConnections::Auto));
+        let retries = Retries::of(&profile)?;
+        Client::on(pool, profile, retries)
     }
 
-    /// A new lease on a pool.
-    pub(crate) fn on(pool: Pool, profile: Profile) -> Result<Client, Error> {
+    /// A new lease on a pool; `retries` is the profile's.
+    pub(crate) fn on(pool: Pool, profile: Profile, retries: Arc<Retries>) -> Result<Client, Error> {
         let user_agent = HeaderValue::from_str(&profile.policy.user_agent).map_err(|_| {
             let message = format!(
                 "{}.user_agent: holds a character that a header cannot bear",
@@ -194,6 +195,7 @@ impl Client {
                 base,
                 made: Made::default(),
                 first: First::default(),
+                retries,
                 farewell: OnceLock::new(),
             }),
         })

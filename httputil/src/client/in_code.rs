@@ -1,11 +1,14 @@
 //! What a file could not say, code must not either.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::connect::{check_host, check_interface};
-use crate::error::Problem;
-use crate::settings::{BaseUrl, Profile, TlsVersion, Transport, without_feature};
+use crate::error::{Human, Problem};
+use crate::settings::{
+    BaseUrl, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status, without_feature,
+};
 
 /// The mistakes of settings that were made in code, in the words of those in a file.
 pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
@@ -30,11 +33,61 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .chain(hosts)
         .chain(together)
         .map(Problem::new)
+        .chain(retry_mistakes(profile))
         .collect()
 }
 
+/// The mistakes among `retry.*`.
+pub(super) fn retry_mistakes(profile: &Profile) -> Vec<Problem> {
+    let Retry {
+        max_attempts,
+        backoff_base,
+        backoff_max,
+        statuses,
+        methods,
+        idempotency_header,
+        budget_ratio,
+        budget_min_per_second,
+        ..
+    } = &profile.policy.retry;
+    let key = |key: &str, value: &dyn Display, why: &str| format!("retry.{key} = {value}: {why}");
+    let whole = |name: &str, value: u32, least: u32, most: u32| {
+        let why = format!("expected a whole number, {least} to {most}");
+        (!(least..=most).contains(&value)).then(|| key(name, &value, &why))
+    };
+    let ratio = (!(0.0..=1000.0).contains(budget_ratio))
+        .then(|| key("budget.ratio", budget_ratio, "expected a number from 0 to 1000"));
+    let order = (backoff_base > backoff_max).then(|| {
+        let (base, max) = (Human(*backoff_base), Human(*backoff_max));
+        format!("retry.backoff.base: {base} is longer than retry.backoff.max, {max}")
+    });
+    let of_statuses = statuses.iter().filter_map(|status| {
+        let why = check_status(&status.to_string()).err()?;
+        Some(key("statuses", status, why))
+    });
+    let of_methods = methods.iter().filter_map(|method| {
+        let why = check_method(method).err()?;
+        Some(key("methods", &format_args!("{method:?}"), why))
+    });
+    let header = check_header_name(idempotency_header).err();
+    let header = header.map(|why| key("idempotency_header", &format_args!("{idempotency_header:?}"), why));
+    [
+        whole("max_attempts", *max_attempts, 1, 100),
+        whole("budget.min_per_second", *budget_min_per_second, 0, 1_000_000),
+        ratio,
+        order,
+        header,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(of_statuses)
+    .chain(of_methods)
+    .map(|words| Problem::new(format!("{}.{words}", profile.name)))
+    .collect()
+}
+
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 14] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 16] {
     let Transport {
         timeouts,
         pool,
@@ -46,6 +99,8 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
     [
         ("timeout", profile.policy.timeout, "; no_timeout() switches it off"),
         ("timeouts.expect_continue", Some(profile.policy.expect_continue), ""),
+        ("retry.backoff.base", Some(profile.policy.retry.backoff_base), ""),
+        ("retry.backoff.max", Some(profile.policy.retry.backoff_max), ""),
         ("timeouts.dns", Some(timeouts.dns), ""),
         ("timeouts.connect", Some(timeouts.connect), ""),
         ("timeouts.proxy_connect", Some(timeouts.proxy_connect), ""),

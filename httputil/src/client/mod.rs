@@ -1,12 +1,12 @@
 //! The client: a handle on a lease, requests in reqwest's language, and a request's way to the pool.
 //!
 //! ```text
-//! RequestBuilder ─► reqwest::Request ─┬► total deadline ─► resend ─► pool ─► wire      reqwest::Response ◄─┬┘
-//!          tower ─► http::Request<B> ─┘                                             http::Response<Body> ◄─┘
+//! RequestBuilder ─► reqwest::Request ─┬► total deadline ─► retry ─► resend ─► pool ─► wire      reqwest::Response ◄─┬┘
+//!          tower ─► http::Request<B> ─┘                                                       http::Response<Body> ◄─┘
 //! ```
 //!
-//! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, `resend` says what may be sent
-//! again, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as the user
+//! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, `retry` makes a failed
+//! attempt again, `resend` says what may be sent again within one, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as the user
 //! reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
 mod address;
@@ -20,6 +20,7 @@ mod in_code;
 mod into_url;
 mod message;
 mod resend;
+mod retry;
 mod service;
 mod shutdown;
 #[cfg(test)]
@@ -34,4 +35,5 @@ pub use service::{RequestTimeout, ResponseFuture};
 pub use timings::Timings;
 
 pub(crate) use handle::WeakClient;
+pub(crate) use retry::Retries;
 pub(crate) use shutdown::shutdown_all;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
+use crate::policy::Retry;
 use crate::wire::{Processed, jittered};
 
 /// Sends of one request beyond the first, at most.
@@ -70,13 +71,10 @@ impl Resends {
     }
 }
 
-/// The header by which a caller says that the server takes a request that comes twice for one
-/// (draft-ietf-httpapi-idempotency-key-header).
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Whether the request may reach the server twice: by its method, or since it bears an idempotency key.
-pub(super) fn may_repeat(method: &Method, headers: &HeaderMap) -> bool {
-    is_idempotent(method) || headers.get(&IDEMPOTENCY_KEY).is_some_and(|key| !key.is_empty())
+/// Whether the request may reach the server twice: by its method, or since it bears an idempotency key, by which a caller
+/// says that the server takes a request that comes twice for one (draft-ietf-httpapi-idempotency-key-header).
+pub(super) fn may_repeat(method: &Method, headers: &HeaderMap, rules: &Retry) -> bool {
+    is_idempotent(method) || rules.bears_key(headers)
 }
 
 /// RFC 9110 §9.2.2. Extension methods are not known to be.
@@ -94,6 +92,8 @@ fn is_idempotent(method: &Method) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     #[test]
@@ -156,10 +156,13 @@ mod tests {
 
     #[test]
     fn a_request_may_be_repeated_by_its_method_or_its_idempotency_key() {
+        let rules = Retry::of(&crate::settings::Retry::default()).unwrap();
+        let may_repeat = |method: &Method, headers: &HeaderMap| may_repeat(method, headers, &rules);
         let none = HeaderMap::new();
         assert!(may_repeat(&Method::DELETE, &none));
         assert!(!may_repeat(&Method::POST, &none));
-        let keyed = |key: &'static str| HeaderMap::from_iter([(IDEMPOTENCY_KEY.clone(), key.parse().unwrap())]);
+        let name = HeaderName::from_static("idempotency-key");
+        let keyed = |key: &'static str| HeaderMap::from_iter([(name.clone(), key.parse().unwrap())]);
         assert!(may_repeat(
             &Method::POST,
             &keyed("8e03978e-40d5-43dd-bc93-6894a57f9324")

@@ -36,6 +36,7 @@ pub struct Timings {
     send: Option<Duration>,
     version: Version,
     sighting: Sighting,
+    attempts: u32,
 }
 
 impl Timings {
@@ -46,6 +47,7 @@ impl Timings {
         writing: Option<Duration>,
         version: Version,
         sighting: Sighting,
+        attempts: u32,
     ) -> Timings {
         Timings {
             began,
@@ -54,6 +56,7 @@ impl Timings {
             send: writing,
             version,
             sighting,
+            attempts,
         }
     }
 
@@ -96,6 +99,11 @@ impl Timings {
     /// From the request's beginning to now: read when the body has ended, the whole request.
     pub fn total(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// How often it was attempted to send the request, resends and retries included: mostly 1.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Whether the connection had been used before.

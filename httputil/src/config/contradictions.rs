@@ -17,7 +17,13 @@ use crate::settings::{Profile, Tls, Transport, unverified};
 pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&str>, problems: &mut Problems) {
     let pair = |first: &str, second: &str| Some((chain.written(first).next()?, chain.written(second).next()?));
     let transport = &profile.transport;
-    for (wrong, key, relation, other) in pairs(transport) {
+    let backoff = (
+        profile.policy.retry.backoff_base > profile.policy.retry.backoff_max,
+        "retry.backoff.base",
+        "longer than",
+        "retry.backoff.max",
+    );
+    for (wrong, key, relation, other) in pairs(transport).into_iter().chain([backoff]) {
         // Of two values of which one is not written, that one gives way, if it can.
         if wrong && let Some((at, than)) = pair(key, other) {
             problems.add(|| contradiction(key, at, relation, other, than));

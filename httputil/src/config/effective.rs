@@ -12,8 +12,8 @@ use super::layer::quoted;
 use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, MaxConnections, Policy, Pool, Profile, Proxy,
-    ProxyChoice, Registry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
+    Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, MaxConnections, Policy, Pool, Profile, Proxy,
+    ProxyChoice, Registry, Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -47,6 +47,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         expect_continue,
         base_url,
         user_agent,
+        retry,
     } = policy;
     let mut values = vec![
         ("base_url", text_or_none(base_url.as_deref())),
@@ -74,6 +75,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_http2(&mut values, http2);
     add_proxy(&mut values, proxy);
     add_dns(&mut values, dns);
+    add_retry(&mut values, retry);
     values
 }
 
@@ -321,6 +323,40 @@ fn add_dns(values: &mut Vec<(&'static str, String)>, dns: &Dns) {
         ("dns.stale_for", duration(*stale_for)),
         ("dns.prefer", quoted(prefer)),
         ("dns.balance", quoted(balance)),
+    ]);
+}
+
+fn add_retry(values: &mut Vec<(&'static str, String)>, retry: &Retry) {
+    let Retry {
+        max_attempts,
+        backoff_base,
+        backoff_max,
+        jitter,
+        statuses,
+        methods,
+        idempotency_header,
+        budget_ratio,
+        budget_min_per_second,
+        respect_retry_after,
+        max_retry_after,
+    } = retry;
+    let jitter = match jitter {
+        Jitter::Full => "full",
+        Jitter::Equal => "equal",
+        Jitter::None => "none",
+    };
+    values.extend([
+        ("retry.max_attempts", max_attempts.to_string()),
+        ("retry.backoff.base", duration(*backoff_base)),
+        ("retry.backoff.max", duration(*backoff_max)),
+        ("retry.backoff.jitter", quoted(jitter)),
+        ("retry.statuses", format!("{statuses:?}")),
+        ("retry.methods", list(methods)),
+        ("retry.idempotency_header", quoted(idempotency_header)),
+        ("retry.budget.ratio", format!("{budget_ratio:?}")),
+        ("retry.budget.min_per_second", budget_min_per_second.to_string()),
+        ("retry.respect_retry_after", respect_retry_after.to_string()),
+        ("retry.max_retry_after", duration(*max_retry_after)),
     ]);
 }
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, PoolKeys, ProfileKeys, ProxyKeys,
-    RegistryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
+    DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey, PoolKeys, ProfileKeys,
+    ProxyKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
 use super::values::{Addresses, DurationText, OrAuto, OrNone, ProxyUrl, SecretText, SizeText};
 use crate::error::Origin;
 use crate::settings::{
-    Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, MaxConnections, Pool, Profile, Proxy, ProxyChoice,
-    Registry, Roots, Tcp, Timeouts, Tls, TlsVersion,
+    Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, MaxConnections, Pool, Profile, Proxy,
+    ProxyChoice, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -37,6 +37,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         http2,
         proxy,
         dns,
+        retry,
         settings: _,
     } = keys;
     profile.description = description;
@@ -62,6 +63,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_http2(&mut profile.transport.http2, &http2);
     set_proxy(&mut profile.transport.proxy, proxy);
     set_dns(&mut profile.transport.dns, dns);
+    set_retry(&mut profile.policy.retry, retry);
     Ok(profile)
 }
 
@@ -268,4 +270,32 @@ fn set_dns(dns: &mut Dns, keys: DnsKeys) {
     set(&mut dns.stale_for, keys.stale_for.map(duration));
     set(&mut dns.prefer, keys.prefer.map(prefer));
     set(&mut dns.balance, keys.balance.map(balance));
+}
+
+/// Of bounds of pauses that don't fit together, the one that is not written gives way.
+fn set_retry(retry: &mut Retry, keys: RetryKeys) {
+    let jitter = |key| match key {
+        JitterKey::Full => Jitter::Full,
+        JitterKey::Equal => Jitter::Equal,
+        JitterKey::None => Jitter::None,
+    };
+    set(&mut retry.max_attempts, keys.max_attempts);
+    set(&mut retry.backoff_base, keys.backoff.base.map(duration));
+    set(&mut retry.backoff_max, keys.backoff.max.map(duration));
+    if keys.backoff.max.is_none() {
+        retry.backoff_max = retry.backoff_max.max(retry.backoff_base);
+    } else if keys.backoff.base.is_none() {
+        retry.backoff_base = retry.backoff_base.min(retry.backoff_max);
+    }
+    set(&mut retry.jitter, keys.backoff.jitter.map(jitter));
+    set(&mut retry.statuses, keys.statuses.map(|statuses| statuses.0));
+    set(&mut retry.methods, keys.methods.map(|methods| methods.0));
+    set(
+        &mut retry.idempotency_header,
+        keys.idempotency_header.map(|name| name.0),
+    );
+    set(&mut retry.budget_ratio, keys.budget.ratio);
+    set(&mut retry.budget_min_per_second, keys.budget.min_per_second);
+    set(&mut retry.respect_retry_after, keys.respect_retry_after);
+    set(&mut retry.max_retry_after, keys.max_retry_after.map(duration));
 }

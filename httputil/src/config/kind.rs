@@ -21,7 +21,7 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
         }
         if matches!(
             key.kind,
-            Kind::Duration { .. } | Kind::Size { .. } | Kind::Whole { .. } | Kind::Path
+            Kind::Duration { .. } | Kind::Size { .. } | Kind::Whole { .. } | Kind::Number { .. } | Kind::Path
         ) {
             return Err(format!("this can't be switched off; {}", wanted(key)).into());
         }
@@ -33,6 +33,7 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
         Kind::Duration { min, max } => check_duration(key, node, *min, *max)?,
         Kind::Size { min, max } => check_size(key, node, *min, *max)?,
         Kind::Whole { min, max } => node.value = Value::Whole(check_whole(key, node, *min, *max)?),
+        Kind::Number { min, max } => node.value = Value::Float(check_number(key, node, *min, *max)?),
         Kind::Flag => {
             node.value = Value::Flag(match &node.value {
                 Value::Flag(flag) => *flag,
@@ -150,6 +151,19 @@ fn check_whole(key: &Key, node: &Node, min: i128, max: i128) -> Check<i128> {
     }
 }
 
+fn check_number(key: &Key, node: &Node, min: f64, max: f64) -> Check<f64> {
+    let number = match &node.value {
+        Value::Float(number) => Some(*number),
+        // No bound is so large that a whole number would lose a digit.
+        Value::Whole(number) => i32::try_from(*number).ok().map(f64::from),
+        Value::Raw(text) => text.parse().ok(),
+        _ => None,
+    };
+    number
+        .filter(|number| (min..=max).contains(number))
+        .ok_or_else(|| wanted(key))
+}
+
 fn zero(key: &Key) -> Cow<'static, str> {
     let off = if key.none { "; \"none\" switches it off" } else { "" };
     format!("zero makes no sense here{off}").into()
@@ -165,6 +179,7 @@ pub(crate) fn wanted(key: &Key) -> Cow<'static, str> {
             format!("expected a whole number, {min} or more{words}").into()
         }
         Kind::Whole { min, max } => format!("expected a whole number from {min} to {max}").into(),
+        Kind::Number { min, max } => format!("expected a number from {min} to {max}").into(),
         Kind::Flag => "expected true or false".into(),
         Kind::OneOf(values) => {
             let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();

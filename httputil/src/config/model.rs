@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{
-    Address, Addresses, Base, DurationText, FilePath, FilePaths, Free, HeaderText, HostName, Hosts, Interface, Name,
-    Names, OrAuto, OrNone, Pins, ProxyUrl, SecretText, SizeText, Urls,
+    Address, Addresses, Base, DurationText, FilePath, FilePaths, Free, HeaderNameText, HeaderText, HostName, Hosts,
+    Interface, Methods, Name, Names, OrAuto, OrNone, Pins, ProxyUrl, SecretText, SizeText, Statuses, Urls,
 };
 
 /// A profile.
@@ -65,6 +65,9 @@ pub(crate) struct ProfileKeys {
     #[serde(default)]
     #[schemars(extend("x-transport" = true))]
     pub(crate) dns: DnsKeys,
+    /// When a failed request is made again.
+    #[serde(default)]
+    pub(crate) retry: RetryKeys,
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,
@@ -322,6 +325,66 @@ pub(crate) enum DnsPreferenceKey {
 pub(crate) enum DnsBalanceKey {
     First,
     RoundRobin,
+}
+
+/// `[retry]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryKeys {
+    /// Attempts in all; 1 switches retries off. What the server has certainly not processed is sent again all the same.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) max_attempts: Option<u32>,
+    /// The pauses between attempts.
+    #[serde(default)]
+    pub(crate) backoff: BackoffKeys,
+    /// Answers that are failures; 429 only when it bears `Retry-After`.
+    pub(crate) statuses: Option<Statuses>,
+    /// Methods of requests that may be sent twice.
+    pub(crate) methods: Option<Methods>,
+    /// A request that bears this header may be sent twice, whatever its method.
+    pub(crate) idempotency_header: Option<HeaderNameText>,
+    /// How many retries a host is spared.
+    #[serde(default)]
+    pub(crate) budget: RetryBudgetKeys,
+    /// Keep the pause that an answer asks for by `Retry-After`.
+    pub(crate) respect_retry_after: Option<bool>,
+    /// An answer that asks for a longer pause is not waited for.
+    #[schemars(extend("x-zero" = true))]
+    pub(crate) max_retry_after: Option<DurationText>,
+}
+
+/// `[retry.backoff]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackoffKeys {
+    /// The bound of the first pause; each further one is twice as long.
+    pub(crate) base: Option<DurationText>,
+    /// The bound of any pause.
+    pub(crate) max: Option<DurationText>,
+    /// How chance shapes a pause: anything up to the bound, at least half of it, or the bound itself.
+    pub(crate) jitter: Option<JitterKey>,
+}
+
+/// `[retry.budget]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryBudgetKeys {
+    /// Retries for each request to a host, over ten seconds; the profile's clients share it.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub(crate) ratio: Option<f64>,
+    /// Retries a second to a host that are free beside these.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(crate) min_per_second: Option<u32>,
+}
+
+/// A way to spread pauses.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(crate) enum JitterKey {
+    Full,
+    Equal,
+    None,
 }
 
 /// `[registry]`

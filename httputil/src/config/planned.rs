@@ -1,7 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 45] = [
+const PROFILE: [&str; 34] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
@@ -32,17 +32,6 @@ const PROFILE: [&str; 45] = [
     "redirect.cross_origin",
     "redirect.downgrade",
     "redirect.max",
-    "retry.backoff.base",
-    "retry.backoff.jitter",
-    "retry.backoff.max",
-    "retry.budget.min_per_second",
-    "retry.budget.ratio",
-    "retry.idempotency_header",
-    "retry.max_attempts",
-    "retry.max_retry_after",
-    "retry.methods",
-    "retry.respect_retry_after",
-    "retry.statuses",
     "timeouts.attempt",
     "timeouts.read",
     "timeouts.response_header",
@@ -100,11 +89,10 @@ mod tests {
 
     #[test]
     fn keys_sections_and_typos_are_told_apart() {
-        assert_eq!(in_profile("retry.backoff.base"), Planned::Key);
+        assert_eq!(in_profile("breaker.window"), Planned::Key);
         assert_eq!(in_profile("headers.x_request_id"), Planned::Key);
-        assert_eq!(in_profile("retry.backoff"), Planned::Section);
-        assert_eq!(in_profile("retry"), Planned::Section);
-        assert_eq!(in_profile("retries"), Planned::No);
+        assert_eq!(in_profile("breaker"), Planned::Section);
+        assert_eq!(in_profile("brakers"), Planned::No);
         assert_eq!(in_registry("strict"), Planned::Key);
     }
 

@@ -176,6 +176,7 @@ fn example(key: &Key, default: Option<&str>, described: &Json) -> Option<String>
             Kind::Duration { .. } => "\"30s\"",
             Kind::Size { .. } => "\"1MiB\"",
             Kind::Whole { .. } => "10",
+            Kind::Number { .. } => "0.5",
             Kind::Flag => "true",
             Kind::Text | Kind::Header => "\"for people\"",
             Kind::Name => "\"shared\"",

@@ -54,6 +54,10 @@ pub(crate) enum Kind {
         min: i128,
         max: i128,
     },
+    Number {
+        min: f64,
+        max: f64,
+    },
     Flag,
     Text,
     Header,
@@ -228,6 +232,11 @@ fn kind(field: &Json, typed: &Json, transport: bool) -> Kind {
             min: number("minimum", 0),
             max: number("maximum", u32::MAX),
         }
+    } else if is("number") {
+        Kind::Number {
+            min: typed["minimum"].as_f64().unwrap_or(f64::MIN),
+            max: typed["maximum"].as_f64().unwrap_or(f64::MAX),
+        }
     } else {
         Kind::Text
     }
@@ -289,6 +298,17 @@ proxy.no_proxy hosts none transport
 proxy.password secret none transport
 proxy.url proxy none transport
 proxy.username secret none transport
+retry.backoff.base duration 1µs..
+retry.backoff.jitter one of full equal none
+retry.backoff.max duration 1µs..
+retry.budget.min_per_second whole 0..1000000
+retry.budget.ratio number 0..1000
+retry.idempotency_header header_name
+retry.max_attempts whole 1..100
+retry.max_retry_after duration 0ns..
+retry.methods methods
+retry.respect_retry_after flag
+retry.statuses statuses
 settings free
 tcp.interface interface none transport
 tcp.keepalive duration 1s..32767s none transport
@@ -341,6 +361,7 @@ user_agent header";
             }
             Kind::Size { min, max } => format!("size {min}..{max}"),
             Kind::Whole { min, max } => format!("whole {min}..{max}"),
+            Kind::Number { min, max } => format!("number {min}..{max}"),
             Kind::Flag => "flag".to_owned(),
             Kind::Text => "text".to_owned(),
             Kind::Header => "header".to_owned(),

@@ -145,7 +145,8 @@ fn of<'a>(path: &str, leaves: &'a [String]) -> Option<&'a str> {
     // Where two sections have it, HTTP/2's is the one that is rarely meant.
     let same_leaf = || {
         all()
-            .filter(|key| split(key).1 == leaf)
+            // So few letters are words that many sections could have.
+            .filter(|key| split(key).1 == leaf && leaf.len() > 3)
             .min_by_key(|key| key.starts_with("http2."))
     };
     let near_within = || {
@@ -154,7 +155,7 @@ fn of<'a>(path: &str, leaves: &'a [String]) -> Option<&'a str> {
         within().find(|key| split(key).1 == near)
     };
     let near_leaf = || {
-        let near = nearest(leaf, all().map(|key| split(key).1))?;
+        let near = nearest(leaf, all().map(|key| split(key).1)).filter(|near| near.len() > 3)?;
         all().find(|key| split(key).1 == near)
     };
     spelled
@@ -298,10 +299,17 @@ mod tests {
             assert_eq!(key(unclear), None, "{unclear}");
         }
         for (wrong, right) in [
-            ("MaxRedirects", "redirect.max"),
-            ("read_timeout", "timeouts.read"),
             ("retry.max_att", "retry.max_attempts"),
             ("retry.max_atempts", "retry.max_attempts"),
+            ("max_retries", "retry.max_attempts"),
+        ] {
+            assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
+        }
+        for (wrong, right) in [
+            ("MaxRedirects", "redirect.max"),
+            ("read_timeout", "timeouts.read"),
+            ("breaker.open", "breaker.open_for"),
+            ("breaker.widnow", "breaker.window"),
         ] {
             assert_eq!(planned_key(wrong).as_deref(), Some(right), "{wrong}");
         }

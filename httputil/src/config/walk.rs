@@ -171,6 +171,27 @@ impl Walk<'_> {
         let hidden = items.iter().any(raw);
         let mut fine = true;
         for node in items {
+            if item == Item::Status {
+                // A number in a file, a text from elsewhere; serde reads a number.
+                let text = match &node.value {
+                    Value::Whole(number) => Some(number.to_string()),
+                    Value::Raw(text) => Some(text.clone()),
+                    _ => None,
+                };
+                let checked = text.as_deref().ok_or(item.wanted().into());
+                let Err(message) = checked.and_then(|text| item.check(text)) else {
+                    if let Some(number) = text.and_then(|text| text.parse().ok()) {
+                        node.value = Value::Whole(number);
+                    }
+                    continue;
+                };
+                fine = false;
+                self.problems.add(|| match &text {
+                    Some(text) => wrong_value(node.origin.clone(), profile, path, text, &message),
+                    None => problem(&node.origin, profile, path, &message),
+                });
+                continue;
+            }
             let text = node.as_text();
             let Err(message) = text.ok_or(item.wanted().into()).and_then(|text| item.check(text)) else {
                 if let (Item::Path, Some(text)) = (item, text) {

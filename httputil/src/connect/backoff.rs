@@ -60,6 +60,14 @@ impl Backoff {
         }
     }
 
+    /// A failure that was just counted, with the end of the pause.
+    pub(crate) fn dated(&self, failure: &DialFailure) -> DialFailure {
+        DialFailure {
+            again_at: self.until,
+            ..failure.clone()
+        }
+    }
+
     /// The last error, in words that say that it is not a new one.
     pub(crate) fn remembered(&self, now: Instant) -> Option<DialFailure> {
         let mut failure = self.last.clone()?;
@@ -71,6 +79,7 @@ impl Backoff {
             format!("is made in {}", Human(Duration::from_millis(millis)))
         };
         failure.message = format!("{} (the error of the last try; the next {next})", failure.message).into();
+        failure.again_at = self.until;
         Some(failure)
     }
 }

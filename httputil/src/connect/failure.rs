@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::tcp;
 use crate::error::{Human, Kind, Phase};
 
@@ -16,6 +18,10 @@ pub(crate) struct DialFailure {
     pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
     /// The proxy is to blame, whatever host was asked for: its own backoff counts, and the host's does not.
     pub(crate) of_proxy: bool,
+    /// Another dial would fare no better before somebody changes something.
+    pub(crate) is_lasting: bool,
+    /// Before this nobody dials there, and all hear of this failure.
+    pub(crate) again_at: Option<Instant>,
 }
 
 impl DialFailure {
@@ -25,6 +31,8 @@ impl DialFailure {
             message: message.into(),
             source: None,
             of_proxy: false,
+            is_lasting: false,
+            again_at: None,
         }
     }
 

@@ -69,7 +69,7 @@ impl Error {
         self.0.profile.as_deref()
     }
 
-    /// How many times the request was put on a connection; 0 if it never was.
+    /// How often it was attempted to send the request, resends and retries included; 0 if it was refused before.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
@@ -190,7 +190,7 @@ impl fmt::Display for Error {
         f.write_str(&inner.message)?;
         match (&inner.profile, inner.attempts) {
             (Some(profile), 0 | 1) => write!(f, " (profile {profile})"),
-            (Some(profile), attempts) => write!(f, " (profile {profile}, sent {attempts} times)"),
+            (Some(profile), attempts) => write!(f, " (profile {profile}, {attempts} attempts)"),
             (None, _) => Ok(()),
         }
     }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::settings::Jitter;
+
 /// How pauses grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Backoff {
@@ -14,17 +16,6 @@ pub(crate) struct Backoff {
     pub(crate) max: Duration,
     /// `retry.backoff.jitter`
     pub(crate) jitter: Jitter,
-}
-
-/// How chance shapes a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Jitter {
-    /// Anything up to the bound.
-    Full,
-    /// At least half of the bound.
-    Equal,
-    /// The bound.
-    None,
 }
 
 impl Backoff {

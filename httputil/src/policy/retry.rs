@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 
 use super::backoff::Backoff;
 use super::retry_after;
+use crate::settings;
 
 /// What a profile says about retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +42,42 @@ pub(crate) enum Ended<'a> {
 }
 
 impl Retry {
+    /// What the settings say; `None` if a status, a method or the header is none.
+    pub(crate) fn of(settings: &settings::Retry) -> Option<Retry> {
+        let statuses = settings.statuses.iter();
+        let methods = settings.methods.iter();
+        Some(Retry {
+            max_attempts: settings.max_attempts,
+            backoff: Backoff {
+                base: settings.backoff_base,
+                max: settings.backoff_max,
+                jitter: settings.jitter,
+            },
+            statuses: statuses
+                .map(|status| StatusCode::from_u16(*status).ok())
+                .collect::<Option<_>>()?,
+            methods: methods
+                .map(|method| Method::from_bytes(method.as_bytes()).ok())
+                .collect::<Option<_>>()?,
+            idempotency_header: HeaderName::from_bytes(settings.idempotency_header.as_bytes()).ok()?,
+            respect_retry_after: settings.respect_retry_after,
+            max_retry_after: settings.max_retry_after,
+        })
+    }
+
+    /// Whether there is to be more than one attempt.
+    pub(crate) fn is_on(&self) -> bool {
+        self.max_attempts > 1
+    }
+
     /// Whether a request may be sent twice.
     pub(crate) fn is_repeatable(&self, method: &Method, headers: &HeaderMap) -> bool {
-        self.methods.contains(method) || headers.contains_key(&self.idempotency_header)
+        self.methods.contains(method) || self.bears_key(headers)
+    }
+
+    /// Whether a request bears the idempotency key; an empty one is none.
+    pub(crate) fn bears_key(&self, headers: &HeaderMap) -> bool {
+        headers.get(&self.idempotency_header).is_some_and(|key| !key.is_empty())
     }
 
     /// Whether an answer's status counts as a failure here.
@@ -85,8 +119,8 @@ impl Retry {
 mod tests {
     use http::HeaderValue;
 
-    use super::super::backoff::Jitter;
     use super::*;
+    use crate::settings::Jitter;
 
     fn retry() -> Retry {
         Retry {

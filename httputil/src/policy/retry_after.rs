@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn both_forms_are_read() {
-        assert_eq!(of("120", None), Some(Duration::from_secs(120)));
+        assert_eq!(of("120", None), Some(Duration::from_mins(2)));
         assert_eq!(of(" 0 ", None), Some(Duration::ZERO));
         assert_eq!(of("Fri, 31 Dec 1999 23:59:59 GMT", None), Some(Duration::from_secs(59)));
     }

@@ -11,6 +11,8 @@ use crate::wire::CloseReason;
 pub(super) struct Counters {
     pub(super) tally: Tally,
     pub(super) resends: AtomicU64,
+    pub(super) retries: AtomicU64,
+    pub(super) retries_denied: AtomicU64,
     /// Closed by a cap on idle connections and dialled again within a second.
     pub(super) cap_regrets: AtomicU64,
     /// Milliseconds that closed connections have lived, in all.
@@ -52,12 +54,16 @@ pub struct PoolStats {
     pub dial_failures: Vec<(&'static str, u64)>,
     /// Connections closed, by reason; reasons that never occurred are left out.
     pub closed: Vec<(CloseReason, u64)>,
-    /// Requests put on a connection, resends included.
+    /// Requests put on a connection, resends and retries included.
     pub requests: u64,
     /// Of those, on a connection that had been used before.
     pub reuses: u64,
     /// Requests sent again because the server had not processed them.
     pub resends: u64,
+    /// Attempts after the first of their request, `retry.max_attempts`.
+    pub retries: u64,
+    /// Retries that were not made, since the budget of the host was spent, `retry.budget`.
+    pub retries_denied: u64,
     /// Dials to a host within a second of closing an idle connection to it for a cap: `pool.max_idle` or
     /// `pool.max_idle_per_host` may be too low.
     pub cap_regrets: u64,
@@ -137,6 +143,8 @@ impl Counters {
             requests: count.requests,
             reuses: count.reuses,
             resends: load(&self.resends),
+            retries: load(&self.retries),
+            retries_denied: load(&self.retries_denied),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
             dns_look_ups: 0,

@@ -32,7 +32,7 @@ mod sync;
 mod tally;
 
 pub(crate) use budget::Budget;
-pub(crate) use checkout::{CheckoutFailure, Sighting};
+pub(crate) use checkout::{Checked, CheckoutFailure, Sighting};
 pub use counters::PoolStats;
 pub use hosts::HostStats;
 pub(crate) use key::Key;

@@ -108,6 +108,16 @@ impl Pool {
         Counters::add(&self.inner.counters.resends);
     }
 
+    /// Counts a further attempt.
+    pub(crate) fn count_retry(&self) {
+        Counters::add(&self.inner.counters.retries);
+    }
+
+    /// Counts an attempt that the budget forbade.
+    pub(crate) fn count_retry_denied(&self) {
+        Counters::add(&self.inner.counters.retries_denied);
+    }
+
     pub(super) fn add_lease(&self) {
         self.inner.with_state(|state, _| state.leases += 1);
         self.inner.warm_up();

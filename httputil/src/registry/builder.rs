@@ -52,6 +52,7 @@ impl RegistryBuilder {
             identities: Identities::default(),
             proxy_identities: Identities::default(),
             pools: std::sync::Mutex::default(),
+            retries: std::sync::Mutex::default(),
             services: Services::default(),
             budget: Budget::of(config.registry().max_connections),
             config,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::RegistryBuilder;
 use super::services::Services;
-use crate::client::Client;
+use crate::client::{Client, Retries};
 use crate::config::Config;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::Error;
@@ -34,6 +34,8 @@ pub(super) struct Inner {
     /// Those of https proxies: a session with a proxy is never one with a server behind it.
     pub(super) proxy_identities: Identities,
     pub(super) pools: Mutex<BTreeMap<String, Pool>>,
+    /// By profile: its clients share the budget of each host.
+    pub(super) retries: Mutex<BTreeMap<String, Arc<Retries>>>,
     pub(super) services: Services,
     /// `registry.max_connections`
     pub(super) budget: Arc<Budget>,
@@ -91,8 +93,8 @@ impl Registry {
     /// its `tls.*` cannot be used, or a proxy variable that it heeds is no URL of a proxy.
     pub fn client(&self, profile: &str) -> Result<Client, Error> {
         let profile = self.inner.config.profile(profile)?;
-        let pool = self.pool(&profile)?;
-        Client::on(pool, profile)
+        let (pool, retries) = (self.pool(&profile)?, self.retries(&profile)?);
+        Client::on(pool, profile, retries)
     }
 
     /// A new lease on a pool of the profile's settings that only services of this type draw from. Its name is the
@@ -101,7 +103,18 @@ impl Registry {
         let mut profile = self.inner.config.profile(profile)?;
         profile.pool = format!("{}/{own_name}", profile.name);
         let pool = self.pool_at(&format!("{}/{type_name}", profile.name), &profile)?;
-        Client::on(pool, profile)
+        let retries = self.retries(&profile)?;
+        Client::on(pool, profile, retries)
+    }
+
+    fn retries(&self, profile: &Profile) -> Result<Arc<Retries>, Error> {
+        let mut all = self.inner.retries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(retries) = all.get(&profile.name) {
+            return Ok(Arc::clone(retries));
+        }
+        let retries = Retries::of(profile)?;
+        all.insert(profile.name.clone(), Arc::clone(&retries));
+        Ok(retries)
     }
 
     pub(super) fn services_inner(&self) -> &Services {

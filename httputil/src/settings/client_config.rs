@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DnsBalance, DnsPreference, Profile, ProxyChoice, Secret};
+use super::{DnsBalance, DnsPreference, Profile, ProxyChoice, Retry, Secret};
 
 /// The settings of a [`Client`](crate::Client) made in code.
 ///
@@ -182,6 +182,47 @@ impl ClientConfig {
     #[must_use]
     pub fn expect_continue_timeout(mut self, expect_continue: Duration) -> ClientConfig {
         self.profile.policy.expect_continue = expect_continue;
+        self
+    }
+
+    /// How often a failed request is made in all, where that is safe; default 3, 1 switches retries off. More than 100, or
+    /// none, is an error of [`Client::new`](crate::Client::new).
+    #[must_use]
+    pub fn max_attempts(mut self, max_attempts: u32) -> ClientConfig {
+        self.profile.policy.retry.max_attempts = max_attempts;
+        self
+    }
+
+    /// The bound of the first pause between attempts, doubled up to `max`; default 100 ms and 5 s.
+    #[must_use]
+    pub fn retry_backoff(mut self, base: Duration, max: Duration) -> ClientConfig {
+        let retry = &mut self.profile.policy.retry;
+        (retry.backoff_base, retry.backoff_max) = (base, max);
+        self
+    }
+
+    /// Retries to a host: `ratio` for each request, over ten seconds, and `min_per_second` beside; default 0.1 and 1.
+    #[must_use]
+    pub fn retry_budget(mut self, ratio: f64, min_per_second: u32) -> ClientConfig {
+        let retry = &mut self.profile.policy.retry;
+        (retry.budget_ratio, retry.budget_min_per_second) = (ratio, min_per_second);
+        self
+    }
+
+    /// When failed requests are made again, in full.
+    ///
+    /// ```
+    /// use httputil::ClientConfig;
+    /// use httputil::settings::Retry;
+    ///
+    /// let mut retry = Retry::default();
+    /// retry.statuses = vec![503];
+    /// retry.methods.push("POST".to_owned());
+    /// let config = ClientConfig::default().retry(retry);
+    /// ```
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> ClientConfig {
+        self.profile.policy.retry = retry;
         self
     }
 

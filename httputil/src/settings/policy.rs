@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::Retry;
+
 /// What happens to one request; every profile has its own, also where two share a pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
     /// `timeout`: the whole request, from `send()` to the end of the body. Default 30 s; `None` is unbounded.
@@ -20,6 +22,8 @@ pub struct Policy {
     pub base_url: Option<String>,
     /// `user_agent`: sent when the request names none. Default `httputil/<version>`.
     pub user_agent: String,
+    /// `retry.*`: when a failed request is made again.
+    pub retry: Retry,
 }
 
 impl Default for Policy {
@@ -30,6 +34,7 @@ impl Default for Policy {
             expect_continue: Duration::from_secs(1),
             base_url: None,
             user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
+            retry: Retry::default(),
         }
     }
 }

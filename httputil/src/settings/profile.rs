@@ -3,7 +3,7 @@
 use super::{Policy, Transport};
 
 /// Everything that a name such as `telemetry` stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Profile {
     /// The profile's name, `[a-z][a-z0-9]*(_[a-z0-9]+)*`.

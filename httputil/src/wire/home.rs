@@ -292,11 +292,15 @@ impl Link {
 
 /// `length` give or take a tenth, so that connections made together do not go together.
 pub(crate) fn jittered(length: Duration) -> Duration {
+    // What is too long to be counted is too long to matter.
+    Duration::try_from_secs_f64(length.as_secs_f64() * (0.9 + chance() / 5.0)).unwrap_or(length)
+}
+
+/// A number from 0 to 1.
+pub(crate) fn chance() -> f64 {
     // A hasher's keys are random; no more is asked of it here.
     let random = std::hash::RandomState::new().build_hasher().finish();
-    let share = (random >> 11) as f64 / (1_u64 << 53) as f64;
-    // What is too long to be counted is too long to matter.
-    Duration::try_from_secs_f64(length.as_secs_f64() * (0.9 + share / 5.0)).unwrap_or(length)
+    (random >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 impl std::fmt::Debug for Link {

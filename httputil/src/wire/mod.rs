@@ -43,7 +43,7 @@ pub(crate) use body::{BodyFailure, PooledBody};
 pub(crate) use h1::H1;
 pub(crate) use h2::H2;
 pub use home::CloseReason;
-pub(crate) use home::{Facts, Home, Link, Seat, jittered};
+pub(crate) use home::{Facts, Home, Link, Seat, chance, jittered};
 pub(crate) use manner::Manner;
 pub(crate) use open::{Connection, open};
 pub(crate) use place::Place;

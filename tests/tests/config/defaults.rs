@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use httputil::settings::{DnsBalance, DnsPreference, DnsResolver, MaxConnections, Profile, Roots, TlsVersion};
+use httputil::settings::{DnsBalance, DnsPreference, DnsResolver, Jitter, MaxConnections, Profile, Roots, TlsVersion};
 use httputil::{Config, Environment};
 
 fn seconds(seconds: u64) -> Duration {
@@ -62,6 +62,14 @@ pinned! {
     both_families_are_dialled_in_turn: |p| p.transport.dns.prefer => DnsPreference::HappyEyeballs;
     the_first_address_that_answers_is_taken: |p| p.transport.dns.balance => DnsBalance::First;
     no_name_is_led_elsewhere: |p| p.transport.dns.overrides.len() => 0;
+    a_failed_request_is_attempted_three_times: |p| p.policy.retry.max_attempts => 3;
+    pauses_between_attempts_double_from_100_ms_to_5_s: |p| (p.policy.retry.backoff_base, p.policy.retry.backoff_max) => (Duration::from_millis(100), seconds(5));
+    any_pause_up_to_the_bound_is_as_likely: |p| p.policy.retry.jitter => Jitter::Full;
+    five_statuses_are_failures: |p| p.policy.retry.statuses => [425, 429, 502, 503, 504];
+    the_idempotent_methods_are_repeated: |p| p.policy.retry.methods => ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"];
+    the_idempotency_key_has_its_usual_name: |p| p.policy.retry.idempotency_header => "Idempotency-Key";
+    a_tenth_of_the_requests_may_be_retries_and_one_a_second: |p| (p.policy.retry.budget_ratio, p.policy.retry.budget_min_per_second) => (0.1, 1);
+    the_pause_that_a_server_asks_for_is_kept_up_to_30_s: |p| (p.policy.retry.respect_retry_after, p.policy.retry.max_retry_after) => (true, seconds(30));
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));
     connections_are_reused: |p| p.transport.pool.reuse => true;

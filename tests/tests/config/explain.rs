@@ -51,7 +51,7 @@ fn the_places_are_those_that_origins_tells() {
 #[test]
 fn what_nobody_wrote_is_the_built_in_default() {
     let explanation = Config::empty().explain("default").unwrap();
-    assert_eq!(explanation.keys.len(), 67);
+    assert_eq!(explanation.keys.len(), 78);
     for key in &explanation.keys {
         assert_eq!(*key.origin(), Origin::BuiltIn, "{}", key.key);
         assert!(key.shadowed().is_empty() && key.follows.is_none(), "{}", key.key);
@@ -136,7 +136,13 @@ fn the_table_is_straight_and_in_order() {
         line.find("built-in")
             .or_else(|| line.find(&*scenario.path("").to_string_lossy()))
     };
-    let columns: Vec<Option<usize>> = lines.map(column).collect();
+    // What is too long for the column stands beyond it.
+    let is_long = |line: &&str| {
+        ["retry.methods ", "retry.statuses "]
+            .iter()
+            .any(|key| line.starts_with(key))
+    };
+    let columns: Vec<Option<usize>> = lines.filter(|line| !is_long(line)).map(column).collect();
     assert!(
         columns.iter().all(|each| each.is_some() && *each == columns[0]),
         "{table}"

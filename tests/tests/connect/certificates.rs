@@ -15,7 +15,7 @@ async fn assert_refused(ca: &Ca, identity: Identity, words: &[&str]) {
     let error = failure(&client, server.url("/")).await;
     assert_says(&error, Kind::Tls, &["TLS handshake", "127.0.0.1"]);
     assert_says(&error, Kind::Tls, words);
-    assert_eq!(error.attempts(), 0);
+    assert_eq!(error.attempts(), 1);
     server
         .until("the client's refusal", |seen| seen.failed_handshakes.len() == 1)
         .await;

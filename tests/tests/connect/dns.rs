@@ -275,7 +275,10 @@ impl Resolve for Panics {
 #[tokio::test]
 async fn a_resolver_that_panics_harms_only_its_name() {
     let server = Server::builder().start().await;
-    let config = Config::builder().embedded("test.toml", "[default]\ntls.roots = \"bundled\"");
+    let config = Config::builder().embedded(
+        "test.toml",
+        "[default]\ntls.roots = \"bundled\"\nretry.max_attempts = 1",
+    );
     let registry = Registry::builder().config(config.env(&Environment::empty()).load().unwrap());
     let registry = registry.resolver(Arc::new(Panics)).build().unwrap();
     let client: Client = registry.client("default").unwrap();

@@ -1,7 +1,8 @@
 //! `dns.overrides` and `dns.prefer`: where a name leads, and by which family.
 
 use httputil::settings::{Dns, DnsPreference};
-use httputil::{Client, ClientConfig, Kind};
+use httputil::{Client, Kind};
+use httputil_tests::one_attempt;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
 
@@ -49,7 +50,7 @@ async fn an_empty_override_takes_an_inherited_one_out() {
 
 #[test]
 fn a_host_that_no_url_names_so_is_refused_in_code_too() {
-    let config = ClientConfig::default().dns_override("A.test", [([127, 0, 0, 1], 0).into()]);
+    let config = one_attempt().dns_override("A.test", [([127, 0, 0, 1], 0).into()]);
     let error = Client::new(config).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -60,7 +61,7 @@ fn a_host_that_no_url_names_so_is_refused_in_code_too() {
 #[cfg(not(feature = "hickory"))]
 #[test]
 fn a_resolver_that_was_not_built_in_is_refused_by_the_name_of_its_feature() {
-    let mut config = ClientConfig::default();
+    let mut config = one_attempt();
     config.profile_mut().transport.dns.resolver = httputil::settings::DnsResolver::Hickory;
     let in_code = Client::new(config).unwrap_err().to_string();
     let text = "[default]\ndns.resolver = \"hickory\"";
@@ -95,7 +96,7 @@ async fn a_preferred_family_is_dialled_first_and_the_other_when_it_fails() {
     // Nobody listens on the IPv6 address.
     let client = client_with_names(&resolver, "dns.prefer = \"ipv6\"");
     assert_eq!(get(&client, server.url_for("both.test", "/")).await.unwrap(), "hello");
-    let mut config = ClientConfig::default().dns_prefer(DnsPreference::Ipv6Only);
+    let mut config = one_attempt().dns_prefer(DnsPreference::Ipv6Only);
     let transport = &mut config.profile_mut().transport;
     transport.proxy.from_env = false;
     let addresses = vec![(loopback(1), 0).into(), (v6, 0).into()];

@@ -24,7 +24,7 @@ async fn a_refused_port_says_so() {
     let address = port.addr().to_string();
     assert_says(&error, Kind::Connect, &["TCP connect", &address, "connection refused"]);
     assert!(error.is_retryable() && !error.is_timeout());
-    assert_eq!(error.attempts(), 0);
+    assert_eq!(error.attempts(), 1);
     assert_balanced(&client.stats());
 }
 

@@ -1,6 +1,7 @@
 //! Which way a request takes: the profile's keys, the environment's variables, the exceptions of both.
 
 use httputil::{Client, ClientConfig, Config, Environment, Error, Kind, Registry};
+use httputil_tests::one_attempt;
 use httputil_tests::proxy::Proxy;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::Server;
@@ -108,7 +109,7 @@ async fn methods_in_code_choose_a_proxy_and_switch_it_off() {
     let (first, second) = (Proxy::builder().start().await, Proxy::builder().start().await);
     let url = server.url("/");
     let of = |config: ClientConfig| Client::new(config).unwrap();
-    let config = ClientConfig::default();
+    let config = one_attempt();
     assert_eq!(
         way(&of(config.clone().proxy(first.url())), &url, &first, &second).await,
         "first"
@@ -159,7 +160,7 @@ fn a_wrong_proxy_is_an_error_by_the_name_of_its_variable_or_key() {
             );
             assert!(!text.contains("canary") && !text.contains("ary@"), "{text}");
         }
-        let in_code = Client::new(ClientConfig::default().proxy(value)).unwrap_err();
+        let in_code = Client::new(one_attempt().proxy(value)).unwrap_err();
         assert!(
             in_code.is_config() && in_code.to_string().starts_with("default.proxy.url: "),
             "{in_code}"

@@ -8,17 +8,17 @@ use httputil::settings::{Profile, ProxyChoice, Roots};
 use httputil::{Client, ClientConfig, Config, Environment, Error, Kind, Phase, PoolStats, Registry};
 use httputil_tests::ca::Ca;
 use httputil_tests::resolver::ScriptedResolver;
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 use tempfile::TempDir;
 
-/// A client of its own; the built-in roots, no proxy.
+/// A client of its own; the built-in roots, no proxy, one attempt.
 pub(crate) fn client(change: impl FnOnce(&mut Profile)) -> Client {
     Client::new(config(change)).expect("the settings are right")
 }
 
 /// What [`client`] is made of.
 pub(crate) fn config(change: impl FnOnce(&mut Profile)) -> ClientConfig {
-    let mut config = ClientConfig::default();
+    let mut config = one_attempt();
     let profile = config.profile_mut();
     profile.transport.proxy.from_env = false;
     profile.transport.tls.roots = Roots::Bundled;
@@ -47,9 +47,13 @@ pub(crate) fn registry(toml: &str) -> Registry {
     registry_in(toml, &Environment::empty(), &ScriptedResolver::new())
 }
 
-/// A registry that follows this TOML and these variables, and asks this resolver.
+/// A registry that follows this TOML and these variables, asks this resolver, and makes one attempt of each request.
 pub(crate) fn registry_in(toml: &str, environment: &Environment, resolver: &ScriptedResolver) -> Registry {
-    let config = Config::builder().embedded("test.toml", toml).env(environment).load();
+    let config = Config::builder()
+        .embedded("test.toml", toml)
+        .env(environment)
+        .set("global.retry.max_attempts", "1")
+        .load();
     Registry::builder()
         .config(config.expect("the configuration is right"))
         .resolver(Arc::new(resolver.clone()))

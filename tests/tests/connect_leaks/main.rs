@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use httputil::settings::{Profile, ProxyChoice, Roots};
-use httputil::{Client, ClientConfig, Config, Phase, PoolStats, Registry};
+use httputil::{Client, Config, Phase, PoolStats, Registry};
 use httputil_tests::ca::{Ca, Wrong};
 use httputil_tests::leaks::Baseline;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
@@ -17,7 +17,7 @@ use httputil_tests::script::{Script, Step, answers};
 use httputil_tests::server::Server;
 use httputil_tests::tcp::{BlackHole, ClosedPort};
 use httputil_tests::tls::ServerTls;
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 use tokio::sync::Mutex;
 
 /// Held by the test that runs.
@@ -26,7 +26,7 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 const BOUND: Duration = Duration::from_millis(100);
 
 fn client(change: impl FnOnce(&mut Profile)) -> Client {
-    let mut config = ClientConfig::default();
+    let mut config = one_attempt();
     let profile = config.profile_mut();
     profile.transport.proxy.from_env = false;
     profile.transport.tls.roots = Roots::Bundled;

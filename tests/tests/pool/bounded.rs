@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use h2::Reason;
-use httputil::{Client, ClientConfig, Kind};
+use httputil::{Client, Kind};
 use httputil_tests::h2_script::{H2Script, Last, Step as H2Step};
+use httputil_tests::one_attempt;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use reqwest::{Method, StatusCode};
@@ -17,7 +18,7 @@ use crate::common::{TrustedCa, Way, assert_at_rest, client, get, url};
 const SENDS: usize = 5;
 
 fn h2_client() -> Client {
-    Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap()
+    Client::new(one_attempt().http2_prior_knowledge(true)).unwrap()
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Connections that break, and answers that end wrongly: one clear error, and nothing of it goes back to the pool.
 
-use httputil::{Client, ClientConfig, Error, Kind};
+use httputil::{Client, Error, Kind};
 use httputil_tests::h2_script::{H2Script, Last, Step as H2Step};
+use httputil_tests::one_attempt;
 use httputil_tests::script::{Script, Step, answers, steps};
 
 use crate::common::{assert_accounted, assert_at_rest, client, get, spawn_get, until};
@@ -198,7 +199,7 @@ async fn a_close_in_the_middle_of_an_http2_body_is_an_error_of_the_body() {
             })
             .start()
             .await;
-        let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+        let client = Client::new(one_attempt().http2_prior_knowledge(true)).unwrap();
         let error = match client.get(server.url("/")).send().await {
             Ok(response) => {
                 let error = response.bytes().await.unwrap_err();
@@ -230,7 +231,7 @@ async fn one_stream_s_failure_fails_only_its_own_request() {
         })
         .start()
         .await;
-    let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+    let client = Client::new(one_attempt().http2_prior_knowledge(true)).unwrap();
     let requests: Vec<_> = (0..10).map(|_| spawn_get(&client, &server.url("/"))).collect();
     gate.arrived(10).await;
     gate.open();
@@ -252,7 +253,7 @@ async fn an_http2_body_that_is_cut_is_never_whole_with_a_length_or_without() {
             let mut steps = vec![head, H2Step::Data("abc".into())];
             steps.extend(end.clone());
             let server = H2Script::builder().on_stream(move |_| steps.clone()).start().await;
-            let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+            let client = Client::new(one_attempt().http2_prior_knowledge(true)).unwrap();
             match client.get(server.url("/")).send().await {
                 Ok(response) => {
                     let error = response.bytes().await.unwrap_err();

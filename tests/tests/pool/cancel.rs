@@ -5,11 +5,11 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use httputil::{Client, ClientConfig, CloseReason, Error, Kind, Phase};
+use httputil::{Client, CloseReason, Error, Kind, Phase};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Kind as FrameKind, Step};
 use httputil_tests::server::{Server, handlers};
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 
 use crate::common::{TrustedCa, Way, assert_all_gone, assert_at_rest, get, spawn_get, until, url};
 
@@ -143,7 +143,7 @@ async fn a_time_out_resets_only_its_stream_in_http2() {
         })
         .start()
         .await;
-    let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+    let client = Client::new(one_attempt().http2_prior_knowledge(true)).unwrap();
     let held = spawn_get(&client, &server.url("/held"));
     gate.arrived(1).await;
     let request = client.get(server.url("/never")).timeout(Duration::from_millis(100));

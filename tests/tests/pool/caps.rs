@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use httputil::{Client, ClientConfig, CloseReason};
+use httputil::{Client, CloseReason};
 use httputil_tests::gate::Gate;
+use httputil_tests::one_attempt;
 use httputil_tests::server::{Server, handlers};
 
 use crate::common::{TrustedCa, Way, assert_accounted, get, until, url};
@@ -40,7 +41,7 @@ async fn held_server() -> (Server, Gate) {
 #[tokio::test]
 async fn no_more_than_max_idle_per_host_stay_idle() {
     let (server, gate) = held_server().await;
-    let client = Client::new(ClientConfig::default().max_idle_per_host(3)).unwrap();
+    let client = Client::new(one_attempt().max_idle_per_host(3)).unwrap();
     open(&client, &server, &gate, 8).await;
     server.until_open(3).await;
     until(&client, "three to be idle", |stats| stats.idle == 3 && stats.open == 3).await;
@@ -51,7 +52,7 @@ async fn no_more_than_max_idle_per_host_stay_idle() {
 #[tokio::test]
 async fn beyond_max_idle_the_least_recently_used_of_any_host_is_closed() {
     let servers = [held_server().await, held_server().await, held_server().await];
-    let client = Client::new(ClientConfig::default().max_idle(4)).unwrap();
+    let client = Client::new(one_attempt().max_idle(4)).unwrap();
     for (server, gate) in &servers {
         open(&client, server, gate, 2).await;
     }
@@ -63,10 +64,7 @@ async fn beyond_max_idle_the_least_recently_used_of_any_host_is_closed() {
 
 #[tokio::test]
 async fn zero_means_no_idle_connection_not_any_number() {
-    for config in [
-        ClientConfig::default().max_idle(0),
-        ClientConfig::default().max_idle_per_host(0),
-    ] {
+    for config in [one_attempt().max_idle(0), one_attempt().max_idle_per_host(0)] {
         let server = Server::builder().start().await;
         let client = Client::new(config).unwrap();
         get(&client, &server.url("/")).await;

@@ -10,12 +10,12 @@ use std::process::Command;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use httputil::{Client, ClientConfig, CloseReason, Kind};
+use httputil::{Client, CloseReason, Kind};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{self, H2Script, Step};
 use httputil_tests::server::{Reply, Server, handlers};
 use httputil_tests::tcp::ClosedPort;
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 
 use crate::common::{TrustedCa, Way, assert_all_gone, assert_at_rest, get, h2_client, spawn_get, until, url};
 
@@ -170,7 +170,7 @@ async fn so_does_a_wait_for_a_connection(clock: &WallClock) {
         .handler(handlers::hold(&gate, handlers::by_path))
         .start()
         .await;
-    let config = ClientConfig::default().max_connections_per_host(1).pool_wait(SHORT);
+    let config = one_attempt().max_connections_per_host(1).pool_wait(SHORT);
     let client = Client::new(config).unwrap();
     let first = spawn_get(&client, &server.url("/"));
     gate.arrived(1).await;
@@ -190,8 +190,8 @@ async fn so_does_a_wait_for_a_connection(clock: &WallClock) {
 }
 
 async fn a_connection_is_idle_and_lives_as_long_as_ever(clock: &WallClock) {
-    let by_idle = ClientConfig::default().idle_timeout(SHORT);
-    let by_age = ClientConfig::default().max_lifetime(SHORT);
+    let by_idle = one_attempt().idle_timeout(SHORT);
+    let by_age = one_attempt().max_lifetime(SHORT);
     for (config, reason) in [
         (by_idle, CloseReason::IdleTimeout),
         // Give or take a tenth.
@@ -244,7 +244,7 @@ async fn pings_go_on(clock: &WallClock) {
 async fn a_host_that_fails_is_left_alone_for_as_long_as_ever(clock: &WallClock) {
     let closed = ClosedPort::new();
     let address = format!("http://127.0.0.1:{}/", closed.port());
-    let client = Client::new(ClientConfig::default()).unwrap();
+    let client = Client::new(one_attempt()).unwrap();
     let mut earlier: Option<Instant> = None;
     for wait in [0, 50, 100, 200, 400] {
         let (began, failed) = within(PATIENCE, async {

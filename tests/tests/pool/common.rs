@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use httputil::settings::Transport;
 use httputil::{Client, ClientConfig, Config, Environment, PoolStats, Registry};
-use httputil_tests::PATIENCE;
 use httputil_tests::ca::Ca;
 use httputil_tests::h2_script::{Frame, H2Script, Kind};
 use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::{Builder, Server};
 use httputil_tests::tls::{Alpn, ServerTls};
+use httputil_tests::{PATIENCE, one_attempt};
 
 /// The three ways to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl TrustedCa {
 
     /// The documented defaults, trusting this CA.
     pub(crate) fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::default();
+        let mut config = one_attempt();
         config.profile_mut().transport.tls.ca_file = Some(self.file.path().to_owned());
         config
     }
@@ -73,7 +73,10 @@ impl TrustedCa {
 
     /// A registry that trusts this CA, asks this resolver, and follows these lines, which begin in `[default]`.
     pub(crate) fn registry(&self, lines: &str, resolver: &ScriptedResolver) -> Registry {
-        let toml = format!("[default]\ntls.ca_file = '{}'\n{lines}", self.file.path().display());
+        let toml = format!(
+            "[default]\nretry.max_attempts = 1\ntls.ca_file = '{}'\n{lines}",
+            self.file.path().display()
+        );
         let config = Config::builder()
             .embedded("test.toml", toml)
             .env(&Environment::empty())
@@ -89,12 +92,12 @@ impl TrustedCa {
 
 /// A client with the documented defaults.
 pub(crate) fn client() -> Client {
-    Client::new(ClientConfig::default()).unwrap()
+    Client::new(one_attempt()).unwrap()
 }
 
 /// A client that speaks HTTP/2 without asking, over one connection to a host unless `change` says otherwise.
 pub(crate) fn h2_client(change: impl FnOnce(&mut Transport)) -> Client {
-    let mut config = ClientConfig::default();
+    let mut config = one_attempt();
     let transport = &mut config.profile_mut().transport;
     transport.http2.prior_knowledge = true;
     transport.http2.max_connections_per_host = 1;

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use httputil::{Client, ClientConfig, CloseReason, Kind};
+use httputil::{Client, CloseReason, Kind};
 use httputil_tests::gate::Gate;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::ClosedPort;
 use httputil_tests::tls::Alpn;
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 
 use crate::common::{TrustedCa, Way, assert_all_gone, assert_at_rest, client, get, spawn_get, until, url};
 
@@ -20,7 +20,7 @@ async fn the_newest_idle_connection_is_used_first_and_the_oldest_fall_idle_and_a
         .handler(handlers::hold(&gate, handlers::tagged))
         .start()
         .await;
-    let client = Client::new(ClientConfig::default().idle_timeout(Duration::from_millis(200))).unwrap();
+    let client = Client::new(one_attempt().idle_timeout(Duration::from_millis(200))).unwrap();
     let url = server.url("/");
     let requests: Vec<_> = (0..5).map(|_| spawn_get(&client, &url)).collect();
     gate.arrived(5).await;
@@ -150,7 +150,7 @@ async fn when_the_first_handshake_fails_a_hundred_requests_hear_why_and_nobody_d
     for request in requests {
         let error = request.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), Kind::Tls, "{error}");
-        assert!(error.is_retryable() && error.attempts() == 0);
+        assert!(error.is_retryable() && error.attempts() == 1);
     }
     assert_eq!((server.accepted(), client.stats().dial_failures_total()), (1, 1));
     assert_at_rest(&client).await;

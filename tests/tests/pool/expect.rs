@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use httputil::{Client, ClientConfig, CloseReason};
+use httputil::{Client, CloseReason};
 use httputil_tests::gate::Gate;
+use httputil_tests::one_attempt;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
 
@@ -17,7 +18,7 @@ fn asking(client: &Client, url: &str) -> httputil::RequestBuilder {
 
 /// A client that waits for the word as good as for ever.
 fn patient() -> Client {
-    let mut config = ClientConfig::default();
+    let mut config = one_attempt();
     config.profile_mut().policy.expect_continue = Duration::from_hours(1);
     Client::new(config).unwrap()
 }
@@ -81,7 +82,7 @@ async fn a_final_answer_comes_instead_and_no_byte_of_the_body_is_sent() {
 #[tokio::test]
 async fn a_server_that_is_silent_gets_it_after_expect_continue() {
     let server = Script::start([steps::answer_all(answers::ok("thanks"))]).await;
-    let mut config = ClientConfig::default();
+    let mut config = one_attempt();
     config.profile_mut().policy.expect_continue = Duration::from_millis(20);
     let client = Client::new(config).unwrap();
     for _ in 0..2 {

@@ -2,10 +2,10 @@
 //! bounded, and nobody else notices.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use httputil::{Client, ClientConfig, Error, Kind};
+use httputil::{Client, Error, Kind};
 use httputil_tests::h2_script::frame::PREFACE;
 use httputil_tests::server::Server;
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -95,7 +95,7 @@ async fn serve(listener: TcpListener, flood: Flood) -> usize {
 }
 
 fn client() -> Client {
-    Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap()
+    Client::new(one_attempt().http2_prior_knowledge(true)).unwrap()
 }
 
 /// The kind and the words of the error that the request or its body ends with.

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use httputil::{Client, ClientConfig, CloseReason, Kind};
+use httputil::{Client, CloseReason, Kind};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tls::Alpn;
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 use hyper::body::Incoming;
 
 use crate::common::{TrustedCa, Way, assert_all_gone, get, until, url};
@@ -101,7 +101,7 @@ async fn a_stream_behind_a_length_of_0_fails_whatever_the_method() {
         http::Method::DELETE,
     ] {
         let server = Script::start([vec![Step::ReadHead, Step::ReadBody(1 << 20)]]).await;
-        let client = Client::new(ClientConfig::default()).unwrap();
+        let client = Client::new(one_attempt()).unwrap();
         let request = client
             .request(method.clone(), server.url("/"))
             .header("content-length", "0");
@@ -157,7 +157,7 @@ async fn a_stream_that_is_longer_or_shorter_fails_and_never_looks_complete() {
 #[tokio::test]
 async fn a_wrong_length_of_a_known_body_is_refused_before_anything_is_sent() {
     let server = Server::builder().start().await;
-    let client = Client::new(ClientConfig::default()).unwrap();
+    let client = Client::new(one_attempt()).unwrap();
     for (name, value, words) in [
         ("content-length", "3", "content-length: 3, and the body has 5 bytes"),
         ("content-length", "10", "content-length: 10, and the body has 5 bytes"),
@@ -220,7 +220,7 @@ async fn headers_for_the_next_hop_are_dropped_or_kept_as_the_table_says() {
         ("transfer-encoding", "chunked", None),
     ] {
         let server = Script::start([steps::answer_all(answers::ok("fine"))]).await;
-        let client = Client::new(ClientConfig::default()).unwrap();
+        let client = Client::new(one_attempt()).unwrap();
         let request = client.post(server.url("/")).header(name, value).body("hello");
         assert_eq!(request.send().await.unwrap().text().await.unwrap(), "fine");
         let heard = server.received_text(0);
@@ -245,7 +245,7 @@ async fn headers_for_the_next_hop_are_dropped_or_kept_as_the_table_says() {
 async fn one_host_of_the_caller_s_own_is_sent_as_it_is() {
     for host in ["a.test", "a.test:8080", "[2001:db8::1]:443"] {
         let server = Script::start([steps::answer_all(answers::ok("fine"))]).await;
-        let client = Client::new(ClientConfig::default()).unwrap();
+        let client = Client::new(one_attempt()).unwrap();
         let request = client.get(server.url("/")).header("host", host);
         assert_eq!(request.send().await.unwrap().text().await.unwrap(), "fine");
         let heard = server.received_text(0).to_ascii_lowercase();
@@ -258,7 +258,7 @@ async fn one_host_of_the_caller_s_own_is_sent_as_it_is() {
 async fn a_stream_that_fails_never_ends_in_a_last_chunk() {
     for pieces in [&["!"][..], &["hel", "!"], &["hel", "lo", "!"]] {
         let server = Script::start([vec![Step::ReadHead, Step::ReadBody(1 << 20)]]).await;
-        let client = Client::new(ClientConfig::default()).unwrap();
+        let client = Client::new(one_attempt()).unwrap();
         let sent = client.post(server.url("/")).body(stream(pieces)).send();
         let error = within(PATIENCE, sent).await.unwrap_err();
         assert!(error.to_string().contains("the stream broke"), "{error}");
@@ -272,7 +272,7 @@ async fn a_stream_that_fails_never_ends_in_a_last_chunk() {
 #[tokio::test]
 async fn chunks_are_sent_where_the_length_is_not_known() {
     let server = Script::start([steps::answer_all(answers::ok("fine"))]).await;
-    let client = Client::new(ClientConfig::default()).unwrap();
+    let client = Client::new(one_attempt()).unwrap();
     for headers in [&[][..], &[("transfer-encoding", "chunked")]] {
         let mut request = client.post(server.url("/"));
         for (name, value) in headers {

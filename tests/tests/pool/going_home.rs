@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use httputil::{Client, ClientConfig, Config, Registry};
+use httputil_tests::one_attempt;
 use httputil_tests::server::Server;
 
 use crate::common::{TrustedCa, Way, assert_accounted, until, url};
 
 /// Long enough for every dial, far shorter than what a lost request would wait.
 fn impatient() -> ClientConfig {
-    ClientConfig::default().pool_wait(Duration::from_secs(1))
+    one_attempt().pool_wait(Duration::from_secs(1))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

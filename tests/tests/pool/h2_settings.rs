@@ -8,7 +8,7 @@ use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::frame::{MAX_CONCURRENT_STREAMS, PREFACE};
 use httputil_tests::h2_script::{self, Frame, H2Script, Step};
 use httputil_tests::script::{self, Script};
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 use tokio::task::JoinHandle;
 
 use crate::common::{assert_all_gone, get, h2_client, until, until_read};
@@ -252,7 +252,7 @@ async fn a_server_that_allows_no_stream_is_waited_for() {
 async fn where_no_stream_is_allowed_everybody_hears_of_the_wait_in_vain() {
     for _ in 0..10 {
         let server = H2Script::builder().max_concurrent_streams(0).start().await;
-        let config = httputil::ClientConfig::default()
+        let config = one_attempt()
             .http2_prior_knowledge(true)
             .pool_wait(Duration::from_millis(200));
         let client = Client::new(config).unwrap();
@@ -283,7 +283,7 @@ async fn a_connection_bears_no_more_requests_than_it_may_however_many_wait_for_i
             .on_stream(|_| vec![Step::Answer("fine".into())])
             .start()
             .await;
-        let config = httputil::ClientConfig::default()
+        let config = one_attempt()
             .http2_prior_knowledge(true)
             .max_requests_per_connection(cap);
         let client = Client::new(config).unwrap();

@@ -10,7 +10,7 @@ use httputil_tests::ledger::End;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tls::Alpn;
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -128,7 +128,7 @@ async fn a_reset_sleeper_leaves_the_pool_at_once() {
     let mut script = steps::answer_once(answers::ok("one"));
     script.extend([Step::Hold(gate.clone()), Step::Reset]);
     let server = Script::start([script, steps::answer_all(answers::ok("more"))]).await;
-    let client = drowsy(ClientConfig::default());
+    let client = drowsy(one_attempt());
     get(&client, &server.url("/")).await;
     until_asleep(&client, 1).await;
     gate.open();
@@ -177,7 +177,7 @@ async fn bytes_that_nobody_has_read_yet_poison_it_too() {
         let mut first = steps::answer_once(answers::ok("one"));
         first.extend([Step::Hold(gate.clone()), Step::write(bytes)]);
         let server = Script::start([first, steps::answer_all(answers::ok("mine"))]).await;
-        let client = drowsy(ClientConfig::default());
+        let client = drowsy(one_attempt());
         get(&client, &server.url("/")).await;
         until_asleep(&client, 1).await;
         gate.open();
@@ -244,7 +244,7 @@ async fn a_tls_message_on_an_idle_connection_awake_or_asleep_neither_poisons_nor
 async fn a_connection_to_a_server_of_http_1_0_stays_as_it_is() {
     let answer = "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 3\r\n\r\nold";
     let server = Script::start([steps::answer_all(answer)]).await;
-    let client = drowsy(ClientConfig::default().idle_timeout(Duration::from_millis(60)));
+    let client = drowsy(one_attempt().idle_timeout(Duration::from_millis(60)));
     for _ in 0..3 {
         assert_eq!(get(&client, &server.url("/")).await, "old");
     }

@@ -1,8 +1,9 @@
 //! What a server says of its connections: `Keep-Alive`, and the schemes that bind a connection to a user.
 
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use httputil::{Client, ClientConfig, CloseReason};
+use httputil::{Client, CloseReason};
 use httputil_tests::gate::Gate;
+use httputil_tests::one_attempt;
 use httputil_tests::script::{Script, answers, steps};
 use httputil_tests::server::{Server, handlers};
 
@@ -56,7 +57,7 @@ async fn numbers_that_no_clock_can_hold_mean_for_ever() {
 #[tokio::test]
 async fn our_own_maximum_of_requests_is_kept() {
     let server = answering_with(("server", "any")).await;
-    let mut config = ClientConfig::default();
+    let mut config = one_attempt();
     config.profile_mut().transport.pool.max_requests_per_connection = Some(2);
     let client = Client::new(config).unwrap();
     assert_eq!(connections_of_three(&client, &server).await, 2);

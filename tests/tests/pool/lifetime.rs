@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use httputil::{Client, ClientConfig, CloseReason};
+use httputil::{Client, CloseReason};
 use httputil_tests::gate::Gate;
+use httputil_tests::one_attempt;
 use httputil_tests::server::{Server, handlers};
 
 use crate::common::{TrustedCa, Way, assert_at_rest, get, spawn_get, until, url};
@@ -92,7 +93,7 @@ async fn connections_made_together_do_not_end_together() {
 #[tokio::test]
 async fn bounds_longer_than_the_clock_can_tell_are_none() {
     let server = Server::builder().start().await;
-    let config = ClientConfig::default()
+    let config = one_attempt()
         .idle_timeout(Duration::MAX)
         .max_lifetime(Duration::MAX)
         .pool_wait(Duration::MAX)

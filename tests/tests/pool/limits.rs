@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use httputil::{Client, ClientConfig, CloseReason, Error, Kind, Phase};
 use httputil_tests::gate::Gate;
+use httputil_tests::one_attempt;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
@@ -20,7 +21,7 @@ async fn held_server() -> (Server, Gate) {
 }
 
 fn capped(per_host: usize) -> ClientConfig {
-    ClientConfig::default().max_connections_per_host(per_host)
+    one_attempt().max_connections_per_host(per_host)
 }
 
 #[track_caller]
@@ -218,7 +219,7 @@ async fn a_wait_at_a_cap_ends_after_pool_wait_with_an_error_that_names_the_cap()
 #[tokio::test]
 async fn under_the_pool_s_cap_an_idle_connection_to_another_host_makes_room_before_anyone_waits() {
     let servers = [held_server().await, held_server().await, held_server().await];
-    let client = Client::new(ClientConfig::default().max_connections(2)).unwrap();
+    let client = Client::new(one_attempt().max_connections(2)).unwrap();
     for (server, gate) in &servers {
         gate.open();
         assert_eq!(get(&client, &server.url("/")).await, "hello");

@@ -32,6 +32,7 @@ mod making_room;
 mod malformed;
 mod panics;
 mod resend;
+mod retry;
 mod reuse;
 mod seniority;
 mod services;

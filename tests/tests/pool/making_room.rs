@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use httputil::{Client, ClientConfig, CloseReason};
+use httputil::{Client, CloseReason};
 use httputil_tests::gate::Gate;
+use httputil_tests::one_attempt;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
 use tokio::runtime::{Builder, Runtime};
@@ -56,7 +57,7 @@ async fn a_host_under_constant_load_keeps_no_cap_from_another_host_for_ever() {
         let (busy, other) = (build().start().await, build().start().await);
         let lines = format!("http2.prior_knowledge = {h2}\n[registry]\nmax_connections = 1\n[a]\n[b]\n");
         let registry = ca.registry(&lines, &ScriptedResolver::new());
-        let config = ClientConfig::default().max_connections(1).http2_prior_knowledge(h2);
+        let config = one_attempt().max_connections(1).http2_prior_knowledge(h2);
         let of_pool = Client::new(config).unwrap();
         let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
         // Within one pool, and over the pools of a registry.
@@ -81,7 +82,7 @@ async fn a_host_under_constant_load_keeps_no_cap_from_another_host_for_ever() {
 async fn a_host_that_waits_behind_another_costs_it_one_connection() {
     let ca = TrustedCa::new();
     let registry = ca.registry("[registry]\nmax_connections = 8\n[a]\n[b]\n", &ScriptedResolver::new());
-    let of_pool = Client::new(ClientConfig::default().max_connections(8)).unwrap();
+    let of_pool = Client::new(one_attempt().max_connections(8)).unwrap();
     let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
     let other = Server::builder().start().await;
     for (busy, asking) in [(&of_pool, &of_pool), (&a, &b)] {
@@ -134,7 +135,7 @@ async fn many_requests_that_one_dial_serves_cost_another_pool_one_idle_connectio
 async fn a_host_that_has_waited_in_vain_costs_no_connection() {
     let other = Server::builder().start().await;
     let (server, gate) = held_server().await;
-    let config = ClientConfig::default().max_connections(2);
+    let config = one_attempt().max_connections(2);
     // It asks for a busy host's connection after a second.
     let client = Client::new(config.pool_wait(Duration::from_millis(1100))).unwrap();
     let held = hold(&client, &server, &gate, 2).await;

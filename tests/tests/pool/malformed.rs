@@ -1,9 +1,9 @@
 //! Malformed answers: each has one stated result, and none leaves a connection that is used again.
 
-use httputil::{Client, ClientConfig, Error};
+use httputil::{Client, Error};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::tls::Alpn;
-use httputil_tests::{PATIENCE, within};
+use httputil_tests::{PATIENCE, one_attempt, within};
 
 use crate::common::{TrustedCa, assert_all_gone, client, get, until};
 
@@ -276,7 +276,7 @@ async fn informational_answers_are_skipped_and_endless_ones_are_an_error() {
 
     let endless = vec![Step::ReadHead, Step::Repeat(vec![Step::write(hint.repeat(100))])];
     let server = Script::start([endless]).await;
-    let patient = Client::new(ClientConfig::default().no_timeout()).unwrap();
+    let patient = Client::new(one_attempt().no_timeout()).unwrap();
     let error = within(PATIENCE, patient.get(server.url("/")).send()).await.unwrap_err();
     assert!(error.to_string().contains("more than 1 MiB before the end"), "{error}");
     server.until_closed(1).await;

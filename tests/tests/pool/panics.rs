@@ -46,7 +46,10 @@ impl Resolve for Panicking {
 async fn in_the_resolver() {
     let server = Server::builder().start().await;
     let config = Config::builder()
-        .embedded("test.toml", "[default.pool]\nmax_connections_per_host = 1")
+        .embedded(
+            "test.toml",
+            "[default]\npool.max_connections_per_host = 1\nretry.max_attempts = 1",
+        )
         .env(&Environment::empty());
     let registry = Registry::builder()
         .config(config.load().unwrap())

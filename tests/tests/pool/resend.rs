@@ -230,7 +230,7 @@ async fn a_streaming_body_is_not_sent_again() {
 }
 
 /// A stream of a few pieces.
-struct Pieces(Vec<&'static str>);
+pub(crate) struct Pieces(pub(crate) Vec<&'static str>);
 
 impl futures_core::Stream for Pieces {
     type Item = Result<http_body::Frame<bytes::Bytes>, std::io::Error>;

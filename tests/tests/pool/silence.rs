@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use httputil::{Client, ClientConfig, CloseReason, Kind, Phase};
+use httputil::{Client, CloseReason, Kind, Phase};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Step as H2Step};
+use httputil_tests::one_attempt;
 use httputil_tests::script::{Script, Step, answers, steps};
 
 use crate::common::{assert_at_rest, client, get, spawn_get, until};
@@ -25,7 +26,7 @@ async fn of_twenty_silent_http1_connections_one_request_in_turn_waits_for_a_time
     let mut connections = vec![silent; IDLE];
     connections.push(steps::answer_all(answers::ok("new")));
     let server = Script::start(connections).await;
-    let client = Client::new(ClientConfig::default().max_idle_per_host(IDLE)).unwrap();
+    let client = Client::new(one_attempt().max_idle_per_host(IDLE)).unwrap();
     let first: Vec<_> = (0..IDLE).map(|_| spawn_get(&client, &server.url("/"))).collect();
     gate.arrived(IDLE).await;
     gate.open();
@@ -94,7 +95,7 @@ async fn a_silent_http2_connection_gets_no_new_stream_after_a_time_out() {
         })
         .start()
         .await;
-    let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+    let client = Client::new(one_attempt().http2_prior_knowledge(true)).unwrap();
     assert_eq!(get(&client, &server.url("/")).await, "fine");
     let mut timed_out = 0;
     for _ in 0..10 {

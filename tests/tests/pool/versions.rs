@@ -1,6 +1,7 @@
 //! Asking for a protocol, and building a request in parts.
 
-use httputil::{Client, ClientConfig, Kind, RequestBuilder};
+use httputil::{Client, Kind, RequestBuilder};
+use httputil_tests::one_attempt;
 use httputil_tests::server::Server;
 use reqwest::Version;
 
@@ -10,7 +11,7 @@ use crate::common::client;
 async fn a_version_is_a_wish_that_is_kept_or_refused() {
     let (h1, h2) = (Server::builder().start().await, Server::builder().h2().start().await);
     let (client, prior) = (client(), {
-        let config = ClientConfig::default().http2_prior_knowledge(true);
+        let config = one_attempt().http2_prior_knowledge(true);
         Client::new(config).unwrap()
     });
     for version in [Version::HTTP_09, Version::HTTP_10, Version::HTTP_3] {

@@ -1,8 +1,9 @@
 //! Connections made before they are asked for.
 
-use httputil::{Client, ClientConfig, Config, Environment, Registry};
+use httputil::{Client, Config, Environment, Registry};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Step as H2Step};
+use httputil_tests::one_attempt;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
@@ -33,7 +34,7 @@ async fn the_hosts_of_pool_warm_are_connected_to_with_the_first_lease() {
 async fn a_client_made_outside_a_runtime_is_warm_from_its_first_request_on() {
     let (asked, warm) = (Server::builder().start().await, Server::builder().start().await);
     let url = warm.url("/");
-    let client = std::thread::spawn(|| Client::new(ClientConfig::default().warm([url])).unwrap());
+    let client = std::thread::spawn(|| Client::new(one_attempt().warm([url])).unwrap());
     let client = client.join().unwrap();
     assert_eq!(client.stats().dials_started, 0);
     get(&client, &asked.url("/")).await;
@@ -67,7 +68,7 @@ async fn a_connection_that_was_idle_but_never_used_is_as_stale_as_any_other() {
         steps::answer_all(answers::ok("fine")),
     ])
     .await;
-    let client = Client::new(ClientConfig::default().warm([server.url("/")])).unwrap();
+    let client = Client::new(one_attempt().warm([server.url("/")])).unwrap();
     until(&client, "the pool to be warm", |stats| stats.idle == 1).await;
     assert_eq!(get(&client, &server.url("/")).await, "fine");
     assert_eq!((server.accepted(), client.stats().resends), (2, 1));
@@ -115,7 +116,7 @@ async fn a_post_that_meets_that_race_is_not_sent_again_and_the_error_blames_no_s
         .on_stream(|_| vec![H2Step::CloseConnection])
         .start()
         .await;
-    let config = ClientConfig::default().http2_prior_knowledge(true);
+    let config = one_attempt().http2_prior_knowledge(true);
     let client = Client::new(config.warm([server.url("/")])).unwrap();
     until(&client, "the pool to be warm", |stats| stats.idle == 1).await;
     let error = client.post(server.url("/")).body("x").send().await.unwrap_err();

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::process::Command;
 use std::time::Duration;
 
-use httputil::{Client, ClientConfig, Kind};
+use httputil::{Client, Kind};
+use httputil_tests::one_attempt;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::Server;
 use httputil_tests::tcp::ClosedPort;
@@ -46,7 +47,7 @@ fn take_all() -> Vec<File> {
 }
 
 async fn starve(port: &str) {
-    let config = ClientConfig::default().timeout(Duration::from_secs(5));
+    let config = one_attempt().timeout(Duration::from_secs(5));
     // No earlier answer serves.
     let config = config.dns_ttl(Duration::from_micros(1)).dns_stale_for(Duration::ZERO);
     let client = Client::new(config).unwrap();

@@ -6,8 +6,9 @@ use std::time::Duration;
 use httputil_tests::distance::Distance;
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Kind, Step};
+use httputil_tests::one_attempt;
 
-use httputil::{Client, ClientConfig, CloseReason};
+use httputil::{Client, CloseReason};
 use httputil_tests::server::Server;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::ChildStdout;
@@ -87,9 +88,7 @@ async fn after_being_frozen_longer_than_idle_timeout_no_expired_connection_is_ha
 }
 
 async fn freeze(port: &str) {
-    let config = ClientConfig::default()
-        .idle_timeout(IDLE_TIMEOUT)
-        .max_idle_per_host(IDLE);
+    let config = one_attempt().idle_timeout(IDLE_TIMEOUT).max_idle_per_host(IDLE);
     let client = Client::new(config.min_idle_per_host(0)).unwrap();
     let url = format!("http://127.0.0.1:{port}/");
     // Held open together, so that there are so many.

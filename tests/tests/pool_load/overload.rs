@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use httputil::{Client, ClientConfig};
+use httputil::Client;
 use httputil_tests::gate::Gate;
+use httputil_tests::one_attempt;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::ClosedPort;
@@ -108,7 +109,7 @@ async fn at_twice_the_load_goodput_holds_and_when_it_falls_all_are_served_again(
         handlers::by_path(request).await
     };
     let server = Server::builder().handler(handler).start().await;
-    let config = ClientConfig::default().max_connections_per_host(PLACES);
+    let config = one_attempt().max_connections_per_host(PLACES);
     let client = Client::new(config).unwrap();
     let url = server.url("/");
 

@@ -1,6 +1,7 @@
 //! Memory over very many requests.
 
-use httputil::{Client, ClientConfig};
+use httputil::Client;
+use httputil_tests::one_attempt;
 use httputil_tests::server::{Server, handlers};
 use tokio::task::JoinSet;
 
@@ -45,7 +46,7 @@ async fn memory_is_flat_over_very_many_requests() {
     for h2 in [false, true] {
         let builder = Server::builder().handler(handlers::fixed("hello"));
         let server = if h2 { builder.h2() } else { builder }.start().await;
-        let client = Client::new(ClientConfig::default().http2_prior_knowledge(h2).max_idle_per_host(16)).unwrap();
+        let client = Client::new(one_attempt().http2_prior_knowledge(h2).max_idle_per_host(16)).unwrap();
         send(&client, &server.url("/"), requests / 4).await;
         let before = resident();
         send(&client, &server.url("/"), requests * 3 / 4).await;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use httputil::{Client, ClientConfig};
+use httputil::Client;
 use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::Server;
 use httputil_tests::tcp::BlackHole;
-use httputil_tests::within;
+use httputil_tests::{one_attempt, within};
 
 use crate::ALONE;
 use crate::common::{TrustedCa, assert_all_gone, get, spawn_get, until};
@@ -43,7 +43,7 @@ async fn assert_healthy_hosts_are_served(stuck: &Client, healthy: &Client, slots
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_every_slot_of_a_pool_dialling_black_holes_a_healthy_host_still_gets_a_connection() {
     let _alone = ALONE.lock().await;
-    let config = ClientConfig::default()
+    let config = one_attempt()
         .max_connections(8)
         .connect_timeout(Duration::from_secs(30));
     let client = Client::new(config).unwrap();
@@ -70,7 +70,7 @@ async fn one_black_hole_holds_no_more_than_half_of_a_cap() {
     let _alone = ALONE.lock().await;
     let hole = BlackHole::new();
     let server = Server::builder().start().await;
-    let client = Client::new(ClientConfig::default().max_connections(8)).unwrap();
+    let client = Client::new(one_attempt().max_connections(8)).unwrap();
     let url = format!("http://{}/", hole.addr());
     let swallowed: Vec<_> = (0..50).map(|_| spawn_get(&client, &url)).collect();
     until(&client, "all to wait", |stats| stats.waiting == 50).await;

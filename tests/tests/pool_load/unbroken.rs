@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use h2::Reason;
-use httputil::{Client, ClientConfig, CloseReason};
-use httputil_tests::PATIENCE;
+use httputil::{Client, CloseReason};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Last, Step as H2Step};
 use httputil_tests::ledger::End;
 use httputil_tests::script::{Script, answers, steps};
 use httputil_tests::server::Server;
+use httputil_tests::{PATIENCE, one_attempt};
 use reqwest::Method;
 use tokio::task::JoinSet;
 
@@ -90,7 +90,7 @@ async fn a_server_that_says_goaway_every_ten_streams_fails_no_request() {
         })
         .start()
         .await;
-    let client = Client::new(ClientConfig::default().http2_prior_knowledge(true)).unwrap();
+    let client = Client::new(one_attempt().http2_prior_knowledge(true)).unwrap();
     load(&client, &server.url("/"), 3000, 8).await;
     assert!(server.requests() >= 3000, "{} requests", server.requests());
     assert!(server.accepted() >= 100, "{} connections", server.accepted());

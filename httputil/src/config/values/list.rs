@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::url::check_url;
 use crate::connect::{check_exception, check_pin};
+use crate::settings::{check_method, check_status};
 
 /// Absolute `http` and `https` URLs; the check has made a list of texts of them, as of the others here.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,6 +22,14 @@ pub(crate) struct FilePaths(pub(crate) Vec<PathBuf>);
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Pins(pub(crate) Vec<String>);
 
+/// Statuses of answers that are failures; the check has made numbers of them.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Statuses(pub(crate) Vec<u16>);
+
+/// Methods, in capitals.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Methods(pub(crate) Vec<String>);
+
 /// What stands in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -28,12 +37,15 @@ pub(crate) enum Item {
     Path,
     Pin,
     Host,
+    Method,
+    /// A number, unlike the others.
+    Status,
 }
 
 impl Item {
     /// The item of a list that the schema calls by this word.
     pub(crate) fn of(word: &str) -> Option<Item> {
-        [Item::Url, Item::Path, Item::Pin, Item::Host]
+        [Item::Url, Item::Path, Item::Pin, Item::Host, Item::Method, Item::Status]
             .into_iter()
             .find(|item| item.word() == word)
     }
@@ -44,6 +56,8 @@ impl Item {
             Item::Path => "paths",
             Item::Pin => "pins",
             Item::Host => "hosts",
+            Item::Method => "methods",
+            Item::Status => "statuses",
         }
     }
 
@@ -54,6 +68,8 @@ impl Item {
             Item::Path => "expected a list of paths such as [\"revoked.pem\"]",
             Item::Host => "expected a list of hosts such as [\"example.com\", \"10.0.0.0/8\"]",
             Item::Pin => "expected a list of pins such as [\"sha256/…\"]",
+            Item::Method => "expected a list of methods such as [\"GET\", \"HEAD\"]",
+            Item::Status => "expected a list of statuses such as [502, 503]",
         }
     }
 
@@ -65,6 +81,8 @@ impl Item {
             Item::Path => Ok(()),
             Item::Host => check_exception(text).map_err(Cow::Borrowed),
             Item::Pin => check_pin(text).map_err(Cow::Borrowed),
+            Item::Method => check_method(text).map_err(Cow::Borrowed),
+            Item::Status => check_status(text).map_err(Cow::Borrowed),
         }
     }
 }
@@ -90,3 +108,5 @@ macro_rules! schema {
 schema!(Urls, "Urls", Item::Url, { "type": "string", "pattern": "^https?://[^/]" });
 schema!(FilePaths, "Paths", Item::Path, { "type": "string", "minLength": 1 });
 schema!(Pins, "Pins", Item::Pin, { "type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$" });
+schema!(Methods, "Methods", Item::Method, { "type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]+$" });
+schema!(Statuses, "Statuses", Item::Status, { "type": "integer", "minimum": 400, "maximum": 599 });

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::connect::{check_interface, check_server_name};
-use crate::settings::BaseUrl;
+use crate::settings::{BaseUrl, check_header_name};
 
 /// An IP address of this machine.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +29,11 @@ pub(crate) struct HostName(pub(crate) String);
 #[serde(transparent)]
 pub(crate) struct Base(pub(crate) String);
 
+/// The name of a header.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct HeaderNameText(pub(crate) String);
+
 /// The rule of such a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
@@ -36,14 +41,21 @@ pub(crate) enum Rule {
     Interface,
     HostName,
     Base,
+    HeaderName,
 }
 
 impl Rule {
     /// The rule that the schema calls by this word.
     pub(crate) fn of(word: &str) -> Option<Rule> {
-        [Rule::Address, Rule::Interface, Rule::HostName, Rule::Base]
-            .into_iter()
-            .find(|rule| rule.word() == word)
+        [
+            Rule::Address,
+            Rule::Interface,
+            Rule::HostName,
+            Rule::Base,
+            Rule::HeaderName,
+        ]
+        .into_iter()
+        .find(|rule| rule.word() == word)
     }
 
     pub(crate) fn word(self) -> &'static str {
@@ -52,6 +64,7 @@ impl Rule {
             Rule::Interface => "interface",
             Rule::HostName => "host_name",
             Rule::Base => "base",
+            Rule::HeaderName => "header_name",
         }
     }
 
@@ -61,6 +74,7 @@ impl Rule {
             Rule::Interface => "expected the name of a network interface such as \"eth0\"",
             Rule::HostName => "expected a host's name such as \"collector.example\"",
             Rule::Base => "expected one URL such as \"https://api.example/v1\", or \"unix:/run/app.sock\"",
+            Rule::HeaderName => "expected the name of a header such as \"Idempotency-Key\"",
         }
     }
 
@@ -74,6 +88,7 @@ impl Rule {
             Rule::Interface => check_interface(text).map_err(Cow::Borrowed),
             Rule::HostName => check_server_name(text).map_err(Cow::Borrowed),
             Rule::Base => BaseUrl::parse(text).map(drop),
+            Rule::HeaderName => check_header_name(text).map_err(Cow::Borrowed),
         }
     }
 }
@@ -100,3 +115,4 @@ schema!(Address, "Address", Rule::Address);
 schema!(Interface, "Interface", Rule::Interface);
 schema!(HostName, "HostName", Rule::HostName);
 schema!(Base, "Base", Rule::Base);
+schema!(HeaderNameText, "HeaderName", Rule::HeaderName);

@@ -57,8 +57,8 @@ pub(super) fn blame(proxy: &ProxyServer, failure: DialFailure) -> DialFailure {
     DialFailure {
         kind,
         message: format!("the proxy {proxy} cannot be used: {}", failure.message).into(),
-        source: failure.source,
         of_proxy: true,
+        ..failure
     }
 }
 
@@ -68,7 +68,10 @@ pub(super) fn credentials(proxy: &ProxyServer, said: &str) -> DialFailure {
         None => format!("wants credentials {said}; set proxy.username and proxy.password, or write them in its URL"),
         Some(_) => format!("refused the credentials {said}; look at proxy.username and proxy.password, or at its URL"),
     };
-    for_all(proxy, &what)
+    DialFailure {
+        is_lasting: true,
+        ..for_all(proxy, &what)
+    }
 }
 
 /// Bytes before TLS has begun cannot be the target's.

@@ -103,9 +103,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         };
         // A proxy's own failures are its own to remember: it is left alone for all hosts, and tried again for the first.
-        if !failure.of_proxy {
+        let failure = &if failure.of_proxy {
+            failure.clone()
+        } else {
             host.backoff.failed(dial.epoch, failure, now);
-        }
+            host.backoff.dated(failure)
+        };
         let mut failed: Vec<Waiter<C, S::Place>> = Vec::new();
         let own = dial.waiter.and_then(|id| host.queue.remove(id));
         let had_own = own.is_some();

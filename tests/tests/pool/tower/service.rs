@@ -12,8 +12,9 @@ use http::{Method, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use httputil::{Client, ClientConfig, Config, Environment, Kind, Registry};
+use httputil::{Client, Config, Environment, Kind, Registry};
 use httputil_tests::gate::Gate;
+use httputil_tests::one_attempt;
 use httputil_tests::proxy::Proxy;
 use httputil_tests::server::Server;
 use httputil_tests::server::handlers;
@@ -155,7 +156,7 @@ async fn a_proxy_of_the_environment_is_taken_on_this_door_too() {
 #[tokio::test]
 async fn what_a_proxy_cannot_pass_on_goes_through_a_tunnel_on_this_door_too() {
     let (server, proxy) = (Server::builder().start().await, Proxy::builder().start().await);
-    let client = Client::new(ClientConfig::default().proxy(proxy.url())).unwrap();
+    let client = Client::new(one_attempt().proxy(proxy.url())).unwrap();
     let place = format!("service.test:{}", server.port());
     let with_user = server.url_for("user:canary@service.test", "?query");
     assert_eq!(call_text(client.clone(), with_user).await, "hello");
@@ -193,7 +194,7 @@ async fn outside_a_runtime_the_request_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_stands_under_layers() {
     let server = Server::builder().start().await;
-    let client = Client::new(ClientConfig::default().max_idle_per_host(4)).unwrap();
+    let client = Client::new(one_attempt().max_idle_per_host(4)).unwrap();
     let service = ServiceBuilder::new()
         .concurrency_limit(4)
         .timeout(Duration::from_secs(30))
@@ -238,7 +239,7 @@ where
 #[tokio::test]
 async fn it_meets_the_bounds_of_generated_clients() {
     let server = Server::builder().h2().handler(body_and_sum).start().await;
-    let mut config = ClientConfig::default();
+    let mut config = one_attempt();
     config.profile_mut().transport.http2.prior_knowledge = true;
     let mut channel = is_a_channel(Client::new(config).unwrap());
     let body = Full::<Bytes>::from("message").boxed_unsync();
