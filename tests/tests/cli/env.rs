@@ -40,8 +40,9 @@ fn each_variable_that_it_lists_is_taken_with_the_value_that_it_lists() {
     let listed = desk.run(&["env", "telemetry"]).said();
     let mut taken = Desk::with("[telemetry]\n");
     for line in listed.lines().filter(|line| line.ends_with("built-in default")) {
-        let mut words = line.split_whitespace();
-        taken = taken.variable(words.next().unwrap(), words.next().unwrap());
+        // A list has spaces of its own.
+        let (name, value) = line.trim().split_once(' ').unwrap();
+        taken = taken.variable(name, value.trim_end_matches("built-in default").trim());
     }
     let said = taken.run(&["env", "telemetry"]).said();
     let is_set = |line: &&str| line.ends_with("  set");
