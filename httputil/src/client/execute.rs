@@ -2,38 +2,37 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http::{HeaderMap, Method, Response, Version};
 use tokio::time::Instant;
 
 use super::address::Address;
+use super::attempt::Sendings;
 use super::failure::Failing;
 use super::framing;
 use super::handle::{Inner, stopped};
 use super::into_url::foreign_socket;
-use super::message::{Defaults, Draft};
-use super::resend::{Resends, Verdict, may_repeat};
-use super::retry::{Fault, Outcome};
+use super::message::Draft;
 use super::timings::Timings;
 use crate::connect::{Route, Target};
 use crate::error::{Error, Kind};
-use crate::pool::{Checked, Ticket};
+use crate::pool::Ticket;
 use crate::settings::BaseUrl;
 use crate::wire::{Manner, PooledBody, RequestBody};
 
 /// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not. The box goes on
 /// to the response's body.
 pub(super) struct Prepared {
-    draft: Draft,
+    pub(super) draft: Draft,
     pub(super) failing: Failing,
-    target: Target,
-    route: Route,
-    needs_h2: bool,
-    manner: Manner,
+    pub(super) target: Target,
+    pub(super) route: Route,
+    pub(super) needs_h2: bool,
+    pub(super) manner: Manner,
     /// Of the sending that was answered.
     pub(super) timings: Option<Timings>,
     /// Held until the response's body has ended.
     _ticket: Ticket,
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// Makes what the user gets of what came.
@@ -121,20 +120,6 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
     }))
 }
 
-/// What is remembered of a request from one sending to the next.
-#[derive(Default)]
-struct Sendings {
-    /// All attempts together, so that however they end a request is sent a bounded number of times.
-    resends: Resends,
-    /// A connection that nobody has used is wanted.
-    fresh: bool,
-    /// Sent again, it is before those that came after it.
-    turn: Option<u64>,
-    attempts: u32,
-    /// The draft lacks what another sending would need.
-    is_spent: bool,
-}
-
 impl Prepared {
     /// Sends the request through the client's pool: attempt by attempt, until one ends well, or none is left. `answer`
     /// says in whose language.
@@ -158,135 +143,9 @@ impl Prepared {
         }
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.draft.headers
-    }
-
-    pub(super) fn target(&self) -> &Target {
-        &self.target
-    }
-
     /// Whether the total deadline comes before the end of a pause.
     pub(super) fn is_over_after(&self, now: Instant, pause: Duration) -> bool {
         let Some(deadline) = self.deadline else { return false };
         now.checked_add(pause).is_none_or(|then| deadline <= then)
-    }
-
-    /// Why the connection cannot bear the request, if it cannot.
-    fn misfit(&self, checked: &Checked) -> Option<&'static str> {
-        if self.needs_h2 && !checked.is_h2() {
-            return Some("the request asks for HTTP/2, and the server or http2.enabled allows HTTP/1.1 only");
-        }
-        (self.manner.upgrade && checked.is_h2()).then_some(
-            "the request asks for an upgrade, which HTTP/2 does not have: set http2.enabled = false for this host's profile",
-        )
-    }
-
-    /// One attempt: sends the request, and again where the server has not acted on it.
-    async fn attempt(&mut self, client: &Inner, sendings: &mut Sendings) -> Outcome {
-        let pool = client.lease.pool();
-        let pool_wait = client.profile.policy.pool_wait;
-        let deadline = self.deadline;
-        let defaults = Defaults {
-            user_agent: &client.user_agent,
-            accept: self.failing.address.is_reqwest(),
-            made: &client.made,
-        };
-        // What was done before takes next to nothing.
-        let mut asked = if sendings.attempts == 1 {
-            self.failing.began
-        } else {
-            Instant::now()
-        };
-        loop {
-            self.failing.attempts += 1;
-            let Sendings { fresh, turn, .. } = *sendings;
-            let checked = pool
-                .checkout(&self.target, &self.route, fresh, turn, deadline, pool_wait)
-                .await
-                .map_err(|failure| self.failing.of_checkout(failure, pool_wait))?;
-            sendings.turn = Some(checked.turn);
-            if let Some(why) = self.misfit(&checked) {
-                pool.put_back(checked);
-                return Err(self.failing.describe(Error::new(Kind::Request, why)).into());
-            }
-            let (manner, sighting, socket) = (self.manner, checked.sighting(), checked.own_socket());
-            let Prepared { draft, failing, .. } = &mut *self;
-            // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
-            // stream.
-            failing.is_first = !checked.may_be_stale();
-            let keep = checked.may_be_stale()
-                || checked.is_h2()
-                || client
-                    .retries
-                    .may_follow(sendings.attempts, &failing.method, &draft.headers);
-            let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
-            let path = path.map_err(|reason| Fault::lasting(failing.describe(Error::new(Kind::Request, reason))))?;
-            let (mut sent, can_replay) =
-                draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
-            sendings.is_spent = !can_replay;
-            if manner.has_h1_headers && checked.is_h2() {
-                framing::strip_for_h2(sent.headers_mut());
-            }
-            let sent_at = Instant::now();
-            let mut failure = match checked.send(sent, deadline, manner).await {
-                Ok(response) if sendings.resends.is_misdirected(response.status(), can_replay) => {
-                    drop(response);
-                    sendings.fresh = true;
-                    asked = Instant::now();
-                    pool.count_resend();
-                    continue;
-                }
-                Ok(response) => {
-                    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
-                        && let Some(proxy) = self.route.forwards()
-                    {
-                        return Err(Fault::lasting(self.failing.of_proxy_login(proxy)));
-                    }
-                    let writing = socket.map(|socket| socket.wrote_at().saturating_duration_since(sent_at));
-                    let began = self.failing.began;
-                    let version = response.version();
-                    let attempts = self.failing.attempts;
-                    self.timings = Some(Timings::new(
-                        began,
-                        (asked, sent_at),
-                        writing,
-                        version,
-                        sighting,
-                        attempts,
-                    ));
-                    return Ok(response);
-                }
-                Err(failure) => failure,
-            };
-            let returned = failure.request.take().filter(|request| !request.body().is_touched());
-            // What can be replayed is still in the draft.
-            let headers = returned
-                .as_ref()
-                .map_or(&self.draft.headers, |request| request.headers());
-            let verdict = sendings.resends.judge(
-                failure.processed,
-                failure.calm,
-                may_repeat(&self.failing.method, headers, &client.retries.rules),
-                can_replay || returned.is_some(),
-            );
-            if !can_replay && let Some(request) = returned {
-                self.draft.take_back(*request);
-                sendings.is_spent = false;
-            }
-            let pause = match verdict {
-                Verdict::AgainAfter(pause) => pause,
-                _ => Duration::ZERO,
-            };
-            if verdict == Verdict::GiveUp || self.is_over_after(Instant::now(), pause) {
-                return Err(self.failing.of_send(failure, &self.route).into());
-            }
-            sendings.fresh = verdict == Verdict::AgainFresh;
-            pool.count_resend();
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
-            }
-            asked = Instant::now();
-        }
     }
 }

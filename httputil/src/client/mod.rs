@@ -6,10 +6,12 @@
 //! ```
 //!
 //! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, `retry` makes a failed
-//! attempt again, `resend` says what may be sent again within one, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as the user
-//! reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
+//! [`attempt`] again, `resend` says what may be sent again within one, `address` and `message` turn the users' types into
+//! hyper's and back, `body` is the response's body as the user reads it, `failure` makes the one
+//! [`Error`](crate::Error) of whatever happened.
 
 mod address;
+mod attempt;
 mod body;
 mod builder;
 mod execute;

@@ -144,7 +144,7 @@ impl Prepared {
         if !is_whole {
             return None;
         }
-        let is_repeatable = rules.is_repeatable(&self.failing.method, self.headers());
+        let is_repeatable = rules.is_repeatable(&self.failing.method, &self.draft.headers);
         let mut pause = rules.pause(attempts, is_repeatable, ended, SystemTime::now(), chance())?;
         let now = Instant::now();
         if let Err(Fault { again_at: Some(at), .. }) = outcome {
@@ -157,7 +157,7 @@ impl Prepared {
             return None;
         }
         let pool = client.lease.pool();
-        if !client.retries.with_budget(self.target(), Budget::withdraw) {
+        if !client.retries.with_budget(&self.target, Budget::withdraw) {
             pool.count_retry_denied();
             tracing::debug!(profile, %method, attempts, "not retried, the host's budget is spent (retry.budget): {why}");
             return None;
