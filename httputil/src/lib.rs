@@ -186,6 +186,7 @@ mod wire;
 
 pub use client::{Body, Client, IntoUrl, RequestBuilder, RequestTimeout, ResponseFuture, Shutdown, Timings};
 pub use config::{Config, ConfigBuilder, Embedded, ExplainedKey, Explanation, Place, Variable};
+pub use connect::TlsInfo;
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::{HostStats, PoolStats};

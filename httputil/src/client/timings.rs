@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Version;
 use tokio::time::Instant;
 
+use crate::connect::TlsInfo;
 use crate::pool::Sighting;
 
 /// Where the time of a request went, and over which connection: an extension of every response, through both doors.
@@ -119,6 +120,13 @@ impl Timings {
     /// The other end of the socket: the server, or the proxy. `None` where it has no address.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.sighting.facts.remote
+    }
+
+    /// What the TLS handshake with the server agreed on, and its certificates. `None` without TLS, and where
+    /// [`RegistryBuilder::tls_info`](crate::RegistryBuilder::tls_info) or
+    /// [`ClientConfig::tls_info`](crate::ClientConfig::tls_info) was not called.
+    pub fn tls_info(&self) -> Option<&TlsInfo> {
+        self.sighting.facts.tls.as_deref()
     }
 
     /// The version of HTTP that was spoken.

@@ -40,6 +40,8 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         proxy,
         dns,
         timeouts,
+        // In code only.
+        tls_info: _,
     } = transport;
     let Policy {
         timeout,

@@ -10,7 +10,7 @@ use super::dialer::Dialer;
 use super::failure::{is_our_own, plain};
 use super::{
     Alpn, Answer, DialFailure, Host, Identity, MaybeTls, Names, Progress, Proxies, Raw, Resolver, Route, Scheme,
-    Target, race, tcp, tls,
+    Target, TlsInfo, race, tcp, tls,
 };
 use crate::error::{Kind, Phase};
 use crate::settings::Transport;
@@ -30,7 +30,12 @@ pub(crate) struct Established<S> {
     pub(crate) alpn: Alpn,
     /// Who we said we are, if the server asked: with TLS 1.3 it answers that after the handshake.
     pub(crate) asked: Option<Arc<Identity>>,
+    /// What TLS with the target agreed on, where that is wanted.
+    pub(crate) tls: Option<Arc<TlsInfo>>,
 }
+
+/// Of a handshake: the protocol, whether we were asked who we are, and the rest where it is wanted.
+type Agreed = (Alpn, bool, Option<Arc<TlsInfo>>);
 
 /// Whoever has a say in which of a name's addresses a dial goes to.
 pub(crate) trait Router: Sync {
@@ -104,9 +109,9 @@ impl Connector {
             Some(proxy) => Box::pin(self.through(proxy, route, target, progress, wrap)).await?,
         };
         let http2 = &self.transport.http2;
-        let (stream, alpn, asked) = match target.scheme {
-            Scheme::Http if http2.prior_knowledge && !http1_only => (stream, Alpn::H2, false),
-            Scheme::Http => (stream, Alpn::H1, false),
+        let (stream, alpn, asked, info) = match target.scheme {
+            Scheme::Http if http2.prior_knowledge && !http1_only => (stream, Alpn::H2, false, None),
+            Scheme::Http => (stream, Alpn::H1, false, None),
             Scheme::Https => {
                 progress.enter(Phase::TlsHandshake);
                 let shaken = match stream {
@@ -115,19 +120,25 @@ impl Connector {
                         if let (Err(_), Some(remote)) = (&shaken, remote) {
                             self.names.blame(target, remote);
                         }
-                        shaken.map(|(stream, alpn, asked)| (MaybeTls::Tls(Box::new(stream)), alpn, asked))
+                        shaken.map(|(stream, agreed)| (MaybeTls::Tls(Box::new(stream)), agreed))
                     }
                     MaybeTls::Tls(stream) => {
                         let shaken = Box::pin(self.shake_hands(target, http1_only, *stream)).await;
-                        shaken.map(|(stream, alpn, asked)| (MaybeTls::Nested(Box::new(stream)), alpn, asked))
+                        shaken.map(|(stream, agreed)| (MaybeTls::Nested(Box::new(stream)), agreed))
                     }
                     MaybeTls::Nested(_) => unreachable!("a proxy is reached over one TLS"),
                 };
-                shaken.map_err(|failure| route.mention(failure))?
+                let (stream, (alpn, asked, info)) = shaken.map_err(|failure| route.mention(failure))?;
+                (stream, alpn, asked, info)
             }
         };
         let asked = asked.then(|| Arc::clone(&self.identity));
-        Ok(Established { stream, alpn, asked })
+        Ok(Established {
+            stream,
+            alpn,
+            asked,
+            tls: info,
+        })
     }
 
     async fn shake_hands<S>(
@@ -135,7 +146,7 @@ impl Connector {
         target: &Target,
         http1_only: bool,
         stream: S,
-    ) -> Result<(TlsStream<S>, Alpn, bool), DialFailure>
+    ) -> Result<(TlsStream<S>, Agreed), DialFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -146,7 +157,13 @@ impl Connector {
             (false, true) => tls::Offer::Both,
             (false, false) => tls::Offer::Http1,
         };
-        tls::handshake(&self.identity, target, offer, timeouts.tls_handshake, stream).await
+        let bound = timeouts.tls_handshake;
+        let (stream, alpn, asked) = tls::handshake(&self.identity, target, offer, bound, stream).await?;
+        let info = self
+            .transport
+            .tls_info
+            .then(|| Arc::new(TlsInfo::of(stream.get_ref().1)));
+        Ok((stream, (alpn, asked, info)))
     }
 
     /// A raw stream to a place that is not the target: a proxy.

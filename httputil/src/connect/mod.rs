@@ -33,4 +33,5 @@ pub(crate) use proxy::{Proxies, ProxyServer, Route, check_exception, check_url, 
 pub(crate) use stream::{Alpn, MaybeTls, Raw};
 pub(crate) use target::{Host, Scheme, Target};
 pub(crate) use tcp::check_interface;
+pub use tls::TlsInfo;
 pub(crate) use tls::{Identities, Identity, check_pin, check_server_name};

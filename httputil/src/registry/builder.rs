@@ -18,6 +18,7 @@ use crate::pool::Budget;
 pub struct RegistryBuilder {
     config: Option<Config>,
     resolver: Option<Arc<dyn Resolve>>,
+    tls_info: bool,
 }
 
 impl RegistryBuilder {
@@ -34,6 +35,13 @@ impl RegistryBuilder {
     /// One that panics or hangs harms its name only.
     pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> RegistryBuilder {
         self.resolver = Some(resolver);
+        self
+    }
+
+    /// Keeps what each TLS handshake agreed on, and the server's certificates, a few kilobytes a connection, for
+    /// [`Timings::tls_info`](crate::Timings::tls_info). Off by default.
+    pub fn tls_info(mut self, keep: bool) -> RegistryBuilder {
+        self.tls_info = keep;
         self
     }
 
@@ -54,6 +62,7 @@ impl RegistryBuilder {
             pools: std::sync::Mutex::default(),
             retries: std::sync::Mutex::default(),
             services: Services::default(),
+            tls_info: self.tls_info,
             budget: Budget::of(config.registry().max_connections),
             config,
         }))

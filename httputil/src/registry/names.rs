@@ -37,6 +37,8 @@ pub(super) struct Inner {
     /// By profile: its clients share the budget of each host.
     pub(super) retries: Mutex<BTreeMap<String, Arc<Retries>>>,
     pub(super) services: Services,
+    /// Whether connections keep what their TLS handshakes agreed on.
+    pub(super) tls_info: bool,
     /// `registry.max_connections`
     pub(super) budget: Arc<Budget>,
 }
@@ -138,7 +140,9 @@ impl Registry {
             .intern(tls)
             .map_err(|problem| Error::config(vec![problem]))?;
         let proxies = self.proxies(profile)?;
-        let connector = Connector::new(profile.transport.clone(), identity, &self.inner.resolver, proxies);
+        let mut transport = profile.transport.clone();
+        transport.tls_info |= self.inner.tls_info;
+        let connector = Connector::new(transport, identity, &self.inner.resolver, proxies);
         let pool = Pool::new(profile.pool.as_str(), connector, Arc::clone(&self.inner.budget));
         pools.insert(key.to_owned(), pool.clone());
         Ok(pool)

@@ -325,6 +325,14 @@ impl ClientConfig {
         self
     }
 
+    /// Keeps what each TLS handshake agreed on, and the server's certificates, a few kilobytes a connection, for
+    /// [`Timings::tls_info`](crate::Timings::tls_info). Off by default.
+    #[must_use]
+    pub fn tls_info(mut self, keep: bool) -> ClientConfig {
+        self.profile.transport.tls_info = keep;
+        self
+    }
+
     /// The address of this machine that connections are made from; default as the routes say.
     #[must_use]
     pub fn local_address(mut self, local_address: IpAddr) -> ClientConfig {

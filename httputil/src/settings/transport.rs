@@ -26,6 +26,9 @@ pub struct Transport {
     pub dns: Dns,
     /// The bounds of `[timeouts]` that belong to making a connection.
     pub timeouts: Timeouts,
+    /// Whether what each TLS handshake agreed on is kept for [`Timings::tls_info`](crate::Timings::tls_info), certificates
+    /// included: a few kilobytes a connection. In code only; default false.
+    pub tls_info: bool,
 }
 
 /// `[pool]`: how many connections are kept, and for how long.

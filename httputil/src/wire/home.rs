@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{H1, SocketHandle};
-use crate::connect::Spent;
+use crate::connect::{Spent, TlsInfo};
 
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -187,6 +187,8 @@ pub(crate) struct Facts {
     pub(crate) remote: Option<SocketAddr>,
     /// What its dial took.
     pub(crate) spent: Spent,
+    /// Where the transport's settings want it.
+    pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
 /// What ties one connection to its home.
@@ -220,6 +222,7 @@ impl Link {
         seat: Seat,
         socket: SocketHandle,
         spent: Spent,
+        tls: Option<Arc<TlsInfo>>,
         max_lifetime: Option<Duration>,
     ) -> Arc<Link> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -230,6 +233,7 @@ impl Link {
                 number: NEXT.fetch_add(1, Ordering::Relaxed),
                 remote: socket.remote(),
                 spent,
+                tls,
             }),
             born,
             has_rested: AtomicBool::new(false),

@@ -41,7 +41,12 @@ pub(crate) async fn open(
         socket = Some(wrapped.handle());
         wrapped
     });
-    let Established { stream, alpn, asked } = established.await?;
+    let Established {
+        stream,
+        alpn,
+        asked,
+        tls,
+    } = established.await?;
     let seat = seat();
     let spent = progress.finish();
     let socket = socket.expect("a stream was wrapped before it was established");
@@ -72,7 +77,7 @@ pub(crate) async fn open(
                 builder.max_headers(many(settings.max_headers));
             }
             let wired = builder.handshake(wire).await.map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone(), spent, max_lifetime);
+            let link = Link::new(home, seat, socket.clone(), spent, tls, max_lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H1(H1::start(
                 builder,
@@ -112,7 +117,7 @@ pub(crate) async fn open(
                     )
                 })?
                 .map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone(), spent, max_lifetime);
+            let link = Link::new(home, seat, socket.clone(), spent, tls, max_lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H2(H2::start(
                 sender,

@@ -5,6 +5,7 @@ mod env;
 mod explain;
 mod init;
 mod output;
+mod probe;
 mod program;
 mod schema;
 mod secrets;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::output::Outcome;
 use crate::report::Format;
 use crate::source::SourceArgs;
-use crate::{check, environment, explain, init, schema};
+use crate::{check, environment, explain, init, probe, schema};
 
 /// HTTP client profiles: what httputil.toml and the environment say, and whether they are right.
 ///
@@ -28,6 +28,7 @@ enum Command {
     Schema(SchemaArgs),
     Env(EnvArgs),
     Init(InitArgs),
+    Probe(ProbeArgs),
 }
 
 /// Find every mistake in files and variables.
@@ -81,6 +82,24 @@ pub(crate) struct InitArgs {
     pub(crate) path: PathBuf,
 }
 
+/// Make two requests, and show where their time goes, who answers, and whether the connection is used again.
+///
+/// Any answer is a good one, whatever its status. Under the profile's settings, guards and time-outs.
+#[derive(Args, Debug)]
+pub(crate) struct ProbeArgs {
+    /// What to ask for; relative to the profile's `base_url` if it has one.
+    pub(crate) url: String,
+    /// The profile to ask with.
+    #[arg(long, value_name = "PROFILE", default_value = "default")]
+    pub(crate) profile: String,
+    /// The method, such as HEAD.
+    #[arg(long, default_value = "GET")]
+    pub(crate) method: String,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 impl Cli {
     pub(crate) fn run(self) -> Outcome {
         let source = &self.source;
@@ -90,6 +109,7 @@ impl Cli {
             Command::Schema(args) => Ok(schema::run(args)),
             Command::Env(args) => environment::run(args, source),
             Command::Init(args) => init::run(args),
+            Command::Probe(args) => probe::run(args, source),
         };
         outcome.unwrap_or_else(|failed| failed)
     }

@@ -8,12 +8,14 @@
 //! uses what the crate offers to everybody; nothing here knows a key.
 
 mod args;
+mod certificate;
 mod check;
 mod environment;
 mod explain;
 mod init;
 mod json;
 mod output;
+mod probe;
 mod report;
 mod schema;
 mod source;

@@ -54,6 +54,14 @@ impl Outcome {
         }
     }
 
+    /// The same, with something to be said all the same.
+    pub(crate) fn and_said(self, out: impl Into<String>) -> Outcome {
+        Outcome {
+            out: out.into(),
+            ..self
+        }
+    }
+
     /// Says it. Whoever stops listening, as `head` does, is no failure.
     pub(crate) fn print(self) -> ExitCode {
         let out = write(AutoStream::auto(io::stdout().lock()), &self.out);
