@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::execute::Prepared;
 use super::framing;
-use super::handle::Inner;
 use super::message::Defaults;
 use super::resend::{Resends, Verdict, may_repeat};
 use super::retry::{Fault, Outcome};
@@ -41,14 +40,15 @@ impl Prepared {
     }
 
     /// One attempt: sends the request, and again where the server has not acted on it.
-    pub(super) async fn attempt(&mut self, client: &Inner, sendings: &mut Sendings) -> Outcome {
-        let pool = client.lease.pool();
-        let pool_wait = client.profile.policy.pool_wait;
+    pub(super) async fn attempt(&mut self, sendings: &mut Sendings) -> Outcome {
+        let in_force = &*self.in_force;
+        let pool = &in_force.pool;
+        let pool_wait = in_force.profile.policy.pool_wait;
         let deadline = self.deadline;
         let defaults = Defaults {
-            user_agent: &client.user_agent,
+            user_agent: &in_force.user_agent,
             accept: self.failing.address.is_reqwest(),
-            made: &client.made,
+            made: &in_force.made,
         };
         // What was done before takes next to nothing.
         let mut asked = if sendings.attempts == 1 {
@@ -69,13 +69,13 @@ impl Prepared {
                 return Err(self.failing.describe(Error::new(Kind::Request, why)).into());
             }
             let (manner, sighting, socket) = (self.manner, checked.sighting(), checked.own_socket());
-            let Prepared { draft, failing, .. } = &mut *self;
+            let (draft, failing) = (&mut self.draft, &mut self.failing);
             // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
             // stream.
             failing.is_first = !checked.may_be_stale();
             let keep = checked.may_be_stale()
                 || checked.is_h2()
-                || client
+                || in_force
                     .retries
                     .may_follow(sendings.attempts, &failing.method, &draft.headers);
             let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
@@ -122,7 +122,7 @@ impl Prepared {
             let verdict = sendings.resends.judge(
                 failure.processed,
                 failure.calm,
-                may_repeat(&self.failing.method, headers, &client.retries.rules),
+                may_repeat(&self.failing.method, headers, &in_force.retries.rules),
                 can_replay || returned.is_some(),
             );
             if !can_replay && let Some(request) = returned {

@@ -208,7 +208,12 @@ impl RequestBuilder {
     pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
         let RequestBuilder { client, request } = self;
         let prepared = request.and_then(|request| prepare(&client.inner, request));
-        async move { prepared?.run(&client.inner, to_reqwest).await }
+        async move {
+            let answer = prepared?.run(to_reqwest).await;
+            // Until here the request keeps the lease.
+            drop(client);
+            answer
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A request's way: deadline, retry, resend, pool, wire. Both doors, reqwest's and tower's, lead onto it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Response, Version};
@@ -10,6 +11,7 @@ use super::attempt::Sendings;
 use super::failure::Failing;
 use super::framing;
 use super::handle::{Inner, stopped};
+use super::in_force::InForce;
 use super::into_url::foreign_socket;
 use super::message::Draft;
 use super::timings::Timings;
@@ -22,6 +24,8 @@ use crate::wire::{Manner, PooledBody, RequestBody};
 /// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not. The box goes on
 /// to the response's body.
 pub(super) struct Prepared {
+    /// Taken once, for all that the request does.
+    pub(super) in_force: Arc<InForce>,
     pub(super) draft: Draft,
     pub(super) failing: Failing,
     pub(super) target: Target,
@@ -75,8 +79,9 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         mut body,
         timeout,
     } = request.into();
-    let timeout = timeout.or(client.profile.policy.timeout);
-    let failing = Failing::new(client, method, address, began, timeout);
+    let in_force = client.in_force.load_full();
+    let timeout = timeout.or(in_force.profile.policy.timeout);
+    let failing = Failing::new(&in_force, method, address, began, timeout);
     let Some(ticket) = client.lease.begin() else {
         return Err(failing.describe(stopped()));
     };
@@ -85,24 +90,25 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         let message = format!("{version:?} is not spoken here: ask for HTTP/1.1, HTTP/2, or nothing");
         return Err(failing.describe(Error::new(Kind::Request, message)));
     }
-    let expect_continue = client.profile.policy.expect_continue;
+    let expect_continue = in_force.profile.policy.expect_continue;
     let manner = framing::settle(&failing.method, &mut headers, &mut body, expect_continue);
     let manner = manner.map_err(|reason| failing.describe(Error::new(Kind::Request, reason)))?;
     let target = failing.address.target();
     let target = target.map_err(|reason| failing.describe(refuse(reason)))?;
     if let Some(socket) = target.socket()
-        && client.base.as_ref().and_then(BaseUrl::socket) != Some(socket)
+        && in_force.base.as_ref().and_then(BaseUrl::socket) != Some(socket)
     {
         return Err(failing.describe(foreign_socket()));
     }
     let path = failing.address.path();
     let path = path.map_err(|reason| failing.describe(refuse(reason)))?;
     // A proxy passes on neither another protocol nor `OPTIONS *`.
-    let route = client.lease.pool().route(&target, || manner.upgrade || path == "*");
+    let route = in_force.pool.route(&target, || manner.upgrade || path == "*");
     if manner.has_proxy_login && route.forwards().is_none() {
         framing::strip_proxy_login(&mut headers);
     }
     Ok(Box::new(Prepared {
+        in_force,
         draft: Draft {
             path: Some(path),
             headers,
@@ -123,13 +129,13 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
 impl Prepared {
     /// Sends the request through the client's pool: attempt by attempt, until one ends well, or none is left. `answer`
     /// says in whose language.
-    pub(super) async fn run<A>(mut self: Box<Self>, client: &Inner, answer: Answer<A>) -> Result<A, Error> {
-        client.retries.deposit(&self.target);
+    pub(super) async fn run<A>(mut self: Box<Self>, answer: Answer<A>) -> Result<A, Error> {
+        self.in_force.retries.deposit(&self.target);
         let mut sendings = Sendings::default();
         loop {
             sendings.attempts += 1;
-            let outcome = self.attempt(client, &mut sendings).await;
-            let again = self.pause_before_another(client, sendings.attempts, !sendings.is_spent, &outcome);
+            let outcome = self.attempt(&mut sendings).await;
+            let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
             let Some(pause) = again else {
                 let response = outcome.map_err(|fault| fault.error)?;
                 // What only another sending would need.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::handle::Inner;
+use super::in_force::InForce;
 use super::retry::Fault;
 use crate::connect::{DialFailure, ProxyServer, Route, system_words};
 use crate::error::{Error, Human, Kind, Phase};
@@ -34,21 +35,21 @@ pub(super) struct Failing {
 
 impl Failing {
     pub(super) fn new(
-        client: &Inner,
+        in_force: &InForce,
         method: Method,
         address: Address,
         began: Instant,
         timeout: Option<Duration>,
     ) -> Failing {
         Failing {
-            client: Arc::clone(&client.name),
+            client: Arc::clone(&in_force.name),
             method,
             address,
             began,
             timeout,
-            assumes_h2: client.profile.transport.http2.prior_knowledge,
-            http1: client.profile.transport.http1,
-            max_header_list_size: client.profile.transport.http2.max_header_list_size,
+            assumes_h2: in_force.profile.transport.http2.prior_knowledge,
+            http1: in_force.profile.transport.http1,
+            max_header_list_size: in_force.profile.transport.http2.max_header_list_size,
             attempts: 0,
             is_first: false,
         }
@@ -58,7 +59,7 @@ impl Failing {
     pub(super) fn of_built(client: &Inner, request: &reqwest::Request) -> Failing {
         let address = reqwest::Request::new(request.method().clone(), request.url().clone());
         Failing::new(
-            client,
+            &client.in_force.load(),
             request.method().clone(),
             Address::Url(Box::new(address)),
             Instant::now(),

@@ -3,18 +3,19 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use arc_swap::ArcSwap;
+use http::Method;
 
 use super::execute::prepare;
 use super::in_code;
-use super::into_url::First;
-use super::message::{Made, to_reqwest};
+use super::in_force::InForce;
+use super::message::to_reqwest;
 use super::retry::Retries;
 use super::{IntoUrl, RequestBuilder};
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
 use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
-use crate::settings::{BaseUrl, ClientConfig, Environment, MaxConnections, Profile, unverified};
+use crate::settings::{ClientConfig, Environment, MaxConnections, Profile, unverified};
 
 /// A lease on a shared connection pool, with a profile's policies. Cheap to clone; clones share the lease.
 ///
@@ -29,14 +30,10 @@ pub struct Client {
 
 pub(super) struct Inner {
     pub(super) lease: Arc<Lease>,
-    pub(super) profile: Profile,
+    /// The profile's.
     pub(super) name: Arc<str>,
-    pub(super) user_agent: HeaderValue,
-    /// `base_url`
-    pub(super) base: Option<BaseUrl>,
-    pub(super) made: Made,
-    pub(super) first: First,
-    pub(super) retries: Arc<Retries>,
+    /// What the next request follows.
+    pub(super) in_force: ArcSwap<InForce>,
     /// Done once, when the lease ends.
     farewell: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -66,7 +63,7 @@ pub(crate) struct WeakClient(Weak<Inner>);
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inner")
-            .field("profile", &self.profile.name)
+            .field("profile", &self.name)
             .finish_non_exhaustive()
     }
 }
@@ -173,29 +170,12 @@ impl Client {
 
     /// A new lease on a pool; `retries` is the profile's.
     pub(crate) fn on(pool: Pool, profile: Profile, retries: Arc<Retries>) -> Result<Client, Error> {
-        let user_agent = HeaderValue::from_str(&profile.policy.user_agent).map_err(|_| {
-            let message = format!(
-                "{}.user_agent: holds a character that a header cannot bear",
-                profile.name
-            );
-            Error::config(vec![Problem::new(message)])
-        })?;
-        let base = profile.policy.base_url.as_deref().map(BaseUrl::parse).transpose();
-        let base = base.map_err(|why| {
-            let message = format!("{}.base_url: {why}", profile.name);
-            Error::config(vec![Problem::new(message)])
-        })?;
-        let name = Arc::from(profile.name.as_str());
+        let in_force = InForce::new(pool.clone(), profile, retries)?;
         Ok(Client {
             inner: Arc::new(Inner {
                 lease: Lease::new(pool),
-                profile,
-                name,
-                user_agent,
-                base,
-                made: Made::default(),
-                first: First::default(),
-                retries,
+                name: Arc::clone(&in_force.name),
+                in_force: ArcSwap::new(in_force),
                 farewell: OnceLock::new(),
             }),
         })
@@ -251,12 +231,17 @@ impl Client {
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
         let client = self.clone();
         let prepared = prepare(&client.inner, request);
-        async move { prepared?.run(&client.inner, to_reqwest).await }
+        async move {
+            let answer = prepared?.run(to_reqwest).await;
+            // Until here the request keeps the lease.
+            drop(client);
+            answer
+        }
     }
 
     /// The profile's name.
     pub fn profile(&self) -> &str {
-        &self.inner.profile.name
+        &self.inner.name
     }
 
     /// The pool's statistics.
@@ -305,8 +290,8 @@ impl Client {
     }
 
     /// The name of its pool.
-    pub(crate) fn pool(&self) -> &str {
-        &self.inner.profile.pool
+    pub(crate) fn pool(&self) -> String {
+        self.inner.in_force.load().profile.pool.clone()
     }
 
     pub(crate) fn downgrade(&self) -> WeakClient {
@@ -330,8 +315,8 @@ impl Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("profile", &self.inner.profile.name)
-            .field("pool", &self.inner.profile.pool)
+            .field("profile", &self.inner.name)
+            .field("pool", &self.pool())
             .field("stopped", &self.is_stopped())
             .finish()
     }

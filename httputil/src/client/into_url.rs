@@ -6,6 +6,7 @@ use url::{ParseError, Url};
 
 use super::failure;
 use super::handle::Inner;
+use super::in_force::InForce;
 use crate::error::{Error, Kind};
 use crate::settings::BaseUrl;
 use sealed::Asked;
@@ -95,22 +96,23 @@ const MOST: usize = 1024;
 
 /// The whole URL that was meant.
 pub(super) fn resolve(client: &Inner, url: impl IntoUrl) -> Result<Url, Error> {
-    let First(first) = &client.first;
+    let in_force = client.in_force.load();
+    let First(first) = &in_force.first;
     let text = url.text().filter(|text| text.len() <= MOST);
     let text = match (first.get(), text) {
         (Some((known, url)), Some(text)) if known == text => return Ok(url.clone()),
         (None, Some(text)) => Some(text.to_owned()),
         _ => None,
     };
-    let url = parse(client, url)?;
+    let url = parse(client, &in_force, url)?;
     if let Some(text) = text {
         let _ = first.set((text, url.clone()));
     }
     Ok(url)
 }
 
-fn parse(client: &Inner, url: impl IntoUrl) -> Result<Url, Error> {
-    let (why, error) = match (url.asked(), &client.base) {
+fn parse(client: &Inner, in_force: &InForce, url: impl IntoUrl) -> Result<Url, Error> {
+    let (why, error) = match (url.asked(), &in_force.base) {
         (Asked::Whole(url), _) => return Ok(url),
         (Asked::Relative(text), Some(base)) => return join(client, base, &text),
         (Asked::Relative(_), None) => {

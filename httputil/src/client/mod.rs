@@ -5,10 +5,10 @@
 //!          tower ─► http::Request<B> ─┘                                                       http::Response<Body> ◄─┘
 //! ```
 //!
-//! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, `retry` makes a failed
-//! [`attempt`] again, `resend` says what may be sent again within one, `address` and `message` turn the users' types into
-//! hyper's and back, `body` is the response's body as the user reads it, `failure` makes the one
-//! [`Error`](crate::Error) of whatever happened.
+//! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, [`in_force`] the settings that a
+//! request takes along, `retry` makes a failed [`attempt`] again, `resend` says what may be sent again within one,
+//! `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as the user reads
+//! it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
 mod address;
 mod attempt;
@@ -19,6 +19,7 @@ mod failure;
 mod framing;
 mod handle;
 mod in_code;
+mod in_force;
 mod into_url;
 mod message;
 mod resend;

@@ -11,7 +11,6 @@ use http::{HeaderMap, Method, Response};
 use tokio::time::Instant;
 
 use super::execute::Prepared;
-use super::handle::Inner;
 use super::in_code;
 use crate::connect::Target;
 use crate::error::{Error, Kind, Phase};
@@ -124,14 +123,8 @@ pub(super) type Outcome = Result<Response<PooledBody>, Fault>;
 
 impl Prepared {
     /// The pause before another attempt, which is paid for and counted then; `None` if this outcome is the user's.
-    pub(super) fn pause_before_another(
-        &self,
-        client: &Inner,
-        attempts: u32,
-        is_whole: bool,
-        outcome: &Outcome,
-    ) -> Option<Duration> {
-        let rules = &client.retries.rules;
+    pub(super) fn pause_before_another(&self, attempts: u32, is_whole: bool, outcome: &Outcome) -> Option<Duration> {
+        let rules = &self.in_force.retries.rules;
         let ended = match outcome {
             Ok(response) if rules.is_failure(response.status(), response.headers()) => {
                 Ended::Answered(response.status(), response.headers())
@@ -151,13 +144,13 @@ impl Prepared {
             pause = pause.max(at.saturating_duration_since(now));
         }
         let why = Why(outcome);
-        let (profile, method) = (&*client.name, &self.failing.method);
+        let (profile, method) = (&*self.in_force.name, &self.failing.method);
         if self.is_over_after(now, pause) {
             tracing::debug!(profile, %method, attempts, ?pause, "not retried, the request's time is too short: {why}");
             return None;
         }
-        let pool = client.lease.pool();
-        if !client.retries.with_budget(&self.target, Budget::withdraw) {
+        let pool = &self.in_force.pool;
+        if !self.in_force.retries.with_budget(&self.target, Budget::withdraw) {
             pool.count_retry_denied();
             tracing::debug!(profile, %method, attempts, "not retried, the host's budget is spent (retry.budget): {why}");
             return None;

@@ -132,13 +132,18 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
     };
     let prepared = credentials.and(joined).and_then(|()| prepare(&client, written));
     ResponseFuture {
-        inner: Box::pin(async move { prepared?.run(&client, to_http).await }),
+        inner: Box::pin(async move {
+            let answer = prepared?.run(to_http).await;
+            // Until here the request keeps the lease.
+            drop(client);
+            answer
+        }),
     }
 }
 
 /// A path alone stands behind the profile's `base_url`, if it has one.
 fn address(client: &Inner, uri: Uri) -> Result<Address, Error> {
-    match (&client.base, uri.scheme(), uri.authority()) {
+    match (&client.in_force.load().base, uri.scheme(), uri.authority()) {
         (Some(base), None, None) if uri.path() != "*" => {
             let url = into_url::join(client, base, &uri.to_string())?;
             Ok(Address::Joined(Box::new(url)))

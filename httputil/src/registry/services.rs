@@ -126,7 +126,7 @@ impl Registry {
         let info = ServiceInfo {
             type_name,
             profile: profile.to_owned(),
-            pool: clients.first()?.pool().to_owned(),
+            pool: clients.first()?.pool(),
             since: SystemTime::now(),
         };
         let clients = clients.iter().map(Client::downgrade).collect();

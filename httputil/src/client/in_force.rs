@@ -1,0 +1,61 @@
+//! The settings that a client's requests follow.
+//!
+//! The rule: a request takes them once, when it begins, and keeps them to its end, so that whatever it does it does by one
+//! set of settings, also where others are in force meanwhile.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::into_url::First;
+use super::message::Made;
+use super::retry::Retries;
+use crate::error::{Error, Problem};
+use crate::pool::Pool;
+use crate::settings::{BaseUrl, Profile};
+
+/// A profile as requests read it, with what is remembered while it is in force.
+pub(super) struct InForce {
+    pub(super) profile: Profile,
+    pub(super) name: Arc<str>,
+    /// Where connections come from.
+    pub(super) pool: Pool,
+    pub(super) user_agent: HeaderValue,
+    /// `base_url`
+    pub(super) base: Option<BaseUrl>,
+    pub(super) made: Made,
+    pub(super) first: First,
+    pub(super) retries: Arc<Retries>,
+}
+
+impl InForce {
+    /// `retries` is the profile's.
+    ///
+    /// # Errors
+    ///
+    /// That the profile has values that no request can be made with.
+    pub(super) fn new(pool: Pool, profile: Profile, retries: Arc<Retries>) -> Result<Arc<InForce>, Error> {
+        let user_agent = HeaderValue::from_str(&profile.policy.user_agent).map_err(|_| {
+            let message = format!(
+                "{}.user_agent: holds a character that a header cannot bear",
+                profile.name
+            );
+            Error::config(vec![Problem::new(message)])
+        })?;
+        let base = profile.policy.base_url.as_deref().map(BaseUrl::parse).transpose();
+        let base = base.map_err(|why| {
+            let message = format!("{}.base_url: {why}", profile.name);
+            Error::config(vec![Problem::new(message)])
+        })?;
+        Ok(Arc::new(InForce {
+            name: Arc::from(profile.name.as_str()),
+            profile,
+            pool,
+            user_agent,
+            base,
+            made: Made::default(),
+            first: First::default(),
+            retries,
+        }))
+    }
+}
