@@ -184,7 +184,7 @@ pub mod service;
 pub mod settings;
 mod wire;
 
-pub use client::{Body, Client, IntoUrl, RequestBuilder, RequestTimeout, ResponseFuture, Shutdown, Timings};
+pub use client::{Body, Client, IntoUrl, RequestBuilder, RequestOptions, ResponseFuture, Shutdown, Timings};
 pub use config::{Config, ConfigBuilder, Embedded, ExplainedKey, Explanation, Place, Variable};
 pub use connect::TlsInfo;
 pub use error::{Error, Kind, Origin, Phase, Problem};

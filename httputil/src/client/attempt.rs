@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Request, StatusCode};
 use tokio::time::Instant;
 
 use super::execute::Prepared;
 use super::framing;
 use super::message::Defaults;
+use super::options::{self, RequestOptions};
 use super::resend::{Resends, Verdict, may_repeat};
 use super::retry::{Fault, Outcome};
 use super::timings::Timings;
 use crate::error::{Error, Kind};
 use crate::pool::Checked;
+use crate::wire::RequestBody;
 
 /// What is remembered of a request from one sending to the next.
 #[derive(Default)]
@@ -28,6 +30,15 @@ pub(super) struct Sendings {
     pub(super) is_spent: bool,
 }
 
+impl Sendings {
+    pub(super) fn of(options: Option<&RequestOptions>) -> Sendings {
+        Sendings {
+            fresh: options.is_some_and(|options| options.fresh_connection),
+            ..Sendings::default()
+        }
+    }
+}
+
 impl Prepared {
     /// Why the connection cannot bear the request, if it cannot.
     fn misfit(&self, checked: &Checked) -> Option<&'static str> {
@@ -37,6 +48,14 @@ impl Prepared {
         (self.manner.upgrade && checked.is_h2()).then_some(
             "the request asks for an upgrade, which HTTP/2 does not have: set http2.enabled = false for this host's profile",
         )
+    }
+
+    /// Whether the request may be sent twice; it is `returned`, or still in the draft.
+    fn may_repeat(&self, returned: Option<&Request<RequestBody>>) -> bool {
+        let headers = returned.map_or(&self.draft.headers, Request::headers);
+        options::may_repeat(self.options.as_deref(), || {
+            may_repeat(&self.failing.method, headers, &self.in_force.retries.rules)
+        })
     }
 
     /// One attempt: sends the request, and again where the server has not acted on it.
@@ -69,15 +88,11 @@ impl Prepared {
                 return Err(self.failing.describe(Error::new(Kind::Request, why)).into());
             }
             let (manner, sighting, socket) = (self.manner, checked.sighting(), checked.own_socket());
+            let keep = checked.may_be_stale() || checked.is_h2() || self.may_follow(sendings.attempts);
             let (draft, failing) = (&mut self.draft, &mut self.failing);
             // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
             // stream.
             failing.is_first = !checked.may_be_stale();
-            let keep = checked.may_be_stale()
-                || checked.is_h2()
-                || in_force
-                    .retries
-                    .may_follow(sendings.attempts, &failing.method, &draft.headers);
             let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
             let path = path.map_err(|reason| Fault::lasting(failing.describe(Error::new(Kind::Request, reason))))?;
             let (mut sent, can_replay) =
@@ -115,14 +130,10 @@ impl Prepared {
                 Err(failure) => failure,
             };
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
-            // What can be replayed is still in the draft.
-            let headers = returned
-                .as_ref()
-                .map_or(&self.draft.headers, |request| request.headers());
             let verdict = sendings.resends.judge(
                 failure.processed,
                 failure.calm,
-                may_repeat(&self.failing.method, headers, &in_force.retries.rules),
+                self.may_repeat(returned.as_deref()),
                 can_replay || returned.is_some(),
             );
             if !can_replay && let Some(request) = returned {
@@ -136,7 +147,7 @@ impl Prepared {
             if verdict == Verdict::GiveUp || self.is_over_after(Instant::now(), pause) {
                 return Err(self.failing.of_send(failure, &self.route).into());
             }
-            sendings.fresh = verdict == Verdict::AgainFresh;
+            sendings.fresh = Sendings::of(self.options.as_deref()).fresh || verdict == Verdict::AgainFresh;
             pool.count_resend();
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;

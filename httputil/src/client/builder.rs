@@ -13,12 +13,13 @@ use http::{Method, Version};
 use reqwest::Body;
 use reqwest::multipart::Form;
 use serde::Serialize;
+use tokio::time::Instant;
 
-use super::execute::prepare;
+use super::execute::{Written, prepare};
 use super::failure::{self, Failing};
 use super::message::to_reqwest;
-use super::{Client, IntoUrl, into_url};
-use crate::error::Error;
+use super::{Client, IntoUrl, RequestOptions, into_url};
+use crate::error::{Error, Kind};
 
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
 pub(super) fn shim() -> &'static reqwest::Client {
@@ -40,6 +41,7 @@ pub struct RequestBuilder {
     client: Client,
     /// The first mistake, once there is one: it knows the request that it was made in.
     request: Result<reqwest::Request, Error>,
+    options: Option<Box<RequestOptions>>,
 }
 
 impl RequestBuilder {
@@ -52,7 +54,11 @@ impl RequestBuilder {
             let begun = shim().request(method, url).build();
             begun.map_err(|error| failure::of_url(&client.inner, error))
         });
-        RequestBuilder { client, request }
+        RequestBuilder {
+            client,
+            request,
+            options: None,
+        }
     }
 
     /// Changes the request itself.
@@ -136,6 +142,37 @@ impl RequestBuilder {
         })
     }
 
+    /// When this request, body included, is to be over, as [`RequestOptions::deadline`] says.
+    pub fn deadline(self, deadline: impl Into<Instant>) -> RequestBuilder {
+        self.option(|options| options.deadline(deadline))
+    }
+
+    /// Whether a failed attempt may be made again, as [`RequestOptions::retry`] says.
+    pub fn retry(self, retry: bool) -> RequestBuilder {
+        self.option(|options| options.retry(retry))
+    }
+
+    /// Whether the server may get this request twice, as [`RequestOptions::idempotent`] says.
+    pub fn idempotent(self, idempotent: bool) -> RequestBuilder {
+        self.option(|options| options.idempotent(idempotent))
+    }
+
+    /// Whether this request goes over a connection of its own, as [`RequestOptions::fresh_connection`] says.
+    pub fn fresh_connection(self, fresh: bool) -> RequestBuilder {
+        self.option(|options| options.fresh_connection(fresh))
+    }
+
+    /// All options at once, in place of those set before; a time-out that was set stays unless these bear one.
+    pub fn options(self, options: RequestOptions) -> RequestBuilder {
+        self.option(|_| options)
+    }
+
+    fn option(mut self, set: impl FnOnce(RequestOptions) -> RequestOptions) -> RequestBuilder {
+        let options = self.options.take().unwrap_or_default();
+        self.options = Some(Box::new(set(*options)));
+        self
+    }
+
     /// Asks for a protocol. `HTTP_11`, the default, leaves the choice to the server; with `HTTP_2` the request fails where
     /// the connection turns out to speak HTTP/1.1. Other versions are refused.
     pub fn version(self, version: Version) -> RequestBuilder {
@@ -179,6 +216,7 @@ impl RequestBuilder {
         Some(RequestBuilder {
             client: self.client.clone(),
             request: Ok(self.request.as_ref().ok()?.try_clone()?),
+            options: self.options.clone(),
         })
     }
 
@@ -186,14 +224,31 @@ impl RequestBuilder {
     ///
     /// # Errors
     ///
-    /// [`Kind::Request`](crate::Kind::Request) for the first mistake made on the way.
+    /// [`Kind::Request`](crate::Kind::Request) for the first mistake made on the way, and where an option other than
+    /// `timeout` was set: reqwest's request has no place for it. [`Client::execute_with`] takes both.
     pub fn build(self) -> Result<reqwest::Request, Error> {
-        self.request
+        self.build_split().1
     }
 
     /// The client, and the finished request as [`build`](RequestBuilder::build) gives it.
     pub fn build_split(self) -> (Client, Result<reqwest::Request, Error>) {
-        (self.client, self.request)
+        let RequestBuilder {
+            client,
+            request,
+            options,
+        } = self;
+        let request = match options {
+            None => request,
+            Some(options) => request.and_then(|request| {
+                let message = format!(
+                    "the request cannot be built: reqwest's request has no place for {}; give RequestOptions to \
+                     execute_with instead",
+                    options.set().join(", ")
+                );
+                Err(Failing::of_built(&client.inner, &request).describe(Error::new(Kind::Request, message)))
+            }),
+        };
+        (client, request)
     }
 
     /// Goes on building a request.
@@ -201,13 +256,18 @@ impl RequestBuilder {
         RequestBuilder {
             client,
             request: Ok(request),
+            options: None,
         }
     }
 
     /// Sends the request; see [`Client::execute`].
     pub fn send(self) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        let RequestBuilder { client, request } = self;
-        let prepared = request.and_then(|request| prepare(&client.inner, request));
+        let RequestBuilder {
+            client,
+            request,
+            options,
+        } = self;
+        let prepared = request.and_then(|request| prepare(&client.inner, Written::of(request, options)));
         async move {
             let answer = prepared?.run(to_reqwest).await;
             // Until here the request keeps the lease.

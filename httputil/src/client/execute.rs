@@ -14,6 +14,7 @@ use super::handle::{Inner, stopped};
 use super::in_force::InForce;
 use super::into_url::foreign_socket;
 use super::message::Draft;
+use super::options::{RequestOptions, Total};
 use super::timings::Timings;
 use crate::connect::{Route, Target};
 use crate::error::{Error, Kind};
@@ -32,6 +33,8 @@ pub(super) struct Prepared {
     pub(super) route: Route,
     pub(super) needs_h2: bool,
     pub(super) manner: Manner,
+    /// Boxed, so that a request without options is no larger.
+    pub(super) options: Option<Box<RequestOptions>>,
     /// Of the sending that was answered.
     pub(super) timings: Option<Timings>,
     /// Held until the response's body has ended.
@@ -50,10 +53,11 @@ pub(super) struct Written {
     pub(super) headers: HeaderMap,
     pub(super) body: RequestBody,
     pub(super) timeout: Option<Duration>,
+    pub(super) options: Option<Box<RequestOptions>>,
 }
 
-impl From<reqwest::Request> for Written {
-    fn from(mut request: reqwest::Request) -> Written {
+impl Written {
+    pub(super) fn of(mut request: reqwest::Request, options: Option<Box<RequestOptions>>) -> Written {
         Written {
             method: std::mem::take(request.method_mut()),
             version: request.version(),
@@ -63,13 +67,14 @@ impl From<reqwest::Request> for Written {
                 .take()
                 .map_or_else(RequestBody::empty, RequestBody::new),
             timeout: request.timeout().copied(),
+            options,
             address: Address::Url(Box::new(request)),
         }
     }
 }
 
 /// Does what needs no waiting: takes the ticket, finds the target, takes the request apart. The total time begins here.
-pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box<Prepared>, Error> {
+pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>, Error> {
     let began = Instant::now();
     let Written {
         method,
@@ -78,10 +83,14 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         mut headers,
         mut body,
         timeout,
-    } = request.into();
+        options,
+    } = request;
     let in_force = client.in_force.load_full();
+    let own = options.as_deref();
+    let timeout = own.and_then(|own| own.timeout).or(timeout);
     let timeout = timeout.or(in_force.profile.policy.timeout);
-    let failing = Failing::new(&in_force, method, address, began, timeout);
+    let total = Total::of(began, timeout, own.and_then(|own| own.deadline));
+    let failing = Failing::new(&in_force, method, address, began, total);
     let Some(ticket) = client.lease.begin() else {
         return Err(failing.describe(stopped()));
     };
@@ -119,10 +128,10 @@ pub(super) fn prepare(client: &Inner, request: impl Into<Written>) -> Result<Box
         route,
         needs_h2: version == Version::HTTP_2,
         manner,
+        options,
         timings: None,
         _ticket: ticket,
-        // A time-out too long for the clock is none.
-        deadline: timeout.and_then(|timeout| began.checked_add(timeout)),
+        deadline: total.deadline,
     }))
 }
 
@@ -131,7 +140,7 @@ impl Prepared {
     /// says in whose language.
     pub(super) async fn run<A>(mut self: Box<Self>, answer: Answer<A>) -> Result<A, Error> {
         self.in_force.retries.deposit(&self.target);
-        let mut sendings = Sendings::default();
+        let mut sendings = Sendings::of(self.options.as_deref());
         loop {
             sendings.attempts += 1;
             let outcome = self.attempt(&mut sendings).await;

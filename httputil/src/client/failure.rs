@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::handle::Inner;
 use super::in_force::InForce;
+use super::options::Total;
 use super::retry::Fault;
 use crate::connect::{DialFailure, ProxyServer, Route, system_words};
 use crate::error::{Error, Human, Kind, Phase};
@@ -24,7 +25,7 @@ pub(super) struct Failing {
     pub(super) method: Method,
     pub(super) address: Address,
     pub(super) began: Instant,
-    timeout: Option<Duration>,
+    total: Total,
     assumes_h2: bool,
     http1: Http1,
     max_header_list_size: u32,
@@ -34,19 +35,13 @@ pub(super) struct Failing {
 }
 
 impl Failing {
-    pub(super) fn new(
-        in_force: &InForce,
-        method: Method,
-        address: Address,
-        began: Instant,
-        timeout: Option<Duration>,
-    ) -> Failing {
+    pub(super) fn new(in_force: &InForce, method: Method, address: Address, began: Instant, total: Total) -> Failing {
         Failing {
             client: Arc::clone(&in_force.name),
             method,
             address,
             began,
-            timeout,
+            total,
             assumes_h2: in_force.profile.transport.http2.prior_knowledge,
             http1: in_force.profile.transport.http1,
             max_header_list_size: in_force.profile.transport.http2.max_header_list_size,
@@ -57,13 +52,14 @@ impl Failing {
 
     /// For a request that is still being built.
     pub(super) fn of_built(client: &Inner, request: &reqwest::Request) -> Failing {
+        let began = Instant::now();
         let address = reqwest::Request::new(request.method().clone(), request.url().clone());
         Failing::new(
             &client.in_force.load(),
             request.method().clone(),
             Address::Url(Box::new(address)),
-            Instant::now(),
-            None,
+            began,
+            Total::of(began, None, None),
         )
     }
 
@@ -265,8 +261,8 @@ impl Failing {
 
     /// The deadline of the whole request has passed.
     fn deadline(&self, phase: Phase) -> Error {
-        let after = self.timeout.unwrap_or_default();
-        let message = format!("timed out after {} (timeout), {phase}", Human(after));
+        let Total { after, by, .. } = self.total;
+        let message = format!("timed out after {} ({by}), {phase}", Human(after));
         self.describe(Error::new(Kind::Timeout { phase, after }, message))
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::Method;
 
-use super::execute::prepare;
+use super::execute::{Written, prepare};
 use super::in_code;
 use super::in_force::InForce;
 use super::message::to_reqwest;
 use super::retry::Retries;
-use super::{IntoUrl, RequestBuilder};
+use super::{IntoUrl, RequestBuilder, RequestOptions};
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::{Error, Kind, Problem};
 use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
@@ -229,6 +229,20 @@ impl Client {
         &self,
         request: reqwest::Request,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
+        self.send(Written::of(request, None))
+    }
+
+    /// [`execute`](Client::execute) with what this request wants otherwise than the profile: reqwest's request has a place
+    /// for a time-out, and for no other option.
+    pub fn execute_with(
+        &self,
+        request: reqwest::Request,
+        options: RequestOptions,
+    ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
+        self.send(Written::of(request, Some(Box::new(options))))
+    }
+
+    fn send(&self, request: Written) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
         let client = self.clone();
         let prepared = prepare(&client.inner, request);
         async move {

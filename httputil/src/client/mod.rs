@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, [`in_force`] the settings that a
-//! request takes along, `retry` makes a failed [`attempt`] again, `resend` says what may be sent again within one,
-//! `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as the user reads
-//! it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
+//! request takes along, `options` what it wants otherwise than its profile, `retry` makes a failed [`attempt`] again,
+//! `resend` says what may be sent again within one, `address` and `message` turn the users' types into hyper's and back,
+//! `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever
+//! happened.
 
 mod address;
 mod attempt;
@@ -22,6 +23,7 @@ mod in_code;
 mod in_force;
 mod into_url;
 mod message;
+mod options;
 mod resend;
 mod retry;
 mod service;
@@ -34,7 +36,8 @@ pub use body::Body;
 pub use builder::RequestBuilder;
 pub use handle::{Client, Shutdown};
 pub use into_url::IntoUrl;
-pub use service::{RequestTimeout, ResponseFuture};
+pub use options::RequestOptions;
+pub use service::ResponseFuture;
 pub use timings::Timings;
 
 pub(crate) use handle::WeakClient;

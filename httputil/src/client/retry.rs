@@ -7,11 +7,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Method, Response};
+use http::Response;
 use tokio::time::Instant;
 
 use super::execute::Prepared;
 use super::in_code;
+use super::options::{may_repeat, may_retry};
 use crate::connect::Target;
 use crate::error::{Error, Kind, Phase};
 use crate::policy::{Budget, Ended, Hosts, Retry};
@@ -66,11 +67,6 @@ impl Retries {
             act(&self.others.get(target, make, |_| true))
         }
     }
-
-    /// Whether an attempt may have to be followed by another one, so that the request is to be kept.
-    pub(super) fn may_follow(&self, attempts: u32, method: &Method, headers: &HeaderMap) -> bool {
-        attempts < self.rules.max_attempts && self.rules.is_repeatable(method, headers)
-    }
 }
 
 /// How an attempt failed.
@@ -122,6 +118,22 @@ fn may_pass(error: &Error) -> bool {
 pub(super) type Outcome = Result<Response<PooledBody>, Fault>;
 
 impl Prepared {
+    /// Whether an attempt may have to be followed by another one, so that the request is to be kept.
+    pub(super) fn may_follow(&self, attempts: u32) -> bool {
+        let options = self.options.as_deref();
+        attempts < self.in_force.retries.rules.max_attempts && may_retry(options) && self.is_repeatable()
+    }
+
+    fn is_repeatable(&self) -> bool {
+        let by_rule = || {
+            self.in_force
+                .retries
+                .rules
+                .is_repeatable(&self.failing.method, &self.draft.headers)
+        };
+        may_repeat(self.options.as_deref(), by_rule)
+    }
+
     /// The pause before another attempt, which is paid for and counted then; `None` if this outcome is the user's.
     pub(super) fn pause_before_another(&self, attempts: u32, is_whole: bool, outcome: &Outcome) -> Option<Duration> {
         let rules = &self.in_force.retries.rules;
@@ -134,10 +146,10 @@ impl Prepared {
             },
             _ => return None,
         };
-        if !is_whole {
+        if !is_whole || !may_retry(self.options.as_deref()) {
             return None;
         }
-        let is_repeatable = rules.is_repeatable(&self.failing.method, &self.draft.headers);
+        let is_repeatable = self.is_repeatable();
         let mut pause = rules.pause(attempts, is_repeatable, ended, SystemTime::now(), chance())?;
         let now = Instant::now();
         if let Err(Fault { again_at: Some(at), .. }) = outcome {

@@ -7,7 +7,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -20,22 +19,9 @@ use super::execute::{Written, prepare};
 use super::failure;
 use super::handle::{Inner, stopped};
 use super::message::to_http;
-use super::{Body, Client, into_url};
+use super::{Body, Client, RequestOptions, into_url};
 use crate::error::{BoxError, Error};
 use crate::wire::RequestBody;
-
-/// Bounds one request, body included, instead of the profile's `timeout`: an extension of an [`http::Request`].
-///
-/// ```
-/// use std::time::Duration;
-/// use httputil::RequestTimeout;
-///
-/// let request = http::Request::get("http://127.0.0.1:8080/slow")
-///     .extension(RequestTimeout(Duration::from_secs(60)))
-///     .body(String::new());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestTimeout(pub Duration);
 
 /// The answer to a request that [`Client`] was called with as a `tower::Service`.
 ///
@@ -60,7 +46,7 @@ impl fmt::Debug for ResponseFuture {
 }
 
 /// Sends requests of `http`'s type. The URI must be absolute, or a path where the profile has a `base_url`. The version asks for a protocol as
-/// [`RequestBuilder::version`](crate::RequestBuilder::version) does.
+/// [`RequestBuilder::version`](crate::RequestBuilder::version) does; [`RequestOptions`] are an extension.
 ///
 /// A body of known length that is one piece and ready, as `Full` and `Empty` are, can be sent again if the server has
 /// not processed it, like bytes; any other is streamed, with its trailers (over HTTP/1 hyper sends those that the
@@ -114,7 +100,7 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
         uri,
         version,
         mut headers,
-        extensions,
+        mut extensions,
         ..
     } = parts;
     let credentials = credentials(&client, &uri, &mut headers);
@@ -128,7 +114,8 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
         version,
         headers,
         body,
-        timeout: extensions.get::<RequestTimeout>().map(|timeout| timeout.0),
+        timeout: None,
+        options: extensions.remove::<RequestOptions>().map(Box::new),
     };
     let prepared = credentials.and(joined).and_then(|()| prepare(&client, written));
     ResponseFuture {

@@ -212,6 +212,10 @@ impl Inner {
         let ttl = || self.world.connector.transport().dns.ttl;
         loop {
             let now = Instant::now();
+            // Nobody waits for its answer any more.
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Err(CheckoutFailure::Deadline(Phase::PoolWait));
+            }
             let (key, turn, outcome) = self.with_state(|state, todo| {
                 let host = self.host(state, to, handle, now)?;
                 if follows && state.is_forgotten(host, ttl(), now) {

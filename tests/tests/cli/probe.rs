@@ -120,7 +120,10 @@ async fn what_fails_is_said_with_its_phase_and_exit_code_2() {
     let complaint = run(desk_of(&ca), &["probe", &url, "--profile", "internal"])
         .await
         .failed();
-    assert!(complaint.contains("the server's certificate leads to no trusted root"), "{complaint}");
+    assert!(
+        complaint.contains("the server's certificate leads to no trusted root"),
+        "{complaint}"
+    );
 }
 
 fn desk_of(ca: &Ca) -> Desk {

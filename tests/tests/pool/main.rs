@@ -30,6 +30,7 @@ mod lifetime;
 mod limits;
 mod making_room;
 mod malformed;
+mod options;
 mod panics;
 mod resend;
 mod retry;

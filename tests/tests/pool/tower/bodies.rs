@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use httputil::{Kind, RequestTimeout};
+use httputil::{Kind, RequestOptions};
 use httputil_tests::gate::Gate;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::handlers::{self};
@@ -219,7 +219,7 @@ async fn an_extension_bounds_one_request_head_and_body() {
     let client = client();
     let bounded = |path| {
         request(Method::GET, &server.url(path))
-            .extension(RequestTimeout(Duration::from_millis(50)))
+            .extension(RequestOptions::default().timeout(Duration::from_millis(50)))
             .body(Empty::<Bytes>::new())
             .unwrap()
     };

@@ -1,0 +1,150 @@
+//! What one request wants otherwise than its profile.
+//!
+//! Both doors bear it: [`RequestBuilder`](crate::RequestBuilder) has a method for each option, an [`http::Request`] takes
+//! [`RequestOptions`] as an extension, and a `reqwest::Request`, which has no place for them, goes with them through
+//! [`Client::execute_with`](crate::Client::execute_with). A request without options carries a null pointer.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What one request wants otherwise than its profile: an extension of an [`http::Request`], and what
+/// [`Client::execute_with`](crate::Client::execute_with) takes. What is not set is as the profile says.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use httputil::RequestOptions;
+///
+/// let until = Instant::now() + Duration::from_secs(2);
+/// let request = http::Request::post("http://127.0.0.1:8080/orders")
+///     .extension(RequestOptions::default().deadline(until).idempotent(true))
+///     .body(String::new());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "options do nothing before a request bears them"]
+pub struct RequestOptions {
+    pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) retry: Option<bool>,
+    pub(super) idempotent: Option<bool>,
+    pub(super) fresh_connection: bool,
+}
+
+impl RequestOptions {
+    /// Bounds the request, body included, instead of the profile's `timeout`.
+    pub fn timeout(mut self, timeout: Duration) -> RequestOptions {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// When the request, body included, is to be over: std's or tokio's `Instant`, such as the deadline that the caller has
+    /// itself. The profile's `timeout` holds beside it; the earlier one wins. Of several deadlines the last one set holds.
+    pub fn deadline(mut self, deadline: impl Into<Instant>) -> RequestOptions {
+        self.deadline = Some(deadline.into());
+        self
+    }
+
+    /// `false`: a failed attempt is not made again. `true` is what the profile says (`retry.*`). What the server has
+    /// certainly not acted on is sent again in any case; that is no retry.
+    pub fn retry(mut self, retry: bool) -> RequestOptions {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Whether the server may get the request twice, whatever its method and headers say: `true` lets a `POST` be sent
+    /// again as a `GET` is, `false` takes that from a `GET`.
+    pub fn idempotent(mut self, idempotent: bool) -> RequestOptions {
+        self.idempotent = Some(idempotent);
+        self
+    }
+
+    /// `true`: the request goes over a connection that no request has used. It goes to the pool as others do afterwards.
+    pub fn fresh_connection(mut self, fresh: bool) -> RequestOptions {
+        self.fresh_connection = fresh;
+        self
+    }
+
+    /// The options that are set, as a mistake names them.
+    pub(super) fn set(&self) -> Vec<&'static str> {
+        let RequestOptions {
+            timeout,
+            deadline,
+            retry,
+            idempotent,
+            fresh_connection,
+        } = self;
+        [
+            (timeout.is_some(), "timeout"),
+            (deadline.is_some(), "deadline"),
+            (retry.is_some(), "retry"),
+            (idempotent.is_some(), "idempotent"),
+            (*fresh_connection, "fresh_connection"),
+        ]
+        .into_iter()
+        .filter_map(|(is_set, name)| is_set.then_some(name))
+        .collect()
+    }
+}
+
+/// Whether a request may be sent twice: as it says itself, else as `by_rule` finds.
+pub(super) fn may_repeat(options: Option<&RequestOptions>, by_rule: impl FnOnce() -> bool) -> bool {
+    options.and_then(|own| own.idempotent).unwrap_or_else(by_rule)
+}
+
+/// Whether a failed attempt of a request may be made again.
+pub(super) fn may_retry(options: Option<&RequestOptions>) -> bool {
+    options.and_then(|own| own.retry) != Some(false)
+}
+
+/// When a whole request is to be over, and what an error says of that bound.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Total {
+    pub(super) deadline: Option<Instant>,
+    pub(super) after: Duration,
+    /// What set it.
+    pub(super) by: &'static str,
+}
+
+impl Total {
+    /// The earlier of the request's own deadline and its time-out.
+    pub(super) fn of(began: Instant, timeout: Option<Duration>, own: Option<Instant>) -> Total {
+        // A time-out too long for the clock is none.
+        let over = timeout.and_then(|timeout| began.checked_add(timeout));
+        match own.filter(|own| over.is_none_or(|over| *own < over)) {
+            Some(own) => Total {
+                deadline: Some(own),
+                after: own.saturating_duration_since(began),
+                by: "the request's deadline",
+            },
+            None => Total {
+                deadline: over,
+                after: timeout.unwrap_or_default(),
+                by: "timeout",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_time_out_and_deadline_the_earlier_one_wins() {
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        let by = |timeout, own| {
+            let Total { deadline, after, by } = Total::of(began, timeout, own);
+            (deadline.map(|deadline| deadline - began), after, by)
+        };
+        let own = Some(began + second);
+        let of_own = (Some(second), second, "the request's deadline");
+        assert_eq!(by(Some(second * 2), own), of_own);
+        assert_eq!(by(None, own), of_own);
+        let half = second / 2;
+        assert_eq!(by(Some(half), own), (Some(half), half, "timeout"));
+        assert_eq!(by(None, None), (None, Duration::ZERO, "timeout"));
+        assert_eq!(by(Some(Duration::MAX), None).0, None, "too far for the clock");
+        let over = began.checked_sub(second);
+        assert_eq!(by(None, over).1, Duration::ZERO, "it was over before it began");
+    }
+}
