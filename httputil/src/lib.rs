@@ -136,6 +136,15 @@
 //! a tenth of its requests and one a second. `retry.*` and [`ClientConfig::retry`] change all of it; [`Timings::attempts`]
 //! and [`Error::attempts`] tell of it.
 //!
+//! # Breakers
+//!
+//! A host that fails is left alone. When, within ten seconds, four of five of at least 20 requests to it have failed by its
+//! own fault (no connection, no TLS, a reset, no header in time, 502, 503, 504), its breaker opens: requests fail at once
+//! with [`Kind::BreakerOpen`], whose [`retry_after`](Error::retry_after) says when to come back. After 5 s three requests
+//! are let through; if they go well it closes, else it opens for twice as long, a minute at most. The clients of a profile
+//! share a host's breaker; [`Registry::breaker`] and [`Client::breaker`] show it and can overrule it; `breaker.*` and
+//! [`ClientConfig::breaker`] change all of it.
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;
@@ -184,12 +193,12 @@ pub mod service;
 pub mod settings;
 mod wire;
 
-pub use client::{Body, Client, IntoUrl, RequestBuilder, RequestOptions, ResponseFuture, Shutdown, Timings};
+pub use client::{Body, Breaker, Client, IntoUrl, RequestBuilder, RequestOptions, ResponseFuture, Shutdown, Timings};
 pub use config::{Config, ConfigBuilder, Embedded, ExplainedKey, Explanation, Place, Variable};
 pub use connect::TlsInfo;
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
-pub use pool::{HostStats, PoolStats};
+pub use pool::{BreakerState, HostStats, PoolStats};
 pub use registry::{Registry, RegistryBuilder, ServiceInfo, Stats, default_client};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};

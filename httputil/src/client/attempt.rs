@@ -28,6 +28,8 @@ pub(super) struct Sendings {
     pub(super) attempts: u32,
     /// The draft lacks what another sending would need.
     pub(super) is_spent: bool,
+    /// When it was put on a connection last.
+    pub(super) sent_at: Option<Instant>,
 }
 
 impl Sendings {
@@ -54,7 +56,7 @@ impl Prepared {
     fn may_repeat(&self, returned: Option<&Request<RequestBody>>) -> bool {
         let headers = returned.map_or(&self.draft.headers, Request::headers);
         options::may_repeat(self.options.as_deref(), || {
-            may_repeat(&self.failing.method, headers, &self.in_force.retries.rules)
+            may_repeat(&self.failing.method, headers, &self.in_force.policies.retry)
         })
     }
 
@@ -102,6 +104,7 @@ impl Prepared {
                 framing::strip_for_h2(sent.headers_mut());
             }
             let sent_at = Instant::now();
+            sendings.sent_at = Some(sent_at);
             let mut failure = match checked.send(sent, deadline, manner).await {
                 Ok(response) if sendings.resends.is_misdirected(response.status(), can_replay) => {
                     drop(response);
@@ -145,7 +148,7 @@ impl Prepared {
                 _ => Duration::ZERO,
             };
             if verdict == Verdict::GiveUp || self.is_over_after(Instant::now(), pause) {
-                return Err(self.failing.of_send(failure, &self.route).into());
+                return Err(self.failing.fault_of_send(failure, &self.route));
             }
             sendings.fresh = Sendings::of(self.options.as_deref()).fresh || verdict == Verdict::AgainFresh;
             pool.count_resend();

@@ -1,4 +1,4 @@
-//! A request's way: deadline, retry, resend, pool, wire. Both doors, reqwest's and tower's, lead onto it.
+//! A request's way: deadline, retry, breaker, resend, pool, wire. Both doors, reqwest's and tower's, lead onto it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use super::in_force::InForce;
 use super::into_url::foreign_socket;
 use super::message::Draft;
 use super::options::{RequestOptions, Total};
+use super::policies::PerHost;
+use super::retry::Outcome;
 use super::timings::Timings;
 use crate::connect::{Route, Target};
 use crate::error::{Error, Kind};
@@ -139,12 +141,13 @@ impl Prepared {
     /// Sends the request through the client's pool: attempt by attempt, until one ends well, or none is left. `answer`
     /// says in whose language.
     pub(super) async fn run<A>(mut self: Box<Self>, answer: Answer<A>) -> Result<A, Error> {
-        self.in_force.retries.deposit(&self.target);
+        let host = self.in_force.policies.host(&self.target);
+        let host = host.as_deref();
         let mut sendings = Sendings::of(self.options.as_deref());
         loop {
             sendings.attempts += 1;
-            let outcome = self.attempt(&mut sendings).await;
-            let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
+            let outcome = self.guarded_attempt(host, &mut sendings).await;
+            let again = self.pause_before_another(host, sendings.attempts, !sendings.is_spent, &outcome);
             let Some(pause) = again else {
                 let response = outcome.map_err(|fault| fault.error)?;
                 // What only another sending would need.
@@ -156,6 +159,18 @@ impl Prepared {
             // Boxed, so that the future of a request that does not fail stays small.
             Box::pin(tokio::time::sleep(pause)).await;
         }
+    }
+
+    /// An attempt, if the host's breaker lets it through; only such a request pays into the host's budget.
+    async fn guarded_attempt(&mut self, host: Option<&PerHost>, sendings: &mut Sendings) -> Outcome {
+        let pass = self.pass_breaker(host)?;
+        if let (1, Some(budget)) = (sendings.attempts, host.and_then(|host| host.budget.as_ref())) {
+            budget.deposit();
+        }
+        let began = Instant::now();
+        let outcome = self.attempt(sendings).await;
+        self.judge(pass, &outcome, began, sendings.sent_at);
+        outcome
     }
 
     /// Whether the total deadline comes before the end of a pause.

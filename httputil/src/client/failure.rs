@@ -127,7 +127,13 @@ impl Failing {
         error.into()
     }
 
-    pub(super) fn of_send(&self, failure: SendFailure, route: &Route) -> Error {
+    pub(super) fn fault_of_send(&self, failure: SendFailure, route: &Route) -> Fault {
+        let is_our_own = matches!(failure.cause, Cause::RuntimeGone);
+        let fault = Fault::from(self.of_send(failure, route));
+        Fault { is_our_own, ..fault }
+    }
+
+    fn of_send(&self, failure: SendFailure, route: &Route) -> Error {
         let error = match failure.cause {
             Cause::Deadline => return self.deadline(Phase::ResponseHeader),
             Cause::Ping(after) => {

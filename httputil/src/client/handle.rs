@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::Method;
+use tokio::time::Instant;
 
 use super::execute::{Written, prepare};
 use super::in_code;
 use super::in_force::InForce;
 use super::message::to_reqwest;
-use super::retry::Retries;
-use super::{IntoUrl, RequestBuilder, RequestOptions};
-use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
+use super::policies::Policies;
+use super::{Breaker, IntoUrl, RequestBuilder, RequestOptions};
+use crate::connect::{Connector, Identities, Identity, Proxies, Resolver, Target};
 use crate::error::{Error, Kind, Problem};
 use crate::pool::{Budget, HostStats, Lease, Pool, PoolStats};
 use crate::settings::{ClientConfig, Environment, MaxConnections, Profile, unverified};
@@ -164,13 +165,13 @@ impl Client {
         };
         let connector = Connector::new(profile.transport.clone(), identity, &Resolver::system(), proxies);
         let pool = Pool::new(profile.pool.as_str(), connector, Budget::of(MaxConnections::Auto));
-        let retries = Retries::of(&profile)?;
-        Client::on(pool, profile, retries)
+        let policies = Policies::of(&profile)?;
+        Client::on(pool, profile, policies)
     }
 
-    /// A new lease on a pool; `retries` is the profile's.
-    pub(crate) fn on(pool: Pool, profile: Profile, retries: Arc<Retries>) -> Result<Client, Error> {
-        let in_force = InForce::new(pool.clone(), profile, retries)?;
+    /// A new lease on a pool; `policies` are the profile's.
+    pub(crate) fn on(pool: Pool, profile: Profile, policies: Arc<Policies>) -> Result<Client, Error> {
+        let in_force = InForce::new(pool.clone(), profile, policies)?;
         Ok(Client {
             inner: Arc::new(Inner {
                 lease: Lease::new(pool),
@@ -265,7 +266,20 @@ impl Client {
 
     /// The pool's statistics, host by host, sorted by name.
     pub fn host_stats(&self) -> Vec<HostStats> {
-        self.inner.lease.pool().host_stats()
+        let now = Instant::now();
+        let policies = Arc::clone(&self.inner.in_force.load().policies);
+        let state = |target: &Target| Some(policies.met(target)?.breaker.as_ref()?.state(now));
+        self.inner.lease.pool().host_stats(state)
+    }
+
+    /// The breaker of a host, which the clients of this profile share: an origin, such as `https://host:8443` or
+    /// `unix:/run/app.sock`; without a scheme it is of `https`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Request`] if `breaker.enabled` is false, or this is no host.
+    pub fn breaker(&self, host: &str) -> Result<Breaker, Error> {
+        Breaker::of(&self.inner.in_force.load().policies, &self.inner.name, host)
     }
 
     /// Closes the pool's idle connections now, for everybody who shares the pool. Those in use close when their requests

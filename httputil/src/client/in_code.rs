@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::connect::{check_host, check_interface};
 use crate::error::{Human, Problem};
 use crate::settings::{
-    BaseUrl, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status, without_feature,
+    BaseUrl, Breaker, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status,
+    without_feature,
 };
 
 /// The mistakes of settings that were made in code, in the words of those in a file.
@@ -33,12 +34,51 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .chain(hosts)
         .chain(together)
         .map(Problem::new)
-        .chain(retry_mistakes(profile))
+        .chain(policy_mistakes(profile))
         .collect()
 }
 
+/// The mistakes among the policies: `retry.*` and `breaker.*`.
+pub(super) fn policy_mistakes(profile: &Profile) -> Vec<Problem> {
+    let mut mistakes = retry_mistakes(profile);
+    mistakes.extend(breaker_mistakes(profile));
+    mistakes
+}
+
+/// The mistakes among `breaker.*`.
+fn breaker_mistakes(profile: &Profile) -> Vec<Problem> {
+    let Breaker {
+        enabled: _,
+        failure_ratio,
+        min_requests,
+        window: _,
+        open_for,
+        max_open_for,
+        half_open_requests,
+    } = profile.policy.breaker;
+    let ratio = (!(0.01..=1.0).contains(&failure_ratio))
+        .then(|| format!("failure_ratio = {failure_ratio}: expected a number from 0.01 to 1"));
+    let whole = |key: &str, value: u32| {
+        (!(1..=1_000_000).contains(&value)).then(|| format!("{key} = {value}: expected a whole number, 1 to 1000000"))
+    };
+    let order = (open_for > max_open_for).then(|| {
+        let (open_for, max) = (Human(open_for), Human(max_open_for));
+        format!("open_for: {open_for} is longer than breaker.max_open_for, {max}")
+    });
+    [
+        ratio,
+        whole("min_requests", min_requests),
+        whole("half_open_requests", half_open_requests),
+        order,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|words| Problem::new(format!("{}.breaker.{words}", profile.name)))
+    .collect()
+}
+
 /// The mistakes among `retry.*`.
-pub(super) fn retry_mistakes(profile: &Profile) -> Vec<Problem> {
+fn retry_mistakes(profile: &Profile) -> Vec<Problem> {
     let Retry {
         max_attempts,
         backoff_base,
@@ -87,7 +127,7 @@ pub(super) fn retry_mistakes(profile: &Profile) -> Vec<Problem> {
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 16] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 19] {
     let Transport {
         timeouts,
         pool,
@@ -101,6 +141,9 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
         ("timeouts.expect_continue", Some(profile.policy.expect_continue), ""),
         ("retry.backoff.base", Some(profile.policy.retry.backoff_base), ""),
         ("retry.backoff.max", Some(profile.policy.retry.backoff_max), ""),
+        ("breaker.window", Some(profile.policy.breaker.window), ""),
+        ("breaker.open_for", Some(profile.policy.breaker.open_for), ""),
+        ("breaker.max_open_for", Some(profile.policy.breaker.max_open_for), ""),
         ("timeouts.dns", Some(timeouts.dns), ""),
         ("timeouts.connect", Some(timeouts.connect), ""),
         ("timeouts.proxy_connect", Some(timeouts.proxy_connect), ""),

@@ -9,7 +9,7 @@ use http::HeaderValue;
 
 use super::into_url::First;
 use super::message::Made;
-use super::retry::Retries;
+use super::policies::Policies;
 use crate::error::{Error, Problem};
 use crate::pool::Pool;
 use crate::settings::{BaseUrl, Profile};
@@ -25,16 +25,16 @@ pub(super) struct InForce {
     pub(super) base: Option<BaseUrl>,
     pub(super) made: Made,
     pub(super) first: First,
-    pub(super) retries: Arc<Retries>,
+    pub(super) policies: Arc<Policies>,
 }
 
 impl InForce {
-    /// `retries` is the profile's.
+    /// `policies` are the profile's.
     ///
     /// # Errors
     ///
     /// That the profile has values that no request can be made with.
-    pub(super) fn new(pool: Pool, profile: Profile, retries: Arc<Retries>) -> Result<Arc<InForce>, Error> {
+    pub(super) fn new(pool: Pool, profile: Profile, policies: Arc<Policies>) -> Result<Arc<InForce>, Error> {
         let user_agent = HeaderValue::from_str(&profile.policy.user_agent).map_err(|_| {
             let message = format!(
                 "{}.user_agent: holds a character that a header cannot bear",
@@ -55,7 +55,7 @@ impl InForce {
             base,
             made: Made::default(),
             first: First::default(),
-            retries,
+            policies,
         }))
     }
 }

@@ -1,19 +1,20 @@
 //! The client: a handle on a lease, requests in reqwest's language, and a request's way to the pool.
 //!
 //! ```text
-//! RequestBuilder ─► reqwest::Request ─┬► total deadline ─► retry ─► resend ─► pool ─► wire      reqwest::Response ◄─┬┘
-//!          tower ─► http::Request<B> ─┘                                                       http::Response<Body> ◄─┘
+//! RequestBuilder ─► reqwest::Request ─┬► total deadline ─► retry ─► breaker ─► resend ─► pool ─► wire   reqwest::Response ◄─┬┘
+//!          tower ─► http::Request<B> ─┘                                                                 http::Response<Body> ◄─┘
 //! ```
 //!
 //! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, [`in_force`] the settings that a
-//! request takes along, `options` what it wants otherwise than its profile, `retry` makes a failed [`attempt`] again,
-//! `resend` says what may be sent again within one, `address` and `message` turn the users' types into hyper's and back,
-//! `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever
-//! happened.
+//! request takes along, `options` what it wants otherwise than its profile, `policies` what is known of each host, `retry`
+//! makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `resend` says what may be sent again
+//! within one, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as the
+//! user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
 mod address;
 mod attempt;
 mod body;
+mod breaker;
 mod builder;
 mod execute;
 mod failure;
@@ -22,8 +23,11 @@ mod handle;
 mod in_code;
 mod in_force;
 mod into_url;
+#[cfg(test)]
+mod memory;
 mod message;
 mod options;
+mod policies;
 mod resend;
 mod retry;
 mod service;
@@ -33,6 +37,7 @@ mod tests;
 mod timings;
 
 pub use body::Body;
+pub use breaker::Breaker;
 pub use builder::RequestBuilder;
 pub use handle::{Client, Shutdown};
 pub use into_url::IntoUrl;
@@ -41,5 +46,6 @@ pub use service::ResponseFuture;
 pub use timings::Timings;
 
 pub(crate) use handle::WeakClient;
-pub(crate) use retry::Retries;
+pub(crate) use policies::Policies;
+
 pub(crate) use shutdown::shutdown_all;

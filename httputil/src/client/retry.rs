@@ -4,70 +4,17 @@
 //! `policy` says what would be right; here it is asked and done. What is sent again since the server has not acted on it
 //! is an attempt's own business ([`resend`](super::resend)): it counts as no retry and goes on when retries are off.
 
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use http::Response;
 use tokio::time::Instant;
 
 use super::execute::Prepared;
-use super::in_code;
 use super::options::{may_repeat, may_retry};
-use crate::connect::Target;
+use super::policies::PerHost;
 use crate::error::{Error, Kind, Phase};
-use crate::policy::{Budget, Ended, Hosts, Retry};
-use crate::settings;
+use crate::policy::{Budget, Ended};
 use crate::wire::{PooledBody, chance};
-
-/// Hosts whose budgets are remembered, beside the first one.
-const MANY_HOSTS: usize = 1000;
-
-/// What the clients of one profile share: its rules, and each host's budget.
-pub(crate) struct Retries {
-    pub(super) rules: Retry,
-    ratio: f64,
-    min_per_second: u32,
-    /// A profile mostly has one host, and this one is found without a lock.
-    first: OnceLock<(Target, Arc<Budget>)>,
-    others: Hosts<Target, Arc<Budget>>,
-}
-
-impl Retries {
-    /// # Errors
-    ///
-    /// What `in_code` says of a profile: its settings cannot be.
-    pub(crate) fn of(profile: &settings::Profile) -> Result<Arc<Retries>, Error> {
-        let problems = in_code::retry_mistakes(profile);
-        let settings = &profile.policy.retry;
-        let Some(rules) = Retry::of(settings).filter(|_| problems.is_empty()) else {
-            return Err(Error::config(problems));
-        };
-        Ok(Arc::new(Retries {
-            rules,
-            ratio: settings.budget_ratio,
-            min_per_second: settings.budget_min_per_second,
-            first: OnceLock::new(),
-            others: Hosts::new(MANY_HOSTS),
-        }))
-    }
-
-    /// Pays a request into its host's budget.
-    pub(super) fn deposit(&self, target: &Target) {
-        if self.rules.is_on() {
-            self.with_budget(target, Budget::deposit);
-        }
-    }
-
-    fn with_budget<T>(&self, target: &Target, act: impl FnOnce(&Budget) -> T) -> T {
-        let make = || Arc::new(Budget::new(self.ratio, self.min_per_second));
-        let (first, budget) = self.first.get_or_init(|| (target.clone(), make()));
-        if first == target {
-            act(budget)
-        } else {
-            act(&self.others.get(target, make, |_| true))
-        }
-    }
-}
 
 /// How an attempt failed.
 pub(super) struct Fault {
@@ -76,6 +23,8 @@ pub(super) struct Fault {
     pub(super) again_at: Option<Instant>,
     /// Another attempt would fare no better.
     pub(super) is_lasting: bool,
+    /// The host has no part in it, though the error's kind may look so.
+    pub(super) is_our_own: bool,
 }
 
 impl Fault {
@@ -85,6 +34,7 @@ impl Fault {
             error,
             again_at: None,
             is_lasting: true,
+            is_our_own: false,
         }
     }
 }
@@ -94,6 +44,7 @@ impl From<Error> for Fault {
         Fault {
             again_at: None,
             is_lasting: !may_pass(&error),
+            is_our_own: false,
             error,
         }
     }
@@ -121,22 +72,28 @@ impl Prepared {
     /// Whether an attempt may have to be followed by another one, so that the request is to be kept.
     pub(super) fn may_follow(&self, attempts: u32) -> bool {
         let options = self.options.as_deref();
-        attempts < self.in_force.retries.rules.max_attempts && may_retry(options) && self.is_repeatable()
+        attempts < self.in_force.policies.retry.max_attempts && may_retry(options) && self.is_repeatable()
     }
 
     fn is_repeatable(&self) -> bool {
         let by_rule = || {
             self.in_force
-                .retries
-                .rules
+                .policies
+                .retry
                 .is_repeatable(&self.failing.method, &self.draft.headers)
         };
         may_repeat(self.options.as_deref(), by_rule)
     }
 
     /// The pause before another attempt, which is paid for and counted then; `None` if this outcome is the user's.
-    pub(super) fn pause_before_another(&self, attempts: u32, is_whole: bool, outcome: &Outcome) -> Option<Duration> {
-        let rules = &self.in_force.retries.rules;
+    pub(super) fn pause_before_another(
+        &self,
+        host: Option<&PerHost>,
+        attempts: u32,
+        is_whole: bool,
+        outcome: &Outcome,
+    ) -> Option<Duration> {
+        let rules = &self.in_force.policies.retry;
         let ended = match outcome {
             Ok(response) if rules.is_failure(response.status(), response.headers()) => {
                 Ended::Answered(response.status(), response.headers())
@@ -161,8 +118,14 @@ impl Prepared {
             tracing::debug!(profile, %method, attempts, ?pause, "not retried, the request's time is too short: {why}");
             return None;
         }
+        if let Some(left) = host.and_then(|host| host.breaker.as_ref()?.refuses_for(now))
+            && left > pause
+        {
+            tracing::debug!(profile, %method, attempts, "not retried, the host's breaker is open (breaker): {why}");
+            return None;
+        }
         let pool = &self.in_force.pool;
-        if !self.in_force.retries.with_budget(&self.target, Budget::withdraw) {
+        if !host.and_then(|host| host.budget.as_ref()).is_some_and(Budget::withdraw) {
             pool.count_retry_denied();
             tracing::debug!(profile, %method, attempts, "not retried, the host's budget is spent (retry.budget): {why}");
             return None;

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::{Client, Retries};
+use super::{Client, Policies};
 use crate::connect::{Connector, Dialer, Identities, Proxies, Resolver};
 use crate::error::{Error, Kind, Phase};
 use crate::pool::{Budget, Pool};
@@ -51,8 +51,8 @@ fn client(profile: Profile) -> (Client, Arc<AtomicUsize>) {
         Proxies::default(),
     );
     let pool = Pool::new("memory", connector.dialling_by(dialer), Budget::new(None));
-    let retries = Retries::of(&profile).unwrap();
-    (Client::on(pool, profile, retries).unwrap(), open)
+    let policies = Policies::of(&profile).unwrap();
+    (Client::on(pool, profile, policies).unwrap(), open)
 }
 
 async fn get(client: &Client, path: &str) -> usize {

@@ -23,7 +23,13 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         "longer than",
         "retry.backoff.max",
     );
-    for (wrong, key, relation, other) in pairs(transport).into_iter().chain([backoff]) {
+    let open_for = (
+        profile.policy.breaker.open_for > profile.policy.breaker.max_open_for,
+        "breaker.open_for",
+        "longer than",
+        "breaker.max_open_for",
+    );
+    for (wrong, key, relation, other) in pairs(transport).into_iter().chain([backoff, open_for]) {
         // Of two values of which one is not written, that one gives way, if it can.
         if wrong && let Some((at, than)) = pair(key, other) {
             problems.add(|| contradiction(key, at, relation, other, than));

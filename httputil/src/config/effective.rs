@@ -12,8 +12,8 @@ use super::layer::quoted;
 use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, MaxConnections, Policy, Pool, Profile, Proxy,
-    ProxyChoice, Registry, Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
+    Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, MaxConnections, Policy, Pool, Profile,
+    Proxy, ProxyChoice, Registry, Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -50,6 +50,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         base_url,
         user_agent,
         retry,
+        breaker,
     } = policy;
     let mut values = vec![
         ("base_url", text_or_none(base_url.as_deref())),
@@ -78,6 +79,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_proxy(&mut values, proxy);
     add_dns(&mut values, dns);
     add_retry(&mut values, retry);
+    add_breaker(&mut values, breaker);
     values
 }
 
@@ -359,6 +361,27 @@ fn add_retry(values: &mut Vec<(&'static str, String)>, retry: &Retry) {
         ("retry.budget.min_per_second", budget_min_per_second.to_string()),
         ("retry.respect_retry_after", respect_retry_after.to_string()),
         ("retry.max_retry_after", duration(*max_retry_after)),
+    ]);
+}
+
+fn add_breaker(values: &mut Vec<(&'static str, String)>, breaker: &Breaker) {
+    let Breaker {
+        enabled,
+        failure_ratio,
+        min_requests,
+        window,
+        open_for,
+        max_open_for,
+        half_open_requests,
+    } = breaker;
+    values.extend([
+        ("breaker.enabled", enabled.to_string()),
+        ("breaker.failure_ratio", format!("{failure_ratio:?}")),
+        ("breaker.min_requests", min_requests.to_string()),
+        ("breaker.window", duration(*window)),
+        ("breaker.open_for", duration(*open_for)),
+        ("breaker.max_open_for", duration(*max_open_for)),
+        ("breaker.half_open_requests", half_open_requests.to_string()),
     ]);
 }
 

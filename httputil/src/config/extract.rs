@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey, PoolKeys, ProfileKeys,
-    ProxyKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
+    BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey, PoolKeys,
+    ProfileKeys, ProxyKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
 use super::values::{Addresses, DurationText, OrAuto, OrNone, ProxyUrl, SecretText, SizeText};
 use crate::error::Origin;
 use crate::settings::{
-    Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, MaxConnections, Pool, Profile, Proxy,
+    Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, MaxConnections, Pool, Profile, Proxy,
     ProxyChoice, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion,
 };
 
@@ -38,6 +38,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         proxy,
         dns,
         retry,
+        breaker,
         settings: _,
     } = keys;
     profile.description = description;
@@ -64,6 +65,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_proxy(&mut profile.transport.proxy, proxy);
     set_dns(&mut profile.transport.dns, dns);
     set_retry(&mut profile.policy.retry, retry);
+    set_breaker(&mut profile.policy.breaker, &breaker);
     Ok(profile)
 }
 
@@ -298,4 +300,20 @@ fn set_retry(retry: &mut Retry, keys: RetryKeys) {
     set(&mut retry.budget_min_per_second, keys.budget.min_per_second);
     set(&mut retry.respect_retry_after, keys.respect_retry_after);
     set(&mut retry.max_retry_after, keys.max_retry_after.map(duration));
+}
+
+/// Of bounds that don't fit together, the one that is not written gives way.
+fn set_breaker(breaker: &mut Breaker, keys: &BreakerKeys) {
+    set(&mut breaker.enabled, keys.enabled);
+    set(&mut breaker.failure_ratio, keys.failure_ratio);
+    set(&mut breaker.min_requests, keys.min_requests);
+    set(&mut breaker.window, keys.window.map(duration));
+    set(&mut breaker.open_for, keys.open_for.map(duration));
+    set(&mut breaker.max_open_for, keys.max_open_for.map(duration));
+    if keys.max_open_for.is_none() {
+        breaker.max_open_for = breaker.max_open_for.max(breaker.open_for);
+    } else if keys.open_for.is_none() {
+        breaker.open_for = breaker.open_for.min(breaker.max_open_for);
+    }
+    set(&mut breaker.half_open_requests, keys.half_open_requests);
 }

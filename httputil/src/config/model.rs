@@ -68,6 +68,9 @@ pub(crate) struct ProfileKeys {
     /// When a failed request is made again.
     #[serde(default)]
     pub(crate) retry: RetryKeys,
+    /// When requests to a host are refused at once.
+    #[serde(default)]
+    pub(crate) breaker: BreakerKeys,
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,
@@ -385,6 +388,30 @@ pub(crate) enum JitterKey {
     Full,
     Equal,
     None,
+}
+
+/// `[breaker]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BreakerKeys {
+    /// Refuse requests to a host that fails; each host has a breaker, which the profile's clients share.
+    pub(crate) enabled: Option<bool>,
+    /// The share of failures that opens it: no connection, no TLS, a reset, no header in time, 502, 503, 504.
+    #[schemars(range(min = 0.01, max = 1.0))]
+    pub(crate) failure_ratio: Option<f64>,
+    /// Fewer requests within the window open nothing.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) min_requests: Option<u32>,
+    /// How far back requests count.
+    pub(crate) window: Option<DurationText>,
+    /// How long it refuses when it opens first, less up to a tenth by chance; twice as long each time that it opens again
+    /// before the host has recovered.
+    pub(crate) open_for: Option<DurationText>,
+    /// The longest that it refuses.
+    pub(crate) max_open_for: Option<DurationText>,
+    /// Requests that are let through then to see whether the host is back; as many successes close it.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) half_open_requests: Option<u32>,
 }
 
 /// `[registry]`

@@ -256,6 +256,13 @@ mod tests {
             .collect();
         let expected = "\
 base_url base none
+breaker.enabled flag
+breaker.failure_ratio number 0.01..1
+breaker.half_open_requests whole 1..1000000
+breaker.max_open_for duration 1µs..
+breaker.min_requests whole 1..1000000
+breaker.open_for duration 1µs..
+breaker.window duration 1µs..
 description text own
 dns.balance one of first round_robin transport
 dns.overrides addresses transport

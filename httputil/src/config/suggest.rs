@@ -302,14 +302,16 @@ mod tests {
             ("retry.max_att", "retry.max_attempts"),
             ("retry.max_atempts", "retry.max_attempts"),
             ("max_retries", "retry.max_attempts"),
+            ("breaker.open", "breaker.open_for"),
+            ("breaker.widnow", "breaker.window"),
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
         }
         for (wrong, right) in [
             ("MaxRedirects", "redirect.max"),
             ("read_timeout", "timeouts.read"),
-            ("breaker.open", "breaker.open_for"),
-            ("breaker.widnow", "breaker.window"),
+            ("auth.oauth", "auth.oauth2"),
+            ("auth.orgins", "auth.origins"),
         ] {
             assert_eq!(planned_key(wrong).as_deref(), Some(right), "{wrong}");
         }

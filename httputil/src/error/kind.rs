@@ -28,6 +28,12 @@ pub enum Kind {
     },
     /// A limit of this client was reached, or the process ran out of sockets or ports.
     LimitExceeded,
+    /// The host's breaker is open, `breaker.*`: so many requests to it have failed that this one was not sent.
+    #[non_exhaustive]
+    BreakerOpen {
+        /// When it lets a request through again.
+        retry_after: Duration,
+    },
     /// The client was stopped before the request began.
     Stopped,
     /// The request could not be built or sent as asked (a bad URL, a body that failed).

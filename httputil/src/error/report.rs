@@ -49,6 +49,14 @@ impl Error {
         matches!(self.kind(), Kind::Timeout { .. })
     }
 
+    /// After what time the request may be made again: of a [`Kind::BreakerOpen`] error.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.kind() {
+            Kind::BreakerOpen { retry_after } => Some(retry_after),
+            _ => None,
+        }
+    }
+
     /// Whether the configuration is to blame.
     pub fn is_config(&self) -> bool {
         self.kind() == Kind::Config

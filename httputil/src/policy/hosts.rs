@@ -77,7 +77,6 @@ impl<K: Clone + Eq + Hash, V: Clone> Hosts<K, V> {
     }
 
     /// The host's value, if it has been met.
-    #[cfg(test)]
     pub(crate) fn look(&self, host: &K) -> Option<V> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.entries.get(host).map(|entry| entry.value.clone())

@@ -12,8 +12,7 @@
 //! in as a number, so that a test decides both.
 
 mod backoff;
-#[allow(dead_code, reason = "no request asks it yet")]
-mod breaker;
+pub(crate) mod breaker;
 mod budget;
 mod hosts;
 #[allow(dead_code, reason = "no request asks it yet")]
@@ -23,6 +22,7 @@ mod redirect;
 mod retry;
 mod retry_after;
 
+pub(crate) use breaker::Breaker;
 pub(crate) use budget::Budget;
 pub(crate) use hosts::Hosts;
 pub(crate) use retry::{Ended, Retry};

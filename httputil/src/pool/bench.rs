@@ -138,7 +138,7 @@ impl Pool {
     #[must_use]
     pub fn statistics(&self) -> usize {
         let stats = self.core.counters.read(&self.core.name);
-        let hosts = self.core.directory.read();
+        let hosts = self.core.directory.read(|_| None);
         hosts.len().max(usize::from(stats.open > 0))
     }
 

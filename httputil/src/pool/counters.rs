@@ -13,6 +13,8 @@ pub(super) struct Counters {
     pub(super) resends: AtomicU64,
     pub(super) retries: AtomicU64,
     pub(super) retries_denied: AtomicU64,
+    pub(super) breaker_openings: AtomicU64,
+    pub(super) breaker_refusals: AtomicU64,
     /// Closed by a cap on idle connections and dialled again within a second.
     pub(super) cap_regrets: AtomicU64,
     /// Milliseconds that closed connections have lived, in all.
@@ -64,6 +66,10 @@ pub struct PoolStats {
     pub retries: u64,
     /// Retries that were not made, since the budget of the host was spent, `retry.budget`.
     pub retries_denied: u64,
+    /// How often the breaker of a host opened, `breaker.*`.
+    pub breaker_openings: u64,
+    /// Attempts that were not made, since the breaker of the host was open.
+    pub breaker_refusals: u64,
     /// Dials to a host within a second of closing an idle connection to it for a cap: `pool.max_idle` or
     /// `pool.max_idle_per_host` may be too low.
     pub cap_regrets: u64,
@@ -145,6 +151,8 @@ impl Counters {
             resends: load(&self.resends),
             retries: load(&self.retries),
             retries_denied: load(&self.retries_denied),
+            breaker_openings: load(&self.breaker_openings),
+            breaker_refusals: load(&self.breaker_refusals),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
             dns_look_ups: 0,

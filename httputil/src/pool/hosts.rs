@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::key::Key;
 use super::tally::{Tally, count_of, total};
+use crate::connect::Target;
 use crate::wire::CloseReason;
 
 /// Counters and gauges of one host.
@@ -13,6 +14,18 @@ pub(crate) struct HostCounters {
     pub(super) tally: Tally,
     pub(super) idle: AtomicUsize,
     pub(super) waiting: AtomicUsize,
+}
+
+/// Where the breaker of a host stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Requests pass.
+    Closed,
+    /// Requests are refused.
+    Open,
+    /// A few requests pass, to see whether the host is back.
+    HalfOpen,
 }
 
 /// One host's statistics at one moment. A host is forgotten, and its numbers with it, when nothing of it is left and
@@ -47,6 +60,8 @@ pub struct HostStats {
     pub requests: u64,
     /// Of those, on a connection that had been used before.
     pub reuses: u64,
+    /// Where the breaker of the client's profile stands; `None` if it has none, `breaker.enabled`.
+    pub breaker: Option<BreakerState>,
 }
 
 impl HostStats {
@@ -83,6 +98,7 @@ impl HostCounters {
             closed: count.closed,
             requests: count.requests,
             reuses: count.reuses,
+            breaker: None,
         }
     }
 }
@@ -109,13 +125,19 @@ impl Directory {
         }
     }
 
-    /// Sorted by name; one line for each runtime that a host is used from.
-    pub(super) fn read(&self) -> Vec<HostStats> {
+    /// Sorted by name; one line for each runtime that a host is used from. `breaker` tells of each host's.
+    pub(super) fn read(&self, breaker: impl Fn(&Target) -> Option<BreakerState>) -> Vec<HostStats> {
         let keys: Vec<Arc<Key>> = {
             let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
             hosts.iter().flatten().cloned().collect()
         };
-        let mut all: Vec<HostStats> = keys.iter().map(|key| key.counters.read(key)).collect();
+        let mut all: Vec<HostStats> = keys
+            .iter()
+            .map(|key| HostStats {
+                breaker: breaker(&key.target),
+                ..key.counters.read(key)
+            })
+            .collect();
         all.sort_by(|one, other| one.host.cmp(&other.host));
         all
     }

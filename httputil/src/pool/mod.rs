@@ -34,7 +34,7 @@ mod tally;
 pub(crate) use budget::Budget;
 pub(crate) use checkout::{Checked, CheckoutFailure, Sighting};
 pub use counters::PoolStats;
-pub use hosts::HostStats;
+pub use hosts::{BreakerState, HostStats};
 pub(crate) use key::Key;
 pub(crate) use lease::{Lease, Ticket};
 pub(crate) use shared::Pool;

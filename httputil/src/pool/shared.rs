@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use super::core::{Core, World};
 use super::counters::{Counters, PoolStats};
-use super::hosts::HostStats;
+use super::hosts::{BreakerState, HostStats};
 use super::key::Key;
 use super::state::{Bond, Dial, Exclusive, Limits, Multiplexed};
 use super::{dial, following, reaper};
@@ -88,9 +88,9 @@ impl Pool {
         }
     }
 
-    /// The statistics of each host.
-    pub(crate) fn host_stats(&self) -> Vec<HostStats> {
-        self.inner.directory.read()
+    /// The statistics of each host; `breaker` tells of its breaker, which is none of the pool's.
+    pub(crate) fn host_stats(&self, breaker: impl Fn(&Target) -> Option<BreakerState>) -> Vec<HostStats> {
+        self.inner.directory.read(breaker)
     }
 
     /// The way to a target; see [`Connector::route`].
@@ -116,6 +116,16 @@ impl Pool {
     /// Counts an attempt that the budget forbade.
     pub(crate) fn count_retry_denied(&self) {
         Counters::add(&self.inner.counters.retries_denied);
+    }
+
+    /// Counts a breaker that has opened.
+    pub(crate) fn count_breaker_opening(&self) {
+        Counters::add(&self.inner.counters.breaker_openings);
+    }
+
+    /// Counts an attempt that an open breaker forbade.
+    pub(crate) fn count_breaker_refusal(&self) {
+        Counters::add(&self.inner.counters.breaker_refusals);
     }
 
     pub(super) fn add_lease(&self) {

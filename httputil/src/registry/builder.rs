@@ -60,7 +60,7 @@ impl RegistryBuilder {
             identities: Identities::default(),
             proxy_identities: Identities::default(),
             pools: std::sync::Mutex::default(),
-            retries: std::sync::Mutex::default(),
+            policies: std::sync::Mutex::default(),
             services: Services::default(),
             tls_info: self.tls_info,
             budget: Budget::of(config.registry().max_connections),

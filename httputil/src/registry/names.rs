@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::RegistryBuilder;
 use super::services::Services;
-use crate::client::{Client, Retries};
+use crate::client::{Breaker, Client, Policies};
 use crate::config::Config;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::Error;
@@ -34,8 +34,8 @@ pub(super) struct Inner {
     /// Those of https proxies: a session with a proxy is never one with a server behind it.
     pub(super) proxy_identities: Identities,
     pub(super) pools: Mutex<BTreeMap<String, Pool>>,
-    /// By profile: its clients share the budget of each host.
-    pub(super) retries: Mutex<BTreeMap<String, Arc<Retries>>>,
+    /// By profile: its clients share the budget and the breaker of each host.
+    pub(super) policies: Mutex<BTreeMap<String, Arc<Policies>>>,
     pub(super) services: Services,
     /// Whether connections keep what their TLS handshakes agreed on.
     pub(super) tls_info: bool,
@@ -95,8 +95,8 @@ impl Registry {
     /// its `tls.*` cannot be used, or a proxy variable that it heeds is no URL of a proxy.
     pub fn client(&self, profile: &str) -> Result<Client, Error> {
         let profile = self.inner.config.profile(profile)?;
-        let (pool, retries) = (self.pool(&profile)?, self.retries(&profile)?);
-        Client::on(pool, profile, retries)
+        let (pool, policies) = (self.pool(&profile)?, self.policies(&profile)?);
+        Client::on(pool, profile, policies)
     }
 
     /// A new lease on a pool of the profile's settings that only services of this type draw from. Its name is the
@@ -105,18 +105,30 @@ impl Registry {
         let mut profile = self.inner.config.profile(profile)?;
         profile.pool = format!("{}/{own_name}", profile.name);
         let pool = self.pool_at(&format!("{}/{type_name}", profile.name), &profile)?;
-        let retries = self.retries(&profile)?;
-        Client::on(pool, profile, retries)
+        let policies = self.policies(&profile)?;
+        Client::on(pool, profile, policies)
     }
 
-    fn retries(&self, profile: &Profile) -> Result<Arc<Retries>, Error> {
-        let mut all = self.inner.retries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(retries) = all.get(&profile.name) {
-            return Ok(Arc::clone(retries));
+    fn policies(&self, profile: &Profile) -> Result<Arc<Policies>, Error> {
+        let mut all = self.inner.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(policies) = all.get(&profile.name) {
+            return Ok(Arc::clone(policies));
         }
-        let retries = Retries::of(profile)?;
-        all.insert(profile.name.clone(), Arc::clone(&retries));
-        Ok(retries)
+        let policies = Policies::of(profile)?;
+        all.insert(profile.name.clone(), Arc::clone(&policies));
+        Ok(policies)
+    }
+
+    /// The breaker of a host, which the clients of a profile share: an origin, such as `https://host:8443` or
+    /// `unix:/run/app.sock`; without a scheme it is of `https`.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`](crate::Kind::Config) if there is no such profile (the nearest name is suggested);
+    /// [`Kind::Request`](crate::Kind::Request) if its `breaker.enabled` is false, or this is no host.
+    pub fn breaker(&self, profile: &str, host: &str) -> Result<Breaker, Error> {
+        let profile = self.inner.config.profile(profile)?;
+        Breaker::of(&self.policies(&profile)?, &profile.name, host)
     }
 
     pub(super) fn services_inner(&self) -> &Services {

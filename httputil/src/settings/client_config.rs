@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DnsBalance, DnsPreference, Profile, ProxyChoice, Retry, Secret};
+use super::{Breaker, DnsBalance, DnsPreference, Profile, ProxyChoice, Retry, Secret};
 
 /// The settings of a [`Client`](crate::Client) made in code.
 ///
@@ -223,6 +223,29 @@ impl ClientConfig {
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> ClientConfig {
         self.profile.policy.retry = retry;
+        self
+    }
+
+    /// When requests to a host are refused at once, since too many before them have failed; by default they are.
+    ///
+    /// ```
+    /// use httputil::ClientConfig;
+    /// use httputil::settings::Breaker;
+    ///
+    /// let mut breaker = Breaker::default();
+    /// breaker.failure_ratio = 0.5;
+    /// let config = ClientConfig::default().breaker(breaker);
+    /// ```
+    #[must_use]
+    pub fn breaker(mut self, breaker: Breaker) -> ClientConfig {
+        self.profile.policy.breaker = breaker;
+        self
+    }
+
+    /// No breakers: each request is sent, however many before it have failed.
+    #[must_use]
+    pub fn no_breaker(mut self) -> ClientConfig {
+        self.profile.policy.breaker.enabled = false;
         self
     }
 

@@ -6,6 +6,7 @@
 //! default.
 
 mod base_url;
+mod breaker;
 mod client_config;
 mod dns;
 mod environment;
@@ -19,6 +20,7 @@ mod transport;
 pub(crate) mod unverified;
 
 pub(crate) use base_url::{BaseUrl, socket_of};
+pub use breaker::Breaker;
 pub use client_config::ClientConfig;
 pub(crate) use dns::without_feature;
 pub use dns::{Dns, DnsBalance, DnsPreference, DnsResolver};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Retry;
+use super::{Breaker, Retry};
 
 /// What happens to one request; every profile has its own, also where two share a pool.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Policy {
     pub user_agent: String,
     /// `retry.*`: when a failed request is made again.
     pub retry: Retry,
+    /// `breaker.*`: when requests to a host are refused at once.
+    pub breaker: Breaker,
 }
 
 impl Default for Policy {
@@ -35,6 +37,7 @@ impl Default for Policy {
             base_url: None,
             user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
             retry: Retry::default(),
+            breaker: Breaker::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounded;
+mod breaker;
 mod broken;
 mod cancel;
 mod caps;

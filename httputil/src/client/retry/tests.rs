@@ -1,73 +1,28 @@
 //! When attempts are made, over streams in memory and with the clock paused.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{DATE, RETRY_AFTER};
-use http::{Response, StatusCode};
-use http_body_util::Full;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::Retries;
 use crate::client::Client;
+use crate::client::memory::{self, Answer, Came, answer};
 use crate::client::timings::Timings;
-use crate::connect::{Connector, Dialer, Identities, Proxies, Resolver};
 use crate::error::Kind;
-use crate::pool::{Budget, Pool};
 use crate::settings::{Jitter, Profile, Retry};
 
-/// When requests came, of all hosts together.
-type Came = Arc<Mutex<Vec<Instant>>>;
-
-type Answer = Response<Full<Bytes>>;
-
-/// A client whose servers live in the same process and give the same answer to each request; `None` is a hang-up.
+/// A client whose servers give the same answer to each request; `None` is a hang-up. No breaker stands in the way.
 fn client(
     change: impl FnOnce(&mut Retry),
     answer: impl Fn() -> Option<Answer> + Send + Sync + 'static,
 ) -> (Client, Came) {
     let mut profile = Profile::named("test");
+    profile.policy.breaker.enabled = false;
     profile.policy.retry.jitter = Jitter::None;
     change(&mut profile.policy.retry);
-    let (came, answer) = (Came::default(), Arc::new(answer));
-    let noted = Arc::clone(&came);
-    let dialer = Dialer::Memory(Arc::new(move |_| {
-        let (ours, theirs) = tokio::io::duplex(64 << 10);
-        let (noted, answer) = (Arc::clone(&noted), Arc::clone(&answer));
-        tokio::spawn(async move {
-            let service = service_fn(|_: http::Request<hyper::body::Incoming>| {
-                noted.lock().unwrap().push(Instant::now());
-                let answer = answer();
-                async move { answer.ok_or("hang up") }
-            });
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(theirs), service)
-                .await;
-        });
-        ours
-    }));
-    let identity = Identities::default().intern(&profile.transport.tls).unwrap();
-    let connector = Connector::new(
-        profile.transport.clone(),
-        identity,
-        &Resolver::system(),
-        Proxies::default(),
-    );
-    let pool = Pool::new("memory", connector.dialling_by(dialer), Budget::new(None));
-    let retries = Retries::of(&profile).unwrap();
-    (Client::on(pool, profile, retries).unwrap(), came)
-}
-
-fn answer(status: u16, headers: &[(http::HeaderName, &str)]) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from_static(b"no")));
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
-    for (name, value) in headers {
-        answer.headers_mut().insert(name, value.parse().unwrap());
-    }
-    answer
+    let answer = Arc::new(answer);
+    memory::client(profile, move |_| std::future::ready(answer()))
 }
 
 /// Milliseconds from the first request to each.

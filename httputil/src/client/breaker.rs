@@ -1,0 +1,198 @@
+//! The stage of a request's way that asks the host's breaker before an attempt, and tells it how the attempt ended; and the
+//! handle by which people see a breaker and take it in hand.
+//!
+//! Only what is the host's fault counts against it. An attempt is judged by the header of its answer, resends included; one
+//! that its caller gave up says nothing and gives its place among the probes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+use url::Url;
+
+use super::execute::Prepared;
+use super::policies::{PerHost, Policies};
+use super::retry::{Fault, Outcome};
+use crate::connect::Target;
+use crate::error::{Error, Human, Kind, Phase};
+use crate::policy::breaker::{Admission, Change, Pass, Verdict};
+use crate::pool::BreakerState;
+use crate::settings::BaseUrl;
+use crate::wire::chance;
+
+/// The breaker of one host, in one profile: a handle that sees its state and can overrule it.
+///
+/// ```no_run
+/// # fn main() -> Result<(), httputil::Error> {
+/// let registry = httputil::Registry::global()?;
+/// // Before the collector is taken down: requests to it fail at once.
+/// registry.breaker("telemetry", "https://collector.example")?.force_open();
+/// // When it is back.
+/// registry.breaker("telemetry", "https://collector.example")?.reset();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Breaker {
+    policies: Arc<Policies>,
+    target: Target,
+}
+
+impl Breaker {
+    /// `host` is an origin, such as `https://host:8443` or `unix:/run/app.sock`; without a scheme it is of `https`.
+    pub(crate) fn of(policies: &Arc<Policies>, profile: &str, host: &str) -> Result<Breaker, Error> {
+        let refuse = |why: String| Error::new(Kind::Request, format!("no breaker of {profile}: {why}"));
+        if !policies.settings().breaker.enabled {
+            return Err(refuse("breaker.enabled is false".to_owned()));
+        }
+        let has_scheme = host.contains("://") || host.starts_with("unix:");
+        let base = BaseUrl::parse(&if has_scheme {
+            host.to_owned()
+        } else {
+            format!("https://{host}")
+        });
+        let base = base.map_err(|why| refuse(format!("the host: {why}")))?;
+        let url: Url = base.join("").map_err(|why| refuse(why.to_owned()))?;
+        let target = Target::of(&url).map_err(|why| refuse(why.to_owned()))?;
+        let policies = Arc::clone(policies);
+        Ok(Breaker { policies, target })
+    }
+
+    fn met(&self) -> Option<Arc<crate::policy::Breaker>> {
+        self.policies.met(&self.target)?.breaker.clone()
+    }
+
+    /// One that was not met yet is made: a host can be left alone before its first request.
+    fn at_hand(&self) -> Option<Arc<crate::policy::Breaker>> {
+        self.policies.host(&self.target)?.breaker.clone()
+    }
+
+    /// Where it stands. That of a host that got no request for long is closed.
+    pub fn state(&self) -> BreakerState {
+        self.met()
+            .map_or(BreakerState::Closed, |breaker| breaker.state(Instant::now()))
+    }
+
+    /// For how long it will refuse requests; `None` if it would let one through now.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.met()?.refuses_for(Instant::now())
+    }
+
+    /// Refuses every request, until [`reset`](Breaker::reset) or [`force_close`](Breaker::force_close).
+    pub fn force_open(&self) {
+        if let Some(breaker) = self.at_hand() {
+            breaker.force_open();
+            tracing::warn!(host = %self.target, "breaker opened by hand");
+        }
+    }
+
+    /// Lets every request through, however many fail, until [`reset`](Breaker::reset) or
+    /// [`force_open`](Breaker::force_open).
+    pub fn force_close(&self) {
+        if let Some(breaker) = self.at_hand() {
+            breaker.force_close();
+            tracing::warn!(host = %self.target, "breaker closed by hand");
+        }
+    }
+
+    /// Closes it, forgets what it has counted, and lets it judge for itself again.
+    pub fn reset(&self) {
+        if let Some(breaker) = self.met() {
+            breaker.reset(Instant::now());
+            tracing::info!(host = %self.target, "breaker reset by hand");
+        }
+    }
+}
+
+impl std::fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Breaker")
+            .field("host", &self.target.origin())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// Asks the breaker, if there is one, whether an attempt may be made.
+    pub(super) fn pass_breaker(&self, host: Option<&PerHost>) -> Result<Option<Pass>, Fault> {
+        let Some(breaker) = host.and_then(|host| host.breaker.as_ref()) else {
+            return Ok(None);
+        };
+        match breaker.admit(Instant::now) {
+            Admission::Admitted { pass, begins } => {
+                if begins {
+                    tracing::info!(profile = &*self.in_force.name, host = %self.target, "breaker half-open: asking whether the host is back");
+                }
+                Ok(Some(pass))
+            }
+            Admission::Refused { retry_after, by_hand } => {
+                self.in_force.pool.count_breaker_refusal();
+                let why = if by_hand {
+                    "was opened by hand".to_owned()
+                } else {
+                    let key = "breaker.failure_ratio";
+                    let again = Human(retry_after);
+                    format!("is open, since too many requests to it have failed ({key}); it is asked again in {again}")
+                };
+                let message = format!("not sent: the breaker of {} {why}", self.target);
+                let error = Error::new(Kind::BreakerOpen { retry_after }, message).retryable(true);
+                Err(Fault::lasting(self.failing.describe(error)))
+            }
+        }
+    }
+
+    /// Tells the breaker how the attempt ended that it let through. `began` is when the attempt did, `sent` when it was put on a
+    /// connection last.
+    pub(super) fn judge(&self, pass: Option<Pass>, outcome: &Outcome, began: Instant, sent: Option<Instant>) {
+        let Some(pass) = pass else { return };
+        let now = Instant::now();
+        let Some(verdict) = verdict(outcome, began, sent, now) else {
+            return;
+        };
+        let profile = &*self.in_force.name;
+        match pass.ended(verdict, now, chance) {
+            Change::Nothing => {}
+            Change::Opened { open_for } => {
+                self.in_force.pool.count_breaker_opening();
+                tracing::warn!(profile, host = %self.target, ?open_for, "breaker open: too many requests to the host have failed");
+            }
+            Change::Closed => tracing::info!(profile, host = %self.target, "breaker closed: the host is back"),
+        }
+    }
+}
+
+/// What an outcome says about the host; `None` if nothing.
+fn verdict(outcome: &Outcome, began: Instant, sent: Option<Instant>, now: Instant) -> Option<Verdict> {
+    let fault = match outcome {
+        Ok(response) => {
+            let failures = [
+                StatusCode::BAD_GATEWAY,
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::GATEWAY_TIMEOUT,
+            ];
+            return Some(if failures.contains(&response.status()) {
+                Verdict::Failure
+            } else {
+                Verdict::Success
+            });
+        }
+        Err(fault) => fault,
+    };
+    let is_failure = match fault.error.kind() {
+        Kind::Connection => !fault.is_our_own,
+        Kind::Connect | Kind::Tls => true,
+        Kind::Timeout { phase, .. } => match phase {
+            Phase::Connect | Phase::TlsHandshake => true,
+            // Not that of a request which had spent its time in a queue of ours.
+            Phase::ResponseHeader => sent.is_some_and(|sent| now - sent >= (now - began) / 2),
+            _ => false,
+        },
+        _ => false,
+    };
+    is_failure.then_some(Verdict::Failure)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What the clients of one profile share: its rules, and what is remembered of each host.
+//!
+//! A host's part is found once a request. The first host's is found without a lock, since a profile mostly has one; of the
+//! others some thousand are remembered, and never is one forgotten that says something (an open breaker).
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::time::Instant;
+
+use super::in_code;
+use crate::connect::Target;
+use crate::error::Error;
+use crate::policy::{Breaker, Budget, Hosts, Retry};
+use crate::settings;
+
+/// Hosts that are remembered, beside the first one and those that must not be forgotten.
+const MANY_HOSTS: usize = 1000;
+
+/// The policies of a profile.
+pub(crate) struct Policies {
+    pub(super) retry: Retry,
+    settings: settings::Policy,
+    first: OnceLock<(Target, Arc<PerHost>)>,
+    others: Hosts<Target, Arc<PerHost>>,
+}
+
+/// What is remembered of one host; each is absent where its policy is off.
+#[derive(Debug)]
+pub(super) struct PerHost {
+    pub(super) budget: Option<Budget>,
+    pub(super) breaker: Option<Arc<Breaker>>,
+}
+
+impl Policies {
+    /// # Errors
+    ///
+    /// What `in_code` says of a profile: its settings cannot be.
+    pub(crate) fn of(profile: &settings::Profile) -> Result<Arc<Policies>, Error> {
+        let problems = in_code::policy_mistakes(profile);
+        let Some(retry) = Retry::of(&profile.policy.retry).filter(|_| problems.is_empty()) else {
+            return Err(Error::config(problems));
+        };
+        Ok(Arc::new(Policies {
+            retry,
+            settings: profile.policy.clone(),
+            first: OnceLock::new(),
+            others: Hosts::new(MANY_HOSTS),
+        }))
+    }
+
+    /// A host's part; `None` if there is nothing to remember.
+    pub(super) fn host(&self, target: &Target) -> Option<Arc<PerHost>> {
+        if !self.retry.is_on() && !self.settings.breaker.enabled {
+            return None;
+        }
+        let make = || Arc::new(self.make());
+        let (first, host) = self.first.get_or_init(|| (target.clone(), make()));
+        Some(if first == target {
+            Arc::clone(host)
+        } else {
+            let now = std::cell::OnceCell::new();
+            let is_spare = |host: &Arc<PerHost>| host.is_spare(*now.get_or_init(Instant::now));
+            self.others.get(target, make, is_spare)
+        })
+    }
+
+    /// A host's part, if it was met.
+    pub(super) fn met(&self, target: &Target) -> Option<Arc<PerHost>> {
+        match self.first.get() {
+            Some((first, host)) if first == target => Some(Arc::clone(host)),
+            _ => self.others.look(target),
+        }
+    }
+
+    fn make(&self) -> PerHost {
+        let retry = &self.settings.retry;
+        let breaker = self.settings.breaker;
+        PerHost {
+            budget: (self.retry.is_on()).then(|| Budget::new(retry.budget_ratio, retry.budget_min_per_second)),
+            breaker: breaker.enabled.then(|| Breaker::new(breaker, Instant::now())),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.others.len() + usize::from(self.first.get().is_some())
+    }
+
+    pub(super) fn settings(&self) -> &settings::Policy {
+        &self.settings
+    }
+}
+
+impl PerHost {
+    fn is_spare(&self, now: Instant) -> bool {
+        self.breaker.as_ref().is_none_or(|breaker| breaker.is_at_rest(now))
+    }
+}
