@@ -145,6 +145,12 @@
 //! share a host's breaker; [`Registry::breaker`] and [`Client::breaker`] show it and can overrule it; `breaker.*` and
 //! [`ClientConfig::breaker`] change all of it.
 //!
+//! # Limits
+//!
+//! Off by default. `limit.max_concurrent` and `limit.max_concurrent_per_host` bound the requests under way, until their
+//! answers' bodies have ended; `limit.rate = "50/s"` with `limit.burst` bounds how fast they go. Those beyond wait in line
+//! within their time-out; `limit.queue` bounds the line, and with 0 nobody waits: [`Kind::LimitExceeded`] at once.
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::execute::Prepared;
-use super::policies::{PerHost, Policies};
+use super::policies::Policies;
 use super::retry::{Fault, Outcome};
 use crate::connect::Target;
 use crate::error::{Error, Human, Kind, Phase};
@@ -116,8 +116,8 @@ impl std::fmt::Debug for Breaker {
 
 impl Prepared {
     /// Asks the breaker, if there is one, whether an attempt may be made.
-    pub(super) fn pass_breaker(&self, host: Option<&PerHost>) -> Result<Option<Pass>, Fault> {
-        let Some(breaker) = host.and_then(|host| host.breaker.as_ref()) else {
+    pub(super) fn pass_breaker(&self) -> Result<Option<Pass>, Fault> {
+        let Some(breaker) = self.host.as_ref().and_then(|host| host.breaker.as_ref()) else {
             return Ok(None);
         };
         match breaker.admit(Instant::now) {

@@ -1,4 +1,4 @@
-//! A request's way: deadline, retry, breaker, resend, pool, wire. Both doors, reqwest's and tower's, lead onto it.
+//! A request's way: deadline, limits, retry, breaker, resend, pool, wire. Both doors, reqwest's and tower's, lead onto it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use super::framing;
 use super::handle::{Inner, stopped};
 use super::in_force::InForce;
 use super::into_url::foreign_socket;
+use super::limit::Places;
 use super::message::Draft;
 use super::options::{RequestOptions, Total};
 use super::policies::PerHost;
@@ -42,6 +43,10 @@ pub(super) struct Prepared {
     /// Held until the response's body has ended.
     _ticket: Ticket,
     pub(super) deadline: Option<Instant>,
+    /// Held like the ticket.
+    pub(super) places: Places,
+    /// What the profile remembers of the host.
+    pub(super) host: Option<Arc<PerHost>>,
 }
 
 /// Makes what the user gets of what came.
@@ -134,6 +139,8 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         timings: None,
         _ticket: ticket,
         deadline: total.deadline,
+        places: Places::default(),
+        host: None,
     }))
 }
 
@@ -141,13 +148,15 @@ impl Prepared {
     /// Sends the request through the client's pool: attempt by attempt, until one ends well, or none is left. `answer`
     /// says in whose language.
     pub(super) async fn run<A>(mut self: Box<Self>, answer: Answer<A>) -> Result<A, Error> {
-        let host = self.in_force.policies.host(&self.target);
-        let host = host.as_deref();
+        if self.in_force.policies.limits.bounds_requests() {
+            Box::pin(self.enter_profile()).await?;
+        }
+        self.host = self.in_force.policies.host(&self.target);
         let mut sendings = Sendings::of(self.options.as_deref());
         loop {
             sendings.attempts += 1;
-            let outcome = self.guarded_attempt(host, &mut sendings).await;
-            let again = self.pause_before_another(host, sendings.attempts, !sendings.is_spent, &outcome);
+            let outcome = self.guarded_attempt(&mut sendings).await;
+            let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
             let Some(pause) = again else {
                 let response = outcome.map_err(|fault| fault.error)?;
                 // What only another sending would need.
@@ -156,15 +165,21 @@ impl Prepared {
                 return Ok(answer(response, self));
             };
             drop(outcome);
+            self.leave_host();
             // Boxed, so that the future of a request that does not fail stays small.
             Box::pin(tokio::time::sleep(pause)).await;
         }
     }
 
-    /// An attempt, if the host's breaker lets it through; only such a request pays into the host's budget.
-    async fn guarded_attempt(&mut self, host: Option<&PerHost>, sendings: &mut Sendings) -> Outcome {
-        let pass = self.pass_breaker(host)?;
-        if let (1, Some(budget)) = (sendings.attempts, host.and_then(|host| host.budget.as_ref())) {
+    /// An attempt, when it is its turn and if the host's breaker lets it through; only such a request pays into the host's budget.
+    async fn guarded_attempt(&mut self, sendings: &mut Sendings) -> Outcome {
+        if self.in_force.policies.limits.bounds_attempts(self.host.as_deref()) {
+            Box::pin(self.enter_host()).await?;
+        }
+        let pass = self.pass_breaker()?;
+        if sendings.attempts == 1
+            && let Some(budget) = self.host.as_ref().and_then(|host| host.budget.as_ref())
+        {
             budget.deposit();
         }
         let began = Instant::now();

@@ -266,7 +266,7 @@ impl Failing {
     }
 
     /// The deadline of the whole request has passed.
-    fn deadline(&self, phase: Phase) -> Error {
+    pub(super) fn deadline(&self, phase: Phase) -> Error {
         let Total { after, by, .. } = self.total;
         let message = format!("timed out after {} ({by}), {phase}", Human(after));
         self.describe(Error::new(Kind::Timeout { phase, after }, message))

@@ -38,10 +38,11 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .collect()
 }
 
-/// The mistakes among the policies: `retry.*` and `breaker.*`.
+/// The mistakes among the policies: `retry.*`, `breaker.*` and `limit.*`.
 pub(super) fn policy_mistakes(profile: &Profile) -> Vec<Problem> {
     let mut mistakes = retry_mistakes(profile);
     mistakes.extend(breaker_mistakes(profile));
+    mistakes.extend(limit_mistakes(profile));
     mistakes
 }
 
@@ -74,6 +75,26 @@ fn breaker_mistakes(profile: &Profile) -> Vec<Problem> {
     .into_iter()
     .flatten()
     .map(|words| Problem::new(format!("{}.breaker.{words}", profile.name)))
+    .collect()
+}
+
+/// The mistakes among `limit.*`: a limit that nothing passes.
+fn limit_mistakes(profile: &Profile) -> Vec<Problem> {
+    let limit = &profile.policy.limit;
+    [
+        ("max_concurrent", limit.max_concurrent == Some(0)),
+        ("max_concurrent_per_host", limit.max_concurrent_per_host == Some(0)),
+        ("burst", limit.burst == Some(0)),
+    ]
+    .into_iter()
+    .filter(|(_, is_zero)| *is_zero)
+    .map(|(key, _)| {
+        format!(
+            "{}.limit.{key} = 0: zero makes no sense here; None switches it off",
+            profile.name
+        )
+    })
+    .map(Problem::new)
     .collect()
 }
 

@@ -23,6 +23,7 @@ mod handle;
 mod in_code;
 mod in_force;
 mod into_url;
+mod limit;
 #[cfg(test)]
 mod memory;
 mod message;

@@ -8,9 +8,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 
 use super::in_code;
+use super::limit::Limits;
 use crate::connect::Target;
 use crate::error::Error;
-use crate::policy::{Breaker, Budget, Hosts, Retry};
+use crate::policy::{Breaker, Budget, Hosts, Limit, Retry};
 use crate::settings;
 
 /// Hosts that are remembered, beside the first one and those that must not be forgotten.
@@ -19,6 +20,7 @@ const MANY_HOSTS: usize = 1000;
 /// The policies of a profile.
 pub(crate) struct Policies {
     pub(super) retry: Retry,
+    pub(super) limits: Limits,
     settings: settings::Policy,
     first: OnceLock<(Target, Arc<PerHost>)>,
     others: Hosts<Target, Arc<PerHost>>,
@@ -29,6 +31,7 @@ pub(crate) struct Policies {
 pub(super) struct PerHost {
     pub(super) budget: Option<Budget>,
     pub(super) breaker: Option<Arc<Breaker>>,
+    pub(super) limit: Option<Limit>,
 }
 
 impl Policies {
@@ -42,6 +45,7 @@ impl Policies {
         };
         Ok(Arc::new(Policies {
             retry,
+            limits: Limits::of(profile.policy.limit),
             settings: profile.policy.clone(),
             first: OnceLock::new(),
             others: Hosts::new(MANY_HOSTS),
@@ -50,7 +54,7 @@ impl Policies {
 
     /// A host's part; `None` if there is nothing to remember.
     pub(super) fn host(&self, target: &Target) -> Option<Arc<PerHost>> {
-        if !self.retry.is_on() && !self.settings.breaker.enabled {
+        if !self.retry.is_on() && !self.settings.breaker.enabled && !self.limits.is_on_per_host() {
             return None;
         }
         let make = || Arc::new(self.make());
@@ -78,6 +82,7 @@ impl Policies {
         PerHost {
             budget: (self.retry.is_on()).then(|| Budget::new(retry.budget_ratio, retry.budget_min_per_second)),
             breaker: breaker.enabled.then(|| Breaker::new(breaker, Instant::now())),
+            limit: self.limits.of_host(),
         }
     }
 
@@ -94,5 +99,6 @@ impl Policies {
 impl PerHost {
     fn is_spare(&self, now: Instant) -> bool {
         self.breaker.as_ref().is_none_or(|breaker| breaker.is_at_rest(now))
+            && self.limit.as_ref().is_none_or(Limit::is_at_rest)
     }
 }

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::execute::Prepared;
 use super::options::{may_repeat, may_retry};
-use super::policies::PerHost;
 use crate::error::{Error, Kind, Phase};
 use crate::policy::{Budget, Ended};
 use crate::wire::{PooledBody, chance};
@@ -55,7 +54,7 @@ impl From<Error> for Fault {
 fn may_pass(error: &Error) -> bool {
     match error.kind() {
         Kind::Dns | Kind::Connect | Kind::Proxy | Kind::Connection => true,
-        Kind::Timeout { phase, .. } => phase != Phase::PoolWait,
+        Kind::Timeout { phase, .. } => !matches!(phase, Phase::PoolWait | Phase::Turn),
         // A handshake that broke off, not one that was refused by either side.
         Kind::Tls => std::error::Error::source(error)
             .and_then(|source| source.downcast_ref::<std::io::Error>())
@@ -86,13 +85,7 @@ impl Prepared {
     }
 
     /// The pause before another attempt, which is paid for and counted then; `None` if this outcome is the user's.
-    pub(super) fn pause_before_another(
-        &self,
-        host: Option<&PerHost>,
-        attempts: u32,
-        is_whole: bool,
-        outcome: &Outcome,
-    ) -> Option<Duration> {
+    pub(super) fn pause_before_another(&self, attempts: u32, is_whole: bool, outcome: &Outcome) -> Option<Duration> {
         let rules = &self.in_force.policies.retry;
         let ended = match outcome {
             Ok(response) if rules.is_failure(response.status(), response.headers()) => {
@@ -118,6 +111,7 @@ impl Prepared {
             tracing::debug!(profile, %method, attempts, ?pause, "not retried, the request's time is too short: {why}");
             return None;
         }
+        let host = self.host.as_ref();
         if let Some(left) = host.and_then(|host| host.breaker.as_ref()?.refuses_for(now))
             && left > pause
         {

@@ -29,7 +29,16 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         "longer than",
         "breaker.max_open_for",
     );
-    for (wrong, key, relation, other) in pairs(transport).into_iter().chain([backoff, open_for]) {
+    let limit = profile.policy.limit;
+    let concurrent = (
+        limit
+            .max_concurrent
+            .is_some_and(|most| limit.max_concurrent_per_host > Some(most)),
+        "limit.max_concurrent_per_host",
+        "more than",
+        "limit.max_concurrent",
+    );
+    for (wrong, key, relation, other) in pairs(transport).into_iter().chain([backoff, open_for, concurrent]) {
         // Of two values of which one is not written, that one gives way, if it can.
         if wrong && let Some((at, than)) = pair(key, other) {
             problems.add(|| contradiction(key, at, relation, other, than));

@@ -12,8 +12,8 @@ use super::layer::quoted;
 use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, MaxConnections, Policy, Pool, Profile,
-    Proxy, ProxyChoice, Registry, Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
+    Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit, MaxConnections, Policy, Pool,
+    Profile, Proxy, ProxyChoice, Registry, Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -51,6 +51,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         user_agent,
         retry,
         breaker,
+        limit,
     } = policy;
     let mut values = vec![
         ("base_url", text_or_none(base_url.as_deref())),
@@ -80,6 +81,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_dns(&mut values, dns);
     add_retry(&mut values, retry);
     add_breaker(&mut values, breaker);
+    add_limit(&mut values, limit);
     values
 }
 
@@ -382,6 +384,26 @@ fn add_breaker(values: &mut Vec<(&'static str, String)>, breaker: &Breaker) {
         ("breaker.open_for", duration(*open_for)),
         ("breaker.max_open_for", duration(*max_open_for)),
         ("breaker.half_open_requests", half_open_requests.to_string()),
+    ]);
+}
+
+fn add_limit(values: &mut Vec<(&'static str, String)>, limit: &Limit) {
+    let Limit {
+        max_concurrent,
+        max_concurrent_per_host,
+        queue,
+        rate,
+        burst,
+    } = limit;
+    values.extend([
+        ("limit.max_concurrent", number_or_none(*max_concurrent)),
+        (
+            "limit.max_concurrent_per_host",
+            number_or_none(*max_concurrent_per_host),
+        ),
+        ("limit.queue", number_or_none(*queue)),
+        ("limit.rate", text_or_none(rate.map(|rate| rate.to_string()).as_deref())),
+        ("limit.burst", number_or_none(*burst)),
     ]);
 }
 

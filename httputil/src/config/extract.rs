@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey, PoolKeys,
-    ProfileKeys, ProxyKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
+    BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey, LimitKeys,
+    PoolKeys, ProfileKeys, ProxyKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
-use super::values::{Addresses, DurationText, OrAuto, OrNone, ProxyUrl, SecretText, SizeText};
+use super::values::{Addresses, DurationText, OrAuto, OrNone, ProxyUrl, RateText, SecretText, SizeText};
 use crate::error::Origin;
 use crate::settings::{
-    Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, MaxConnections, Pool, Profile, Proxy,
-    ProxyChoice, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion,
+    Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit, MaxConnections, Pool, Profile,
+    Proxy, ProxyChoice, Rate, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -39,6 +39,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         dns,
         retry,
         breaker,
+        limit,
         settings: _,
     } = keys;
     profile.description = description;
@@ -66,6 +67,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_dns(&mut profile.transport.dns, dns);
     set_retry(&mut profile.policy.retry, retry);
     set_breaker(&mut profile.policy.breaker, &breaker);
+    set_limit(&mut profile.policy.limit, &limit);
     Ok(profile)
 }
 
@@ -316,4 +318,23 @@ fn set_breaker(breaker: &mut Breaker, keys: &BreakerKeys) {
         breaker.open_for = breaker.open_for.min(breaker.max_open_for);
     }
     set(&mut breaker.half_open_requests, keys.half_open_requests);
+}
+
+fn set_limit(limit: &mut Limit, keys: &LimitKeys) {
+    // The check has parsed it.
+    let rate = |text: &OrNone<RateText>| text.0.as_ref().and_then(|text| Rate::parse(&text.0).ok());
+    set(
+        &mut limit.max_concurrent,
+        keys.max_concurrent.as_ref().map(count_or_none),
+    );
+    set(
+        &mut limit.max_concurrent_per_host,
+        keys.max_concurrent_per_host.as_ref().map(count_or_none),
+    );
+    set(&mut limit.queue, keys.queue.as_ref().map(|number| number.0.map(count)));
+    set(&mut limit.rate, keys.rate.as_ref().map(rate));
+    set(
+        &mut limit.burst,
+        keys.burst.as_ref().map(|number| number.0.map(NonZeroU32::get)),
+    );
 }

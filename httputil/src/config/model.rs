@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::values::{
     Address, Addresses, Base, DurationText, FilePath, FilePaths, Free, HeaderNameText, HeaderText, HostName, Hosts,
-    Interface, Methods, Name, Names, OrAuto, OrNone, Pins, ProxyUrl, SecretText, SizeText, Statuses, Urls,
+    Interface, Methods, Name, Names, OrAuto, OrNone, Pins, ProxyUrl, RateText, SecretText, SizeText, Statuses, Urls,
 };
 
 /// A profile.
@@ -71,6 +71,9 @@ pub(crate) struct ProfileKeys {
     /// When requests to a host are refused at once.
     #[serde(default)]
     pub(crate) breaker: BreakerKeys,
+    /// How many requests go at once, and how fast.
+    #[serde(default)]
+    pub(crate) limit: LimitKeys,
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,
@@ -412,6 +415,22 @@ pub(crate) struct BreakerKeys {
     /// Requests that are let through then to see whether the host is back; as many successes close it.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) half_open_requests: Option<u32>,
+}
+
+/// `[limit]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitKeys {
+    /// Requests under way, over all hosts, until their answers' bodies have ended; those beyond wait within `timeout`.
+    pub(crate) max_concurrent: Option<OrNone<NonZeroU32>>,
+    /// The same of one host.
+    pub(crate) max_concurrent_per_host: Option<OrNone<NonZeroU32>>,
+    /// How many may wait for each of the other limits; those beyond fail at once, with 0 all do.
+    pub(crate) queue: Option<OrNone<u32>>,
+    /// Requests in a second, a minute or an hour, over all hosts; each attempt is one.
+    pub(crate) rate: Option<OrNone<RateText>>,
+    /// How many may go at once after a quiet time; by default as many as `limit.rate` names.
+    pub(crate) burst: Option<OrNone<NonZeroU32>>,
 }
 
 /// `[registry]`

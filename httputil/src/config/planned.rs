@@ -1,7 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 27] = [
+const PROFILE: [&str; 22] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
@@ -16,12 +16,7 @@ const PROFILE: [&str; 27] = [
     "egress.trust_proxy",
     "headers",
     "hedge.after",
-    "limit.burst",
-    "limit.max_concurrent",
-    "limit.max_concurrent_per_host",
     "limit.max_response_bytes",
-    "limit.queue",
-    "limit.rate",
     "redirect.cross_origin",
     "redirect.downgrade",
     "redirect.max",

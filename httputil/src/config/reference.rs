@@ -190,6 +190,7 @@ fn example(key: &Key, default: Option<&str>, described: &Json) -> Option<String>
             Kind::Ruled(Rule::Interface) => "\"eth0\"",
             Kind::Ruled(Rule::HostName) => "\"collector.example\"",
             Kind::Ruled(Rule::Base) => "\"https://api.example/v1\"",
+            Kind::Ruled(Rule::Rate) => "\"50/s\"",
             Kind::Addresses => "{ \"example.com\" = [\"10.0.0.1:443\"] }",
             Kind::Proxy => "\"http://proxy:3128\"",
             Kind::Secret => "{ env = \"PROXY_SECRET\" }",

@@ -286,6 +286,11 @@ http2.max_header_list_size size 1..4294967295 transport
 http2.max_streams_per_connection whole 1..4294967295 transport
 http2.prior_knowledge flag transport
 inherits names own
+limit.burst whole 1..4294967295 none
+limit.max_concurrent whole 1..4294967295 none
+limit.max_concurrent_per_host whole 1..4294967295 none
+limit.queue whole 0..4294967295 none
+limit.rate rate none
 pool.hibernate_after duration 1µs.. none transport
 pool.idle_timeout duration 1µs.. transport
 pool.max_connections whole 1..4294967295 none transport

@@ -26,7 +26,7 @@ pub enum Kind {
         /// The bound that was reached.
         after: Duration,
     },
-    /// A limit of this client was reached, or the process ran out of sockets or ports.
+    /// A limit of this client was reached (`limit.*`), or the process ran out of sockets or ports.
     LimitExceeded,
     /// The host's breaker is open, `breaker.*`: so many requests to it have failed that this one was not sent.
     #[non_exhaustive]
@@ -50,6 +50,8 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
+    /// For its turn, while a limit of the profile was reached, `limit.*`.
+    Turn,
     /// For a connection, while a cap was reached or another request's dial was under way.
     PoolWait,
     /// For the resolver.
@@ -70,6 +72,7 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Phase::Turn => "waiting for its turn (limit)",
             Phase::PoolWait => "waiting for a connection",
             Phase::Dns => "name look-up",
             Phase::Connect => "TCP connect",

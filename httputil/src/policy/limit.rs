@@ -12,6 +12,7 @@ use tokio::time::Instant;
 /// One limit.
 #[derive(Debug)]
 pub(crate) struct Limit {
+    most: usize,
     running: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// `None` is without bound.
@@ -36,24 +37,38 @@ pub(crate) enum Shed {
 impl Limit {
     /// `most` at once; `queue` may wait, 0 is none.
     pub(crate) fn new(most: usize, queue: Option<usize>) -> Limit {
+        let most = most.min(Semaphore::MAX_PERMITS);
         Limit {
-            running: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            most,
+            running: Arc::new(Semaphore::new(most)),
             waiting: AtomicUsize::new(0),
             queue,
         }
     }
 
     /// Those who wait.
-    pub(crate) fn waiting(&self) -> usize {
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody holds or wants a place.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.running.available_permits() == self.most && self.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    /// A place without waiting; none while others wait.
+    pub(crate) fn try_admit(&self) -> Option<Permit> {
+        let permit = Arc::clone(&self.running).try_acquire_owned().ok()?;
+        Some(Permit { _permit: permit })
     }
 
     /// Waits for the turn, first come, first served.
     ///
     /// Dropping the future leaves the queue.
     pub(crate) async fn admit(&self, deadline: Option<Instant>) -> Result<Permit, Shed> {
-        if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {
-            return Ok(Permit { _permit: permit });
+        if let Some(permit) = self.try_admit() {
+            return Ok(permit);
         }
         let Some(_place) = Place::take(&self.waiting, self.queue) else {
             return Err(Shed::QueueFull);

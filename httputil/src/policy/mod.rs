@@ -4,6 +4,7 @@
 //! retry      whether a failed attempt is made again, and when     backoff · retry_after · budget
 //! breaker    whether a host is asked at all
 //! limit      how many requests at once, how many may wait
+//! rate       how fast they go
 //! redirect   where an answer sends the request
 //! hosts      the state that breakers and budgets keep per host, bounded
 //! ```
@@ -15,8 +16,8 @@ mod backoff;
 pub(crate) mod breaker;
 mod budget;
 mod hosts;
-#[allow(dead_code, reason = "no request asks it yet")]
 mod limit;
+mod rate;
 #[allow(dead_code, reason = "no request asks it yet")]
 mod redirect;
 mod retry;
@@ -25,4 +26,6 @@ mod retry_after;
 pub(crate) use breaker::Breaker;
 pub(crate) use budget::Budget;
 pub(crate) use hosts::Hosts;
+pub(crate) use limit::{Limit, Permit, Shed};
+pub(crate) use rate::Rate;
 pub(crate) use retry::{Ended, Retry};

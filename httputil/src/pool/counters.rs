@@ -15,6 +15,7 @@ pub(super) struct Counters {
     pub(super) retries_denied: AtomicU64,
     pub(super) breaker_openings: AtomicU64,
     pub(super) breaker_refusals: AtomicU64,
+    pub(super) shed: AtomicU64,
     /// Closed by a cap on idle connections and dialled again within a second.
     pub(super) cap_regrets: AtomicU64,
     /// Milliseconds that closed connections have lived, in all.
@@ -70,6 +71,8 @@ pub struct PoolStats {
     pub breaker_openings: u64,
     /// Attempts that were not made, since the breaker of the host was open.
     pub breaker_refusals: u64,
+    /// Requests that were not sent, since a limit was reached and the queue full, or their time over: `limit.*`.
+    pub shed: u64,
     /// Dials to a host within a second of closing an idle connection to it for a cap: `pool.max_idle` or
     /// `pool.max_idle_per_host` may be too low.
     pub cap_regrets: u64,
@@ -153,6 +156,7 @@ impl Counters {
             retries_denied: load(&self.retries_denied),
             breaker_openings: load(&self.breaker_openings),
             breaker_refusals: load(&self.breaker_refusals),
+            shed: load(&self.shed),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
             dns_look_ups: 0,

@@ -128,6 +128,11 @@ impl Pool {
         Counters::add(&self.inner.counters.breaker_refusals);
     }
 
+    /// Counts a request that a limit kept from being sent.
+    pub(crate) fn count_shed(&self) {
+        Counters::add(&self.inner.counters.shed);
+    }
+
     pub(super) fn add_lease(&self) {
         self.inner.with_state(|state, _| state.leases += 1);
         self.inner.warm_up();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Breaker, DnsBalance, DnsPreference, Profile, ProxyChoice, Retry, Secret};
+use super::{Breaker, DnsBalance, DnsPreference, Limit, Profile, ProxyChoice, Retry, Secret};
 
 /// The settings of a [`Client`](crate::Client) made in code.
 ///
@@ -246,6 +246,38 @@ impl ClientConfig {
     #[must_use]
     pub fn no_breaker(mut self) -> ClientConfig {
         self.profile.policy.breaker.enabled = false;
+        self
+    }
+
+    /// Requests under way at once, over all hosts, until their answers' bodies have ended; default none, 0 counts as 1. Those
+    /// beyond wait for their turn.
+    #[must_use]
+    pub fn max_concurrent(mut self, max_concurrent: usize) -> ClientConfig {
+        self.profile.policy.limit.max_concurrent = Some(max_concurrent.max(1));
+        self
+    }
+
+    /// The same of one host.
+    #[must_use]
+    pub fn max_concurrent_per_host(mut self, max_concurrent_per_host: usize) -> ClientConfig {
+        self.profile.policy.limit.max_concurrent_per_host = Some(max_concurrent_per_host.max(1));
+        self
+    }
+
+    /// How many requests go at once, and how fast, in full; by default any number.
+    ///
+    /// ```
+    /// use httputil::ClientConfig;
+    /// use httputil::settings::{Limit, Rate};
+    ///
+    /// let mut limit = Limit::default();
+    /// limit.rate = Some(Rate::per_second(50));
+    /// limit.queue = Some(100);
+    /// let config = ClientConfig::default().limit(limit);
+    /// ```
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> ClientConfig {
+        self.profile.policy.limit = limit;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Breaker, Retry};
+use super::{Breaker, Limit, Retry};
 
 /// What happens to one request; every profile has its own, also where two share a pool.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Policy {
     pub retry: Retry,
     /// `breaker.*`: when requests to a host are refused at once.
     pub breaker: Breaker,
+    /// `limit.*`: how many requests go at once, and how fast.
+    pub limit: Limit,
 }
 
 impl Default for Policy {
@@ -38,6 +40,7 @@ impl Default for Policy {
             user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
             retry: Retry::default(),
             breaker: Breaker::default(),
+            limit: Limit::default(),
         }
     }
 }

@@ -72,6 +72,8 @@ pinned! {
     the_pause_that_a_server_asks_for_is_kept_up_to_30_s: |p| (p.policy.retry.respect_retry_after, p.policy.retry.max_retry_after) => (true, seconds(30));
     a_host_that_fails_four_of_five_of_twenty_requests_in_10_s_is_left_alone: |p| (p.policy.breaker.enabled, p.policy.breaker.failure_ratio, p.policy.breaker.min_requests, p.policy.breaker.window) => (true, 0.8, 20, seconds(10));
     it_is_left_alone_for_5_s_up_to_a_minute_and_three_requests_tell_whether_it_is_back: |p| (p.policy.breaker.open_for, p.policy.breaker.max_open_for, p.policy.breaker.half_open_requests) => (seconds(5), seconds(60), 3);
+    any_number_of_requests_goes_at_once: |p| (p.policy.limit.max_concurrent, p.policy.limit.max_concurrent_per_host, p.policy.limit.queue) => (None, None, None);
+    requests_go_as_fast_as_they_come: |p| (p.policy.limit.rate, p.policy.limit.burst) => (None, None);
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));
     connections_are_reused: |p| p.transport.pool.reuse => true;

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::connect::{check_interface, check_server_name};
-use crate::settings::{BaseUrl, check_header_name};
+use crate::settings::{self, BaseUrl, check_header_name};
 
 /// An IP address of this machine.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,6 +34,11 @@ pub(crate) struct Base(pub(crate) String);
 #[serde(transparent)]
 pub(crate) struct HeaderNameText(pub(crate) String);
 
+/// A number of requests in a time.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RateText(pub(crate) String);
+
 /// The rule of such a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
@@ -42,6 +47,7 @@ pub(crate) enum Rule {
     HostName,
     Base,
     HeaderName,
+    Rate,
 }
 
 impl Rule {
@@ -53,6 +59,7 @@ impl Rule {
             Rule::HostName,
             Rule::Base,
             Rule::HeaderName,
+            Rule::Rate,
         ]
         .into_iter()
         .find(|rule| rule.word() == word)
@@ -65,6 +72,7 @@ impl Rule {
             Rule::HostName => "host_name",
             Rule::Base => "base",
             Rule::HeaderName => "header_name",
+            Rule::Rate => "rate",
         }
     }
 
@@ -75,6 +83,7 @@ impl Rule {
             Rule::HostName => "expected a host's name such as \"collector.example\"",
             Rule::Base => "expected one URL such as \"https://api.example/v1\", or \"unix:/run/app.sock\"",
             Rule::HeaderName => "expected the name of a header such as \"Idempotency-Key\"",
+            Rule::Rate => "expected a rate such as \"50/s\", \"300/m\" or \"1000/h\"",
         }
     }
 
@@ -89,6 +98,7 @@ impl Rule {
             Rule::HostName => check_server_name(text).map_err(Cow::Borrowed),
             Rule::Base => BaseUrl::parse(text).map(drop),
             Rule::HeaderName => check_header_name(text).map_err(Cow::Borrowed),
+            Rule::Rate => settings::Rate::parse(text).map(drop).map_err(Cow::Borrowed),
         }
     }
 }
@@ -116,3 +126,4 @@ schema!(Interface, "Interface", Rule::Interface);
 schema!(HostName, "HostName", Rule::HostName);
 schema!(Base, "Base", Rule::Base);
 schema!(HeaderNameText, "HeaderName", Rule::HeaderName);
+schema!(RateText, "Rate", Rule::Rate);

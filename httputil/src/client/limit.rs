@@ -1,0 +1,123 @@
+//! The stages of a request's way that wait for a turn: the profile's around the whole request, a host's around an attempt.
+//!
+//! A place is held until the answer's body has ended or is dropped, or until nothing comes of the attempt. What is off is
+//! not on the way at all. Nobody waits for a host whose breaker is open.
+
+use tokio::time::Instant;
+
+use super::execute::Prepared;
+use super::policies::PerHost;
+use super::retry::Fault;
+use crate::error::{Error, Kind, Phase};
+use crate::policy::{Limit, Permit, Rate, Shed};
+use crate::settings;
+
+/// What the clients of a profile share.
+pub(super) struct Limits {
+    settings: settings::Limit,
+    requests: Option<Limit>,
+    rate: Option<Rate>,
+}
+
+/// The places that a request holds.
+#[derive(Default)]
+pub(super) struct Places {
+    profile: Option<Permit>,
+    host: Option<Permit>,
+}
+
+impl Limits {
+    pub(super) fn of(settings: settings::Limit) -> Limits {
+        Limits {
+            requests: settings.max_concurrent.map(|most| Limit::new(most, settings.queue)),
+            rate: settings.rate.map(|rate| {
+                let burst = settings.burst.unwrap_or(rate.requests());
+                Rate::new(rate.interval(), burst, settings.queue, Instant::now())
+            }),
+            settings,
+        }
+    }
+
+    /// The limit of a host.
+    pub(super) fn of_host(&self) -> Option<Limit> {
+        let most = self.settings.max_concurrent_per_host?;
+        Some(Limit::new(most, self.settings.queue))
+    }
+
+    pub(super) fn is_on_per_host(&self) -> bool {
+        self.settings.max_concurrent_per_host.is_some()
+    }
+
+    /// Whether a whole request waits for its turn.
+    pub(super) fn bounds_requests(&self) -> bool {
+        self.requests.is_some()
+    }
+
+    /// Whether an attempt does.
+    pub(super) fn bounds_attempts(&self, host: Option<&PerHost>) -> bool {
+        self.rate.is_some() || host.is_some_and(|host| host.limit.is_some())
+    }
+}
+
+impl Prepared {
+    /// Waits for the request's place in the profile.
+    pub(super) async fn enter_profile(&mut self) -> Result<(), Error> {
+        let in_force = &*self.in_force;
+        let limits = &in_force.policies.limits;
+        if let Some(limit) = &limits.requests {
+            let admitted = limit.admit(self.deadline).await;
+            let place =
+                admitted.map_err(|shed| self.shed(shed, "limit.max_concurrent", limits.settings.max_concurrent))?;
+            self.places.profile = Some(place);
+        }
+        Ok(())
+    }
+
+    /// Waits for an attempt's place at its host, and for its turn by the profile's rate.
+    pub(super) async fn enter_host(&mut self) -> Result<(), Fault> {
+        let host = self.host.as_deref();
+        // Those whom the breaker refuses are refused at once.
+        let breaker = host.and_then(|host| host.breaker.as_ref());
+        if breaker.is_some_and(|breaker| breaker.refuses_for(Instant::now()).is_some()) {
+            return Ok(());
+        }
+        let in_force = &*self.in_force;
+        let limits = &in_force.policies.limits;
+        if let Some(limit) = host.and_then(|host| host.limit.as_ref()) {
+            let most = limits.settings.max_concurrent_per_host;
+            let admitted = limit.admit(self.deadline).await;
+            let place = admitted.map_err(|shed| self.shed(shed, "limit.max_concurrent_per_host", most))?;
+            self.places.host = Some(place);
+        }
+        if let Some(rate) = &limits.rate
+            && let Err(shed) = rate.admit(self.deadline).await
+        {
+            self.places.host = None;
+            return Err(self.shed(shed, "limit.rate", limits.settings.rate).into());
+        }
+        Ok(())
+    }
+
+    /// Gives the host's place back, when nothing has come of an attempt.
+    pub(super) fn leave_host(&mut self) {
+        self.places.host = None;
+    }
+
+    fn shed(&self, shed: Shed, key: &str, most: Option<impl std::fmt::Display>) -> Error {
+        self.in_force.pool.count_shed();
+        let most = most.map_or_else(String::new, |most| format!(" = {most}"));
+        match shed {
+            Shed::Deadline => self.failing.deadline(Phase::Turn).retryable(true),
+            Shed::QueueFull => {
+                let queue = self.in_force.policies.limits.settings.queue.unwrap_or_default();
+                let message =
+                    format!("not sent: {key}{most} is reached, and as many wait as may, limit.queue = {queue}");
+                let error = Error::new(Kind::LimitExceeded, message).retryable(true);
+                self.failing.describe(error)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! How fast requests go: a bucket that holds `burst` turns and is filled by the rate, and a line before it.
+//!
+//! `governor`'s bucket is the same one (the generic cell rate algorithm). But those who wait for it are served in any
+//! order, its clock is not tokio's, and it brings a dozen crates along for the ten lines that are here.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::limit::{Limit, Permit, Shed};
+
+/// One rate.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    /// From one turn to the next.
+    interval: Duration,
+    /// How far ahead of the clock turns may be taken.
+    ahead: Duration,
+    /// When the bucket is full again.
+    full_at: Mutex<Instant>,
+    /// The first in line waits at the bucket, the others behind.
+    line: Limit,
+    may_wait: bool,
+}
+
+impl Rate {
+    /// A turn each `interval`, and `burst` after a quiet time; `queue` may wait, 0 is none.
+    pub(crate) fn new(interval: Duration, burst: u32, queue: Option<usize>, now: Instant) -> Rate {
+        Rate {
+            interval,
+            ahead: interval.saturating_mul(burst.saturating_sub(1)),
+            full_at: Mutex::new(now),
+            line: Limit::new(1, queue.map(|queue| queue.saturating_sub(1))),
+            may_wait: queue != Some(0),
+        }
+    }
+
+    /// Takes a turn, or says when there is one.
+    fn take(&self, now: Instant) -> Result<(), Instant> {
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        match full_at.checked_sub(self.ahead) {
+            Some(turn) if turn > now => Err(turn),
+            _ => {
+                *full_at = (*full_at).max(now) + self.interval;
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for the turn, first come, first served.
+    ///
+    /// Dropping the future leaves the line, and its turn to the next.
+    pub(crate) async fn admit(&self, deadline: Option<Instant>) -> Result<(), Shed> {
+        let first: Permit = match self.line.try_admit() {
+            Some(first) if self.take(Instant::now()).is_ok() => {
+                drop(first);
+                return Ok(());
+            }
+            _ if !self.may_wait => return Err(Shed::QueueFull),
+            Some(first) => first,
+            None => self.line.admit(deadline).await?,
+        };
+        while let Err(turn) = self.take(Instant::now()) {
+            match deadline {
+                Some(deadline) if deadline < turn => {
+                    tokio::time::sleep_until(deadline).await;
+                    return Err(Shed::Deadline);
+                }
+                _ => tokio::time::sleep_until(turn).await,
+            }
+        }
+        drop(first);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn rate(burst: u32, queue: Option<usize>) -> Arc<Rate> {
+        Arc::new(Rate::new(Duration::from_millis(100), burst, queue, Instant::now()))
+    }
+
+    /// When so many that come at once have their turns, in the order in which they came.
+    async fn turns(rate: &Arc<Rate>, many: usize) -> Vec<u128> {
+        let began = Instant::now();
+        let mut all = Vec::new();
+        for _ in 0..many {
+            let rate = Arc::clone(rate);
+            all.push(tokio::spawn(async move {
+                rate.admit(None).await.unwrap();
+                Instant::now()
+            }));
+            tokio::task::yield_now().await;
+        }
+        let mut turns = Vec::new();
+        for each in all {
+            turns.push(each.await.unwrap().duration_since(began).as_millis());
+        }
+        turns
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_the_rest_in_their_order_by_the_rate() {
+        let rate = rate(3, None);
+        let turns_now = turns(&rate, 6).await;
+        assert!(turns_now.is_sorted(), "{turns_now:?}");
+        for (turn, expected) in turns_now.iter().zip([0, 0, 0, 100, 200, 300]) {
+            assert!((expected..=expected + 2).contains(turn), "{turns_now:?}");
+        }
+        // A quiet time fills the bucket, and no more than that.
+        tokio::time::advance(Duration::from_mins(1)).await;
+        let later = turns(&rate, 5).await;
+        assert_eq!(later.iter().filter(|turn| **turn <= 2).count(), 3, "{later:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_gives_up_leaves_the_turn_to_the_next() {
+        let rate = rate(1, None);
+        rate.admit(None).await.unwrap();
+        let began = Instant::now();
+        let hasty = rate.admit(Some(began + Duration::from_millis(50)));
+        let (hasty, patient) = tokio::join!(hasty, rate.admit(None));
+        assert_eq!(hasty.unwrap_err(), Shed::Deadline);
+        patient.unwrap();
+        assert!(began.elapsed() <= Duration::from_millis(102), "{:?}", began.elapsed());
+
+        let cancelled = tokio::time::timeout(Duration::from_millis(10), rate.admit(None));
+        assert!(cancelled.await.is_err());
+        rate.admit(None).await.unwrap();
+        assert!(began.elapsed() <= Duration::from_millis(204), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_wait_than_may() {
+        for queue in [0, 1, 3] {
+            let rate = rate(1, Some(queue));
+            rate.admit(None).await.unwrap();
+            let waiting: Vec<_> = (0..5)
+                .map(|_| {
+                    let rate = Arc::clone(&rate);
+                    tokio::spawn(async move { rate.admit(None).await })
+                })
+                .collect();
+            let mut served = 0;
+            for each in waiting {
+                match each.await.unwrap() {
+                    Ok(()) => served += 1,
+                    Err(shed) => assert_eq!(shed, Shed::QueueFull),
+                }
+            }
+            assert_eq!(served, queue);
+        }
+    }
+}
