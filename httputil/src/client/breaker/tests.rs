@@ -63,7 +63,7 @@ const HOST: &str = "http://server";
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_fails_is_left_alone_and_asked_again_when_its_time_is_over() {
-    let (client, came, status) = client(|_| {});
+    let (client, came, answer) = client(|_| {});
     assert_eq!(send(&client, "http://server/", 30).await, 20);
     assert_eq!(came.lock().unwrap().len(), 20);
     assert_eq!(state(&client, HOST), BreakerState::Open);
@@ -81,7 +81,7 @@ async fn a_host_that_fails_is_left_alone_and_asked_again_when_its_time_is_over()
 
     tokio::time::advance(retry_after).await;
     assert_eq!(state(&client, HOST), BreakerState::HalfOpen);
-    status.store(200, Ordering::SeqCst);
+    answer.store(200, Ordering::SeqCst);
     assert_eq!(send(&client, "http://server/", 3).await, 3);
     assert_eq!(state(&client, HOST), BreakerState::Closed);
     let stats = client.stats();

@@ -52,9 +52,12 @@ fn came(came: &Came) -> usize {
 #[tokio::test(start_paused = true)]
 async fn no_more_requests_go_at_once_and_a_body_that_is_not_read_holds_its_place() {
     for per_host in [false, true] {
-        let limit = limit(|limit| match per_host {
-            false => limit.max_concurrent = Some(2),
-            true => limit.max_concurrent_per_host = Some(2),
+        let limit = limit(|limit| {
+            if per_host {
+                limit.max_concurrent_per_host = Some(2);
+            } else {
+                limit.max_concurrent = Some(2);
+            }
         });
         let (client, at, gate) = client(limit, |_| {});
         let mut sent = Vec::new();
