@@ -65,16 +65,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             // The host asked for HTTP/1.1 while this dial was under way.
             todo.leaving
                 .push(Leaving::Shared(connection, CloseReason::Http1Required));
-        } else if is_gone {
-            todo.leaving.push(Leaving::Shared(connection, CloseReason::AddressGone));
         } else {
-            let entry = self.add_shared(index, connection, now, todo);
-            // What was idle when it was dialled has been closed since: it serves those who wait, and no others.
-            if dial.seat.generation != self.generation
-                && let Some(entry) = entry
-            {
-                self.expel(entry, self.why_outdated(), todo);
-            }
+            // What leads to an address that has gone, or was dialled before all that was idle was closed, serves those who
+            // wait, and no others.
+            let is_outdated = dial.seat.generation != self.generation;
+            let gone = is_gone.then_some(CloseReason::AddressGone);
+            let gone = gone.or_else(|| is_outdated.then(|| self.why_outdated()));
+            self.add_shared(index, connection, gone, now, todo);
         }
         // Without reuse it is gone again, and those who waited to learn the protocol need a connection each.
         self.pump(index, now, todo);

@@ -119,16 +119,18 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         host.shared.iter().copied().find(is_unused)
     }
 
-    /// Takes a shared connection in and serves those who wait; says where it is, if it still is.
+    /// Takes a new shared connection in, serves those who wait, and keeps it, unless it has to be `gone` once they are
+    /// served.
     #[expect(clippy::needless_pass_by_value, reason = "the pool takes the connection in")]
     pub(super) fn add_shared(
         &mut self,
         index: usize,
         connection: S,
+        gone: Option<CloseReason>,
         now: Instant,
         todo: &mut Todo<C, S>,
-    ) -> Option<usize> {
-        let host = self.hosts.get_mut(index)?;
+    ) {
+        let Some(host) = self.hosts.get_mut(index) else { return };
         host.protocol = Protocol::H2;
         let entry = self.entries.insert(Entry {
             held: Held::Shared(connection.clone()),
@@ -141,9 +143,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         connection.place().store(entry, Ordering::Relaxed);
         host.shared.push(entry);
         self.give_places(entry, true, now, todo);
-        self.places_changed(entry, now, todo);
-        let place = connection.place().load(Ordering::Relaxed);
-        (place == entry).then_some(entry)
+        // Without reuse it may have left with those whom it serves.
+        if connection.place().load(Ordering::Relaxed) != entry {
+            return;
+        }
+        match gone {
+            Some(reason) => self.expel(entry, reason, todo),
+            None => self.offer_places(entry, now, todo),
+        }
     }
 
     /// Gives places of one connection to those who wait.
@@ -208,6 +215,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.expel(entry, reason, todo);
             return self.pump(index, now, todo);
         }
+        self.offer_places(entry, now, todo);
+    }
+
+    /// Serves those who wait with what places there are; the connection is idle if none of its own is taken.
+    fn offer_places(&mut self, entry: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
+            return;
+        };
         if self.hosts.get(index).is_some_and(|host| !host.queue.is_empty()) {
             self.serve_places(index, now, todo);
         }

@@ -119,6 +119,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if sites.learn(&answer.addresses) {
             self.expel_gone(index, todo);
         }
+        // Fewer addresses allow fewer shared connections: who waits for a new one takes a place where none may come.
+        if self.hosts.get(index).is_some_and(|host| !host.queue.is_empty()) {
+            self.serve_places(index, now, todo);
+        }
         // Those who wait for a place on one of them need another connection, and new addresses allow more of these.
         self.pump(index, now, todo);
     }

@@ -22,7 +22,7 @@ fn a_shared_connection_is_idle_while_no_place_is_taken() {
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H2);
     let many = Many::new(0, 2);
-    room.act(|state, now, todo| state.add_shared(host, many.clone(), now, todo));
+    room.act(|state, now, todo| state.add_shared(host, many.clone(), None, now, todo));
     assert_eq!(room.state.idle(), 1);
     let Outcome::Place(seat) = room.checkout(host) else {
         panic!("a place is free")

@@ -34,6 +34,15 @@ impl Room {
         self.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
         route[0]
     }
+
+    /// The oldest dial becomes a shared connection to this address.
+    fn shared_at(&mut self, host: usize, number: u8, named: &[u8]) -> Many {
+        let (dial, many, answer) = (self.dial(host), Many::new(0, 2), self.answer(named));
+        self.act(|state, now, todo| state.assign(&dial, answer, now, todo));
+        many.lead_to(self.state.arrived(&dial, Some(at(number)), self.now));
+        self.act(|state, now, todo| state.dialled_shared(&dial, many.clone(), now, todo));
+        many
+    }
 }
 
 #[test]
@@ -103,6 +112,35 @@ fn an_idle_connection_to_an_address_that_goes_is_closed_and_one_in_use_when_it_c
     room.follow(host, &[3]);
     room.act(|state, now, todo| state.check_in(host, in_use, now, todo));
     assert_eq!(room.left, numbers.map(|number| (number, CloseReason::AddressGone)));
+}
+
+#[test]
+fn a_shared_connection_to_an_address_that_has_gone_serves_those_who_waited_for_it_and_no_others() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::Unknown);
+    let mut waiting = room.wait(host);
+    room.shared_at(host, 9, &[1]);
+    assert_eq!(served(&mut waiting.receiver), Some(0));
+    assert_eq!(room.left, [(0, CloseReason::AddressGone)]);
+    // The protocol is remembered: one dial serves all who come now.
+    let _waiting = (room.wait(host), room.wait(host));
+    assert_eq!(room.dials.len(), 1);
+}
+
+#[test]
+fn who_waits_for_a_new_shared_connection_takes_a_place_when_fewer_addresses_allow_no_more_of_them() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H2);
+    room.follow(host, &[1, 2, 3]);
+    let _served = room.wait(host);
+    let shared = [room.shared_at(host, 1, &[1, 2, 3]), room.shared_at(host, 2, &[1, 2, 3])];
+    let Outcome::Wait(mut fresh) = room.ask(host, None, true) else {
+        panic!("nothing new is there")
+    };
+    assert!(served(&mut fresh.receiver).is_none());
+    room.follow(host, &[1, 2]);
+    assert_eq!(served(&mut fresh.receiver), Some(0));
+    drop(shared);
 }
 
 #[test]
