@@ -150,7 +150,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let waits = self.hosts.get(dial.seat.host).filter(|host| !host.queue.is_empty());
         match waits.map(|host| host.backoff.holds(now)) {
             Some(true) => self.pump(dial.seat.host, now, todo),
-            Some(false) => self.block(dial.seat.host),
+            // Unless another dial serves them, too.
+            Some(false) => {
+                self.block(dial.seat.host);
+                self.settle_turn(dial.seat.host);
+            }
             None => {}
         }
         self.unblock(now, todo);
@@ -204,6 +208,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(in crate::pool) fn closed(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         self.let_go(index, todo);
         self.departing = self.departing.saturating_sub(1);
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.departing = host.departing.saturating_sub(1);
+        }
         // Those in line come first.
         self.unblock(now, todo);
         self.pump(index, now, todo);

@@ -152,19 +152,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     let waiter = host.queue.nth(host.dialling);
                     self.begin_dial(index, waiter, now, todo);
                 }
-                Err(Cap::Backoff) => return self.fail_uncovered(index, now, todo),
-                Err(Cap::Host) => {
-                    // Those who want a new connection cannot use the idle ones, which hold the places.
-                    if host.queue.fresh() > 0
-                        && let Some(oldest) = host.idle.oldest().or_else(|| self.unused_shared(host))
-                    {
-                        self.expel(oldest, CloseReason::MadeRoom, todo);
-                    }
-                    return;
-                }
-                // To dial before a connection is full is no reason to close another.
-                Err(Cap::Pool | Cap::Registry) if host.queue.is_empty() => return,
-                Err(cap @ (Cap::Pool | Cap::Registry)) => {
+                Err(cap @ (Cap::Pool | Cap::Registry)) if !host.queue.is_empty() => {
                     self.block(index);
                     if cap == Cap::Registry {
                         todo.wants_room = true;
@@ -173,10 +161,35 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     }
                     return;
                 }
-                Err(_) => return,
+                Err(cap) => {
+                    // A slot of the pool would not help it. And to dial before a connection is full is no reason to close
+                    // another.
+                    self.leave_line(index);
+                    match cap {
+                        Cap::Backoff => self.fail_uncovered(index, now, todo),
+                        Cap::Host => self.make_own_room(index, todo),
+                        _ => {}
+                    }
+                    return;
+                }
             }
         }
         self.settle_turn(index);
+    }
+
+    /// Those who want a new connection cannot use the idle ones, which hold the places under the host's cap: as many of
+    /// them leave.
+    fn make_own_room(&mut self, index: usize, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(index) else { return };
+        let missing = self.wanted(host).saturating_sub(host.dialling);
+        let leaves = host.departing < host.queue.fresh().min(missing);
+        let idle = || host.idle.oldest().or_else(|| self.unused_shared(host));
+        if let Some(oldest) = leaves.then(idle).flatten() {
+            self.expel(oldest, CloseReason::MadeRoom, todo);
+            if let Some(host) = self.hosts.get_mut(index) {
+                host.departing += 1;
+            }
+        }
     }
 
     /// Dials for `pool.min_idle_per_host`, made up for whenever the host gets a request.
@@ -219,6 +232,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     pub(super) fn begin_dial(&mut self, index: usize, waiter: Option<u64>, now: Instant, todo: &mut Todo<C, S>) {
         let generation = self.generation;
+        self.end_claim(index);
         let Some(host) = self.hosts.get_mut(index) else { return };
         host.dialling += 1;
         host.references += 1;

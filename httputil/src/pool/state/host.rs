@@ -38,6 +38,8 @@ pub(super) struct Host<C, P> {
     pub(super) dial_over: Option<Arc<Notify>>,
     /// Connections and dials under way: what `pool.max_connections_per_host` counts.
     pub(super) references: usize,
+    /// Idle connections that were closed under that cap for those who want a new one, and are not gone yet.
+    pub(super) departing: usize,
     pub(super) backoff: Backoff,
     /// How long an exchange takes here, as a moving mean.
     pub(super) service: Duration,
@@ -67,6 +69,7 @@ impl<C, P> Host<C, P> {
             progress: None,
             dial_over: None,
             references: 0,
+            departing: 0,
             backoff: Backoff::default(),
             service: Duration::ZERO,
             ready: 0,

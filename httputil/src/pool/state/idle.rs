@@ -128,6 +128,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     fn take_in(&mut self, index: usize, connection: C, now: Instant, todo: &mut Todo<C, S>) {
+        // A claim is met by whichever connection goes.
+        let claimed = self.reclaimed_from(index);
+        if claimed.is_some() {
+            self.departs();
+        }
         let reason = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if connection.generation() != self.generation {
@@ -136,17 +141,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(CloseReason::MaxLifetime)
         } else {
             let site = connection.bond().site();
-            // A claim first: it is met by whichever connection goes.
-            connection
-                .spent()
-                .or_else(|| {
-                    let reclaimed = self.reclaimed_from(index);
-                    if reclaimed.is_some() {
-                        self.departs();
-                    }
-                    reclaimed
-                })
-                .or_else(|| self.misplaced(index, site, now))
+            let spent = connection.spent().or(claimed);
+            spent.or_else(|| self.misplaced(index, site, now))
         };
         match reason {
             Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),

@@ -3,6 +3,10 @@
 //! A host stands in it while it needs a dial that a cap forbids, and leaves it when it needs none any more, so that no
 //! room is made for nobody. It takes one turn at a time: with what it gets, and if it wants more, it goes to the end, and
 //! a busy host starves no other.
+//!
+//! A host that has stood there for a second claims the next connection of another host whose request ends. The claim is
+//! met by one connection, if the host stands in line at that moment. It ends when the host gets a slot, or when nobody
+//! waits for it any more: one who has come since has not waited for a second.
 
 use tokio::time::Instant;
 
@@ -31,6 +35,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(super) fn queue_shrank(&mut self, index: usize) {
         if let Some(host) = self.hosts.get(index) {
             host.gauge_waiting();
+            if host.queue.is_empty() {
+                self.end_claim(index);
+            }
         }
         self.settle_turn(index);
     }
@@ -51,9 +58,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
-    /// What the host has claimed it has now, or does not need any more.
-    fn leave_line(&mut self, index: usize) {
+    pub(super) fn leave_line(&mut self, index: usize) {
         self.blocked.unlink(&mut self.hosts, index);
+    }
+
+    /// What the host has claimed it has now, or does not need any more.
+    pub(super) fn end_claim(&mut self, index: usize) {
         if self.reclaims == Some(Claimant::Host(index)) {
             self.reclaims = None;
         }
@@ -129,14 +139,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         is_away
     }
 
-    /// Why a connection of the host whose request has ended is closed for somebody else, if it is.
+    /// Why a connection of the host whose request has ended is closed for somebody else, if it is. It meets the claim.
     pub(super) fn reclaimed_from(&mut self, index: usize) -> Option<CloseReason> {
         let claimant = self.reclaims?;
-        if claimant == Claimant::Host(index) {
+        if let Claimant::Host(host) = claimant
+            && (host == index || !List::<BY_TURN>::has(&self.hosts, host))
+        {
             return None;
         }
         self.reclaims = None;
-        // The other pool may have been served meanwhile; a host's claim ends with its turn.
+        // The other pool may have been served meanwhile.
         let is_wanted = claimant != Claimant::Pool || self.budget.is_wanted();
         is_wanted.then_some(CloseReason::MadeRoom)
     }

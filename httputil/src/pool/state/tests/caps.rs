@@ -193,6 +193,118 @@ fn a_claim_ends_with_the_wait_of_the_host_that_made_it() {
 }
 
 #[test]
+fn no_room_is_made_for_a_host_that_is_left_alone_after_a_failure() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let (down, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _served: Vec<_> = (0..3).map(|_| room.wait(other)).collect();
+    for _ in 0..3 {
+        room.dialled(other);
+    }
+    let _served = room.wait(down);
+    // It stands in line for another, and hopes for one on its way home when its dial fails.
+    let _waits = (room.wait(down), room.ask(down, None, true));
+    assert!(room.state.has_blocked());
+    for _ in 0..2 {
+        room.act(|state, _, _| state.settling(down));
+    }
+    room.fails(down);
+    assert!(!room.state.has_blocked());
+    room.closed(other);
+    let idle = room.idle(other);
+    assert_eq!((room.left.len(), room.taken(other)), (0, idle), "for whom?");
+}
+
+#[test]
+fn one_idle_connection_leaves_for_each_who_wants_a_new_one_under_the_cap_of_its_host() {
+    let mut room = Room::new(caps(3));
+    let host = room.host("a", Protocol::H1);
+    let _served: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    for _ in 0..3 {
+        room.dialled(host);
+    }
+    let first = room.idle(host);
+    room.idle(host);
+    let Outcome::Wait(mut waits) = room.ask(host, None, true) else {
+        panic!("nothing new is there")
+    };
+    room.idle(host);
+    assert_eq!(room.left, [(first, CloseReason::MadeRoom)]);
+    room.closed(host);
+    let number = room.dialled(host);
+    assert_eq!(served(&mut waits.receiver), Some(number));
+    assert_eq!((room.left.len(), room.state.idle()), (1, 2));
+}
+
+#[test]
+fn a_claim_outlives_a_moment_in_which_its_host_hopes_for_a_connection_on_its_way_home() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _served = (room.wait(busy), room.wait(other));
+    room.dialled(busy);
+    room.dialled(other);
+    let _waits = room.wait(other);
+    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    room.act(|state, _, _| state.settling(other));
+    room.act(|state, now, todo| state.unsettled(other, now, todo));
+    let back = room.idle(busy);
+    assert_eq!(room.left, [(back, CloseReason::MadeRoom)]);
+}
+
+#[test]
+fn a_claim_is_met_by_a_connection_that_ends_with_its_request_anyway() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _served: Vec<_> = (0..2).map(|_| room.wait(busy)).collect();
+    room.dialled(busy);
+    room.dialled(busy);
+    let (mut own, _waits) = (room.wait(busy), room.wait(other));
+    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    let (mut old, now) = (room.one(), room.now);
+    old.expires = Some(now);
+    let number = old.number;
+    room.act(|state, now, todo| state.check_in(busy, old, now, todo));
+    let next = room.idle(busy);
+    assert_eq!(room.left, [(number, CloseReason::MaxLifetime)]);
+    assert_eq!(served(&mut own.receiver), Some(next), "one is enough");
+}
+
+#[test]
+fn a_new_shared_connection_whose_requests_have_not_ended_meets_no_claim() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let served_there: Vec<_> = (0..3).map(|_| room.wait(busy)).collect();
+    room.dialled(busy);
+    room.dialled(busy);
+    let _waits: Vec<_> = (0..2).map(|_| room.wait(other)).collect();
+    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    drop(served_there);
+    let mut own = room.wait(busy);
+    room.dialled_many(busy, 2);
+    assert_eq!(served(&mut own.receiver), Some(0));
+    assert!(matches!(room.checkout(busy), Outcome::Place(_)), "its second place");
+    assert_eq!(room.left, []);
+}
+
+#[test]
+fn a_dial_that_gives_way_asks_for_no_room_while_another_serves_those_who_wait() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let (slow, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let (gone, _waits) = (room.wait(slow), room.wait(slow));
+    room.act(|state, _, _| state.cancel(slow, gone.id));
+    let _served: Vec<_> = (0..3).map(|_| room.wait(other)).collect();
+    room.dialled(other);
+    room.later(1);
+    assert!(room.act(|state, now, _| state.give_way(Some(other), now)));
+    let dial = room.dial(slow);
+    room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+    assert_eq!(room.dials.len(), 3, "one, and two to the other");
+    room.dialled(other);
+    room.dialled(other);
+    room.idle(other);
+    assert_eq!(room.left, [], "for whom?");
+}
+
+#[test]
 fn a_busy_shared_connection_takes_no_more_requests_for_a_host_that_has_waited() {
     let mut room = Room::new(|pool| pool.max_connections = Some(1));
     let (busy, other) = (room.host("a", Protocol::H2), room.host("b", Protocol::H1));
