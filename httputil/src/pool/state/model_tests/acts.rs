@@ -72,7 +72,9 @@ impl World {
             Event::PeerCloses(which) => self.peer_closes(which),
             Event::Closed(which) => {
                 if let Some((host, site)) = pick(&mut self.closing, which) {
-                    self.model.hosts[host].open -= 1;
+                    let counted = &mut self.model.hosts[host];
+                    counted.open -= 1;
+                    counted.departing = counted.departing.saturating_sub(1);
                     self.act(|state, now, todo| {
                         state.leave_site(host, site);
                         state.closed(host, now, todo);

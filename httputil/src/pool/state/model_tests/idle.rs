@@ -50,9 +50,14 @@ impl Model {
             .iter()
             .position(|host| host.shared.iter().any(|many| Which::Many(many.number()) == which));
         if let Some(host) = shared {
-            self.hosts[host]
-                .shared
-                .retain(|many| Which::Many(many.number()) != which);
+            let is_it = |many: &mut Many| Which::Many(many.number()) == which;
+            for many in self.hosts[host].shared.extract_if(.., is_it) {
+                let may_go = many.in_use() == 0 || self.must_leave.contains(&many.number());
+                assert!(
+                    reason != CloseReason::MadeRoom || may_go,
+                    "it bears requests, and nobody has claimed it"
+                );
+            }
         }
         let position = self.idle.iter().position(|idle| idle.which == which);
         let Some(position) = position else {
@@ -80,6 +85,10 @@ impl Model {
                 self.made_room = true;
                 let for_fresh = self.hosts[idle.host].waiters.iter().any(|waiter| waiter.fresh);
                 assert!(position == 0 || for_fresh && is_oldest_of_host(), "not the oldest");
+                if for_fresh && !self.may_make_room && self.in_line.is_empty() {
+                    self.hosts[idle.host].departing += 1;
+                    self.made_own_room.push(idle.host);
+                }
             }
             CloseReason::AddressGone => assert!(self.limits.spreads),
             CloseReason::Suspect | CloseReason::CloseIdle | CloseReason::Stopped | CloseReason::Http1Required => {}
@@ -114,9 +123,8 @@ impl Model {
     /// The event is over: what is idle now is idle.
     pub(super) fn ends(&mut self) {
         self.arrival_is_idle();
-        if self.claim.is_some_and(|host| !self.waits_for_slot(&self.hosts[host])) {
-            self.claim = None;
-        }
+        // Nobody waits for it any more.
+        self.claim = self.claim.filter(|host| !self.hosts[*host].waiters.is_empty());
         for (index, host) in self.hosts.iter().enumerate() {
             for many in &host.shared {
                 let which = Which::Many(many.number());

@@ -137,6 +137,16 @@ impl Model {
         if somebody_waits && wanted == 0 {
             assert!(busy > 0 || is_mute(host), "host {index} waits for nothing");
         }
+        // No room is made for nobody.
+        assert!(
+            !self.in_line.contains(&index) || self.waits_for_slot(host),
+            "host {index} stands in line and no slot would help it"
+        );
+        // What leaves the pool is made up for when its socket is gone. And nobody says that a backoff is over.
+        assert!(
+            !self.waits_for_slot(host) || self.in_line.contains(&index) || closing > 0 || is_probing(host),
+            "host {index} waits for a slot and does not stand in line"
+        );
         let has_failed = self.dial_failed == Some(index) && host.waiters.is_empty();
         assert!(!has_failed || !self.dialled.contains(&index), "dialled again and again");
         // Never more dials than are needed, unless some are to be kept ready, or addresses have none.
@@ -250,6 +260,14 @@ impl Model {
                     host.waiters
                 );
             }
+        }
+        for (index, host) in self.hosts.iter().enumerate() {
+            let fresh = host.waiters.iter().filter(|waiter| waiter.fresh).count();
+            assert!(
+                !self.made_own_room.contains(&index) || host.departing <= fresh,
+                "host {index} closes {} for {fresh}",
+                host.departing
+            );
         }
         if self.made_room && !self.may_make_room {
             let is_pressed = |host: &Host| {

@@ -31,6 +31,8 @@ pub(super) struct Host {
     pub(super) dialling: usize,
     /// Connections whose sockets exist.
     pub(super) open: usize,
+    /// Of these, closed under the host's own cap for those who want a new one.
+    pub(super) departing: usize,
     pub(super) settling: usize,
     pub(super) shared: Vec<Many>,
     pub(super) failures: u32,
@@ -75,8 +77,12 @@ pub(super) struct Model {
     pub(super) dial_failed: Option<usize>,
     pub(super) made_room: bool,
     pub(super) may_make_room: bool,
+    /// Hosts that have closed something under their own cap.
+    pub(super) made_own_room: Vec<usize>,
     /// The next connection of another host whose request ends is this one's.
     pub(super) claim: Option<usize>,
+    /// Hosts that stand in line for a slot.
+    pub(super) in_line: Vec<usize>,
     /// Shared connections that have to leave in this event.
     pub(super) must_leave: Vec<u32>,
 }
@@ -89,6 +95,7 @@ impl Model {
             waiters: Vec::new(),
             dialling: 0,
             open: 0,
+            departing: 0,
             settling: 0,
             shared: Vec::new(),
             failures: 0,
@@ -110,7 +117,9 @@ impl Model {
             dial_failed: None,
             made_room: false,
             may_make_room: false,
+            made_own_room: Vec::new(),
             claim: None,
+            in_line: Vec::new(),
             must_leave: Vec::new(),
         }
     }
@@ -124,6 +133,7 @@ impl Model {
         self.dial_failed = None;
         self.made_room = false;
         self.may_make_room = false;
+        self.made_own_room.clear();
         self.must_leave.clear();
     }
 
@@ -136,7 +146,7 @@ impl Model {
     fn is_claimed(&mut self, from: usize) -> bool {
         let is_claimed = self
             .claim
-            .is_some_and(|host| host != from && self.waits_for_slot(&self.hosts[host]));
+            .is_some_and(|host| host != from && self.in_line.contains(&host));
         if is_claimed {
             self.claim = None;
         }
@@ -304,6 +314,7 @@ impl Model {
 
     /// A connection comes back from its request, or from one that had gone.
     pub(super) fn arrives(&mut self, host: usize, one: &One, now: Instant) {
+        let is_claimed = self.is_claimed(host);
         let must_go = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if one.generation() != self.generation {
@@ -315,7 +326,7 @@ impl Model {
         } else if one.expires.is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {
-            self.is_claimed(host).then_some(CloseReason::MadeRoom)
+            is_claimed.then_some(CloseReason::MadeRoom)
         };
         self.arrival = Some(Arrival {
             idle: self.would_idle(host, one),

@@ -11,6 +11,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One, Seat};
+use super::super::lists::{BY_TURN, List};
 use super::super::sites::Sites;
 use super::super::{Bond, Budget, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, State, Todo};
 use super::events::{Event, Pick, Setup};
@@ -105,6 +106,10 @@ impl World {
 
     /// One event, and the judgement of what it led to.
     pub(super) fn happens(&mut self, event: Event) {
+        // A dial that ends well has learnt where to go: that is an event of its own.
+        if let Event::DialledExclusive { dial, .. } | Event::DialledShared { dial, .. } = event {
+            self.happens(Event::Routed(dial));
+        }
         self.unwanted = 0;
         self.model.begins(self.now);
         self.dispatch(event);
@@ -247,6 +252,8 @@ impl World {
 
     /// Does what the state machine wants done, as the pool would after the lock.
     pub(super) fn follow(&mut self, todo: Todo<One, Many>) {
+        let is_in_line = |host: &usize| List::<BY_TURN>::has(&self.state.hosts, *host);
+        self.model.in_line = (0..self.model.hosts.len()).filter(is_in_line).collect();
         for (sender, delivery) in todo.deliveries {
             if let Err(Delivery::Exclusive(_) | Delivery::Place(_)) = sender.send(delivery) {
                 panic!("something was given to a request that has gone");
