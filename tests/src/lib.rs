@@ -41,10 +41,10 @@ pub mod unix;
 
 pub use patience::{PATIENCE, within};
 
-/// The documented defaults but for retries: for tests of what one attempt does.
+/// The documented defaults but for retries and breakers: for tests of what one attempt does.
 #[must_use]
 pub fn one_attempt() -> httputil::ClientConfig {
-    httputil::ClientConfig::default().max_attempts(1)
+    httputil::ClientConfig::default().max_attempts(1).no_breaker()
 }
 
 /// The README's Rust, compiled.

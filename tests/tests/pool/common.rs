@@ -74,7 +74,7 @@ impl TrustedCa {
     /// A registry that trusts this CA, asks this resolver, and follows these lines, which begin in `[default]`.
     pub(crate) fn registry(&self, lines: &str, resolver: &ScriptedResolver) -> Registry {
         let toml = format!(
-            "[default]\nretry.max_attempts = 1\ntls.ca_file = '{}'\n{lines}",
+            "[default]\nretry.max_attempts = 1\nbreaker.enabled = false\ntls.ca_file = '{}'\n{lines}",
             self.file.path().display()
         );
         let config = Config::builder()
