@@ -151,6 +151,15 @@
 //! answers' bodies have ended; `limit.rate = "50/s"` with `limit.burst` bounds how fast they go. Those beyond wait in line
 //! within their time-out; `limit.queue` bounds the line, and with 0 nobody waits: [`Kind::LimitExceeded`] at once.
 //!
+//! # Redirects
+//!
+//! Up to ten redirects of a request are followed (`redirect.max`), 303 and those of a `POST` by 301 and 302 with a `GET`, the
+//! others with method and body; of a body that is a stream the redirecting answer is yours. At another origin nothing that
+//! may be a secret goes along, nor on any later hop: `Authorization`, `Cookie`, `Proxy-Authorization`, headers that are
+//! marked as sensitive or are called `…token…`, `…secret…`, `…password…` or `…api-key…`; nor do `Host`, `Origin` and
+//! `Referer`. From https to http no redirect is followed unless `redirect.downgrade` is set. [`Redirects`], an extension of
+//! the response, tells the way.
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;
@@ -199,7 +208,10 @@ pub mod service;
 pub mod settings;
 mod wire;
 
-pub use client::{Body, Breaker, Client, IntoUrl, RequestBuilder, RequestOptions, ResponseFuture, Shutdown, Timings};
+pub use client::{
+    Body, Breaker, Client, IntoUrl, Redirected, Redirects, RequestBuilder, RequestOptions, ResponseFuture, Shutdown,
+    Timings,
+};
 pub use config::{Config, ConfigBuilder, Embedded, ExplainedKey, Explanation, Place, Variable};
 pub use connect::TlsInfo;
 pub use error::{Error, Kind, Origin, Phase, Problem};

@@ -1,5 +1,7 @@
 //! Where a request goes, in the language that it was written in.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::Uri;
 use http::uri::PathAndQuery;
@@ -20,6 +22,23 @@ pub(super) enum Address {
 impl Address {
     pub(super) fn is_reqwest(&self) -> bool {
         matches!(self, Address::Url(_))
+    }
+
+    /// The whole URL, credentials included.
+    pub(super) fn url(&self) -> Option<Cow<'_, Url>> {
+        match self {
+            Address::Url(request) => Some(Cow::Borrowed(request.url())),
+            Address::Joined(url) => Some(Cow::Borrowed(url)),
+            Address::Uri(uri) => Url::parse(&uri.to_string()).ok().map(Cow::Owned),
+        }
+    }
+
+    /// Leads elsewhere.
+    pub(super) fn turn_to(&mut self, url: Url) {
+        match self {
+            Address::Url(request) => *request.url_mut() = url,
+            other => *other = Address::Joined(Box::new(url)),
+        }
     }
 
     pub(super) fn target(&self) -> Result<Target, &'static str> {
@@ -63,18 +82,24 @@ impl Address {
 
     /// The URL as it may be shown: no credentials, no query, no fragment.
     pub(super) fn shown(&self) -> Option<Url> {
-        let mut url = match self {
-            Address::Url(request) => request.url().clone(),
-            Address::Joined(url) => Url::clone(url),
-            Address::Uri(uri) => Url::parse(&uri.to_string()).ok()?,
-        };
-        // Only URLs without a host refuse these, and those have no credentials to hide.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        url.set_query(None);
-        url.set_fragment(None);
-        Some(url)
+        self.url().map(|url| bare(url.into_owned()))
     }
+}
+
+/// A URL as it may be shown.
+pub(super) fn bare(url: Url) -> Url {
+    let mut url = without_user(url);
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+/// A URL without credentials.
+pub(super) fn without_user(mut url: Url) -> Url {
+    // Only URLs without a host refuse these, and those have no credentials to hide.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }
 
 /// `?query` alone is no origin-form (RFC 9112 §3.2.1). It is displayed as one.

@@ -25,6 +25,7 @@ pub(super) struct Sendings {
     fresh: bool,
     /// Sent again, it is before those that came after it.
     turn: Option<u64>,
+    /// To where it goes now.
     pub(super) attempts: u32,
     /// The draft lacks what another sending would need.
     pub(super) is_spent: bool,
@@ -38,6 +39,14 @@ impl Sendings {
             fresh: options.is_some_and(|options| options.fresh_connection),
             ..Sendings::default()
         }
+    }
+
+    /// For another place: a connection or a turn at the former one means nothing there.
+    pub(super) fn go_on(&mut self, options: Option<&RequestOptions>) {
+        self.fresh = options.is_some_and(|options| options.fresh_connection);
+        self.turn = None;
+        self.attempts = 0;
+        self.is_spent = false;
     }
 }
 
@@ -72,7 +81,7 @@ impl Prepared {
             made: &in_force.made,
         };
         // What was done before takes next to nothing.
-        let mut asked = if sendings.attempts == 1 {
+        let mut asked = if sendings.attempts == 1 && self.redirected.is_empty() {
             self.failing.began
         } else {
             Instant::now()
@@ -90,7 +99,10 @@ impl Prepared {
                 return Err(self.failing.describe(Error::new(Kind::Request, why)).into());
             }
             let (manner, sighting, socket) = (self.manner, checked.sighting(), checked.own_socket());
-            let keep = checked.may_be_stale() || checked.is_h2() || self.may_follow(sendings.attempts);
+            let keep = self.draft.keeps_headers
+                || checked.may_be_stale()
+                || checked.is_h2()
+                || self.may_follow(sendings.attempts);
             let (draft, failing) = (&mut self.draft, &mut self.failing);
             // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
             // stream.

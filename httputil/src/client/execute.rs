@@ -1,8 +1,10 @@
-//! A request's way: deadline, limits, retry, breaker, resend, pool, wire. Both doors, reqwest's and tower's, lead onto it.
+//! A request's way: deadline, limits, redirect, retry, breaker, resend, pool, wire. Both doors, reqwest's and tower's, lead
+//! onto it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response, Version};
 use tokio::time::Instant;
 
@@ -17,6 +19,7 @@ use super::limit::Places;
 use super::message::Draft;
 use super::options::{RequestOptions, Total};
 use super::policies::PerHost;
+use super::redirect::Redirected;
 use super::retry::Outcome;
 use super::timings::Timings;
 use crate::connect::{Route, Target};
@@ -38,6 +41,10 @@ pub(super) struct Prepared {
     pub(super) manner: Manner,
     /// Boxed, so that a request without options is no larger.
     pub(super) options: Option<Box<RequestOptions>>,
+    /// The redirects that were followed.
+    pub(super) redirected: Vec<Redirected>,
+    /// Whether one of them led to another origin.
+    pub(super) has_strayed: bool,
     /// Of the sending that was answered.
     pub(super) timings: Option<Timings>,
     /// Held until the response's body has ended.
@@ -101,41 +108,27 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     let Some(ticket) = client.lease.begin() else {
         return Err(failing.describe(stopped()));
     };
-    let refuse = |reason| Error::new(Kind::Request, reason);
     if !matches!(version, Version::HTTP_11 | Version::HTTP_2) {
         let message = format!("{version:?} is not spoken here: ask for HTTP/1.1, HTTP/2, or nothing");
         return Err(failing.describe(Error::new(Kind::Request, message)));
     }
-    let expect_continue = in_force.profile.policy.expect_continue;
-    let manner = framing::settle(&failing.method, &mut headers, &mut body, expect_continue);
-    let manner = manner.map_err(|reason| failing.describe(Error::new(Kind::Request, reason)))?;
-    let target = failing.address.target();
-    let target = target.map_err(|reason| failing.describe(refuse(reason)))?;
-    if let Some(socket) = target.socket()
-        && in_force.base.as_ref().and_then(BaseUrl::socket) != Some(socket)
-    {
-        return Err(failing.describe(foreign_socket()));
-    }
-    let path = failing.address.path();
-    let path = path.map_err(|reason| failing.describe(refuse(reason)))?;
-    // A proxy passes on neither another protocol nor `OPTIONS *`.
-    let route = in_force.pool.route(&target, || manner.upgrade || path == "*");
-    if manner.has_proxy_login && route.forwards().is_none() {
-        framing::strip_proxy_login(&mut headers);
-    }
+    let aim = aim(&in_force, &failing, &mut headers, &mut body).map_err(|error| failing.describe(error))?;
     Ok(Box::new(Prepared {
-        in_force,
         draft: Draft {
-            path: Some(path),
+            path: Some(aim.path),
             headers,
             body,
+            keeps_headers: in_force.profile.policy.redirect.max > 0,
         },
+        in_force,
         failing,
-        target,
-        route,
+        target: aim.target,
+        route: aim.route,
         needs_h2: version == Version::HTTP_2,
-        manner,
+        manner: aim.manner,
         options,
+        redirected: Vec::new(),
+        has_strayed: false,
         timings: None,
         _ticket: ticket,
         deadline: total.deadline,
@@ -144,25 +137,81 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     }))
 }
 
+/// Where a request goes, and how.
+pub(super) struct Aim {
+    pub(super) target: Target,
+    pub(super) route: Route,
+    pub(super) manner: Manner,
+    pub(super) path: PathAndQuery,
+}
+
+/// Takes aim at where the request's address leads: of the first request, and after each redirect.
+///
+/// # Errors
+///
+/// Why it cannot be sent there. They do not tell of the request yet.
+pub(super) fn aim(
+    in_force: &InForce,
+    failing: &Failing,
+    headers: &mut HeaderMap,
+    body: &mut RequestBody,
+) -> Result<Aim, Error> {
+    let refuse = |reason| Error::new(Kind::Request, reason);
+    let expect_continue = in_force.profile.policy.expect_continue;
+    let manner = framing::settle(&failing.method, headers, body, expect_continue);
+    let manner = manner.map_err(|reason| Error::new(Kind::Request, reason))?;
+    let target = failing.address.target().map_err(refuse)?;
+    if let Some(socket) = target.socket()
+        && in_force.base.as_ref().and_then(BaseUrl::socket) != Some(socket)
+    {
+        return Err(foreign_socket());
+    }
+    let path = failing.address.path().map_err(refuse)?;
+    // A proxy passes on neither another protocol nor `OPTIONS *`.
+    let route = in_force.pool.route(&target, || manner.upgrade || path == "*");
+    if manner.has_proxy_login && route.forwards().is_none() {
+        framing::strip_proxy_login(headers);
+    }
+    Ok(Aim {
+        target,
+        route,
+        manner,
+        path,
+    })
+}
+
 impl Prepared {
-    /// Sends the request through the client's pool: attempt by attempt, until one ends well, or none is left. `answer`
-    /// says in whose language.
+    /// Sends the request through the client's pool, and on to where its answers send it. `answer` says in whose language.
     pub(super) async fn run<A>(mut self: Box<Self>, answer: Answer<A>) -> Result<A, Error> {
         if self.in_force.policies.limits.bounds_requests() {
             Box::pin(self.enter_profile()).await?;
         }
-        self.host = self.in_force.policies.host(&self.target);
         let mut sendings = Sendings::of(self.options.as_deref());
         loop {
+            let mut response = self.retried(&mut sendings).await?;
+            if response.status().is_redirection() && self.in_force.profile.policy.redirect.max > 0 {
+                // Boxed, so that the future of a request that is not redirected stays small.
+                match Box::pin(self.redirect(response, &mut sendings)).await? {
+                    Some(last) => response = last,
+                    None => continue,
+                }
+            }
+            // What only another sending would need.
+            self.draft.headers = HeaderMap::new();
+            self.draft.body = RequestBody::empty();
+            return Ok(answer(response, self));
+        }
+    }
+
+    /// Attempt by attempt, until one ends well, or none is left.
+    async fn retried(&mut self, sendings: &mut Sendings) -> Result<Response<PooledBody>, Error> {
+        self.host = self.in_force.policies.host(&self.target);
+        loop {
             sendings.attempts += 1;
-            let outcome = self.guarded_attempt(&mut sendings).await;
+            let outcome = self.guarded_attempt(sendings).await;
             let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
             let Some(pause) = again else {
-                let response = outcome.map_err(|fault| fault.error)?;
-                // What only another sending would need.
-                self.draft.headers = HeaderMap::new();
-                self.draft.body = RequestBody::empty();
-                return Ok(answer(response, self));
+                return outcome.map_err(|fault| fault.error);
             };
             drop(outcome);
             self.leave_host();

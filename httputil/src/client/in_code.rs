@@ -35,6 +35,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .chain(together)
         .map(Problem::new)
         .chain(policy_mistakes(profile))
+        .chain(redirect_mistake(profile))
         .collect()
 }
 
@@ -145,6 +146,17 @@ fn retry_mistakes(profile: &Profile) -> Vec<Problem> {
     .chain(of_methods)
     .map(|words| Problem::new(format!("{}.{words}", profile.name)))
     .collect()
+}
+
+/// More redirects than anybody means.
+fn redirect_mistake(profile: &Profile) -> Option<Problem> {
+    let max = profile.policy.redirect.max;
+    (max > 100).then(|| {
+        let name = &profile.name;
+        Problem::new(format!(
+            "{name}.redirect.max = {max}: expected a whole number, 0 to 100"
+        ))
+    })
 }
 
 /// Durations that may not be zero, and what to write instead.

@@ -22,6 +22,8 @@ pub(super) struct Draft {
     /// hardly any of their own, and what is kept is copied.
     pub(super) headers: HeaderMap,
     pub(super) body: RequestBody,
+    /// An answer may send the request elsewhere, without its body.
+    pub(super) keeps_headers: bool,
 }
 
 /// The headers that every request of a client bears unless it says otherwise.
@@ -69,7 +71,9 @@ impl Draft {
     /// Takes back a request that never left, so that it can be sent as it is.
     pub(super) fn take_back(&mut self, request: Request<RequestBody>) {
         let (parts, body) = request.into_parts();
-        self.headers = parts.headers;
+        if !self.keeps_headers {
+            self.headers = parts.headers;
+        }
         self.body = body;
         // Over HTTP/2 nobody would open it.
         self.body.send_at_once();
@@ -89,13 +93,14 @@ impl Draft {
         let spare = if keep { self.body.replay() } else { None };
         let is_kept = spare.is_some();
         let body = std::mem::replace(&mut self.body, RequestBody::empty());
-        let headers = match spare {
-            Some(spare) => {
-                self.body = spare;
-                self.headers.clone()
-            }
-            None => std::mem::take(&mut self.headers),
+        let headers = if is_kept || self.keeps_headers {
+            self.headers.clone()
+        } else {
+            std::mem::take(&mut self.headers)
         };
+        if let Some(spare) = spare {
+            self.body = spare;
+        }
         let mut parts = http::uri::Parts::default();
         parts.path_and_query = Some(path);
         // Origin-form (RFC 9112 §3.2.1), or `:scheme` and `:authority` (RFC 9113 §8.3.1), or a proxy's absolute-form
@@ -123,7 +128,11 @@ impl Draft {
 /// hyper's response with our body.
 pub(super) fn to_http(response: Response<PooledBody>, mut request: Box<Prepared>) -> Response<Body> {
     let timings = request.timings.take();
+    let redirects = request.take_redirects();
     let mut response = response.map(|body| Body::new(body, request));
+    if let Some(redirects) = redirects {
+        response.extensions_mut().insert(redirects);
+    }
     if let Some(timings) = timings {
         response.extensions_mut().insert(timings);
     }
@@ -138,6 +147,7 @@ pub(super) fn to_reqwest(response: Response<PooledBody>, mut request: Box<Prepar
         builder = builder.url(sent.url().clone());
     }
     let timings = request.timings.take();
+    let redirects = request.take_redirects();
     let body = reqwest::Body::wrap(ForReqwest(Body::new(body, request)));
     let mut rebuilt = builder
         .body(body)
@@ -147,6 +157,9 @@ pub(super) fn to_reqwest(response: Response<PooledBody>, mut request: Box<Prepar
     *rebuilt.headers_mut() = parts.headers;
     if !parts.extensions.is_empty() {
         rebuilt.extensions_mut().extend(parts.extensions);
+    }
+    if let Some(redirects) = redirects {
+        rebuilt.extensions_mut().insert(redirects);
     }
     if let Some(timings) = timings {
         rebuilt.extensions_mut().insert(timings);

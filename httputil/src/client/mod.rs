@@ -1,15 +1,16 @@
 //! The client: a handle on a lease, requests in reqwest's language, and a request's way to the pool.
 //!
 //! ```text
-//! RequestBuilder ─► reqwest::Request ─┬► total deadline ─► retry ─► breaker ─► resend ─► pool ─► wire   reqwest::Response ◄─┬┘
-//!          tower ─► http::Request<B> ─┘                                                                 http::Response<Body> ◄─┘
+//! RequestBuilder ─► reqwest::Request ─┬► deadline ─► limit ─► redirect ─► retry ─► breaker ─► resend ─► pool ─► wire
+//!          tower ─► http::Request<B> ─┘                    reqwest::Response, or http::Response<Body> ◄─────────────────┘
 //! ```
 //!
 //! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, [`in_force`] the settings that a
-//! request takes along, `options` what it wants otherwise than its profile, `policies` what is known of each host, `retry`
-//! makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `resend` says what may be sent again
-//! within one, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as the
-//! user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
+//! request takes along, `options` what it wants otherwise than its profile, `policies` what is known of each host,
+//! `redirect` goes where an answer sends the request, `retry` makes a failed [`attempt`] again, `breaker` asks whether its
+//! host is to be asked, `resend` says what may be sent again within one, `address` and `message` turn the users' types into
+//! hyper's and back, `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of
+//! whatever happened.
 
 mod address;
 mod attempt;
@@ -29,6 +30,7 @@ mod memory;
 mod message;
 mod options;
 mod policies;
+mod redirect;
 mod resend;
 mod retry;
 mod service;
@@ -43,6 +45,7 @@ pub use builder::RequestBuilder;
 pub use handle::{Client, Shutdown};
 pub use into_url::IntoUrl;
 pub use options::RequestOptions;
+pub use redirect::{Redirected, Redirects};
 pub use service::ResponseFuture;
 pub use timings::Timings;
 

@@ -13,7 +13,7 @@ use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
     Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit, MaxConnections, Policy, Pool,
-    Profile, Proxy, ProxyChoice, Registry, Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
+    Profile, Proxy, ProxyChoice, Redirect, Registry, Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -52,6 +52,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         retry,
         breaker,
         limit,
+        redirect,
     } = policy;
     let mut values = vec![
         ("base_url", text_or_none(base_url.as_deref())),
@@ -82,6 +83,16 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_retry(&mut values, retry);
     add_breaker(&mut values, breaker);
     add_limit(&mut values, limit);
+    let Redirect {
+        max,
+        cross_origin,
+        downgrade,
+    } = redirect;
+    values.extend([
+        ("redirect.max", max.to_string()),
+        ("redirect.cross_origin", cross_origin.to_string()),
+        ("redirect.downgrade", downgrade.to_string()),
+    ]);
     values
 }
 

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::model::{
     BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey, LimitKeys,
-    PoolKeys, ProfileKeys, ProxyKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
+    PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys,
+    TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
@@ -15,7 +16,7 @@ use super::values::{Addresses, DurationText, OrAuto, OrNone, ProxyUrl, RateText,
 use crate::error::Origin;
 use crate::settings::{
     Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit, MaxConnections, Pool, Profile,
-    Proxy, ProxyChoice, Rate, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion,
+    Proxy, ProxyChoice, Rate, Redirect, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -40,6 +41,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         retry,
         breaker,
         limit,
+        redirect,
         settings: _,
     } = keys;
     profile.description = description;
@@ -68,6 +70,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_retry(&mut profile.policy.retry, retry);
     set_breaker(&mut profile.policy.breaker, &breaker);
     set_limit(&mut profile.policy.limit, &limit);
+    set_redirect(&mut profile.policy.redirect, &redirect);
     Ok(profile)
 }
 
@@ -274,6 +277,12 @@ fn set_dns(dns: &mut Dns, keys: DnsKeys) {
     set(&mut dns.stale_for, keys.stale_for.map(duration));
     set(&mut dns.prefer, keys.prefer.map(prefer));
     set(&mut dns.balance, keys.balance.map(balance));
+}
+
+fn set_redirect(redirect: &mut Redirect, keys: &RedirectKeys) {
+    set(&mut redirect.max, keys.max);
+    set(&mut redirect.cross_origin, keys.cross_origin);
+    set(&mut redirect.downgrade, keys.downgrade);
 }
 
 /// Of bounds of pauses that don't fit together, the one that is not written gives way.

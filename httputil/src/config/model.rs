@@ -74,6 +74,9 @@ pub(crate) struct ProfileKeys {
     /// How many requests go at once, and how fast.
     #[serde(default)]
     pub(crate) limit: LimitKeys,
+    /// Where an answer may send a request.
+    #[serde(default)]
+    pub(crate) redirect: RedirectKeys,
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,
@@ -431,6 +434,19 @@ pub(crate) struct LimitKeys {
     pub(crate) rate: Option<OrNone<RateText>>,
     /// How many may go at once after a quiet time; by default as many as `limit.rate` names.
     pub(crate) burst: Option<OrNone<NonZeroU32>>,
+}
+
+/// `[redirect]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedirectKeys {
+    /// Redirects of one request that are followed, one more is an error; with 0 the answer is the caller's.
+    #[schemars(range(min = 0, max = 100))]
+    pub(crate) max: Option<u32>,
+    /// Follow them to another scheme, host or port, without credentials; else they are an error.
+    pub(crate) cross_origin: Option<bool>,
+    /// Follow them from https to http; else they are an error.
+    pub(crate) downgrade: Option<bool>,
 }
 
 /// `[registry]`

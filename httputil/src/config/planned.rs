@@ -1,7 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 22] = [
+const PROFILE: [&str; 19] = [
     "auth.basic",
     "auth.bearer",
     "auth.oauth2",
@@ -17,9 +17,6 @@ const PROFILE: [&str; 22] = [
     "headers",
     "hedge.after",
     "limit.max_response_bytes",
-    "redirect.cross_origin",
-    "redirect.downgrade",
-    "redirect.max",
     "timeouts.attempt",
     "timeouts.read",
     "timeouts.response_header",

@@ -310,6 +310,9 @@ proxy.no_proxy hosts none transport
 proxy.password secret none transport
 proxy.url proxy none transport
 proxy.username secret none transport
+redirect.cross_origin flag
+redirect.downgrade flag
+redirect.max whole 0..100
 retry.backoff.base duration 1µs..
 retry.backoff.jitter one of full equal none
 retry.backoff.max duration 1µs..

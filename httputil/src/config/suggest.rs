@@ -295,7 +295,7 @@ mod tests {
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
         }
-        for unclear in ["banana_split", "pool.max", "pool.n", "max_redirects"] {
+        for unclear in ["banana_split", "pool.max", "pool.n"] {
             assert_eq!(key(unclear), None, "{unclear}");
         }
         for (wrong, right) in [
@@ -304,11 +304,11 @@ mod tests {
             ("max_retries", "retry.max_attempts"),
             ("breaker.open", "breaker.open_for"),
             ("breaker.widnow", "breaker.window"),
+            ("MaxRedirects", "redirect.max"),
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
         }
         for (wrong, right) in [
-            ("MaxRedirects", "redirect.max"),
             ("read_timeout", "timeouts.read"),
             ("auth.oauth", "auth.oauth2"),
             ("auth.orgins", "auth.origins"),

@@ -44,6 +44,8 @@ pub enum Kind {
     Protocol,
     /// The response's body ended wrongly.
     Body,
+    /// The server sent the request where it must not go, or around in circles (`redirect.*`).
+    Redirect,
 }
 
 /// What a request was waiting for when its time was up.

@@ -21,4 +21,4 @@ pub use report::Error;
 pub(crate) use duration::Human;
 pub(crate) use problem::Excerpt;
 pub(crate) use report::BoxError;
-pub(crate) use words::is_visible;
+pub(crate) use words::{Cut, is_visible};

@@ -144,6 +144,13 @@ impl Error {
         &mut self.0.problems
     }
 
+    /// The same mistake, of another class and with words before its own.
+    pub(crate) fn instead(mut self, kind: Kind, words: &str) -> Error {
+        self.0.kind = Some(kind);
+        self.0.message.insert_str(0, words);
+        self
+    }
+
     pub(crate) fn with_source(mut self, source: Arc<dyn StdError + Send + Sync>) -> Error {
         self.0.source = Some(source);
         self

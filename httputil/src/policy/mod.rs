@@ -18,7 +18,6 @@ mod budget;
 mod hosts;
 mod limit;
 mod rate;
-#[allow(dead_code, reason = "no request asks it yet")]
 mod redirect;
 mod retry;
 mod retry_after;
@@ -28,4 +27,5 @@ pub(crate) use budget::Budget;
 pub(crate) use hosts::Hosts;
 pub(crate) use limit::{Limit, Permit, Shed};
 pub(crate) use rate::Rate;
+pub(crate) use redirect::{Hop, Refusal};
 pub(crate) use retry::{Ended, Retry};

@@ -4,22 +4,15 @@
 //! request's options. So the loop is the client's, and this decides one hop.
 
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, LOCATION,
-    PROXY_AUTHORIZATION, REFERER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, ORIGIN, PROXY_AUTHORIZATION, REFERER,
+    TRAILER, TRANSFER_ENCODING,
 };
 use http::{Method, StatusCode};
 use url::Url;
 
-/// What a profile says about redirects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Redirect {
-    /// `redirect.max`: hops of one request; 0 follows none, and hands the answer over as it is.
-    pub(crate) max: u32,
-    /// `redirect.cross_origin`
-    pub(crate) cross_origin: bool,
-    /// `redirect.downgrade`: from https to http.
-    pub(crate) downgrade: bool,
-}
+use crate::settings::{Redirect, tells_a_secret};
+
+const DIGEST: HeaderName = HeaderName::from_static("digest");
 
 /// One hop, decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +25,12 @@ pub(crate) struct Hop {
     pub(crate) crosses_origin: bool,
 }
 
-/// Why a redirect is not followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a redirect is not followed. A URL is the one that it would have led to, without credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     TooMany,
-    CrossOrigin,
-    Downgrade,
+    CrossOrigin(Url),
+    Downgrade(Url),
     /// `Location` is no URL, or not one that can be gone to.
     BadLocation,
 }
@@ -50,7 +43,7 @@ impl Redirect {
         method: &Method,
         status: StatusCode,
         headers: &HeaderMap,
-        hops: u32,
+        hops: usize,
     ) -> Option<Result<Hop, Refusal>> {
         let (to, keeps_body) = match status.as_u16() {
             // RFC 9110 §15.4.2 and §15.4.3: what every client does to a POST.
@@ -60,25 +53,33 @@ impl Redirect {
             303 => (Method::GET, false),
             _ => return None,
         };
-        let location = headers.get(LOCATION)?;
+        let mut locations = headers.get_all(LOCATION).iter();
+        let location = locations.next()?;
         if self.max == 0 {
             return None;
         }
+        // Somebody else would take another one of them.
+        if locations.any(|other| other != location) {
+            return Some(Err(Refusal::BadLocation));
+        }
         Some(self.follow(url, location.as_bytes(), hops).map(|next| Hop {
-            crosses_origin: next.origin() != url.origin(),
+            crosses_origin: !is_same_origin(&next, url),
             url: next,
             method: to,
             keeps_body,
         }))
     }
 
-    fn follow(&self, url: &Url, location: &[u8], hops: u32) -> Result<Url, Refusal> {
-        if hops >= self.max {
+    fn follow(&self, url: &Url, location: &[u8], hops: usize) -> Result<Url, Refusal> {
+        if usize::try_from(self.max).is_ok_and(|max| hops >= max) {
             return Err(Refusal::TooMany);
         }
         let location = std::str::from_utf8(location).map_err(|_| Refusal::BadLocation)?;
         let mut next = url.join(location).map_err(|_| Refusal::BadLocation)?;
-        if !matches!(next.scheme(), "http" | "https") || next.host_str().is_none_or(str::is_empty) {
+        // A Unix socket is left by the server behind it alone, and entered by none.
+        let is_same_origin = is_same_origin(&next, url);
+        let is_web = matches!(next.scheme(), "http" | "https");
+        if !is_web && !is_same_origin || next.host_str().is_none_or(str::is_empty) {
             return Err(Refusal::BadLocation);
         }
         // A server must not put credentials into a client's mouth.
@@ -91,50 +92,50 @@ impl Redirect {
             next.set_fragment(url.fragment());
         }
         if url.scheme() == "https" && next.scheme() == "http" && !self.downgrade {
-            return Err(Refusal::Downgrade);
+            return Err(Refusal::Downgrade(next));
         }
-        if next.origin() != url.origin() && !self.cross_origin {
-            return Err(Refusal::CrossOrigin);
+        if !is_same_origin && !self.cross_origin {
+            return Err(Refusal::CrossOrigin(next));
         }
         Ok(next)
     }
 }
 
+/// Scheme, host and port (RFC 6454 §5); of a Unix socket its path, for which the standard knows no origin.
+fn is_same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
 impl Hop {
-    /// Takes off the headers what must not go along. `secrets` are the profile's.
-    pub(crate) fn strip(&self, headers: &mut HeaderMap, secrets: &[HeaderName]) {
-        // It named the former host, or was the caller's word about it.
-        headers.remove(HOST);
-        headers.remove(REFERER);
+    /// Takes off the headers what must not go along (RFC 9110 §15.4). `secrets` are the profile's.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap, secrets: impl Fn(&HeaderName) -> bool) {
         if !self.keeps_body {
-            for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, TRANSFER_ENCODING] {
-                headers.remove(name);
-            }
-            let described: Vec<HeaderName> = headers
-                .keys()
-                .filter(|name| name.as_str().starts_with("content-"))
-                .cloned()
-                .collect();
-            for name in described {
-                headers.remove(name);
-            }
+            let of_body = |name: &HeaderName| {
+                name.as_str().starts_with("content-")
+                    || [TRANSFER_ENCODING, TRAILER, DIGEST, LAST_MODIFIED].contains(name)
+            };
+            remove(headers, |name, _| of_body(name));
         }
         if self.crosses_origin {
-            for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE]
-                .iter()
-                .chain(secrets)
-            {
-                headers.remove(name);
-            }
-            let marked: Vec<HeaderName> = headers
-                .iter()
-                .filter(|(_, value)| value.is_sensitive())
-                .map(|(name, _)| name.clone())
-                .collect();
-            for name in marked {
-                headers.remove(name);
-            }
+            let of_origin = [HOST, REFERER, ORIGIN, AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
+            remove(headers, |name, is_marked| {
+                is_marked || of_origin.contains(name) || tells_a_secret(name.as_str()) || secrets(name)
+            });
         }
+    }
+}
+
+/// Removes the headers of such a name; of those with several values, one that is marked as sensitive marks all.
+fn remove(headers: &mut HeaderMap, is_meant: impl Fn(&HeaderName, bool) -> bool) {
+    let meant: Vec<HeaderName> = headers
+        .iter()
+        .filter(|(name, value)| is_meant(name, value.is_sensitive()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in meant {
+        headers.remove(name);
     }
 }
 
@@ -144,6 +145,7 @@ mod tests {
 
     use super::*;
 
+    /// The documented defaults.
     const REDIRECT: Redirect = Redirect {
         max: 10,
         cross_origin: true,
@@ -197,6 +199,11 @@ mod tests {
             ("http://a/x", "http://a:81/z", "http://a:81/z", true),
             ("http://a/x", "http://A:80/z", "http://a/z", false),
             ("http://a/x", "https://a/z", "https://a/z", true),
+            ("http://a/x", "", "http://a/x", false),
+            ("http://a/x", "\\\\b\\z", "http://b/z", true),
+            ("http://a/x", "http://a./z", "http://a./z", true),
+            ("http+unix://%2Fs/x", "/z", "http+unix://%2Fs/z", false),
+            ("http+unix://%2Fs/x", "http://a/z", "http://a/z", true),
         ];
         for (from, location, to, crosses) in cases {
             let hop = hop(&REDIRECT, from, &Method::GET, 302, location).unwrap().unwrap();
@@ -209,13 +216,18 @@ mod tests {
         let refused = |redirect: &Redirect, from: &str, location: &str| {
             hop(redirect, from, &Method::GET, 302, location).unwrap().unwrap_err()
         };
-        assert_eq!(refused(&REDIRECT, "https://a/", "http://a/"), Refusal::Downgrade);
+        let url = |text: &str| text.parse().unwrap();
+        assert_eq!(
+            refused(&REDIRECT, "https://a/", "http://me:secret@a/"),
+            Refusal::Downgrade(url("http://a/"))
+        );
         for location in [
             "file:///etc/passwd",
             "javascript:1",
             "http://",
             "http://[::g]/",
             "data:,x",
+            "http+unix://%2Frun%2Fapp.sock/",
         ] {
             assert_eq!(
                 refused(&REDIRECT, "http://a/", location),
@@ -227,9 +239,12 @@ mod tests {
             cross_origin: false,
             ..REDIRECT
         };
-        assert_eq!(refused(&same, "http://a/", "http://b/"), Refusal::CrossOrigin);
+        assert_eq!(
+            refused(&same, "http://a/", "http://b/"),
+            Refusal::CrossOrigin(url("http://b/"))
+        );
         let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static("/"))]);
-        let url = "http://a/".parse().unwrap();
+        let url = url("http://a/");
         let at = |hops| REDIRECT.hop(&url, &Method::GET, StatusCode::FOUND, &headers, hops);
         assert!(at(9).unwrap().is_ok());
         assert_eq!(at(10), Some(Err(Refusal::TooMany)));
@@ -247,12 +262,29 @@ mod tests {
     }
 
     #[test]
-    fn secrets_stay_behind_at_another_origin_and_the_bodys_headers_with_the_body() {
+    fn several_locations_must_be_one() {
+        let of = |locations: [&'static str; 2]| {
+            let mut headers = HeaderMap::new();
+            for location in locations {
+                headers.append(LOCATION, HeaderValue::from_static(location));
+            }
+            let url = "http://a/".parse().unwrap();
+            REDIRECT
+                .hop(&url, &Method::GET, StatusCode::FOUND, &headers, 0)
+                .unwrap()
+        };
+        assert!(of(["/x", "/x"]).is_ok());
+        assert_eq!(of(["/x", "/y"]), Err(Refusal::BadLocation));
+    }
+
+    fn left(method: &Method, status: u16, location: &str) -> Vec<String> {
         let mut headers: HeaderMap = [
             ("authorization", "s"),
             ("cookie", "s"),
+            ("x-special", "s"),
             ("x-api-key", "s"),
             ("host", "a"),
+            ("origin", "http://a"),
             ("referer", "http://a/?s"),
             ("content-type", "a/b"),
             ("content-language", "en"),
@@ -264,11 +296,34 @@ mod tests {
         let mut marked = HeaderValue::from_static("s");
         marked.set_sensitive(true);
         headers.insert("x-marked", marked);
-        let hop = hop(&REDIRECT, "http://a/", &Method::POST, 303, "http://b/")
-            .unwrap()
-            .unwrap();
-        hop.strip(&mut headers, &[HeaderName::from_static("x-api-key")]);
-        let left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(left, ["accept"]);
+        let hop = hop(&REDIRECT, "http://a/", method, status, location).unwrap().unwrap();
+        hop.strip(&mut headers, |name| name == "x-special");
+        let mut left: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn secrets_stay_behind_at_another_origin_and_the_bodys_headers_with_the_body() {
+        assert_eq!(left(&Method::POST, 303, "http://b/"), ["accept"]);
+        assert_eq!(
+            left(&Method::POST, 307, "http://a:81/"),
+            ["accept", "content-language", "content-type"]
+        );
+        assert_eq!(
+            left(&Method::POST, 303, "/z"),
+            [
+                "accept",
+                "authorization",
+                "cookie",
+                "host",
+                "origin",
+                "referer",
+                "x-api-key",
+                "x-marked",
+                "x-special"
+            ]
+        );
+        assert_eq!(left(&Method::POST, 308, "/z").len(), 11);
     }
 }

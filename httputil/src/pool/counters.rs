@@ -16,6 +16,7 @@ pub(super) struct Counters {
     pub(super) breaker_openings: AtomicU64,
     pub(super) breaker_refusals: AtomicU64,
     pub(super) shed: AtomicU64,
+    pub(super) redirects: AtomicU64,
     /// Closed by a cap on idle connections and dialled again within a second.
     pub(super) cap_regrets: AtomicU64,
     /// Milliseconds that closed connections have lived, in all.
@@ -73,6 +74,8 @@ pub struct PoolStats {
     pub breaker_refusals: u64,
     /// Requests that were not sent, since a limit was reached and the queue full, or their time over: `limit.*`.
     pub shed: u64,
+    /// Redirects that were followed, `redirect.max`.
+    pub redirects: u64,
     /// Dials to a host within a second of closing an idle connection to it for a cap: `pool.max_idle` or
     /// `pool.max_idle_per_host` may be too low.
     pub cap_regrets: u64,
@@ -157,6 +160,7 @@ impl Counters {
             breaker_openings: load(&self.breaker_openings),
             breaker_refusals: load(&self.breaker_refusals),
             shed: load(&self.shed),
+            redirects: load(&self.redirects),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
             dns_look_ups: 0,

@@ -133,6 +133,11 @@ impl Pool {
         Counters::add(&self.inner.counters.shed);
     }
 
+    /// Counts a redirect that is followed.
+    pub(crate) fn count_redirect(&self) {
+        Counters::add(&self.inner.counters.redirects);
+    }
+
     pub(super) fn add_lease(&self) {
         self.inner.with_state(|state, _| state.leases += 1);
         self.inner.warm_up();

@@ -281,6 +281,16 @@ impl ClientConfig {
         self
     }
 
+    /// Redirects of one request that are followed; default 10. With 0 the answer that redirects is the caller's.
+    ///
+    /// [`Redirect`](crate::settings::Redirect) says what becomes of method, body and credentials, and
+    /// [`Redirects`](crate::Redirects) which were followed.
+    #[must_use]
+    pub fn max_redirects(mut self, max: u32) -> ClientConfig {
+        self.profile.policy.redirect.max = max;
+        self
+    }
+
     /// The bound of the TCP connect, all addresses together; default 30 s.
     #[must_use]
     pub fn connect_timeout(mut self, connect: Duration) -> ClientConfig {

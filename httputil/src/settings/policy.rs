@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Breaker, Limit, Retry};
+use super::{Breaker, Limit, Redirect, Retry};
 
 /// What happens to one request; every profile has its own, also where two share a pool.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Policy {
     pub breaker: Breaker,
     /// `limit.*`: how many requests go at once, and how fast.
     pub limit: Limit,
+    /// `redirect.*`: which redirects are followed.
+    pub redirect: Redirect,
 }
 
 impl Default for Policy {
@@ -41,6 +43,7 @@ impl Default for Policy {
             retry: Retry::default(),
             breaker: Breaker::default(),
             limit: Limit::default(),
+            redirect: Redirect::default(),
         }
     }
 }

@@ -23,6 +23,21 @@ impl Secret {
     }
 }
 
+/// Whether a header of this name, in lower case, bears a secret by all that people call so.
+pub(crate) fn tells_a_secret(name: &str) -> bool {
+    [
+        "authorization",
+        "cookie",
+        "token",
+        "secret",
+        "password",
+        "api-key",
+        "apikey",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+}
+
 impl From<&str> for Secret {
     fn from(text: &str) -> Secret {
         Secret(Arc::from(text))

@@ -74,6 +74,8 @@ pinned! {
     it_is_left_alone_for_5_s_up_to_a_minute_and_three_requests_tell_whether_it_is_back: |p| (p.policy.breaker.open_for, p.policy.breaker.max_open_for, p.policy.breaker.half_open_requests) => (seconds(5), seconds(60), 3);
     any_number_of_requests_goes_at_once: |p| (p.policy.limit.max_concurrent, p.policy.limit.max_concurrent_per_host, p.policy.limit.queue) => (None, None, None);
     requests_go_as_fast_as_they_come: |p| (p.policy.limit.rate, p.policy.limit.burst) => (None, None);
+    ten_redirects_are_followed: |p| p.policy.redirect.max => 10;
+    redirects_lead_to_other_origins_but_not_from_https_to_http: |p| (p.policy.redirect.cross_origin, p.policy.redirect.downgrade) => (true, false);
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));
     connections_are_reused: |p| p.transport.pool.reuse => true;

@@ -1,0 +1,200 @@
+//! The stage of a request's way that goes where an answer sends the request: the outermost one, under the total deadline.
+//!
+//! [`policy`](crate::policy) decides each hop; here it is made. A hop is a request of its own, with attempts of its own and
+//! through every stage beneath, but the resends of all hops together are bounded, and what was left behind at another
+//! origin is not taken up again.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use http_body::Body as _;
+use url::Url;
+
+use super::address::{bare, without_user};
+use super::attempt::Sendings;
+use super::execute::{Aim, Prepared, aim};
+use crate::error::{Cut, Error, Kind};
+use crate::policy::{Hop, Refusal};
+use crate::wire::{PooledBody, RequestBody};
+
+/// Bytes of an answer's body that are read on before the next hop, so that it can be made over the same connection, and the
+/// time that this may take.
+const MOST: usize = 64 << 10;
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// The redirects that a request followed: an extension of its response, through both doors, if there were any.
+///
+/// ```no_run
+/// # async fn example(client: httputil::Client) -> Result<(), httputil::Error> {
+/// let response = client.get("https://example.com/").send().await?;
+/// if let Some(redirects) = response.extensions().get::<httputil::Redirects>() {
+///     for redirected in redirects.history() {
+///         println!("{} answered {}", redirected.url(), redirected.status());
+///     }
+///     println!("{} answered at last", redirects.url());
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirects {
+    history: Vec<Redirected>,
+    url: Url,
+}
+
+impl Redirects {
+    /// The URL that answered at last, as [`reqwest::Response::url`] tells it.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Who sent the request elsewhere, the first one first.
+    pub fn history(&self) -> &[Redirected] {
+        &self.history
+    }
+}
+
+/// An answer that sent the request elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirected {
+    url: Url,
+    status: StatusCode,
+}
+
+impl Redirected {
+    /// The URL that was asked, without credentials.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The answer's status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl Prepared {
+    /// Makes the request ready to go where the answer sends it. The answer comes back if it is the user's.
+    pub(super) async fn redirect(
+        &mut self,
+        response: Response<PooledBody>,
+        sendings: &mut Sendings,
+    ) -> Result<Option<Response<PooledBody>>, Error> {
+        let rules = &self.in_force.profile.policy.redirect;
+        let Some(url) = self.failing.address.url() else {
+            return Ok(Some(response));
+        };
+        let status = response.status();
+        let hop = rules.hop(
+            &url,
+            &self.failing.method,
+            status,
+            response.headers(),
+            self.redirected.len(),
+        );
+        let hop = match hop {
+            None => return Ok(Some(response)),
+            Some(Err(refusal)) => {
+                let error = Error::new(Kind::Redirect, words(&refusal, status, rules.max));
+                return Err(self.failing.describe(error));
+            }
+            Some(Ok(hop)) => hop,
+        };
+        if hop.keeps_body && sendings.is_spent {
+            // Nobody can send the body twice but the caller.
+            return Ok(Some(response));
+        }
+        let from = without_user(url.into_owned());
+        read_on(response.into_body()).await;
+        self.leave_host();
+        self.turn(hop)?;
+        self.in_force.pool.count_redirect();
+        tracing::debug!(
+            profile = &*self.in_force.name,
+            method = %self.failing.method,
+            hops = self.redirected.len() + 1,
+            "redirected by {status} to {}",
+            self.failing.address.shown().as_ref().map_or("", Url::as_str),
+        );
+        self.redirected.push(Redirected { url: from, status });
+        sendings.go_on(self.options.as_deref());
+        Ok(None)
+    }
+
+    /// Turns the request to its next place.
+    fn turn(&mut self, hop: Hop) -> Result<(), Error> {
+        hop.strip(&mut self.draft.headers, |_| false);
+        if !hop.keeps_body {
+            self.draft.body = RequestBody::empty();
+        }
+        self.has_strayed |= hop.crosses_origin;
+        self.failing.method = hop.method;
+        self.failing.address.turn_to(hop.url);
+        self.failing.attempts = 0;
+        self.timings = None;
+        let Prepared {
+            in_force,
+            failing,
+            draft,
+            ..
+        } = self;
+        let aimed = aim(in_force, failing, &mut draft.headers, &mut draft.body);
+        let Aim {
+            target,
+            route,
+            manner,
+            path,
+        } = aimed.map_err(|error| {
+            let error = error.instead(Kind::Redirect, "a redirect led here, and it cannot be gone to: ");
+            self.failing.describe(error)
+        })?;
+        self.draft.path = Some(path);
+        (self.target, self.route, self.manner) = (target, route, manner);
+        Ok(())
+    }
+
+    /// The redirects that were followed, for the user.
+    pub(super) fn take_redirects(&mut self) -> Option<Redirects> {
+        if self.redirected.is_empty() {
+            return None;
+        }
+        Some(Redirects {
+            history: std::mem::take(&mut self.redirected),
+            url: self.failing.address.url()?.into_owned(),
+        })
+    }
+}
+
+/// Reads an answer that nobody wants to its end, if that is near.
+async fn read_on(mut body: PooledBody) {
+    let mut read = 0;
+    let reading = async {
+        while read <= MOST
+            && !body.is_end_stream()
+            && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+        {
+            read += frame.data_ref().map_or(0, bytes::Bytes::len);
+        }
+    };
+    let _ = tokio::time::timeout(LONGEST, reading).await;
+}
+
+/// Why a redirect is not followed, and what would be right.
+fn words(refusal: &Refusal, status: StatusCode, max: u32) -> String {
+    let status = status.as_u16();
+    match refusal {
+        Refusal::TooMany => format!("redirected more than {max} times (redirect.max)"),
+        Refusal::CrossOrigin(url) => format!(
+            "redirected by {status} to another origin, {} (redirect.cross_origin = false)",
+            Cut(bare(url.clone()).as_str())
+        ),
+        Refusal::Downgrade(url) => format!(
+            "redirected by {status} from https to {} (redirect.downgrade = false)",
+            Cut(bare(url.clone()).as_str())
+        ),
+        Refusal::BadLocation => {
+            format!("redirected by {status} to no one http or https URL: the answer's Location names none, or several")
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What stays behind when a redirect leads to another origin, and what may not be followed there at all.
+
+use http::{HeaderValue, Method};
+use httputil::{Client, ClientConfig, Kind};
+use httputil_tests::ca::Ca;
+use httputil_tests::server::Server;
+use httputil_tests::tls::{Alpn, ServerTls};
+
+use crate::common::{Door, Place, assert_at_rest, headers};
+
+/// Each of them may be a secret, or speaks of the place that was left.
+const SECRETS: [&str; 7] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
+    "x-marked",
+    "referer",
+    "origin",
+];
+
+fn secrets() -> http::HeaderMap {
+    let mut headers = headers([
+        ("authorization", "Bearer canary"),
+        ("cookie", "session=canary"),
+        ("proxy-authorization", "Basic canary"),
+        ("x-api-key", "canary"),
+        ("referer", "http://canary/?q"),
+        ("origin", "http://canary"),
+        ("host", "virtual.test"),
+        ("x-own", "1"),
+    ]);
+    let mut marked = HeaderValue::from_static("canary");
+    marked.set_sensitive(true);
+    headers.insert("x-marked", marked);
+    headers
+}
+
+/// A CA's file, and a client that trusts it.
+fn trusting(change: impl FnOnce(&mut httputil::settings::Profile)) -> (Ca, tempfile::NamedTempFile, Client) {
+    let (ca, file) = (Ca::new(), tempfile::NamedTempFile::new().unwrap());
+    std::fs::write(file.path(), ca.pem()).unwrap();
+    let mut config = ClientConfig::default();
+    let profile = config.profile_mut();
+    profile.transport.tls.ca_file = Some(file.path().to_owned());
+    change(profile);
+    (ca, file, Client::new(config).unwrap())
+}
+
+#[tokio::test]
+async fn no_secret_crosses_to_another_origin_nor_comes_back() {
+    let (first, second) = (Place::start().await, Place::start().await);
+    // From one port of a host to another, there around, and back.
+    first.sends("/from", 307, second.url("/there"));
+    second.sends("/there", 307, second.url("/around"));
+    second.sends("/around", 307, first.url("/back"));
+    for door in Door::BOTH {
+        let client = Client::new(ClientConfig::default()).unwrap();
+        let landed = door
+            .send(&client, Method::POST, &first.url("/from"), secrets(), "a body")
+            .await;
+        let back = landed.unwrap().echoed();
+        assert_eq!((back.target.as_str(), back.body.as_str()), ("/back", "a body"));
+        let asked = first.seen();
+        let start = &asked[asked.len() - 2];
+        assert_eq!(start.header("authorization"), Some("Bearer canary"));
+        assert_eq!(start.header("host"), Some("virtual.test"));
+        for seen in second.seen().iter().chain([&back]) {
+            for name in SECRETS {
+                assert_eq!(seen.header(name), None, "{door:?}: {name} at {}", seen.target);
+            }
+            assert!(!format!("{seen:?}").contains("canary"), "{seen:?}");
+            assert_eq!(seen.header("x-own"), Some("1"));
+        }
+        assert_eq!(back.header("host"), Some(&*first.addr().to_string()));
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn within_an_origin_all_goes_along() {
+    let place = Place::start().await;
+    place.sends("/from", 302, place.url("/to"));
+    for door in Door::BOTH {
+        let client = Client::new(ClientConfig::default()).unwrap();
+        let landed = door
+            .send(&client, Method::GET, &place.url("/from"), secrets(), "")
+            .await;
+        let seen = landed.unwrap().echoed();
+        for name in SECRETS {
+            // There is no proxy that would be told.
+            assert_eq!(seen.header(name).is_some(), name != "proxy-authorization", "{name}");
+        }
+        assert_eq!(seen.header("host"), Some("virtual.test"));
+    }
+}
+
+#[tokio::test]
+async fn what_a_url_says_of_its_user_ends_with_its_origin() {
+    let (first, second) = (Place::start().await, Place::start().await);
+    first.sends("/from", 302, second.url("/to"));
+    for door in Door::BOTH {
+        let client = Client::new(ClientConfig::default()).unwrap();
+        let url = first.url("/from").replace("//", "//me:canary@");
+        let landed = door.get(&client, &url).await.unwrap();
+        assert_eq!(landed.echoed().header("authorization"), None);
+        assert_eq!(landed.history, [(302, first.url("/from"))], "{door:?}");
+        assert!(first.seen().pop().unwrap().header("authorization").is_some());
+    }
+}
+
+#[tokio::test]
+async fn another_origin_may_be_forbidden() {
+    let (first, second) = (Place::start().await, Place::start().await);
+    first.sends("/from", 307, second.url("/to?canary#canary").replace("//", "//canary@"));
+    first.sends("/around", 307, "/here");
+    let mut config = ClientConfig::default();
+    config.profile_mut().policy.redirect.cross_origin = false;
+    let client = Client::new(config).unwrap();
+    for door in Door::BOTH {
+        let error = door.get(&client, &first.url("/from")).await.unwrap_err();
+        let message = format!(
+            "GET {}: redirected by 307 to another origin, {} (redirect.cross_origin = false) (profile default)",
+            first.url("/from"),
+            second.url("/to")
+        );
+        assert_eq!((error.kind(), error.to_string()), (Kind::Redirect, message));
+        assert!(!format!("{error:?}").contains("canary"));
+        assert_eq!(door.get(&client, &first.url("/around")).await.unwrap().status, 200);
+    }
+    assert_eq!(second.accepted(), 0);
+    assert_at_rest(&client).await;
+}
+
+#[tokio::test]
+async fn https_is_left_for_http_only_where_that_is_allowed_and_never_with_secrets() {
+    for is_allowed in [false, true] {
+        let (ca, _file, client) = trusting(|profile| profile.policy.redirect.downgrade = is_allowed);
+        let tls = ServerTls::new(ca.issue(["127.0.0.1"])).alpn(Alpn::Both).build();
+        let (safe, open) = (Place::start_as(Server::builder().tls(tls)).await, Place::start().await);
+        safe.sends("/from", 302, open.url("/there"));
+        open.sends("/there", 302, safe.url("/back"));
+        for door in Door::BOTH {
+            let answer = door.send(&client, Method::GET, &safe.url("/from"), secrets(), "").await;
+            if !is_allowed {
+                let error = answer.unwrap_err();
+                assert_eq!(error.kind(), Kind::Redirect);
+                let words = format!("from https to {} (redirect.downgrade = false)", open.url("/there"));
+                assert!(error.to_string().contains(&words), "{error}");
+                continue;
+            }
+            let back = answer.unwrap().echoed();
+            assert!(back.target.ends_with("/back"), "{}", back.target);
+            for seen in open.seen().iter().chain([&back]) {
+                assert!(!format!("{seen:?}").contains("canary"), "{seen:?}");
+            }
+        }
+        assert_eq!(open.accepted() > 0, is_allowed);
+        assert_at_rest(&client).await;
+    }
+}
