@@ -160,6 +160,19 @@
 //! `Referer`. From https to http no redirect is followed unless `redirect.downgrade` is set. [`Redirects`], an extension of
 //! the response, tells the way.
 //!
+//! # Headers and credentials
+//!
+//! `headers` gives each request of a profile headers that it does not bear itself, `auth` says who we are: by the Basic
+//! scheme, or by a token, which a file may hold that somebody else renews. What is secret of it goes to the profile's own
+//! origins only, that of `base_url` or those of `auth.origins`, whatever URL a request has or a redirect names.
+//!
+//! ```toml
+//! [search]
+//! base_url = "https://search.example/v1"
+//! headers = { x-team = "catalogue", x-partner = { env = "PARTNER_KEY" } }
+//! auth.bearer = { file = "/run/secrets/search-token" }
+//! ```
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;

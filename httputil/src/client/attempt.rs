@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::execute::Prepared;
 use super::framing;
-use super::message::Defaults;
 use super::options::{self, RequestOptions};
 use super::resend::{Resends, Verdict, may_repeat};
 use super::retry::{Fault, Outcome};
@@ -75,11 +74,8 @@ impl Prepared {
         let pool = &in_force.pool;
         let pool_wait = in_force.profile.policy.pool_wait;
         let deadline = self.deadline;
-        let defaults = Defaults {
-            user_agent: &in_force.user_agent,
-            accept: self.failing.address.is_reqwest(),
-            made: &in_force.made,
-        };
+        let (accept, tells_secrets) = (self.failing.address.is_reqwest(), self.tells_secrets);
+        let defaults = in_force.defaults(accept, tells_secrets, self.authorization.as_ref());
         // What was done before takes next to nothing.
         let mut asked = if sendings.attempts == 1 && self.redirected.is_empty() {
             self.failing.began

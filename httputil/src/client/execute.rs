@@ -1,15 +1,16 @@
-//! A request's way: deadline, limits, redirect, retry, breaker, resend, pool, wire. Both doors, reqwest's and tower's, lead
-//! onto it.
+//! A request's way: deadline, limits, redirect, credentials, retry, breaker, resend, pool, wire. Both doors, reqwest's and
+//! tower's, lead onto it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::address::Address;
 use super::attempt::Sendings;
+use super::credentials::Credentials;
 use super::failure::Failing;
 use super::framing;
 use super::handle::{Inner, stopped};
@@ -19,7 +20,7 @@ use super::limit::Places;
 use super::message::Draft;
 use super::options::{RequestOptions, Total};
 use super::policies::PerHost;
-use super::redirect::Redirected;
+use super::redirect::{Redirected, read_on};
 use super::retry::Outcome;
 use super::timings::Timings;
 use crate::connect::{Route, Target};
@@ -45,6 +46,10 @@ pub(super) struct Prepared {
     pub(super) redirected: Vec<Redirected>,
     /// Whether one of them led to another origin.
     pub(super) has_strayed: bool,
+    /// Whether the place that the request goes to is told the profile's secrets.
+    pub(super) tells_secrets: bool,
+    /// The profile's, if the request bears it.
+    pub(super) authorization: Option<HeaderValue>,
     /// Of the sending that was answered.
     pub(super) timings: Option<Timings>,
     /// Held until the response's body has ended.
@@ -118,7 +123,8 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
             path: Some(aim.path),
             headers,
             body,
-            keeps_headers: in_force.profile.policy.redirect.max > 0,
+            keeps_headers: in_force.profile.policy.redirect.max > 0
+                || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
         },
         in_force,
         failing,
@@ -129,6 +135,8 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         options,
         redirected: Vec::new(),
         has_strayed: false,
+        tells_secrets: false,
+        authorization: None,
         timings: None,
         _ticket: ticket,
         deadline: total.deadline,
@@ -187,8 +195,21 @@ impl Prepared {
             Box::pin(self.enter_profile()).await?;
         }
         let mut sendings = Sendings::of(self.options.as_deref());
+        let mut is_renewed = false;
         loop {
+            if self.in_force.credentials.is_some() {
+                self.authorize().await;
+            }
             let mut response = self.retried(&mut sendings).await?;
+            if response.status() == StatusCode::UNAUTHORIZED && !is_renewed && self.may_renew(&sendings) {
+                is_renewed = true;
+                if Box::pin(self.renew()).await {
+                    read_on(response.into_body()).await;
+                    self.leave_host();
+                    sendings.go_on(self.options.as_deref());
+                    continue;
+                }
+            }
             if response.status().is_redirection() && self.in_force.profile.policy.redirect.max > 0 {
                 // Boxed, so that the future of a request that is not redirected stays small.
                 match Box::pin(self.redirect(response, &mut sendings)).await? {

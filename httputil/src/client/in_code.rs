@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::connect::{check_host, check_interface};
 use crate::error::{Human, Problem};
+use crate::settings;
 use crate::settings::{
     BaseUrl, Breaker, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status,
     without_feature,
@@ -36,6 +37,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .map(Problem::new)
         .chain(policy_mistakes(profile))
         .chain(redirect_mistake(profile))
+        .chain(header_mistakes(profile))
         .collect()
 }
 
@@ -146,6 +148,12 @@ fn retry_mistakes(profile: &Profile) -> Vec<Problem> {
     .chain(of_methods)
     .map(|words| Problem::new(format!("{}.{words}", profile.name)))
     .collect()
+}
+
+/// The mistakes among `headers` and `auth.*`.
+fn header_mistakes(profile: &Profile) -> impl Iterator<Item = Problem> {
+    let mistakes = settings::header_mistakes(&profile.policy).into_iter();
+    mistakes.map(|(key, why)| Problem::new(format!("{}.{key}: {why}", profile.name)))
 }
 
 /// More redirects than anybody means.

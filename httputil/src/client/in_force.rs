@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
+use super::credentials::Credentials;
 use super::into_url::First;
 use super::message::Made;
 use super::policies::Policies;
@@ -21,6 +22,10 @@ pub(super) struct InForce {
     /// Where connections come from.
     pub(super) pool: Pool,
     pub(super) user_agent: HeaderValue,
+    /// `headers` but for the secret ones.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// `auth`, and the secret ones of `headers`.
+    pub(super) credentials: Option<Credentials>,
     /// `base_url`
     pub(super) base: Option<BaseUrl>,
     pub(super) made: Made,
@@ -47,7 +52,22 @@ impl InForce {
             let message = format!("{}.base_url: {why}", profile.name);
             Error::config(vec![Problem::new(message)])
         })?;
+        let credentials = Credentials::of(&profile, base.as_ref())?;
+        let plain = profile.policy.headers.iter();
+        let plain = plain.filter(|(name, value)| !value.is_secret(name));
+        let headers = plain.map(|(name, value)| {
+            Some((
+                HeaderName::from_bytes(name.as_bytes()).ok()?,
+                HeaderValue::from_str(value.expose()).ok()?,
+            ))
+        });
+        let headers = headers.collect::<Option<_>>().ok_or_else(|| {
+            let message = format!("{}.headers: one of them can stand in no request", profile.name);
+            Error::config(vec![Problem::new(message)])
+        })?;
         Ok(Arc::new(InForce {
+            headers,
+            credentials,
             name: Arc::from(profile.name.as_str()),
             profile,
             pool,

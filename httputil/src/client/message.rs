@@ -2,14 +2,16 @@
 
 use std::sync::OnceLock;
 
-use http::header::{ACCEPT, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Response, Version};
 use reqwest::ResponseBuilderExt;
 
 use super::address::Address;
 use super::body::{Body, ForReqwest};
+use super::credentials::Credentials;
 use super::execute::Prepared;
+use super::in_force::InForce;
 use crate::connect::ProxyServer;
 use crate::pool::Key;
 use crate::wire::{PooledBody, RequestBody};
@@ -22,7 +24,7 @@ pub(super) struct Draft {
     /// hardly any of their own, and what is kept is copied.
     pub(super) headers: HeaderMap,
     pub(super) body: RequestBody,
-    /// An answer may send the request elsewhere, without its body.
+    /// An answer may ask for the request once more: elsewhere, without its body, or with other credentials.
     pub(super) keeps_headers: bool,
 }
 
@@ -31,13 +33,39 @@ pub(super) struct Defaults<'a> {
     pub(super) user_agent: &'a HeaderValue,
     /// `*/*`, as reqwest adds it.
     pub(super) accept: bool,
+    pub(super) headers: &'a [(HeaderName, HeaderValue)],
     pub(super) made: &'a Made,
+    /// What only the profile's own origins are told, if this is one.
+    pub(super) secrets: Option<(&'a Credentials, Option<&'a HeaderValue>)>,
 }
 
 /// What requests without headers of their own bear to the host that a client asked first, by whether they have `Accept`
 /// and by protocol. A client mostly has one host, and to copy a map costs a third of making it.
 #[derive(Default)]
 pub(super) struct Made([[OnceLock<(HeaderValue, HeaderMap)>; 2]; 2]);
+
+impl InForce {
+    /// What a request bears; with the profile's secrets, where it `tells_secrets`, and with `Authorization`, where that is the
+    /// profile's.
+    pub(super) fn defaults<'a>(
+        &'a self,
+        accept: bool,
+        tells_secrets: bool,
+        authorization: Option<&'a HeaderValue>,
+    ) -> Defaults<'a> {
+        Defaults {
+            user_agent: &self.user_agent,
+            accept,
+            headers: &self.headers,
+            made: &self.made,
+            secrets: self
+                .credentials
+                .as_ref()
+                .filter(|_| tells_secrets)
+                .map(|credentials| (credentials, authorization)),
+        }
+    }
+}
 
 impl Defaults<'_> {
     fn add_to(&self, headers: HeaderMap, key: &Key, is_h2: bool) -> HeaderMap {
@@ -58,6 +86,9 @@ impl Defaults<'_> {
             headers.remove(HOST);
         } else {
             headers.entry(HOST).or_insert_with(|| key.host_header.clone());
+        }
+        for (name, value) in self.headers {
+            headers.entry(name).or_insert_with(|| value.clone());
         }
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
         if self.accept {
@@ -113,6 +144,9 @@ impl Draft {
         *request.method_mut() = method.clone();
         *request.version_mut() = if is_h2 { Version::HTTP_2 } else { Version::HTTP_11 };
         *request.headers_mut() = defaults.add_to(headers, key, is_h2);
+        if let Some((credentials, authorization)) = defaults.secrets {
+            credentials.add_to(request.headers_mut(), authorization);
+        }
         if let Some(authorization) = key.route.forwards().and_then(ProxyServer::authorization) {
             let headers = request.headers_mut();
             headers

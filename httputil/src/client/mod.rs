@@ -1,22 +1,23 @@
 //! The client: a handle on a lease, requests in reqwest's language, and a request's way to the pool.
 //!
 //! ```text
-//! RequestBuilder ─► reqwest::Request ─┬► deadline ─► limit ─► redirect ─► retry ─► breaker ─► resend ─► pool ─► wire
-//!          tower ─► http::Request<B> ─┘                    reqwest::Response, or http::Response<Body> ◄─────────────────┘
+//! RequestBuilder ─► reqwest::Request ─┬► deadline ─► limit ─► redirect ─► credentials ─► retry ─► breaker ─► resend ─┐
+//!          tower ─► http::Request<B> ─┘        reqwest::Response, or http::Response<Body> ◄─ wire ◄─ pool ◄───────────┘
 //! ```
 //!
 //! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, [`in_force`] the settings that a
 //! request takes along, `options` what it wants otherwise than its profile, `policies` what is known of each host,
-//! `redirect` goes where an answer sends the request, `retry` makes a failed [`attempt`] again, `breaker` asks whether its
-//! host is to be asked, `resend` says what may be sent again within one, `address` and `message` turn the users' types into
-//! hyper's and back, `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of
-//! whatever happened.
+//! `redirect` goes where an answer sends the request, `credentials` are the profile's own, one of them a `token_file`,
+//! `retry` makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `resend` says what may be sent
+//! again within one, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as
+//! the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
 mod address;
 mod attempt;
 mod body;
 mod breaker;
 mod builder;
+mod credentials;
 mod execute;
 mod failure;
 mod framing;
@@ -38,6 +39,7 @@ mod shutdown;
 #[cfg(test)]
 mod tests;
 mod timings;
+mod token_file;
 
 pub use body::Body;
 pub use breaker::Breaker;

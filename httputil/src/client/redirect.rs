@@ -124,7 +124,10 @@ impl Prepared {
 
     /// Turns the request to its next place.
     fn turn(&mut self, hop: Hop) -> Result<(), Error> {
-        hop.strip(&mut self.draft.headers, |_| false);
+        let credentials = self.in_force.credentials.as_ref();
+        hop.strip(&mut self.draft.headers, |name| {
+            credentials.is_some_and(|credentials| credentials.names(name))
+        });
         if !hop.keeps_body {
             self.draft.body = RequestBody::empty();
         }
@@ -167,7 +170,7 @@ impl Prepared {
 }
 
 /// Reads an answer that nobody wants to its end, if that is near.
-async fn read_on(mut body: PooledBody) {
+pub(super) async fn read_on(mut body: PooledBody) {
     let mut read = 0;
     let reading = async {
         while read <= MOST

@@ -10,7 +10,7 @@ use super::schema::schema;
 use super::tree::{Node, Value};
 use crate::connect::Proxies;
 use crate::error::{Origin, Problem};
-use crate::settings::{Profile, Tls, Transport, unverified};
+use crate::settings::{Profile, Tls, Transport, header_mistakes, unverified};
 
 /// Checks one profile; `environment` is `HTTPUTIL_ENV` as it is written. A value that several profiles inherit is
 /// reported once, under the name it is written by.
@@ -51,6 +51,13 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
             problems.add(|| Problem::at(node.origin.clone(), format!("{name}{why}")));
         }
     }
+    for (key, why) in header_mistakes(&profile.policy) {
+        if let Some((table, node)) = chain.written(&key).next() {
+            let name = name_beside(&node.origin, table, &key);
+            problems.add(|| Problem::at(node.origin.clone(), format!("{name}{why}")));
+        }
+    }
+    half_a_user(chain, problems);
     half_an_identity(&transport.tls, chain, problems);
     if let Some(why) = crate::settings::without_feature(&transport.dns)
         && let Some((table, node)) = chain.written("dns.resolver").next()
@@ -141,6 +148,24 @@ fn contradiction(key: &str, at: (&str, &Node), relation: &str, other: &str, than
         other_node.origin
     );
     wrong_value(node.origin.clone(), table, key, &shown(node), &message)
+}
+
+/// A user without a password, or the other way round.
+fn half_a_user(chain: &Chain<'_>, problems: &mut Problems) {
+    let is_set = |key: &str| {
+        chain
+            .written(key)
+            .next()
+            .filter(|(_, node)| node.as_text() != Some("none"))
+    };
+    let (username, password) = ("auth.basic.username", "auth.basic.password");
+    let (at, key, missing) = match (is_set(username), is_set(password)) {
+        (Some(at), None) => (at, username, password),
+        (None, Some(at)) => (at, password, username),
+        _ => return,
+    };
+    let name = name_beside(&at.1.origin, at.0, key);
+    problems.add(|| Problem::at(at.1.origin.clone(), format!("{name}needs {missing} beside it")));
 }
 
 /// A client certificate without its key, or the other way round.

@@ -12,8 +12,9 @@ use super::layer::quoted;
 use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit, MaxConnections, Policy, Pool,
-    Profile, Proxy, ProxyChoice, Redirect, Registry, Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
+    Auth, Breaker, DefaultHeader, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit,
+    MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Redirect, Registry, Retry, Roots, Secret, Tcp, Timeouts,
+    Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -49,6 +50,8 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         expect_continue,
         base_url,
         user_agent,
+        headers,
+        auth,
         retry,
         breaker,
         limit,
@@ -57,6 +60,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     let mut values = vec![
         ("base_url", text_or_none(base_url.as_deref())),
         ("user_agent", quoted(user_agent)),
+        ("headers", header_table(headers)),
         ("timeout", duration_or_none(*timeout)),
         ("timeouts.pool_wait", duration(*pool_wait)),
         ("timeouts.expect_continue", duration(*expect_continue)),
@@ -80,6 +84,14 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_http2(&mut values, http2);
     add_proxy(&mut values, proxy);
     add_dns(&mut values, dns);
+    let Auth { basic, bearer, origins } = auth;
+    let told = |is_set: bool| if is_set { NOT_SHOWN } else { NOT_SET }.to_owned();
+    values.extend([
+        ("auth.basic.username", told(basic.is_some())),
+        ("auth.basic.password", told(basic.is_some())),
+        ("auth.bearer", told(bearer.is_some())),
+        ("auth.origins", list(origins)),
+    ]);
     add_retry(&mut values, retry);
     add_breaker(&mut values, breaker);
     add_limit(&mut values, limit);
@@ -416,6 +428,22 @@ fn add_limit(values: &mut Vec<(&'static str, String)>, limit: &Limit) {
         ("limit.rate", text_or_none(rate.map(|rate| rate.to_string()).as_deref())),
         ("limit.burst", number_or_none(*burst)),
     ]);
+}
+
+/// An inline table.
+fn header_table(headers: &BTreeMap<String, DefaultHeader>) -> String {
+    let headers: Vec<String> = headers
+        .iter()
+        .map(|(name, value)| match value {
+            value if value.is_secret(name) => format!("{name} = {NOT_SHOWN}"),
+            value => format!("{name} = {}", quoted(value.expose())),
+        })
+        .collect();
+    if headers.is_empty() {
+        "{}".to_owned()
+    } else {
+        format!("{{ {} }}", headers.join(", "))
+    }
 }
 
 /// An inline table.

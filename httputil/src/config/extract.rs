@@ -6,17 +6,19 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey, LimitKeys,
-    PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys,
-    TlsVersionKey,
+    AuthKeys, BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey,
+    LimitKeys, PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys,
+    TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
-use super::values::{Addresses, DurationText, OrAuto, OrNone, ProxyUrl, RateText, SecretText, SizeText};
+use super::values::{
+    Addresses, DurationText, Headers, OrAuto, OrNone, ProxyUrl, RateText, SecretText, SizeText, TokenText,
+};
 use crate::error::Origin;
 use crate::settings::{
-    Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit, MaxConnections, Pool, Profile,
-    Proxy, ProxyChoice, Rate, Redirect, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion,
+    Auth, Basic, Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit, MaxConnections,
+    Pool, Profile, Proxy, ProxyChoice, Rate, Redirect, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion, Token,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -29,6 +31,8 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         description,
         base_url,
         user_agent,
+        headers,
+        auth,
         timeout,
         timeouts,
         pool,
@@ -67,6 +71,8 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_http2(&mut profile.transport.http2, &http2);
     set_proxy(&mut profile.transport.proxy, proxy);
     set_dns(&mut profile.transport.dns, dns);
+    set(&mut profile.policy.headers, headers.map(Headers::parsed));
+    set_auth(&mut profile.policy.auth, auth);
     set_retry(&mut profile.policy.retry, retry);
     set_breaker(&mut profile.policy.breaker, &breaker);
     set_limit(&mut profile.policy.limit, &limit);
@@ -277,6 +283,19 @@ fn set_dns(dns: &mut Dns, keys: DnsKeys) {
     set(&mut dns.stale_for, keys.stale_for.map(duration));
     set(&mut dns.prefer, keys.prefer.map(prefer));
     set(&mut dns.balance, keys.balance.map(balance));
+}
+
+/// Half a user is none here; that the other half is missing has been told.
+fn set_auth(auth: &mut Auth, keys: AuthKeys) {
+    let secret = |text: Option<OrNone<SecretText>>| text.and_then(|text| text.0).map(|text| text.0.into());
+    if let (Some(username), Some(password)) = (secret(keys.basic.username), secret(keys.basic.password)) {
+        auth.basic = Some(Basic { username, password });
+    }
+    auth.bearer = keys.bearer.and_then(|token| token.0).map(|token| match token {
+        TokenText::Text(text) => Token::Text(text.0.into()),
+        TokenText::File { file } => Token::File(file),
+    });
+    set(&mut auth.origins, keys.origins.map(|origins| origins.0));
 }
 
 fn set_redirect(redirect: &mut Redirect, keys: &RedirectKeys) {

@@ -94,8 +94,8 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
         }
         Kind::Proxy => check_proxy(node.as_text().ok_or_else(|| wanted(key))?)?,
         Kind::Secret => secrets::check(node, folder)?,
-        // The walk looks at each host.
-        Kind::Section(_) | Kind::Free | Kind::Addresses => {}
+        // The walk looks at each host, and at each header.
+        Kind::Section(_) | Kind::Free | Kind::Addresses | Kind::Headers => {}
     }
     Ok(())
 }
@@ -194,6 +194,7 @@ pub(crate) fn wanted(key: &Key) -> Cow<'static, str> {
         Kind::List(item) => item.wanted().into(),
         Kind::Ruled(rule) => rule.wanted().into(),
         Kind::Addresses => "expected a table of hosts such as { \"example.com\" = [\"10.0.0.1:443\"] }".into(),
+        Kind::Headers => "expected a table of headers such as { \"x-team\" = \"search\" }".into(),
         Kind::Section(_) | Kind::Free => "expected a table".into(),
     }
 }

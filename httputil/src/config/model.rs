@@ -13,8 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{
-    Address, Addresses, Base, DurationText, FilePath, FilePaths, Free, HeaderNameText, HeaderText, HostName, Hosts,
-    Interface, Methods, Name, Names, OrAuto, OrNone, Pins, ProxyUrl, RateText, SecretText, SizeText, Statuses, Urls,
+    Address, Addresses, Base, DurationText, FilePath, FilePaths, Free, HeaderNameText, HeaderText, Headers, HostName,
+    Hosts, Interface, Methods, Name, Names, OrAuto, OrNone, Origins, Pins, ProxyUrl, RateText, SecretText, SizeText,
+    Statuses, TokenText, Urls,
 };
 
 /// A profile.
@@ -32,6 +33,11 @@ pub(crate) struct ProfileKeys {
     pub(crate) base_url: Option<OrNone<Base>>,
     /// `User-Agent` of requests that name none.
     pub(crate) user_agent: Option<HeaderText>,
+    /// Headers of requests that bear none of their names; a secret of them goes to the profile's own origins only.
+    pub(crate) headers: Option<Headers>,
+    /// Who we say that we are, by `Authorization`, to the profile's own origins only.
+    #[serde(default)]
+    pub(crate) auth: AuthKeys,
     /// The whole request: queue, redirects, body.
     pub(crate) timeout: Option<OrNone<DurationText>>,
     /// The bounds of single phases.
@@ -80,6 +86,30 @@ pub(crate) struct ProfileKeys {
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,
+}
+
+/// `[auth]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuthKeys {
+    /// The Basic scheme.
+    #[serde(default)]
+    pub(crate) basic: BasicKeys,
+    /// A token, by the Bearer scheme; that of a file is read again when the file has changed, and when an answer is 401.
+    pub(crate) bearer: Option<OrNone<TokenText>>,
+    /// Where credentials and secret headers may go, each an origin such as `https://api.example`; by default that of
+    /// `base_url`.
+    pub(crate) origins: Option<Origins>,
+}
+
+/// `[auth.basic]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BasicKeys {
+    /// The user's name, without a colon.
+    pub(crate) username: Option<OrNone<SecretText>>,
+    /// Goes with `auth.basic.username`.
+    pub(crate) password: Option<OrNone<SecretText>>,
 }
 
 /// `[timeouts]`

@@ -35,9 +35,12 @@ pub(crate) fn into_tables(mut overrides: Vec<Override>, problems: &mut Problems)
         }
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
         let mut node = Node::new(origin.clone(), Value::Raw(value));
-        let holds_a_table = schema()
-            .key(&parts[1..].join("."))
-            .is_some_and(|key| matches!(key.kind, Kind::Section(_) | Kind::Free | Kind::Addresses));
+        let holds_a_table = schema().key(&parts[1..].join(".")).is_some_and(|key| {
+            matches!(
+                key.kind,
+                Kind::Section(_) | Kind::Free | Kind::Addresses | Kind::Headers
+            )
+        });
         if holds_a_table && let Err(message) = open_table(&mut node) {
             problems.add(|| Problem::at(origin.clone(), message));
             continue;

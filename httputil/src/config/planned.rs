@@ -1,11 +1,8 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 19] = [
-    "auth.basic",
-    "auth.bearer",
+const PROFILE: [&str; 15] = [
     "auth.oauth2",
-    "auth.origins",
     "compression.accept",
     "compression.max_ratio",
     "cookies",
@@ -14,7 +11,6 @@ const PROFILE: [&str; 19] = [
     "egress.deny_private",
     "egress.https_only",
     "egress.trust_proxy",
-    "headers",
     "hedge.after",
     "limit.max_response_bytes",
     "timeouts.attempt",
@@ -75,7 +71,6 @@ mod tests {
     #[test]
     fn keys_sections_and_typos_are_told_apart() {
         assert_eq!(in_profile("compression.accept"), Planned::Key);
-        assert_eq!(in_profile("headers.x_request_id"), Planned::Key);
         assert_eq!(in_profile("compression"), Planned::Section);
         assert_eq!(in_profile("compresion"), Planned::No);
         assert_eq!(in_registry("strict"), Planned::Key);

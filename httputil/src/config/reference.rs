@@ -183,6 +183,7 @@ fn example(key: &Key, default: Option<&str>, described: &Json) -> Option<String>
             Kind::Names => "[\"default_headers\", \"external\"]",
             Kind::Path => "\"/etc/ssl/corporate.pem\"",
             Kind::List(Item::Url) => "[\"https://collector:4318\"]",
+            Kind::List(Item::Origin) => "[\"https://api.example\"]",
             Kind::List(Item::Host) => "[\"localhost\", \".internal\"]",
             Kind::List(Item::Path) => "[\"/etc/ssl/revoked.pem\"]",
             Kind::List(Item::Pin) => "[\"sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]",
@@ -191,6 +192,7 @@ fn example(key: &Key, default: Option<&str>, described: &Json) -> Option<String>
             Kind::Ruled(Rule::HostName) => "\"collector.example\"",
             Kind::Ruled(Rule::Base) => "\"https://api.example/v1\"",
             Kind::Ruled(Rule::Rate) => "\"50/s\"",
+            Kind::Headers => "{ x-team = \"search\" }",
             Kind::Addresses => "{ \"example.com\" = [\"10.0.0.1:443\"] }",
             Kind::Proxy => "\"http://proxy:3128\"",
             Kind::Secret => "{ env = \"PROXY_SECRET\" }",
@@ -221,7 +223,9 @@ mod tests {
     }
 
     /// What a key can't do without.
-    const BESIDE: [(&str, &str); 3] = [
+    const BESIDE: [(&str, &str); 5] = [
+        ("auth.basic.password", "auth.basic.username = \"we\""),
+        ("auth.basic.username", "auth.basic.password = \"word\""),
         ("proxy.password", "proxy.username = \"we\""),
         ("tls.cert_file", "tls.key_file = \"key.pem\""),
         ("tls.key_file", "tls.cert_file = \"cert.pem\""),

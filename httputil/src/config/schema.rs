@@ -70,6 +70,8 @@ pub(crate) enum Kind {
     Ruled(Rule),
     /// Hosts and their addresses.
     Addresses,
+    /// Headers and their values.
+    Headers,
     OneOf(Vec<String>),
 }
 
@@ -209,6 +211,7 @@ fn kind(field: &Json, typed: &Json, transport: bool) -> Kind {
         Some("proxy") => return Kind::Proxy,
         Some("secret") => return Kind::Secret,
         Some("addresses") => return Kind::Addresses,
+        Some("headers") => return Kind::Headers,
         Some(word) => {
             if let Some(kind) = Item::of(word).map(Kind::List).or(Rule::of(word).map(Kind::Ruled)) {
                 return kind;
@@ -255,6 +258,10 @@ mod tests {
             .map(|(path, key)| format!("{path} {}", words(key)))
             .collect();
         let expected = "\
+auth.basic.password secret none
+auth.basic.username secret none
+auth.bearer secret none
+auth.origins origins
 base_url base none
 breaker.enabled flag
 breaker.failure_ratio number 0.01..1
@@ -270,6 +277,7 @@ dns.prefer one of happy_eyeballs ipv4 ipv6 ipv4_only ipv6_only transport
 dns.resolver one of system hickory transport
 dns.stale_for duration 0ns.. transport
 dns.ttl duration 1µs.. transport
+headers headers
 http1.max_header_bytes size 1024..16777216 transport
 http1.max_headers whole 1..32768 transport
 http1.title_case_headers flag transport
@@ -388,6 +396,7 @@ user_agent header";
             Kind::List(item) => item.word().to_owned(),
             Kind::Ruled(rule) => rule.word().to_owned(),
             Kind::Addresses => "addresses".to_owned(),
+            Kind::Headers => "headers".to_owned(),
             Kind::OneOf(values) => format!("one of {}", values.join(" ")),
         };
         let flags = [

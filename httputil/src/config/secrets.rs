@@ -10,8 +10,8 @@ use super::layer::{name_beside, shown_key};
 use super::merge::Chain;
 use super::problems::Problems;
 use super::toml_text::parse_value;
-use super::tree::{Node, Table, Value};
-use crate::error::Problem;
+use super::tree::{Entry, Node, Table, Value};
+use crate::error::{Origin, Problem};
 use crate::files;
 use crate::settings::Environment;
 
@@ -72,7 +72,7 @@ pub(crate) fn fetch(merged: &mut Table, chain: &Chain<'_>, environment: &Environ
         };
         match elsewhere.fetch(environment) {
             Ok(text) => {
-                node.value = Value::Text(text);
+                node.value = fetched(path, &node.origin, elsewhere, text);
                 true
             }
             Err(why) => {
@@ -84,6 +84,22 @@ pub(crate) fn fetch(merged: &mut Table, chain: &Chain<'_>, environment: &Environ
             }
         }
     });
+}
+
+/// The form that is extracted: of a header it says that it is a secret, of a token from which file it came.
+fn fetched(path: &str, origin: &Origin, elsewhere: &Elsewhere, text: String) -> Value {
+    let table = |word: &str, text: String| {
+        let entry = Entry {
+            key: origin.clone(),
+            node: Node::new(origin.clone(), Value::Text(text)),
+        };
+        Value::Table(Table::from([(word.to_owned(), entry)]))
+    };
+    match elsewhere {
+        _ if path.starts_with("headers.") => table("secret", text),
+        Elsewhere::File(file) if path == "auth.bearer" => table("file", file.clone()),
+        _ => Value::Text(text),
+    }
 }
 
 fn fetch_below(table: &mut Table, above: &str, each: &mut impl FnMut(&str, &mut Node) -> bool) {

@@ -12,11 +12,13 @@ use super::overrides::split_list;
 use super::planned::{self, Planned};
 use super::problems::Problems;
 use super::schema::{Key, Kind, Section, schema, schema_of};
+use super::secrets;
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
 use super::values::{Item, Rule, parse_address};
 use crate::connect::check_host;
 use crate::error::{Origin, Problem};
+use crate::settings::check_header_name;
 
 /// Checks all tables of a layer.
 pub(crate) fn check(layer: &mut Layer, problems: &mut Problems) {
@@ -100,6 +102,7 @@ impl Walk<'_> {
             }
             Kind::Free => self.free(profile, path, entry),
             Kind::Addresses => self.addresses(profile, path, key, entry),
+            Kind::Headers => self.headers(profile, path, key, entry),
             Kind::Names if matches!(entry.node.value, Value::List(_)) => {
                 self.names(profile, path, entry);
                 true
@@ -123,7 +126,7 @@ impl Walk<'_> {
             let valued =
                 |value: String, message: &str| wrong_value(node.origin.clone(), profile, path, &value, message);
             match &node.value {
-                _ if matches!(key.kind, Kind::Secret) => problem(&origin, profile, path, message),
+                _ if matches!(key.kind, Kind::Secret | Kind::Headers) => problem(&origin, profile, path, message),
                 Value::Table(_) => {
                     // Of a variable the whole name is told: the table is there only because of a key below it.
                     let below = named(&origin).and_then(|named| Some(named.strip_prefix(path)?.to_owned()));
@@ -140,8 +143,10 @@ impl Walk<'_> {
                     problem(&origin, profile, path, &message)
                 }
                 Value::Raw(text) | Value::Text(text)
-                    if matches!(key.kind, Kind::List(Item::Url) | Kind::Proxy | Kind::Ruled(Rule::Base))
-                        && may_hold_a_password(text) =>
+                    if matches!(
+                        key.kind,
+                        Kind::List(Item::Url | Item::Origin) | Kind::Proxy | Kind::Ruled(Rule::Base)
+                    ) && may_hold_a_password(text) =>
                 {
                     problem(&origin, profile, path, message)
                 }
@@ -165,7 +170,7 @@ impl Walk<'_> {
         let Value::List(items) = &mut list.value else {
             return true;
         };
-        let may_hide = |text: &str| item == Item::Url && may_hold_a_password(text);
+        let may_hide = |text: &str| matches!(item, Item::Url | Item::Origin) && may_hold_a_password(text);
         // The commas of a variable may have cut a password in two.
         let raw = |url: &Node| matches!(&url.value, Value::Raw(text) if may_hide(text));
         let hidden = items.iter().any(raw);
@@ -291,6 +296,41 @@ impl Walk<'_> {
             entry.node.value = Value::List(list);
             fine
         });
+        true
+    }
+
+    /// Puts names in lower case, and looks at each value; what is wrong is taken out.
+    fn headers(&mut self, profile: &str, path: &str, key: &Key, entry: &mut Entry) -> bool {
+        let Value::Table(headers) = &mut entry.node.value else {
+            self.wrong(profile, path, key, &entry.node, &wanted(key));
+            return false;
+        };
+        for (written, mut entry) in std::mem::take(headers) {
+            let at = format!("{path}.{written}");
+            let mut name = written.to_ascii_lowercase();
+            // A variable's name has no other way to write it.
+            if matches!(entry.key, Origin::Variable(_)) && named(&entry.key).is_some_and(|named| named == at) {
+                name = name.replace('_', "-");
+            }
+            let checked = match &entry.node.value {
+                _ if check_header_name(&name).is_err() => {
+                    Err("expected the name of a header such as \"x-team\"".into())
+                }
+                _ if headers.contains_key(&name) => Err("this header is written twice".into()),
+                Value::Flag(false) => Ok(()),
+                Value::Raw(text) if text == "false" => {
+                    entry.node.value = Value::Flag(false);
+                    Ok(())
+                }
+                Value::Flag(true) => Err("expected a text, or false to take an inherited header out".into()),
+                _ => secrets::check(&mut entry.node, self.folder),
+            };
+            match checked {
+                Ok(()) => drop(headers.insert(name, entry)),
+                // Its value may be a secret.
+                Err(message) => self.problems.add(|| problem(&entry.key, profile, &at, &message)),
+            }
+        }
         true
     }
 

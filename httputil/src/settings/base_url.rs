@@ -62,6 +62,11 @@ impl BaseUrl {
         Ok(BaseUrl { url, socket: None })
     }
 
+    /// The base itself.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// The Unix socket that it is.
     pub(crate) fn socket(&self) -> Option<&Path> {
         self.socket.as_deref()

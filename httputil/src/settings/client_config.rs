@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Breaker, DnsBalance, DnsPreference, Limit, Profile, ProxyChoice, Retry, Secret};
+use super::{
+    Basic, Breaker, DefaultHeader, DnsBalance, DnsPreference, Limit, Profile, ProxyChoice, Retry, Secret, Token,
+};
 
 /// The settings of a [`Client`](crate::Client) made in code.
 ///
@@ -517,6 +519,72 @@ impl ClientConfig {
     #[must_use]
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> ClientConfig {
         self.profile.policy.user_agent = user_agent.into();
+        self
+    }
+
+    /// A header of requests that bear none of this name. One whose name tells a secret (`authorization`, `cookie`, `…token…`,
+    /// `…secret…`, `…password…`, `…api-key…`) goes to the client's own origins only, as
+    /// [`secret_header`](ClientConfig::secret_header) does.
+    ///
+    /// That name or value can stand in no header is an error of [`Client::new`](crate::Client::new).
+    #[must_use]
+    pub fn default_header(mut self, name: impl AsRef<str>, value: impl Into<String>) -> ClientConfig {
+        let headers = &mut self.profile.policy.headers;
+        let name = name.as_ref().to_ascii_lowercase();
+        let value = DefaultHeader::under(&name, value.into());
+        headers.insert(name, value);
+        self
+    }
+
+    /// The same, to the client's own origins only: that of `base_url`, or [`auth_origins`](ClientConfig::auth_origins). The
+    /// value is never shown.
+    #[must_use]
+    pub fn secret_header(mut self, name: impl AsRef<str>, value: impl Into<Secret>) -> ClientConfig {
+        let headers = &mut self.profile.policy.headers;
+        headers.insert(name.as_ref().to_ascii_lowercase(), DefaultHeader::Secret(value.into()));
+        self
+    }
+
+    /// `Authorization` by the Basic scheme (RFC 7617), for requests that bear none, to the client's own origins only.
+    #[must_use]
+    pub fn basic_auth(mut self, username: impl Into<Secret>, password: impl Into<Secret>) -> ClientConfig {
+        let (username, password) = (username.into(), password.into());
+        self.profile.policy.auth.basic = Some(Basic { username, password });
+        self.profile.policy.auth.bearer = None;
+        self
+    }
+
+    /// `Authorization` by the Bearer scheme (RFC 6750), for requests that bear none, to the client's own origins only.
+    ///
+    /// ```
+    /// use httputil::{Client, ClientConfig};
+    ///
+    /// let config = ClientConfig::default().base_url("https://api.example/v1").bearer_auth("token");
+    /// let client = Client::new(config)?;
+    /// // Without an origin of its own the token would go nowhere.
+    /// assert!(Client::new(ClientConfig::default().bearer_auth("token")).is_err());
+    /// # Ok::<(), httputil::Error>(())
+    /// ```
+    #[must_use]
+    pub fn bearer_auth(mut self, token: impl Into<Secret>) -> ClientConfig {
+        self.profile.policy.auth.bearer = Some(Token::Text(token.into()));
+        self.profile.policy.auth.basic = None;
+        self
+    }
+
+    /// The same with a file's token, which is read again when the file has changed, and when an answer is 401: the request
+    /// is sent once more then.
+    #[must_use]
+    pub fn bearer_auth_file(mut self, file: impl Into<PathBuf>) -> ClientConfig {
+        self.profile.policy.auth.bearer = Some(Token::File(file.into()));
+        self.profile.policy.auth.basic = None;
+        self
+    }
+
+    /// Where credentials and secret headers may go: origins such as `https://api.example`; default that of `base_url`.
+    #[must_use]
+    pub fn auth_origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> ClientConfig {
+        self.profile.policy.auth.origins = origins.into_iter().map(Into::into).collect();
         self
     }
 

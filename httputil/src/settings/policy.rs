@@ -1,8 +1,9 @@
 //! What happens to one request.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Breaker, Limit, Redirect, Retry};
+use super::{Auth, Breaker, DefaultHeader, Limit, Redirect, Retry};
 
 /// What happens to one request; every profile has its own, also where two share a pool.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,11 @@ pub struct Policy {
     pub base_url: Option<String>,
     /// `user_agent`: sent when the request names none. Default `httputil/<version>`.
     pub user_agent: String,
+    /// `headers`: default headers, by their names in lower case; a request's own header of the name replaces them. Default
+    /// none.
+    pub headers: BTreeMap<String, DefaultHeader>,
+    /// `auth.*`: who we say that we are, and to whom.
+    pub auth: Auth,
     /// `retry.*`: when a failed request is made again.
     pub retry: Retry,
     /// `breaker.*`: when requests to a host are refused at once.
@@ -40,6 +46,8 @@ impl Default for Policy {
             expect_continue: Duration::from_secs(1),
             base_url: None,
             user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
+            headers: BTreeMap::new(),
+            auth: Auth::default(),
             retry: Retry::default(),
             breaker: Breaker::default(),
             limit: Limit::default(),

@@ -154,3 +154,28 @@ fn explain_shows_the_proxy_variables_that_count() {
         assert_eq!(line(keys, "proxy.http "), "(not set) built-in default", "{keys}");
     }
 }
+
+#[test]
+fn default_headers_are_shown_unless_they_are_secret_by_where_they_are_kept_or_by_their_name() {
+    let text = "[a]\nbase_url = \"http://a.test\"\n[a.headers]\nx-team = \"search\"\nx-api-key = \"canary\"\n\
+                x-key = { env = \"KEY\" }\n[a.auth]\nbearer = { file = \"token\" }\n\
+                [b.auth.basic]\nusername = \"canary\"\npassword = \"canary\"";
+    let scenario = Scenario::main_file(text)
+        .file("token", "canary\n")
+        .variable("KEY", CANARY);
+    let config = scenario.config();
+    let (a, b) = (config.explain("a").unwrap(), config.explain("b").unwrap());
+    let headers = "{ x-api-key = (not shown), x-key = (not shown), x-team = \"search\" }";
+    assert_eq!(a.key("headers").unwrap().value.as_deref(), Some(headers));
+    for key in ["auth.bearer", "auth.basic.username"] {
+        assert_eq!(
+            if key == "auth.bearer" { &a } else { &b }.key(key).unwrap().value,
+            None,
+            "{key}"
+        );
+    }
+    let profiles = (config.profile("a").unwrap(), config.profile("b").unwrap());
+    let variables = (config.variables("a").unwrap(), config.variables("b").unwrap());
+    let all = format!("{a} {b} {a:?} {b:?} {profiles:?} {variables:?} {config:?}");
+    assert!(!all.contains(CANARY), "{all}");
+}

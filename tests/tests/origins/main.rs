@@ -1,5 +1,7 @@
 //! Where a request goes, and what of it may go there: redirects, default headers, credentials; through both doors.
 
+mod auth;
 mod common;
 mod crossing;
+mod default_headers;
 mod redirects;

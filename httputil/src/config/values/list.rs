@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::url::check_url;
 use crate::connect::{check_exception, check_pin};
-use crate::settings::{check_method, check_status};
+use crate::settings::{check_method, check_origin, check_status};
 
 /// Absolute `http` and `https` URLs; the check has made a list of texts of them, as of the others here.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,10 +30,15 @@ pub(crate) struct Statuses(pub(crate) Vec<u16>);
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Methods(pub(crate) Vec<String>);
 
+/// Schemes, hosts and ports.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Origins(pub(crate) Vec<String>);
+
 /// What stands in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     Url,
+    Origin,
     Path,
     Pin,
     Host,
@@ -45,14 +50,23 @@ pub(crate) enum Item {
 impl Item {
     /// The item of a list that the schema calls by this word.
     pub(crate) fn of(word: &str) -> Option<Item> {
-        [Item::Url, Item::Path, Item::Pin, Item::Host, Item::Method, Item::Status]
-            .into_iter()
-            .find(|item| item.word() == word)
+        [
+            Item::Url,
+            Item::Origin,
+            Item::Path,
+            Item::Pin,
+            Item::Host,
+            Item::Method,
+            Item::Status,
+        ]
+        .into_iter()
+        .find(|item| item.word() == word)
     }
 
     pub(crate) fn word(self) -> &'static str {
         match self {
             Item::Url => "urls",
+            Item::Origin => "origins",
             Item::Path => "paths",
             Item::Pin => "pins",
             Item::Host => "hosts",
@@ -65,6 +79,7 @@ impl Item {
     pub(crate) fn wanted(self) -> &'static str {
         match self {
             Item::Url => "expected a list of URLs such as [\"https://collector:4318\"]",
+            Item::Origin => "expected a list of origins such as [\"https://api.example\"]",
             Item::Path => "expected a list of paths such as [\"revoked.pem\"]",
             Item::Host => "expected a list of hosts such as [\"example.com\", \"10.0.0.0/8\"]",
             Item::Pin => "expected a list of pins such as [\"sha256/…\"]",
@@ -77,6 +92,7 @@ impl Item {
     pub(crate) fn check(self, text: &str) -> Result<(), Cow<'static, str>> {
         match self {
             Item::Url => check_url(text),
+            Item::Origin => check_origin(text).map(drop).map_err(Cow::Borrowed),
             Item::Path if text.is_empty() => Err("expected a path".into()),
             Item::Path => Ok(()),
             Item::Host => check_exception(text).map_err(Cow::Borrowed),
@@ -106,6 +122,7 @@ macro_rules! schema {
 }
 
 schema!(Urls, "Urls", Item::Url, { "type": "string", "pattern": "^https?://[^/]" });
+schema!(Origins, "Origins", Item::Origin, { "type": "string", "pattern": "^https?://[^/]+/?$" });
 schema!(FilePaths, "Paths", Item::Path, { "type": "string", "minLength": 1 });
 schema!(Pins, "Pins", Item::Pin, { "type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$" });
 schema!(Methods, "Methods", Item::Method, { "type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]+$" });

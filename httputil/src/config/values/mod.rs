@@ -5,6 +5,7 @@
 
 mod addresses;
 mod duration;
+mod headers;
 mod list;
 mod proxy;
 mod ruled;
@@ -16,10 +17,11 @@ mod word;
 
 pub(crate) use addresses::{Addresses, parse_address, show_address};
 pub(crate) use duration::{DurationText, parse_duration, show_duration};
-pub(crate) use list::{FilePaths, Item, Methods, Pins, Statuses, Urls};
+pub(crate) use headers::Headers;
+pub(crate) use list::{FilePaths, Item, Methods, Origins, Pins, Statuses, Urls};
 pub(crate) use proxy::{Hosts, ProxyUrl};
 pub(crate) use ruled::{Address, Base, HeaderNameText, HostName, Interface, RateText, Rule};
-pub(crate) use secret::SecretText;
+pub(crate) use secret::{SecretText, TokenText};
 pub(crate) use size::{SizeText, parse_size, show_size};
 pub(crate) use text::{FilePath, Free, HeaderText, Name, Names, check_header_text};
 pub(crate) use word::{OrAuto, OrNone};

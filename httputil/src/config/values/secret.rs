@@ -1,6 +1,7 @@
 //! Secrets: a text, or where it is kept.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -26,17 +27,45 @@ impl JsonSchema for SecretText {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let kept = |word: &str| {
-            json_schema!({
-                "type": "object",
-                "properties": { word: { "type": "string", "minLength": 1 } },
-                "required": [word],
-                "additionalProperties": false
-            })
-        };
-        json_schema!({
-            "x-kind": "secret",
-            "anyOf": [{ "type": "string", "minLength": 1 }, kept("file"), kept("env")]
-        })
+        secret()
     }
+}
+
+/// A secret whose file is remembered, since it is read again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum TokenText {
+    Text(SecretText),
+    File { file: PathBuf },
+}
+
+impl JsonSchema for TokenText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Token".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        secret()
+    }
+}
+
+fn secret() -> Schema {
+    json_schema!({
+        "x-kind": "secret",
+        "anyOf": [{ "type": "string", "minLength": 1 }, kept_elsewhere("file"), kept_elsewhere("env")]
+    })
+}
+
+/// `{ file = "…" }`, or `{ env = "…" }`.
+pub(super) fn kept_elsewhere(word: &str) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { word: { "type": "string", "minLength": 1 } },
+        "required": [word],
+        "additionalProperties": false
+    })
 }

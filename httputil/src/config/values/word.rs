@@ -41,6 +41,10 @@ fn unless<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
             T::deserialize(de::value::SeqAccessDeserializer::new(items)).map(Some)
         }
 
+        fn visit_map<A: de::MapAccess<'de>>(self, entries: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(de::value::MapAccessDeserializer::new(entries)).map(Some)
+        }
+
         fn visit_i64<E: de::Error>(self, number: i64) -> Result<Option<T>, E> {
             T::deserialize(number.into_deserializer()).map(Some)
         }

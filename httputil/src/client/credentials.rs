@@ -1,0 +1,195 @@
+//! Whom a profile's requests say that they are from, and to whom they say it.
+//!
+//! The rule: credentials and secret headers go to the profile's own origins, and no more once a redirect has led to another
+//! one, be it there and back. A request's own `Authorization` replaces the profile's; what the profile gives is added to each
+//! sending and not kept in the request.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use super::attempt::Sendings;
+use super::execute::Prepared;
+use super::token_file::TokenFile;
+use crate::connect::Target;
+use crate::error::{Error, Problem};
+use crate::settings::{Auth, BaseUrl, Basic, Profile, Token, check_origin};
+
+/// The secrets of a profile.
+pub(super) struct Credentials {
+    origins: Vec<Target>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    authorization: Option<Authorization>,
+}
+
+/// Where `Authorization` comes from.
+enum Authorization {
+    Fixed(HeaderValue),
+    File(TokenFile),
+}
+
+impl Credentials {
+    /// Those of a profile, if it has any.
+    ///
+    /// # Errors
+    ///
+    /// That there is no origin that they could go to, that a token's file cannot be used, or what
+    /// [`header_mistakes`](crate::settings::header_mistakes) tells of a profile that was never checked.
+    pub(super) fn of(profile: &Profile, base: Option<&BaseUrl>) -> Result<Option<Credentials>, Error> {
+        let Auth { basic, bearer, origins } = &profile.policy.auth;
+        let wrong = |key: &str, why: &str| {
+            let message = format!("{}.{key}: {why}", profile.name);
+            Error::config(vec![Problem::new(message)])
+        };
+        let mut headers = Vec::new();
+        for (name, value) in &profile.policy.headers {
+            if value.is_secret(name) {
+                let key = format!("headers.{name}");
+                let value = HeaderValue::from_str(value.expose());
+                let value = value.map_err(|_| wrong(&key, "a header can't hold this text"))?;
+                let name = HeaderName::from_bytes(name.as_bytes());
+                headers.push((name.map_err(|_| wrong(&key, "no header has this name"))?, secret(value)));
+            }
+        }
+        let (key, authorization) = match (basic, bearer) {
+            (Some(Basic { username, password }), _) => {
+                let user = STANDARD.encode(format!("{}:{}", username.expose(), password.expose()));
+                let value = HeaderValue::from_str(&format!("Basic {user}"));
+                let value = value.map_err(|_| wrong("auth.basic", "a header can't hold it"))?;
+                ("auth.basic", Some(Authorization::Fixed(secret(value))))
+            }
+            (None, Some(Token::Text(token))) => {
+                let value = bearer_of(token.expose()).map_err(|why| wrong("auth.bearer", why))?;
+                ("auth.bearer", Some(Authorization::Fixed(value)))
+            }
+            (None, Some(Token::File(path))) => {
+                let file = TokenFile::open(path, &profile.name).map_err(|why| wrong("auth.bearer", &why))?;
+                ("auth.bearer", Some(Authorization::File(file)))
+            }
+            (None, None) => ("headers", None),
+        };
+        if authorization.is_none() && headers.is_empty() {
+            return Ok(None);
+        }
+        let mut own = Vec::new();
+        for origin in origins {
+            let url = check_origin(origin).map_err(|why| wrong("auth.origins", why))?;
+            own.push(Target::of(&url).map_err(|why| wrong("auth.origins", why))?);
+        }
+        if origins.is_empty() {
+            own.extend(base.and_then(|base| Target::of(base.url()).ok()));
+        }
+        if own.is_empty() {
+            let why = "a secret goes to the origin of base_url or to those of auth.origins only, and neither is set";
+            return Err(wrong(key, why));
+        }
+        Ok(Some(Credentials {
+            origins: own,
+            headers,
+            authorization,
+        }))
+    }
+
+    /// Whether a place is one of the profile's own.
+    pub(super) fn may_go_to(&self, target: &Target) -> bool {
+        self.origins.contains(target)
+    }
+
+    /// Whether a header of this name is a secret of the profile's, also where a request bears another value.
+    pub(super) fn names(&self, name: &HeaderName) -> bool {
+        self.headers.iter().any(|(secret, _)| secret == name)
+    }
+
+    /// Whether there may be other credentials when those in use are refused.
+    pub(super) fn are_renewable(&self) -> bool {
+        matches!(self.authorization, Some(Authorization::File(_)))
+    }
+
+    /// What `Authorization` holds now.
+    pub(super) async fn current(&self) -> Option<HeaderValue> {
+        match self.authorization.as_ref()? {
+            Authorization::Fixed(value) => Some(value.clone()),
+            // Boxed, so that the future of a request without a token's file stays small.
+            Authorization::File(file) => match file.known() {
+                Some(value) => Some(value),
+                None => Some(Box::pin(file.current()).await),
+            },
+        }
+    }
+
+    /// Other credentials than those that were refused, if there are any.
+    pub(super) async fn renewed(&self, refused: &HeaderValue) -> Option<HeaderValue> {
+        match self.authorization.as_ref()? {
+            Authorization::Fixed(_) => None,
+            Authorization::File(file) => file.other_than(refused).await,
+        }
+    }
+
+    /// Adds the secret headers that a request does not bear itself.
+    pub(super) fn add_to(&self, headers: &mut HeaderMap, authorization: Option<&HeaderValue>) {
+        for (name, value) in &self.headers {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        if let Some(authorization) = authorization {
+            headers.entry(AUTHORIZATION).or_insert_with(|| authorization.clone());
+        }
+    }
+}
+
+impl Prepared {
+    /// Finds out what the place that the request goes to may be told.
+    pub(super) async fn authorize(&mut self) {
+        let in_force = Arc::clone(&self.in_force);
+        let credentials = in_force.credentials.as_ref();
+        let told = credentials.filter(|credentials| !self.has_strayed && credentials.may_go_to(&self.target));
+        self.tells_secrets = told.is_some();
+        self.authorization = match told {
+            Some(credentials) if !self.draft.headers.contains_key(AUTHORIZATION) => credentials.current().await,
+            _ => None,
+        };
+    }
+
+    /// Whether a 401 may be answered with other credentials: if those that it refused were the profile's, and the request
+    /// can be sent once more.
+    pub(super) fn may_renew(&self, sendings: &Sendings) -> bool {
+        let is_renewable = self
+            .in_force
+            .credentials
+            .as_ref()
+            .is_some_and(Credentials::are_renewable);
+        is_renewable && self.authorization.is_some() && !sendings.is_spent
+    }
+
+    /// Whether there are other credentials than those that were refused.
+    pub(super) async fn renew(&mut self) -> bool {
+        let (Some(credentials), Some(refused)) = (&self.in_force.credentials, &self.authorization) else {
+            return false;
+        };
+        let is_renewed = credentials.renewed(refused).await.is_some();
+        tracing::debug!(
+            profile = &*self.in_force.name,
+            method = %self.failing.method,
+            is_renewed,
+            "401: the credentials were looked for again",
+        );
+        is_renewed
+    }
+}
+
+/// A token as the Bearer scheme has it (RFC 6750 §2.1).
+pub(super) fn bearer_of(token: &str) -> Result<HeaderValue, &'static str> {
+    if token.is_empty() {
+        return Err("the token is empty");
+    }
+    HeaderValue::from_str(&format!("Bearer {token}"))
+        .map(secret)
+        .map_err(|_| "a header can't hold the token: line breaks and control characters must go")
+}
+
+/// Marked, so that neither `Debug` shows it nor HTTP/2 remembers it for the next request.
+fn secret(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
