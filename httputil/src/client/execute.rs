@@ -177,6 +177,7 @@ pub(super) fn aim(
     let path = failing.address.path().map_err(refuse)?;
     // A proxy passes on neither another protocol nor `OPTIONS *`.
     let route = in_force.pool.route(&target, || manner.upgrade || path == "*");
+    let route = route.map_err(|refusal| Error::new(Kind::Egress, refusal.to_string()))?;
     if manner.has_proxy_login && route.forwards().is_none() {
         framing::strip_proxy_login(headers);
     }

@@ -81,7 +81,8 @@ impl Failing {
     }
 
     pub(super) fn of_dial(&self, failure: DialFailure) -> Error {
-        let error = Error::new(failure.kind, &*failure.message).retryable(true);
+        let may_pass = failure.kind != Kind::Egress;
+        let error = Error::new(failure.kind, &*failure.message).retryable(may_pass);
         self.describe(match failure.source {
             Some(source) => error.with_source(source),
             None => error,

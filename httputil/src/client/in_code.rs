@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::connect::{check_host, check_interface};
+use crate::connect::{check_host, check_interface, check_rule};
 use crate::error::{Human, Problem};
 use crate::settings;
 use crate::settings::{
-    BaseUrl, Breaker, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status,
+    BaseUrl, Breaker, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status, is_https,
     without_feature,
 };
 
@@ -27,12 +27,14 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
     let missing = missing.map(|why| format!("{name}.dns.resolver = \"hickory\": {why}"));
     let hosts = hosts(&profile.transport).map(|(host, why)| format!("{name}.dns.overrides.{host}: {why}"));
     let together = contradictions(&profile.transport).map(|words| format!("{name}.{words}"));
+    let egress = egress(profile).map(|words| format!("{name}.egress.{words}"));
     of_durations
         .chain(of_numbers)
         .chain(interface(profile))
         .chain(base_url(profile))
         .chain(missing)
         .chain(hosts)
+        .chain(egress)
         .chain(together)
         .map(Problem::new)
         .chain(policy_mistakes(profile))
@@ -276,6 +278,19 @@ fn interface(profile: &Profile) -> Option<String> {
 fn hosts(transport: &Transport) -> impl Iterator<Item = (&str, Cow<'static, str>)> {
     let hosts = transport.dns.overrides.keys();
     hosts.filter_map(|host| Some((host.as_str(), check_host(host).err()?)))
+}
+
+/// Rules that cannot be read, and one that refuses the profile's own base.
+fn egress(profile: &Profile) -> impl Iterator<Item = String> {
+    let egress = &profile.transport.egress;
+    let rules = [("allow", &egress.allow), ("deny", &egress.deny)];
+    let wrong = rules.into_iter().flat_map(|(key, rules)| {
+        let wrong = rules.iter().filter_map(|rule| Some((rule, check_rule(rule).err()?)));
+        wrong.map(move |(rule, why)| format!("{key} = {rule:?}: {why}"))
+    });
+    let base = profile.policy.base_url.as_deref();
+    let refused = base.filter(|base| egress.https_only && !is_https(base));
+    wrong.chain(refused.map(|base| format!("https_only = true: contradicts base_url = {base:?}")))
 }
 
 /// Values that are right one by one and wrong together.

@@ -10,7 +10,7 @@ use super::schema::schema;
 use super::tree::{Node, Value};
 use crate::connect::Proxies;
 use crate::error::{Origin, Problem};
-use crate::settings::{Profile, Tls, Transport, header_mistakes, unverified};
+use crate::settings::{Profile, Tls, Transport, header_mistakes, is_https, unverified};
 
 /// Checks one profile; `environment` is `HTTPUTIL_ENV` as it is written. A value that several profiles inherit is
 /// reported once, under the name it is written by.
@@ -38,7 +38,11 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         "more than",
         "limit.max_concurrent",
     );
-    for (wrong, key, relation, other) in pairs(transport).into_iter().chain([backoff, open_for, concurrent]) {
+    let only_https = (is_refused_base(profile), "egress.https_only", "contradicts", "base_url");
+    for (wrong, key, relation, other) in pairs(transport)
+        .into_iter()
+        .chain([backoff, open_for, concurrent, only_https])
+    {
         // Of two values of which one is not written, that one gives way, if it can.
         if wrong && let Some((at, than)) = pair(key, other) {
             problems.add(|| contradiction(key, at, relation, other, than));
@@ -67,6 +71,12 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
     if transport.tls.insecure_skip_verify {
         insecure(profile, chain, environment, problems);
     }
+}
+
+/// Whether `egress.https_only` refuses every request to `base_url`.
+fn is_refused_base(profile: &Profile) -> bool {
+    let base = profile.policy.base_url.as_deref();
+    profile.transport.egress.https_only && base.is_some_and(|base| !is_https(base))
 }
 
 /// Whether two values contradict each other, and how to say it: the first key, what it is to the second, the second.

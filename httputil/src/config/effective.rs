@@ -12,7 +12,7 @@ use super::layer::quoted;
 use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Auth, Breaker, DefaultHeader, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit,
+    Auth, Breaker, DefaultHeader, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1, Http2, Jitter, Limit,
     MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Redirect, Registry, Retry, Roots, Secret, Tcp, Timeouts,
     Tls, TlsVersion, Transport,
 };
@@ -40,6 +40,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         http2,
         proxy,
         dns,
+        egress,
         timeouts,
         // In code only.
         tls_info: _,
@@ -92,6 +93,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         ("auth.bearer", told(bearer.is_some())),
         ("auth.origins", list(origins)),
     ]);
+    add_egress(&mut values, egress);
     add_retry(&mut values, retry);
     add_breaker(&mut values, breaker);
     add_limit(&mut values, limit);
@@ -352,6 +354,23 @@ fn add_dns(values: &mut Vec<(&'static str, String)>, dns: &Dns) {
         ("dns.stale_for", duration(*stale_for)),
         ("dns.prefer", quoted(prefer)),
         ("dns.balance", quoted(balance)),
+    ]);
+}
+
+fn add_egress(values: &mut Vec<(&'static str, String)>, egress: &Egress) {
+    let Egress {
+        allow,
+        deny,
+        deny_private,
+        https_only,
+        trust_proxy,
+    } = egress;
+    values.extend([
+        ("egress.allow", list(allow)),
+        ("egress.deny", list(deny)),
+        ("egress.deny_private", deny_private.to_string()),
+        ("egress.https_only", https_only.to_string()),
+        ("egress.trust_proxy", trust_proxy.to_string()),
     ]);
 }
 

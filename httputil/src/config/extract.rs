@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    AuthKeys, BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, Http1Keys, Http2Keys, JitterKey,
-    LimitKeys, PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys,
+    AuthKeys, BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, EgressKeys, Http1Keys, Http2Keys,
+    JitterKey, LimitKeys, PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys,
     TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
@@ -17,8 +17,9 @@ use super::values::{
 };
 use crate::error::Origin;
 use crate::settings::{
-    Auth, Basic, Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Http1, Http2, Jitter, Limit, MaxConnections,
-    Pool, Profile, Proxy, ProxyChoice, Rate, Redirect, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion, Token,
+    Auth, Basic, Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1, Http2, Jitter, Limit,
+    MaxConnections, Pool, Profile, Proxy, ProxyChoice, Rate, Redirect, Registry, Retry, Roots, Tcp, Timeouts, Tls,
+    TlsVersion, Token,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -42,6 +43,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         http2,
         proxy,
         dns,
+        egress,
         retry,
         breaker,
         limit,
@@ -73,6 +75,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_dns(&mut profile.transport.dns, dns);
     set(&mut profile.policy.headers, headers.map(Headers::parsed));
     set_auth(&mut profile.policy.auth, auth);
+    set_egress(&mut profile.transport.egress, egress);
     set_retry(&mut profile.policy.retry, retry);
     set_breaker(&mut profile.policy.breaker, &breaker);
     set_limit(&mut profile.policy.limit, &limit);
@@ -302,6 +305,14 @@ fn set_redirect(redirect: &mut Redirect, keys: &RedirectKeys) {
     set(&mut redirect.max, keys.max);
     set(&mut redirect.cross_origin, keys.cross_origin);
     set(&mut redirect.downgrade, keys.downgrade);
+}
+
+fn set_egress(egress: &mut Egress, keys: EgressKeys) {
+    set(&mut egress.allow, keys.allow.map(|rules| rules.0));
+    set(&mut egress.deny, keys.deny.map(|rules| rules.0));
+    set(&mut egress.deny_private, keys.deny_private);
+    set(&mut egress.https_only, keys.https_only);
+    set(&mut egress.trust_proxy, keys.trust_proxy);
 }
 
 /// Of bounds of pauses that don't fit together, the one that is not written gives way.

@@ -13,9 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{
-    Address, Addresses, Base, DurationText, FilePath, FilePaths, Free, HeaderNameText, HeaderText, Headers, HostName,
-    Hosts, Interface, Methods, Name, Names, OrAuto, OrNone, Origins, Pins, ProxyUrl, RateText, SecretText, SizeText,
-    Statuses, TokenText, Urls,
+    Address, Addresses, Base, DurationText, EgressRules, FilePath, FilePaths, Free, HeaderNameText, HeaderText,
+    Headers, HostName, Hosts, Interface, Methods, Name, Names, OrAuto, OrNone, Origins, Pins, ProxyUrl, RateText,
+    SecretText, SizeText, Statuses, TokenText, Urls,
 };
 
 /// A profile.
@@ -71,6 +71,10 @@ pub(crate) struct ProfileKeys {
     #[serde(default)]
     #[schemars(extend("x-transport" = true))]
     pub(crate) dns: DnsKeys,
+    /// Whom requests may go to.
+    #[serde(default)]
+    #[schemars(extend("x-transport" = true))]
+    pub(crate) egress: EgressKeys,
     /// When a failed request is made again.
     #[serde(default)]
     pub(crate) retry: RetryKeys,
@@ -364,6 +368,25 @@ pub(crate) enum DnsPreferenceKey {
 pub(crate) enum DnsBalanceKey {
     First,
     RoundRobin,
+}
+
+/// `[egress]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EgressKeys {
+    /// With any, only these: `"api.example.com"`, `"*.example.com"` (beneath it), `"10.0.0.0/8"`, `"[::1]:8080"`, `"*:443"`,
+    /// judged on the URL and on every address dialled. A name that is listed may lead to any address that is not denied.
+    pub(crate) allow: Option<EgressRules>,
+    /// Never these, written as in `egress.allow`, before which it counts; IPv4 addresses within IPv6 ones included.
+    pub(crate) deny: Option<EgressRules>,
+    /// Refuse addresses that are not of the public internet: loopback, private, link-local (cloud metadata), shared,
+    /// multicast and reserved ones.
+    pub(crate) deny_private: Option<bool>,
+    /// Refuse `http` URLs.
+    pub(crate) https_only: Option<bool>,
+    /// Leave what is denied by address to a proxy that looks names up itself; without it, requests to names are refused there
+    /// while `egress.deny_private` is set or `egress.deny` lists addresses.
+    pub(crate) trust_proxy: Option<bool>,
 }
 
 /// `[retry]`

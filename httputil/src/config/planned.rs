@@ -1,16 +1,11 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 15] = [
+const PROFILE: [&str; 10] = [
     "auth.oauth2",
     "compression.accept",
     "compression.max_ratio",
     "cookies",
-    "egress.allow",
-    "egress.deny",
-    "egress.deny_private",
-    "egress.https_only",
-    "egress.trust_proxy",
     "hedge.after",
     "limit.max_response_bytes",
     "timeouts.attempt",

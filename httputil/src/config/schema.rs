@@ -279,6 +279,11 @@ dns.resolver one of system hickory transport
 dns.stale_for duration 0ns.. transport
 dns.ttl duration 1µs.. transport
 headers headers
+egress.allow egress_rules transport
+egress.deny egress_rules transport
+egress.deny_private flag transport
+egress.https_only flag transport
+egress.trust_proxy flag transport
 http1.max_header_bytes size 1024..16777216 transport
 http1.max_headers whole 1..32768 transport
 http1.title_case_headers flag transport

@@ -9,8 +9,8 @@ use tokio_rustls::client::TlsStream;
 use super::dialer::Dialer;
 use super::failure::{is_our_own, plain};
 use super::{
-    Alpn, Answer, DialFailure, Host, Identity, MaybeTls, Names, Progress, Proxies, Raw, Resolver, Route, Scheme,
-    Target, TlsInfo, race, tcp, tls,
+    Alpn, Answer, DialFailure, Egress, Host, Identity, MaybeTls, Names, Progress, Proxies, Raw, Refusal, Resolver,
+    Route, Scheme, Target, TlsInfo, race, tcp, tls,
 };
 use crate::error::{Kind, Phase};
 use crate::settings::Transport;
@@ -21,6 +21,7 @@ pub(crate) struct Connector {
     identity: Arc<Identity>,
     dialer: Dialer,
     pub(super) names: Arc<Names>,
+    egress: Option<Arc<Egress>>,
     pub(super) proxies: Proxies,
 }
 
@@ -39,7 +40,7 @@ type Agreed = (Alpn, bool, Option<Arc<TlsInfo>>);
 
 /// Whoever has a say in which of a name's addresses a dial goes to.
 pub(crate) trait Router: Sync {
-    /// The addresses to try, in order.
+    /// The addresses to try, in order: all of them from answers, which have been judged.
     fn route(&self, answer: Answer) -> Vec<SocketAddr>;
     /// The dial has reached one of them; `None` where there is no address to speak of.
     fn reached(&self, address: Option<SocketAddr>);
@@ -52,8 +53,10 @@ impl Connector {
         resolver: &Resolver,
         proxies: Proxies,
     ) -> Connector {
+        let egress = Egress::of(&transport.egress);
         Connector {
-            names: Arc::new(Names::new(transport.dns.clone(), resolver)),
+            names: Arc::new(Names::new(transport.dns.clone(), resolver, egress.clone())),
+            egress,
             transport,
             identity,
             dialer: Dialer::System,
@@ -75,10 +78,16 @@ impl Connector {
         &self.names
     }
 
-    /// The way to a target. `needs_tunnel` says whether what is to be said there is no request that a proxy could pass on.
-    pub(crate) fn route(&self, target: &Target, needs_tunnel: impl FnOnce() -> bool) -> Route {
-        self.proxies
-            .route(target, || self.transport.http2.prior_knowledge || needs_tunnel())
+    /// The way to a target, unless `egress.*` refuses to go there. `needs_tunnel` says whether what is to be said there is
+    /// no request that a proxy could pass on.
+    pub(crate) fn route(&self, target: &Target, needs_tunnel: impl FnOnce() -> bool) -> Result<Route, Refusal> {
+        let route = self
+            .proxies
+            .route(target, || self.transport.http2.prior_knowledge || needs_tunnel());
+        match &self.egress {
+            Some(egress) => egress.judge(target, &route).map(|()| route),
+            None => Ok(route),
+        }
     }
 
     /// Dials the target by the route. `wrap` puts the caller's socket around the raw stream, beneath TLS. With `http1_only`
@@ -172,7 +181,7 @@ impl Connector {
         Ok(raw)
     }
 
-    /// A raw stream to a place, and its address.
+    /// A raw stream to a place, and its address. Without a router the place is a proxy.
     async fn reach_by(
         &self,
         place: &Target,
@@ -201,10 +210,9 @@ impl Connector {
                 .map(|stream| (Raw::Unix(stream), None));
         }
         progress.enter(Phase::Dns);
-        let answer = self.names.resolve(target, timeouts.dns).await?;
         let addresses = match router {
-            Some(router) => router.route(answer),
-            None => answer.addresses,
+            Some(router) => router.route(self.names.resolve(target, timeouts.dns).await?),
+            None => self.names.resolve_unjudged(target, timeouts.dns).await?.addresses,
         };
         let addresses = tcp::reachable(addresses, tcp).map_err(|why| {
             DialFailure::new(

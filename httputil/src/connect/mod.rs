@@ -1,7 +1,7 @@
 //! From a target to an established stream, each phase under its own bound and with its own error.
 //!
 //! ```text
-//! route ─► dns ─► race (tcp) ─► [proxy: tls, CONNECT or SOCKS] ─► tls ─► Established { stream, alpn }
+//! route (egress) ─► dns (egress) ─► race (tcp) ─► [proxy: tls, CONNECT or SOCKS] ─► tls ─► Established { stream, alpn }
 //! ```
 //!
 //! The caller's socket wrapper goes around the raw stream *beneath* TLS (the `wrap` argument of
@@ -11,6 +11,7 @@ mod backoff;
 mod connector;
 mod dialer;
 mod dns;
+mod egress;
 mod failure;
 mod progress;
 mod proxy;
@@ -27,6 +28,7 @@ pub(crate) use connector::{Connector, Established, Router};
 #[cfg(test)]
 pub(crate) use dialer::Dialer;
 pub(crate) use dns::{Answer, Names, Resolver, check_host};
+pub(crate) use egress::{Egress, Refusal, check_rule};
 pub(crate) use failure::{DialFailure, system_words};
 pub(crate) use progress::{Progress, Spent};
 pub(crate) use proxy::{Proxies, ProxyServer, Route, check_exception, check_url, proxy_variable, shown_url};

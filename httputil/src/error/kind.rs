@@ -26,6 +26,8 @@ pub enum Kind {
         /// The bound that was reached.
         after: Duration,
     },
+    /// `egress.*` refuses the request's URL, or every address that its host leads to. Nothing was dialled.
+    Egress,
     /// A limit of this client was reached (`limit.*`), or the process ran out of sockets or ports.
     LimitExceeded,
     /// The host's breaker is open, `breaker.*`: so many requests to it have failed that this one was not sent.

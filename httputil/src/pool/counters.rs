@@ -17,6 +17,7 @@ pub(super) struct Counters {
     pub(super) breaker_refusals: AtomicU64,
     pub(super) shed: AtomicU64,
     pub(super) redirects: AtomicU64,
+    pub(super) egress_refused: AtomicU64,
     /// Closed by a cap on idle connections and dialled again within a second.
     pub(super) cap_regrets: AtomicU64,
     /// Milliseconds that closed connections have lived, in all.
@@ -54,7 +55,8 @@ pub struct PoolStats {
     pub dials_in_progress: u64,
     /// Dials that became a connection.
     pub dialled: u64,
-    /// Dials that failed, by phase: `dns`, `connect`, `tls_handshake`, `proxy` (all that is a proxy's).
+    /// Dials that failed, by phase: `dns`, `connect`, `tls_handshake`, `proxy` (all that is a proxy's),
+    /// `egress` (no address is left that `egress.*` allows).
     pub dial_failures: Vec<(&'static str, u64)>,
     /// Connections closed, by reason; reasons that never occurred are left out.
     pub closed: Vec<(CloseReason, u64)>,
@@ -76,6 +78,8 @@ pub struct PoolStats {
     pub shed: u64,
     /// Redirects that were followed, `redirect.max`.
     pub redirects: u64,
+    /// What `egress.*` refused: requests for their URL, and dials since it left none of the addresses.
+    pub egress_refused: u64,
     /// Dials to a host within a second of closing an idle connection to it for a cap: `pool.max_idle` or
     /// `pool.max_idle_per_host` may be too low.
     pub cap_regrets: u64,
@@ -161,6 +165,7 @@ impl Counters {
             breaker_refusals: load(&self.breaker_refusals),
             shed: load(&self.shed),
             redirects: load(&self.redirects),
+            egress_refused: load(&self.egress_refused),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
             dns_look_ups: 0,

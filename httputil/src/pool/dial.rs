@@ -122,6 +122,9 @@ impl Pending {
     fn count(&self, failure: &DialFailure) {
         self.pool.counters.tally.dial_failed(failure.kind);
         self.dial.key.counters.tally.dial_failed(failure.kind);
+        if failure.kind == Kind::Egress {
+            Counters::add(&self.pool.counters.egress_refused);
+        }
         tracing::debug!(pool = %self.pool.name, "dial failed: {}", failure.message);
     }
 

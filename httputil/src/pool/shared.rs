@@ -15,7 +15,7 @@ use super::hosts::{BreakerState, HostStats};
 use super::key::Key;
 use super::state::{Bond, Dial, Exclusive, Limits, Multiplexed};
 use super::{dial, following, reaper};
-use crate::connect::{Connector, Route, Target};
+use crate::connect::{Connector, Refusal, Route, Target};
 use crate::settings::DnsBalance;
 use crate::wire::{CloseReason, H1, H2, Home, Link, Place};
 
@@ -94,8 +94,13 @@ impl Pool {
     }
 
     /// The way to a target; see [`Connector::route`].
-    pub(crate) fn route(&self, target: &Target, needs_tunnel: impl FnOnce() -> bool) -> Route {
-        self.inner.world.connector.route(target, needs_tunnel)
+    pub(crate) fn route(&self, target: &Target, needs_tunnel: impl FnOnce() -> bool) -> Result<Route, Refusal> {
+        let route = self.inner.world.connector.route(target, needs_tunnel);
+        if let Err(refusal) = &route {
+            Counters::add(&self.inner.counters.egress_refused);
+            tracing::debug!(pool = %self.inner.name, "{refusal}");
+        }
+        route
     }
 
     /// Closes what is idle now. Shared connections in use take no new request and end after those under way.
@@ -177,7 +182,14 @@ impl Inner {
                 tracing::warn!(pool = %self.name, "a URL of pool.warm cannot be connected to");
                 continue;
             };
-            let route = self.world.connector.route(&target, || false);
+            let route = match self.world.connector.route(&target, || false) {
+                Ok(route) => route,
+                Err(refusal) => {
+                    Counters::add(&self.counters.egress_refused);
+                    tracing::warn!(pool = %self.name, "a host of pool.warm is not connected to: {refusal}");
+                    continue;
+                }
+            };
             self.with_state(|state, todo| {
                 let now = Instant::now();
                 if let Ok(host) = self.host(state, (&target, &route), &handle, now) {

@@ -17,7 +17,7 @@ pub(crate) struct Tally {
 }
 
 /// The phases that a dial can fail in, in words.
-const DIAL_PHASES: [&str; 4] = ["dns", "connect", "tls_handshake", "proxy"];
+const DIAL_PHASES: [&str; 5] = ["dns", "connect", "tls_handshake", "proxy", "egress"];
 
 /// A tally at one moment, with what follows from it.
 pub(super) struct Count {
@@ -50,6 +50,7 @@ impl Tally {
                 phase: Phase::ProxyConnect,
                 ..
             } => 3,
+            Kind::Egress => 4,
             _ => 1,
         };
         self.dial_failures[phase].fetch_add(1, Ordering::Relaxed);

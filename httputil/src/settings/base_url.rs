@@ -106,6 +106,12 @@ impl BaseUrl {
     }
 }
 
+/// Whether a text that is a base is one of `https`.
+pub(crate) fn is_https(base: &str) -> bool {
+    base.get(..6)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+}
+
 /// The path of the socket that a URL leads to.
 pub(crate) fn socket_of(url: &Url) -> Option<PathBuf> {
     if url.scheme() != SOCKET_SCHEME {

@@ -359,6 +359,44 @@ impl ClientConfig {
         self
     }
 
+    /// Requests may go only to these: `"api.example.com"`, `"*.example.com"` (the names beneath it), `"10.0.0.0/8"`,
+    /// `"[::1]:8080"`, `"*:443"`. Judged on the URL and on each address before it is dialled, as
+    /// [`Egress`](super::Egress) says; default: anywhere.
+    ///
+    /// ```
+    /// use httputil::ClientConfig;
+    ///
+    /// let config = ClientConfig::default().allow_egress(["*.example.com:443"]).deny_private_egress();
+    /// ```
+    #[must_use]
+    pub fn allow_egress(mut self, rules: impl IntoIterator<Item = impl Into<String>>) -> ClientConfig {
+        self.profile.transport.egress.allow = rules.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Requests may not go to these, written as for [`allow_egress`](ClientConfig::allow_egress), before which it counts;
+    /// default none.
+    #[must_use]
+    pub fn deny_egress(mut self, rules: impl IntoIterator<Item = impl Into<String>>) -> ClientConfig {
+        self.profile.transport.egress.deny = rules.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Requests may not go to addresses that are not of the public internet, whatever name leads there: against forged
+    /// requests to what is inside (SSRF), where URLs come from outside.
+    #[must_use]
+    pub fn deny_private_egress(mut self) -> ClientConfig {
+        self.profile.transport.egress.deny_private = true;
+        self
+    }
+
+    /// Only `https` may be spoken.
+    #[must_use]
+    pub fn https_only(mut self) -> ClientConfig {
+        self.profile.transport.egress.https_only = true;
+        self
+    }
+
     /// The certificate that is shown to servers that ask for one, and its private key: PEM files, read when the client is
     /// made. The key is PKCS#8, PKCS#1 or SEC1, not encrypted.
     #[must_use]

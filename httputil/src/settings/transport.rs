@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Dns, Proxy};
+use super::{Dns, Egress, Proxy};
 
 /// All that shapes a connection. Profiles that name the same pool must agree on the whole of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Transport {
     pub proxy: Proxy,
     /// `[dns]`
     pub dns: Dns,
+    /// `[egress]`
+    pub egress: Egress,
     /// The bounds of `[timeouts]` that belong to making a connection.
     pub timeouts: Timeouts,
     /// Whether what each TLS handshake agreed on is kept for [`Timings::tls_info`](crate::Timings::tls_info), certificates

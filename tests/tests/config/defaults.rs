@@ -61,6 +61,9 @@ pinned! {
     the_system_resolves_names: |p| p.transport.dns.resolver => DnsResolver::System;
     both_families_are_dialled_in_turn: |p| p.transport.dns.prefer => DnsPreference::HappyEyeballs;
     the_first_address_that_answers_is_taken: |p| p.transport.dns.balance => DnsBalance::First;
+    requests_may_go_anywhere: |p| (p.transport.egress.allow.len(), p.transport.egress.deny.len()) => (0, 0);
+    private_addresses_and_plain_http_are_not_refused: |p| (p.transport.egress.deny_private, p.transport.egress.https_only) => (false, false);
+    no_proxy_is_trusted_with_what_is_denied: |p| p.transport.egress.trust_proxy => false;
     no_name_is_led_elsewhere: |p| p.transport.dns.overrides.len() => 0;
     a_failed_request_is_attempted_three_times: |p| p.policy.retry.max_attempts => 3;
     pauses_between_attempts_double_from_100_ms_to_5_s: |p| (p.policy.retry.backoff_base, p.policy.retry.backoff_max) => (Duration::from_millis(100), seconds(5));

@@ -15,6 +15,8 @@ mod dns;
 mod dns_balance;
 mod dns_balance_faults;
 mod dns_overrides;
+mod egress;
+mod egress_proxies;
 mod faults;
 mod header_bounds;
 mod identities;

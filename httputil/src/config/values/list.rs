@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::url::check_url;
-use crate::connect::{check_exception, check_pin};
+use crate::connect::{check_exception, check_pin, check_rule};
 use crate::settings::{check_method, check_origin, check_status};
 
 /// Absolute `http` and `https` URLs; the check has made a list of texts of them, as of the others here.
@@ -21,6 +21,10 @@ pub(crate) struct FilePaths(pub(crate) Vec<PathBuf>);
 /// Digests of public keys.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Pins(pub(crate) Vec<String>);
+
+/// Rules of `egress.allow` and `egress.deny`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct EgressRules(pub(crate) Vec<String>);
 
 /// Statuses of answers that are failures; the check has made numbers of them.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,6 +46,7 @@ pub(crate) enum Item {
     Path,
     Pin,
     Host,
+    Egress,
     Method,
     /// A number, unlike the others.
     Status,
@@ -56,6 +61,7 @@ impl Item {
             Item::Path,
             Item::Pin,
             Item::Host,
+            Item::Egress,
             Item::Method,
             Item::Status,
         ]
@@ -70,6 +76,7 @@ impl Item {
             Item::Path => "paths",
             Item::Pin => "pins",
             Item::Host => "hosts",
+            Item::Egress => "egress_rules",
             Item::Method => "methods",
             Item::Status => "statuses",
         }
@@ -82,6 +89,7 @@ impl Item {
             Item::Origin => "expected a list of origins such as [\"https://api.example\"]",
             Item::Path => "expected a list of paths such as [\"revoked.pem\"]",
             Item::Host => "expected a list of hosts such as [\"example.com\", \"10.0.0.0/8\"]",
+            Item::Egress => "expected a list of hosts such as [\"api.example.com\", \"*.example.com\", \"10.0.0.0/8\"]",
             Item::Pin => "expected a list of pins such as [\"sha256/…\"]",
             Item::Method => "expected a list of methods such as [\"GET\", \"HEAD\"]",
             Item::Status => "expected a list of statuses such as [502, 503]",
@@ -96,6 +104,7 @@ impl Item {
             Item::Path if text.is_empty() => Err("expected a path".into()),
             Item::Path => Ok(()),
             Item::Host => check_exception(text).map_err(Cow::Borrowed),
+            Item::Egress => check_rule(text),
             Item::Pin => check_pin(text).map_err(Cow::Borrowed),
             Item::Method => check_method(text).map_err(Cow::Borrowed),
             Item::Status => check_status(text).map_err(Cow::Borrowed),
@@ -125,5 +134,6 @@ schema!(Urls, "Urls", Item::Url, { "type": "string", "pattern": "^https?://[^/]"
 schema!(Origins, "Origins", Item::Origin, { "type": "string", "pattern": "^https?://[^/]+/?$" });
 schema!(FilePaths, "Paths", Item::Path, { "type": "string", "minLength": 1 });
 schema!(Pins, "Pins", Item::Pin, { "type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$" });
+schema!(EgressRules, "EgressRules", Item::Egress, { "type": "string", "minLength": 1 });
 schema!(Methods, "Methods", Item::Method, { "type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]+$" });
 schema!(Statuses, "Statuses", Item::Status, { "type": "integer", "minimum": 400, "maximum": 599 });

@@ -12,7 +12,7 @@ use super::counts::{Counters, DnsCounts};
 use super::failure::{LookUpFailure, Outcome};
 use super::order::{ordered, put_last, serves, wanted};
 use super::table::Good;
-use crate::connect::{DialFailure, Host, Target};
+use crate::connect::{DialFailure, Egress, Host, Target};
 use crate::error::{Human, Phase};
 use crate::settings::Dns;
 
@@ -25,6 +25,8 @@ pub(crate) struct Names {
     settings: Dns,
     cache: Arc<Cache>,
     counters: Arc<Counters>,
+    /// Who judges each address, if any is to be.
+    egress: Option<Arc<Egress>>,
 }
 
 /// Where a name leads.
@@ -39,11 +41,12 @@ pub(crate) struct Answer {
 }
 
 impl Names {
-    pub(crate) fn new(settings: Dns, resolver: &Resolver) -> Names {
+    pub(crate) fn new(settings: Dns, resolver: &Resolver, egress: Option<Arc<Egress>>) -> Names {
         Names {
             cache: resolver.cache(settings.resolver),
             settings,
             counters: Arc::default(),
+            egress,
         }
     }
 
@@ -52,22 +55,37 @@ impl Names {
     }
 
     /// The target's addresses, with its port. IP literals are their own answer, overrides need no look-up. While the
-    /// resolver gives nothing, the last good answer stands in for `dns.stale_for`.
+    /// resolver gives nothing, the last good answer stands in for `dns.stale_for`. Those that `egress.*` refuses are left
+    /// out; an error if that is all of them.
     ///
     /// Dropping the future leaves the look-up to others who wait for it.
     pub(crate) async fn resolve(&self, target: &Target, bound: Duration) -> Result<Answer, DialFailure> {
-        match self.known(target) {
+        let answer = self.resolve_unjudged(target, bound).await?;
+        self.judged(target, answer)
+    }
+
+    /// The same of a place that the configuration names: a proxy. `egress.*` says where requests may go, not how.
+    pub(crate) async fn resolve_unjudged(&self, place: &Target, bound: Duration) -> Result<Answer, DialFailure> {
+        match self.known(place) {
             Ok(answer) => Ok(answer),
-            Err(name) => self.look_up(&Arc::from(name), target.port, bound, true).await,
+            Err(name) => self.look_up(&Arc::from(name), place.port, bound, true).await,
         }
     }
 
-    /// The same, and nothing stands in: for those who follow what the resolver says.
+    /// What [`resolve`](Names::resolve) gives, and nothing stands in: for those who follow what the resolver says.
     pub(crate) async fn renew(&self, target: &Target, bound: Duration) -> Result<Answer, DialFailure> {
-        match self.known(target) {
-            Ok(answer) => Ok(answer),
-            Err(name) => self.look_up(&Arc::from(name), target.port, bound, false).await,
+        let answer = match self.known(target) {
+            Ok(answer) => answer,
+            Err(name) => self.look_up(&Arc::from(name), target.port, bound, false).await?,
+        };
+        self.judged(target, answer)
+    }
+
+    fn judged(&self, target: &Target, mut answer: Answer) -> Result<Answer, DialFailure> {
+        if let Some(egress) = &self.egress {
+            egress.sift(target, &mut answer.addresses)?;
         }
+        Ok(answer)
     }
 
     /// This address of the target answered the TCP connect and nothing beyond: it is dialled last for a minute.

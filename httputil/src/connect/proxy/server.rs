@@ -158,6 +158,11 @@ impl ProxyServer {
         matches!(self.protocol, Protocol::Http | Protocol::Https)
     }
 
+    /// Whether it looks up the names of targets, out of our sight.
+    pub(crate) fn resolves_names(&self) -> bool {
+        self.protocol != Protocol::Socks5
+    }
+
     /// It answered 407 to a request that it was to pass on.
     pub(crate) fn login_refused(&self) -> DialFailure {
         failure::credentials(self, "(407 Proxy Authentication Required)")
