@@ -230,7 +230,7 @@ pub use connect::TlsInfo;
 pub use error::{Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::{BreakerState, HostStats, PoolStats};
-pub use registry::{Registry, RegistryBuilder, ServiceInfo, Stats, default_client};
+pub use registry::{ProfileChange, Registry, RegistryBuilder, ReloadReport, ServiceInfo, Stats, default_client};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};
 pub use wire::CloseReason;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use super::execute::Prepared;
@@ -68,6 +68,16 @@ impl Prepared {
         })
     }
 
+    /// Takes out what is not for this connection's peer.
+    fn strip(&self, headers: &mut HeaderMap, is_h2: bool) {
+        if self.manner.has_h1_headers && is_h2 {
+            framing::strip_for_h2(headers);
+        }
+        if self.manner.has_proxy_login && self.route.forwards().is_none() {
+            framing::strip_proxy_login(headers);
+        }
+    }
+
     /// One attempt: sends the request, and again where the server has not acted on it.
     pub(super) async fn attempt(&mut self, sendings: &mut Sendings) -> Outcome {
         let in_force = &*self.in_force;
@@ -86,7 +96,7 @@ impl Prepared {
             self.failing.attempts += 1;
             let Sendings { fresh, turn, .. } = *sendings;
             let checked = pool
-                .checkout(&self.target, &self.route, fresh, turn, deadline, pool_wait)
+                .checkout(&self.target, &mut self.route, fresh, turn, deadline, pool_wait)
                 .await
                 .map_err(|failure| self.failing.of_checkout(failure, pool_wait))?;
             sendings.turn = Some(checked.turn);
@@ -108,9 +118,7 @@ impl Prepared {
             let (mut sent, can_replay) =
                 draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
             sendings.is_spent = !can_replay;
-            if manner.has_h1_headers && checked.is_h2() {
-                framing::strip_for_h2(sent.headers_mut());
-            }
+            self.strip(sent.headers_mut(), checked.is_h2());
             let sent_at = Instant::now();
             sendings.sent_at = Some(sent_at);
             let mut failure = match checked.send(sent, deadline, manner).await {

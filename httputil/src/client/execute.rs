@@ -23,9 +23,9 @@ use super::policies::PerHost;
 use super::redirect::{Redirected, read_on};
 use super::retry::Outcome;
 use super::timings::Timings;
-use crate::connect::{Route, Target};
+use crate::connect::Target;
 use crate::error::{Error, Kind};
-use crate::pool::Ticket;
+use crate::pool::{Ticket, Way};
 use crate::settings::BaseUrl;
 use crate::wire::{Manner, PooledBody, RequestBody};
 
@@ -37,7 +37,7 @@ pub(super) struct Prepared {
     pub(super) draft: Draft,
     pub(super) failing: Failing,
     pub(super) target: Target,
-    pub(super) route: Route,
+    pub(super) route: Way,
     pub(super) needs_h2: bool,
     pub(super) manner: Manner,
     /// Boxed, so that a request without options is no larger.
@@ -148,7 +148,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
 /// Where a request goes, and how.
 pub(super) struct Aim {
     pub(super) target: Target,
-    pub(super) route: Route,
+    pub(super) route: Way,
     pub(super) manner: Manner,
     pub(super) path: PathAndQuery,
 }
@@ -176,7 +176,7 @@ pub(super) fn aim(
     }
     let path = failing.address.path().map_err(refuse)?;
     // A proxy passes on neither another protocol nor `OPTIONS *`.
-    let route = in_force.pool.route(&target, || manner.upgrade || path == "*");
+    let route = in_force.pool.route(&target, manner.upgrade || path == "*");
     let route = route.map_err(|refusal| Error::new(Kind::Egress, refusal.to_string()))?;
     if manner.has_proxy_login && route.forwards().is_none() {
         framing::strip_proxy_login(headers);

@@ -117,6 +117,7 @@ impl Failing {
                 );
                 self.describe(Error::new(kind, message).retryable(true))
             }
+            CheckoutFailure::Refused(why) => self.describe(Error::new(Kind::Egress, why)),
             CheckoutFailure::NoRuntime => self.describe(Error::new(
                 Kind::Request,
                 "a request must be sent from within a tokio runtime, and there is none here",

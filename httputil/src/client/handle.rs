@@ -261,15 +261,15 @@ impl Client {
 
     /// The pool's statistics.
     pub fn stats(&self) -> PoolStats {
-        self.inner.lease.pool().stats()
+        self.inner.in_force.load().pool.stats()
     }
 
     /// The pool's statistics, host by host, sorted by name.
     pub fn host_stats(&self) -> Vec<HostStats> {
         let now = Instant::now();
-        let policies = Arc::clone(&self.inner.in_force.load().policies);
-        let state = |target: &Target| Some(policies.met(target)?.breaker.as_ref()?.state(now));
-        self.inner.lease.pool().host_stats(state)
+        let in_force = self.inner.in_force.load();
+        let state = |target: &Target| Some(in_force.policies.met(target)?.breaker.as_ref()?.state(now));
+        in_force.pool.host_stats(state)
     }
 
     /// The breaker of a host, which the clients of this profile share: an origin, such as `https://host:8443` or
@@ -285,7 +285,7 @@ impl Client {
     /// Closes the pool's idle connections now, for everybody who shares the pool. Those in use close when their requests
     /// have ended; later requests dial anew.
     pub fn close_idle_connections(&self) {
-        self.inner.lease.pool().close_idle();
+        self.inner.in_force.load().pool.close_idle();
     }
 
     /// Ends the lease, for all clones: later requests fail with [`Kind::Stopped`], those under way finish. Closes the

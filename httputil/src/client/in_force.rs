@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
+use super::Client;
 use super::credentials::Credentials;
 use super::into_url::First;
 use super::message::Made;
@@ -77,5 +78,43 @@ impl InForce {
             first: First::default(),
             policies,
         }))
+    }
+}
+
+/// Settings that wait to be put in force under a client. Nothing of this can fail any more.
+pub(crate) struct Successor {
+    client: Client,
+    in_force: Arc<InForce>,
+}
+
+impl Client {
+    /// Other settings for this client; none if they are those that are in force.
+    ///
+    /// # Errors
+    ///
+    /// As with a new client of these settings.
+    pub(crate) fn succeed(
+        self,
+        pool: Pool,
+        profile: Profile,
+        policies: Arc<Policies>,
+    ) -> Result<Option<Successor>, Error> {
+        let now = self.inner.in_force.load();
+        if now.pool.is(&pool) && now.profile == profile && Arc::ptr_eq(&now.policies, &policies) {
+            return Ok(None);
+        }
+        drop(now);
+        let in_force = InForce::new(pool, profile, policies)?;
+        Ok(Some(Successor { client: self, in_force }))
+    }
+}
+
+impl Successor {
+    /// The next request follows them. Those under way go on as they began.
+    pub(crate) fn put_in_force(self) {
+        let Successor { client, in_force } = self;
+        // Held before a request draws from it.
+        client.inner.lease.move_to(&in_force.pool);
+        client.inner.in_force.store(in_force);
     }
 }

@@ -3,6 +3,8 @@
 //! A place is held until the answer's body has ended or is dropped, or until nothing comes of the attempt. What is off is
 //! not on the way at all. Nobody waits for a host whose breaker is open.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::execute::Prepared;
@@ -15,8 +17,8 @@ use crate::settings;
 /// What the clients of a profile share.
 pub(super) struct Limits {
     settings: settings::Limit,
-    requests: Option<Limit>,
-    rate: Option<Rate>,
+    requests: Option<Arc<Limit>>,
+    rate: Option<Arc<Rate>>,
 }
 
 /// The places that a request holds.
@@ -29,19 +31,34 @@ pub(super) struct Places {
 impl Limits {
     pub(super) fn of(settings: settings::Limit) -> Limits {
         Limits {
-            requests: settings.max_concurrent.map(|most| Limit::new(most, settings.queue)),
+            requests: settings
+                .max_concurrent
+                .map(|most| Arc::new(Limit::new(most, settings.queue))),
             rate: settings.rate.map(|rate| {
                 let burst = settings.burst.unwrap_or(rate.requests());
-                Rate::new(rate.interval(), burst, settings.queue, Instant::now())
+                Arc::new(Rate::new(rate.interval(), burst, settings.queue, Instant::now()))
             }),
             settings,
         }
     }
 
+    /// Others than before; those whose rule is the same are the same.
+    pub(super) fn succeeding(earlier: &Limits, settings: settings::Limit) -> Limits {
+        let was = &earlier.settings;
+        let mut later = Limits::of(settings);
+        if (was.max_concurrent, was.queue) == (settings.max_concurrent, settings.queue) {
+            later.requests.clone_from(&earlier.requests);
+        }
+        if (was.rate, was.burst, was.queue) == (settings.rate, settings.burst, settings.queue) {
+            later.rate.clone_from(&earlier.rate);
+        }
+        later
+    }
+
     /// The limit of a host.
-    pub(super) fn of_host(&self) -> Option<Limit> {
+    pub(super) fn of_host(&self) -> Option<Arc<Limit>> {
         let most = self.settings.max_concurrent_per_host?;
-        Some(Limit::new(most, self.settings.queue))
+        Some(Arc::new(Limit::new(most, self.settings.queue)))
     }
 
     pub(super) fn is_on_per_host(&self) -> bool {

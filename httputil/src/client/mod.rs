@@ -52,6 +52,6 @@ pub use service::ResponseFuture;
 pub use timings::Timings;
 
 pub(crate) use handle::WeakClient;
+pub(crate) use in_force::Successor;
 pub(crate) use policies::Policies;
-
 pub(crate) use shutdown::shutdown_all;

@@ -21,6 +21,7 @@ const MANY_HOSTS: usize = 1000;
 pub(crate) struct Policies {
     pub(super) retry: Retry,
     pub(super) limits: Limits,
+    /// Of these, those of retries, breakers and limits are read here.
     settings: settings::Policy,
     first: OnceLock<(Target, Arc<PerHost>)>,
     others: Hosts<Target, Arc<PerHost>>,
@@ -29,9 +30,9 @@ pub(crate) struct Policies {
 /// What is remembered of one host; each is absent where its policy is off.
 #[derive(Debug)]
 pub(super) struct PerHost {
-    pub(super) budget: Option<Budget>,
+    pub(super) budget: Option<Arc<Budget>>,
     pub(super) breaker: Option<Arc<Breaker>>,
-    pub(super) limit: Option<Limit>,
+    pub(super) limit: Option<Arc<Limit>>,
 }
 
 impl Policies {
@@ -50,6 +51,53 @@ impl Policies {
             first: OnceLock::new(),
             others: Hosts::new(MANY_HOSTS),
         }))
+    }
+
+    /// The same for a profile whose settings have changed. What follows the same rule as before keeps its state: each
+    /// host's budget, breaker and limit, and the profile's own limits. What is under way goes on by the earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Policies::of).
+    pub(crate) fn succeeding(earlier: &Arc<Policies>, profile: &settings::Profile) -> Result<Arc<Policies>, Error> {
+        let (was, is) = (&earlier.settings, &profile.policy);
+        if was.retry == is.retry && was.breaker == is.breaker && was.limit == is.limit {
+            return Ok(Arc::clone(earlier));
+        }
+        let mut later = Policies::of(profile)?;
+        if let Some(policies) = Arc::get_mut(&mut later) {
+            policies.limits = Limits::succeeding(&earlier.limits, is.limit);
+            if let Some((target, host)) = earlier.first.get() {
+                let _ = policies.first.set((target.clone(), policies.carry(host, was)));
+            }
+            policies.others = earlier.others.map(|host| policies.carry(host, was));
+        }
+        Ok(later)
+    }
+
+    /// A host's part under these policies, with what it may keep.
+    fn carry(&self, host: &PerHost, was: &settings::Policy) -> Arc<PerHost> {
+        fn kept<T>(has_same_rule: bool, now: &mut Option<Arc<T>>, before: Option<&Arc<T>>) {
+            if has_same_rule && let (Some(now), Some(before)) = (now, before) {
+                *now = Arc::clone(before);
+            }
+        }
+        let is = &self.settings;
+        let budget = |retry: &settings::Retry| (retry.budget_ratio.to_bits(), retry.budget_min_per_second);
+        let limit = |limit: &settings::Limit| (limit.max_concurrent_per_host, limit.queue);
+        let mut now = self.make();
+        kept(
+            budget(&was.retry) == budget(&is.retry),
+            &mut now.budget,
+            host.budget.as_ref(),
+        );
+        kept(was.breaker == is.breaker, &mut now.breaker, host.breaker.as_ref());
+        kept(
+            limit(&was.limit) == limit(&is.limit),
+            &mut now.limit,
+            host.limit.as_ref(),
+        );
+        Arc::new(now)
     }
 
     /// A host's part; `None` if there is nothing to remember.
@@ -80,7 +128,10 @@ impl Policies {
         let retry = &self.settings.retry;
         let breaker = self.settings.breaker;
         PerHost {
-            budget: (self.retry.is_on()).then(|| Budget::new(retry.budget_ratio, retry.budget_min_per_second)),
+            budget: self
+                .retry
+                .is_on()
+                .then(|| Arc::new(Budget::new(retry.budget_ratio, retry.budget_min_per_second))),
             breaker: breaker.enabled.then(|| Breaker::new(breaker, Instant::now())),
             limit: self.limits.of_host(),
         }
@@ -99,6 +150,6 @@ impl Policies {
 impl PerHost {
     fn is_spare(&self, now: Instant) -> bool {
         self.breaker.as_ref().is_none_or(|breaker| breaker.is_at_rest(now))
-            && self.limit.as_ref().is_none_or(Limit::is_at_rest)
+            && self.limit.as_ref().is_none_or(|limit| limit.is_at_rest())
     }
 }

@@ -119,7 +119,10 @@ impl Prepared {
             return None;
         }
         let pool = &self.in_force.pool;
-        if !host.and_then(|host| host.budget.as_ref()).is_some_and(Budget::withdraw) {
+        if !host
+            .and_then(|host| host.budget.as_deref())
+            .is_some_and(Budget::withdraw)
+        {
             pool.count_retry_denied();
             tracing::debug!(profile, %method, attempts, "not retried, the host's budget is spent (retry.budget): {why}");
             return None;

@@ -64,6 +64,16 @@ impl Connector {
         }
     }
 
+    /// The same, as the successor of another in one pool: what that one has counted is counted on.
+    pub(crate) fn succeeding(self, earlier: &Connector) -> Connector {
+        Connector {
+            names: Arc::new(self.names.counting_on(&earlier.names)),
+            #[cfg(test)]
+            dialer: earlier.dialer.clone(),
+            ..self
+        }
+    }
+
     /// The same, over streams that somebody else makes.
     #[cfg(test)]
     pub(crate) fn dialling_by(self, dialer: Dialer) -> Connector {

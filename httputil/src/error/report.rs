@@ -151,6 +151,11 @@ impl Error {
         self
     }
 
+    /// The problems of a configuration error, taken out.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.0.problems
+    }
+
     pub(crate) fn with_source(mut self, source: Arc<dyn StdError + Send + Sync>) -> Error {
         self.0.source = Some(source);
         self

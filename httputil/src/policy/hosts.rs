@@ -76,6 +76,25 @@ impl<K: Clone + Eq + Hash, V: Clone> Hosts<K, V> {
         value
     }
 
+    /// The same hosts with other values.
+    pub(crate) fn map(&self, other: impl Fn(&V) -> V) -> Hosts<K, V> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = inner.entries.iter().map(|(host, entry)| {
+            let entry = Entry {
+                value: other(&entry.value),
+                used: entry.used,
+            };
+            (host.clone(), entry)
+        });
+        Hosts {
+            most: self.most,
+            inner: Mutex::new(Inner {
+                entries: entries.collect(),
+                clock: inner.clock,
+            }),
+        }
+    }
+
     /// The host's value, if it has been met.
     pub(crate) fn look(&self, host: &K) -> Option<V> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

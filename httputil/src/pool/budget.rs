@@ -29,7 +29,8 @@ pub(super) trait Member: Send + Sync {
 
 /// A cap on connections, shared by pools.
 pub(crate) struct Budget {
-    max: Option<usize>,
+    /// No cap, if it is the largest number.
+    max: AtomicUsize,
     used: AtomicUsize,
     /// Pools that wait for a slot, the first in line first.
     line: Mutex<VecDeque<Weak<dyn Member>>>,
@@ -43,7 +44,7 @@ impl Budget {
     /// At most `max` connections; `None` is no cap.
     pub(crate) fn new(max: Option<usize>) -> Arc<Budget> {
         Arc::new(Budget {
-            max: max.map(|max| max.max(1)),
+            max: AtomicUsize::new(stored(max)),
             used: AtomicUsize::new(0),
             line: Mutex::new(VecDeque::new()),
             waiting: AtomicUsize::new(0),
@@ -54,24 +55,27 @@ impl Budget {
 
     /// The cap that settings ask for. `Auto` is no cap where the system has no limit of open files.
     pub(crate) fn of(settings: MaxConnections) -> Arc<Budget> {
-        Budget::new(match settings {
-            MaxConnections::Auto => open_files().map(|limit| limit / 4 * 3),
-            MaxConnections::AtMost(max) => Some(max),
-            MaxConnections::Unbounded => None,
-        })
+        Budget::new(asked_for(settings))
+    }
+
+    /// Another cap. Above a lower one nothing is closed for its sake, but nothing is dialled until others have gone.
+    pub(crate) fn change(&self, settings: MaxConnections) {
+        self.max.store(stored(asked_for(settings)), Ordering::SeqCst);
+        self.wake_next();
     }
 
     pub(super) fn max(&self) -> Option<usize> {
-        self.max
+        let max = self.max.load(Ordering::SeqCst);
+        (max < usize::MAX).then_some(max)
     }
 
     /// Whether a slot can be taken: one that nobody waits for, unless it is `our_turn`.
     pub(super) fn has_slot(&self, our_turn: bool) -> bool {
-        self.max.is_none() || (our_turn || !self.is_wanted()) && self.has_free()
+        self.max().is_none() || (our_turn || !self.is_wanted()) && self.has_free()
     }
 
     pub(super) fn try_take(&self, our_turn: bool) -> bool {
-        let Some(max) = self.max else {
+        let Some(max) = self.max() else {
             self.used.fetch_add(1, Ordering::AcqRel);
             return true;
         };
@@ -85,7 +89,7 @@ impl Budget {
     }
 
     fn has_free(&self) -> bool {
-        self.max.is_none_or(|max| self.used.load(Ordering::SeqCst) < max)
+        self.max().is_none_or(|max| self.used.load(Ordering::SeqCst) < max)
     }
 
     /// Followed by [`wake_next`](Budget::wake_next) after the lock. Whoever gives back and whoever waits each write one
@@ -218,10 +222,22 @@ impl Budget {
     }
 }
 
+fn asked_for(settings: MaxConnections) -> Option<usize> {
+    match settings {
+        MaxConnections::Auto => open_files().map(|limit| limit / 4 * 3),
+        MaxConnections::AtMost(max) => Some(max),
+        MaxConnections::Unbounded => None,
+    }
+}
+
+fn stored(max: Option<usize>) -> usize {
+    max.map_or(usize::MAX, |max| max.max(1))
+}
+
 impl std::fmt::Debug for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Budget")
-            .field("max", &self.max)
+            .field("max", &self.max())
             .field("used", &self.used)
             .finish_non_exhaustive()
     }

@@ -12,8 +12,9 @@ use super::following;
 use super::key::{Key, KeyRef};
 use super::queued::Queued;
 use super::shared::{Inner, Pool};
-use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Protocol, Standing, Waiting};
-use crate::connect::{DialFailure, Route, Scheme, Spent, Target};
+use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Standing, Waiting};
+use super::way::Way;
+use crate::connect::{DialFailure, Route, Spent, Target};
 use crate::error::Phase;
 use crate::wire::{Facts, H1, Link, Manner, Peek, Place, PooledBody, RequestBody, SendFailure, SocketHandle};
 
@@ -42,6 +43,8 @@ pub(crate) enum CheckoutFailure {
     /// `timeouts.pool_wait`, while this cap was reached.
     PoolWait(&'static str),
     Dial(DialFailure),
+    /// No request may go there (`egress.*`), as the settings are by now.
+    Refused(String),
     /// Not called from within a tokio runtime.
     NoRuntime,
     /// The host's name cannot stand in a request.
@@ -140,10 +143,13 @@ enum Taken {
     Wait(Arc<Key>, Waiting<H1, Place>),
     /// After the host's name has been looked up, which nobody has for a while.
     Later(Arc<Key>),
+    /// The pool has other settings by now, and so perhaps another way.
+    Elsewhere,
 }
 
 impl Pool {
-    /// A connection to `target` by `route`: idle, returning, or dialled.
+    /// A connection to `target` by the way `to` it: idle, returning, or dialled. Where the pool has other settings than
+    /// those that led there, the way is found anew.
     ///
     /// With `fresh`, one that nobody has used. With the `turn` that an earlier checkout gave, the request keeps its place
     /// before those that have come since. Dropping the future leaves the queue; a dial that it began goes on and
@@ -151,31 +157,44 @@ impl Pool {
     pub(crate) async fn checkout(
         &self,
         target: &Target,
-        route: &Route,
+        way: &mut Way,
         fresh: bool,
-        turn: Option<u64>,
+        mut turn: Option<u64>,
         deadline: Option<Instant>,
         pool_wait: Duration,
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
-        let mut taken = inner.take((target, route), &handle, deadline, fresh, turn, inner.world.spreads())?;
-        if let Taken::Later(key) = taken {
-            Box::pin(following::catch_up(inner, key, deadline)).await;
-            taken = inner.take((target, route), &handle, deadline, fresh, turn, false)?;
-        }
-        let checked = match taken {
-            Taken::Later(_) => unreachable!("it has just been looked up"),
-            Taken::Now(checked) => checked,
-            // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
-            Taken::Wait(key, waiting) => {
-                let turn = waiting.id;
-                let connection = match Box::pin(inner.wait(waiting, deadline, pool_wait)).await? {
-                    Delivery::Exclusive(h1) => Connection::H1(h1),
-                    Delivery::Place(place) => Connection::Place(place),
-                    Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
-                };
-                Checked { key, turn, connection }
+        let mut follows = true;
+        let checked = loop {
+            match inner.take((target, way), &handle, deadline, fresh, turn, follows)? {
+                Taken::Now(checked) => break checked,
+                Taken::Later(key) => {
+                    follows = false;
+                    Box::pin(following::catch_up(inner, key, deadline)).await;
+                }
+                Taken::Elsewhere => {
+                    let found = self.route(target, way.needs_tunnel());
+                    *way = found.map_err(|refusal| CheckoutFailure::Refused(refusal.to_string()))?;
+                }
+                // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
+                Taken::Wait(key, waiting) => {
+                    let id = waiting.id;
+                    let connection = match Box::pin(inner.wait(waiting, deadline, pool_wait)).await? {
+                        Delivery::Exclusive(h1) => Connection::H1(h1),
+                        Delivery::Place(place) => Connection::Place(place),
+                        Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
+                        Delivery::Moved => {
+                            turn = Some(id);
+                            continue;
+                        }
+                    };
+                    break Checked {
+                        key,
+                        turn: id,
+                        connection,
+                    };
+                }
             }
         };
         Counters::add(&inner.counters.tally.requests);
@@ -201,7 +220,7 @@ impl Pool {
 impl Inner {
     fn take(
         &self,
-        to: (&Target, &Route),
+        (target, way): (&Target, &Way),
         handle: &Handle,
         deadline: Option<Instant>,
         fresh: bool,
@@ -209,18 +228,21 @@ impl Inner {
         follows: bool,
     ) -> Result<Taken, CheckoutFailure> {
         self.warm_up();
-        let ttl = || self.world.connector.transport().dns.ttl;
+        let ttl = || self.world.peek().connector.transport().dns.ttl;
         loop {
             let now = Instant::now();
             // Nobody waits for its answer any more.
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Err(CheckoutFailure::Deadline(Phase::PoolWait));
             }
-            let (key, turn, outcome) = self.with_state(|state, todo| {
-                let host = self.host(state, to, handle, now)?;
-                if follows && state.is_forgotten(host, ttl(), now) {
+            let asked = self.with_state(|state, todo| {
+                if way.generation() != state.renewed() {
+                    return Ok(None);
+                }
+                let host = self.host(state, (target, way), handle, now)?;
+                if follows && state.is_forgotten(host, ttl, now) {
                     let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
-                    return Ok((key, 0, None));
+                    return Ok(Some((key, 0, None)));
                 }
                 // One whose idle connection turns out to be dead asks again.
                 let turn = *turn.get_or_insert_with(|| state.next_turn());
@@ -232,8 +254,11 @@ impl Inner {
                 };
                 let outcome = state.checkout(host, ask, todo);
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
-                Ok((key, turn, Some(outcome)))
+                Ok(Some((key, turn, Some(outcome))))
             })?;
+            let Some((key, turn, outcome)) = asked else {
+                return Ok(Taken::Elsewhere);
+            };
             let Some(outcome) = outcome else {
                 return Ok(Taken::Later(key));
             };
@@ -272,13 +297,7 @@ impl Inner {
             return Ok(host);
         }
         let key = Key::new(target.clone(), route.clone(), handle.clone()).ok_or(CheckoutFailure::BadHost)?;
-        let http2 = &self.world.connector.transport().http2;
-        let protocol = match target.scheme {
-            // A proxy that is sent whole requests is spoken to in HTTP/1.
-            _ if http2.prior_knowledge && route.forwards().is_none() => Protocol::H2,
-            Scheme::Https if http2.enabled => Protocol::Unknown,
-            _ => Protocol::H1,
-        };
+        let protocol = self.world.peek().begins_with(target, route);
         Ok(state.add_host(Arc::new(key), protocol, now))
     }
 

@@ -14,7 +14,7 @@ use super::budget::{Budget, Member};
 use super::counters::Counters;
 use super::hosts::Directory;
 use super::key::Key;
-use super::state::{Bond, Closing, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, State, Todo};
+use super::state::{Bond, Closing, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Protocol, State, Todo};
 use super::sync::{Mutex, MutexGuard};
 use crate::wire::CloseReason;
 
@@ -102,7 +102,7 @@ impl<W: World> Core<W> {
                 // The request has gone in the meantime.
                 Ok(Err(Delivery::Exclusive(connection))) => self.returned(connection),
                 Ok(Err(Delivery::Place(place))) => drop(place),
-                Ok(Ok(()) | Err(Delivery::Failed(_))) => {}
+                Ok(Ok(()) | Err(Delivery::Failed(_) | Delivery::Moved)) => {}
                 Err(_) => tracing::error!(pool = %self.name, "a waker panicked"),
             }
         }
@@ -218,6 +218,22 @@ impl<W: World> Core<W> {
     /// Closes what is idle now.
     pub(super) fn close_idle(&self) {
         let closing = self.with_state(|state, _| state.close_idle(CloseReason::CloseIdle));
+        self.close_all(closing);
+    }
+
+    /// Puts other settings in force: `put_in_force` is told the generation that begins with them, under the lock, so that
+    /// whoever sees that generation sees these settings. It must neither wait nor drop anything.
+    pub(super) fn renew(
+        &self,
+        limits: Limits,
+        begins_with: impl Fn(&Key) -> Option<Protocol>,
+        put_in_force: impl FnOnce(u64),
+    ) {
+        let closing = self.with_state(|state, todo| {
+            let closing = state.renew(limits, begins_with, Instant::now(), todo);
+            put_in_force(state.renewed());
+            closing
+        });
         self.close_all(closing);
     }
 

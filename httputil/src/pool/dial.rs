@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::time::Instant;
 
 use super::counters::Counters;
-use super::shared::Inner;
+use super::shared::{Inner, Making};
 use super::state::Dial;
 use crate::connect::{Answer, DialFailure, Router};
 use crate::error::Kind;
@@ -35,6 +35,8 @@ pub(super) fn start(pool: &Arc<Inner>, dial: Dial) {
 /// A dial under way. However it ends, even by a panic or with its runtime, the pool hears of it.
 struct Pending {
     pool: Arc<Inner>,
+    /// What the dial is made by, also where the pool has other settings meanwhile.
+    making: Arc<Making>,
     dial: Dial,
     /// The address that it has reached, as the pool numbers them.
     site: AtomicU32,
@@ -43,7 +45,7 @@ struct Pending {
 
 impl Router for Pending {
     fn route(&self, answer: Answer) -> Vec<SocketAddr> {
-        if !self.pool.world.spreads() {
+        if !self.making.spreads() {
             return answer.addresses;
         }
         self.pool
@@ -51,7 +53,7 @@ impl Router for Pending {
     }
 
     fn reached(&self, address: Option<SocketAddr>) {
-        if self.pool.world.spreads() {
+        if self.making.spreads() {
             let site = self
                 .pool
                 .with_state(|state, _| state.arrived(&self.dial, address, Instant::now()));
@@ -66,6 +68,7 @@ impl Pending {
         Counters::add(&dial.key.counters.tally.dials_started);
         Pending {
             pool: Arc::clone(pool),
+            making: pool.world.making(),
             dial,
             site: AtomicU32::new(Seat::NO_SITE),
             is_over: false,
@@ -75,7 +78,7 @@ impl Pending {
     async fn run(&self) -> Result<Connection, DialFailure> {
         let home: Arc<dyn Home> = Arc::clone(&self.pool) as _;
         open(
-            &self.pool.world.connector,
+            &self.making.connector,
             &self.dial.key.target,
             &self.dial.key.route,
             &self.dial.progress,

@@ -15,7 +15,8 @@ const LEAST: Duration = Duration::from_millis(50);
 /// Looks the name up on its runtime; no request waits for it. An answer without an address, a failure or a time-out
 /// changes nothing, and is tried again after `dns.ttl`.
 pub(super) fn look_up(pool: &Arc<Inner>, key: &Arc<Key>) {
-    let connector = &pool.world.connector;
+    let making = pool.world.peek();
+    let connector = &making.connector;
     let names = Arc::clone(connector.names());
     let bound = connector.transport().timeouts.dns;
     let following = Following {
@@ -39,7 +40,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub(super) async fn catch_up(pool: &Arc<Inner>, key: Arc<Key>, deadline: Option<Instant>) {
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let bound = left.map_or(PATIENCE, |left| PATIENCE.min(left / 4));
-    let names = Arc::clone(pool.world.connector.names());
+    let names = Arc::clone(pool.world.peek().connector.names());
     let mut following = Following {
         pool: Arc::downgrade(pool),
         key,

@@ -1,7 +1,7 @@
 //! A lease: the right to use a pool, and the reason that it keeps idle connections.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -10,7 +10,8 @@ use super::Pool;
 /// A hold on a pool. It ends once: by [`Lease::end`], or when its owner drops it and calls `end`.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    pool: Pool,
+    /// The pool that it holds; of one that has ended, the last one. Locked for moments.
+    pool: Mutex<Pool>,
     has_ended: AtomicBool,
     under_way: AtomicUsize,
     went: Notify,
@@ -24,15 +25,11 @@ impl Lease {
     pub(crate) fn new(pool: Pool) -> Arc<Lease> {
         pool.add_lease();
         Arc::new(Lease {
-            pool,
+            pool: Mutex::new(pool),
             has_ended: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             went: Notify::new(),
         })
-    }
-
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -44,9 +41,29 @@ impl Lease {
     pub(crate) fn end(&self) -> bool {
         let ends = !self.has_ended.swap(true, Ordering::AcqRel);
         if ends {
-            self.pool.remove_lease();
+            let pool = self.held().clone();
+            pool.remove_lease();
         }
         ends
+    }
+
+    /// Holds another pool from now on, unless it has ended: that pool keeps its idle connections before the other one lets
+    /// go of its own.
+    pub(crate) fn move_to(&self, pool: &Pool) {
+        let left = {
+            let mut held = self.held();
+            // `end` says so first, and then looks which pool it is that is held.
+            if self.has_ended() || held.is(pool) {
+                return;
+            }
+            pool.add_lease();
+            std::mem::replace(&mut *held, pool.clone())
+        };
+        left.remove_lease();
+    }
+
+    fn held(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a request, unless the lease has ended.

@@ -30,6 +30,7 @@ mod shared;
 mod state;
 mod sync;
 mod tally;
+mod way;
 
 pub(crate) use budget::Budget;
 pub(crate) use checkout::{Checked, CheckoutFailure, Sighting};
@@ -38,3 +39,4 @@ pub use hosts::{BreakerState, HostStats};
 pub(crate) use key::Key;
 pub(crate) use lease::{Lease, Ticket};
 pub(crate) use shared::Pool;
+pub(crate) use way::Way;

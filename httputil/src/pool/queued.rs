@@ -49,7 +49,7 @@ impl<W: World> Drop for Queued<'_, W> {
         match receiver.try_recv() {
             Ok(Delivery::Exclusive(connection)) => self.pool.returned(connection),
             Ok(Delivery::Place(place)) => drop(place),
-            Ok(Delivery::Failed(_)) => {}
+            Ok(Delivery::Failed(_) | Delivery::Moved) => {}
             Err(_) => self.pool.with_state(|state, _| state.cancel(self.host, self.id)),
         }
     }

@@ -1,10 +1,11 @@
 //! The pool as others hold it: the core over real connections, which call it their home.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -13,9 +14,10 @@ use super::core::{Core, World};
 use super::counters::{Counters, PoolStats};
 use super::hosts::{BreakerState, HostStats};
 use super::key::Key;
-use super::state::{Bond, Dial, Exclusive, Limits, Multiplexed};
+use super::state::{Bond, Dial, Exclusive, Limits, Multiplexed, Protocol};
+use super::way::Way;
 use super::{dial, following, reaper};
-use crate::connect::{Connector, Refusal, Route, Target};
+use crate::connect::{Connector, Refusal, Route, Scheme, Target};
 use crate::settings::DnsBalance;
 use crate::wire::{CloseReason, H1, H2, Home, Link, Place};
 
@@ -30,15 +32,67 @@ pub(super) type Inner = Core<Wires>;
 
 /// What makes a pool's connections.
 pub(super) struct Wires {
-    pub(super) connector: Connector,
+    current: ArcSwap<Making>,
     /// Whether `pool.warm` is still to be done.
     is_cold: AtomicBool,
 }
 
-impl Wires {
+/// How connections are made.
+pub(super) struct Making {
+    pub(super) connector: Connector,
+    /// The generation of the pool that began with it.
+    generation: AtomicU64,
+}
+
+impl Making {
+    fn new(connector: Connector) -> Making {
+        Making {
+            connector,
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    /// The way to a target, if requests may go there.
+    pub(super) fn way(&self, target: &Target, needs_tunnel: bool) -> Result<Way, Refusal> {
+        let route = self.connector.route(target, || needs_tunnel)?;
+        Ok(Way::new(route, self.generation.load(Ordering::Acquire), needs_tunnel))
+    }
+
     /// `dns.balance = "round_robin"`
     pub(super) fn spreads(&self) -> bool {
         self.connector.transport().dns.balance == DnsBalance::RoundRobin
+    }
+
+    fn limits(&self) -> Limits {
+        let transport = self.connector.transport();
+        Limits {
+            pool: transport.pool.clone(),
+            max_shared_per_host: transport.http2.max_connections_per_host,
+            spreads: self.spreads(),
+        }
+    }
+
+    /// The protocol that is supposed of a host before it has been dialled.
+    pub(super) fn begins_with(&self, target: &Target, route: &Route) -> Protocol {
+        let http2 = &self.connector.transport().http2;
+        match target.scheme {
+            // A proxy that is sent whole requests is spoken to in HTTP/1.
+            _ if http2.prior_knowledge && route.forwards().is_none() => Protocol::H2,
+            Scheme::Https if http2.enabled => Protocol::Unknown,
+            _ => Protocol::H1,
+        }
+    }
+}
+
+impl Wires {
+    /// How connections are made now. For more than a moment; see [`peek`](Wires::peek).
+    pub(super) fn making(&self) -> Arc<Making> {
+        self.current.load_full()
+    }
+
+    /// The same for a moment.
+    pub(super) fn peek(&self) -> Guard<Arc<Making>> {
+        self.current.load()
     }
 }
 
@@ -62,22 +116,53 @@ impl World for Wires {
 impl Pool {
     /// A pool without connections. Needs no runtime.
     pub(crate) fn new(name: impl Into<Arc<str>>, connector: Connector, budget: Arc<Budget>) -> Pool {
-        let transport = connector.transport();
-        let limits = Limits {
-            pool: transport.pool.clone(),
-            max_shared_per_host: transport.http2.max_connections_per_host,
-            spreads: transport.dns.balance == DnsBalance::RoundRobin,
-        };
+        let making = Making::new(connector);
+        let limits = making.limits();
         let world = Wires {
-            is_cold: AtomicBool::new(!transport.pool.warm.is_empty()),
-            connector,
+            is_cold: AtomicBool::new(!limits.pool.warm.is_empty()),
+            current: ArcSwap::from_pointee(making),
         };
         let inner = Core::new(name.into(), limits, budget, world);
         Pool { inner }
     }
 
+    /// Makes connections by other settings from now on. What was made by the earlier ones is given to no request any more:
+    /// idle connections are closed now, those in use when their requests have ended, and those who wait are dialled for
+    /// anew. Counters go on.
+    pub(crate) fn renew(&self, connector: Connector) {
+        let wires = &self.inner.world;
+        let connector = connector.succeeding(&wires.peek().connector);
+        let making = Arc::new(Making::new(connector));
+        let limits = making.limits();
+        let has_warm = !limits.pool.warm.is_empty();
+        let mut earlier = None;
+        self.inner.renew(
+            limits,
+            // What lies behind a proxy is asked for anew: the proxy may have another login, or the way to it another TLS.
+            |key| {
+                let leads_directly = || making.way(&key.target, false).is_ok_and(|way| *way == Route::Direct);
+                let is_direct = key.route == Route::Direct && leads_directly();
+                is_direct.then(|| making.begins_with(&key.target, &key.route))
+            },
+            |generation| {
+                making.generation.store(generation, Ordering::Release);
+                earlier = Some(wires.current.swap(Arc::clone(&making)));
+            },
+        );
+        drop(earlier);
+        wires.is_cold.store(has_warm, Ordering::Release);
+        if self.inner.counters.leases.load(Ordering::Relaxed) > 0 {
+            self.inner.warm_up();
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.inner.name
+    }
+
     pub(crate) fn stats(&self) -> PoolStats {
-        let connector = &self.inner.world.connector;
+        let making = self.inner.world.peek();
+        let connector = &making.connector;
         let dns = connector.names().counts();
         PoolStats {
             dns_look_ups: dns.look_ups,
@@ -94,13 +179,22 @@ impl Pool {
     }
 
     /// The way to a target; see [`Connector::route`].
-    pub(crate) fn route(&self, target: &Target, needs_tunnel: impl FnOnce() -> bool) -> Result<Route, Refusal> {
-        let route = self.inner.world.connector.route(target, needs_tunnel);
-        if let Err(refusal) = &route {
+    ///
+    /// # Errors
+    ///
+    /// That no request may go there (`egress.*`); it is counted.
+    pub(crate) fn route(&self, target: &Target, needs_tunnel: bool) -> Result<Way, Refusal> {
+        let way = self.inner.world.peek().way(target, needs_tunnel);
+        if let Err(refusal) = &way {
             Counters::add(&self.inner.counters.egress_refused);
             tracing::debug!(pool = %self.inner.name, "{refusal}");
         }
-        route
+        way
+    }
+
+    /// Whether both are one pool.
+    pub(crate) fn is(&self, other: &Pool) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Closes what is idle now. Shared connections in use take no new request and end after those under way.
@@ -150,7 +244,7 @@ impl Pool {
 
     pub(super) fn remove_lease(&self) {
         if self.inner.give_lease_back() {
-            let has_warm = !self.inner.world.connector.transport().pool.warm.is_empty();
+            let has_warm = !self.inner.world.peek().connector.transport().pool.warm.is_empty();
             self.inner.world.is_cold.store(has_warm, Ordering::Release);
             self.inner.reapers.notify_waiters();
         }
@@ -175,15 +269,16 @@ impl Inner {
         if !self.world.is_cold.swap(false, Ordering::AcqRel) {
             return;
         }
-        let pool = &self.world.connector.transport().pool;
+        let making = self.world.making();
+        let pool = &making.connector.transport().pool;
         for url in &pool.warm {
             let target = url.parse().ok().and_then(|url| Target::of(&url).ok());
             let Some(target) = target else {
                 tracing::warn!(pool = %self.name, "a URL of pool.warm cannot be connected to");
                 continue;
             };
-            let route = match self.world.connector.route(&target, || false) {
-                Ok(route) => route,
+            let way = match making.way(&target, false) {
+                Ok(way) => way,
                 Err(refusal) => {
                     Counters::add(&self.counters.egress_refused);
                     tracing::warn!(pool = %self.name, "a host of pool.warm is not connected to: {refusal}");
@@ -192,7 +287,9 @@ impl Inner {
             };
             self.with_state(|state, todo| {
                 let now = Instant::now();
-                if let Ok(host) = self.host(state, (&target, &route), &handle, now) {
+                if way.generation() == state.renewed()
+                    && let Ok(host) = self.host(state, (&target, &way), &handle, now)
+                {
                     state.warm(host, pool.min_idle_per_host.max(1), now, todo);
                 }
             });

@@ -1,11 +1,13 @@
 //! Building a registry of one's own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use reqwest::dns::Resolve;
 
 use super::Registry;
+use super::holding::Holding;
 use super::names::Inner;
+use super::reload::Reloads;
 use super::services::Services;
 use crate::config::Config;
 use crate::connect::{Identities, Resolver};
@@ -59,12 +61,12 @@ impl RegistryBuilder {
             resolver: self.resolver.map_or_else(Resolver::system, Resolver::custom),
             identities: Identities::default(),
             proxy_identities: Identities::default(),
-            pools: std::sync::Mutex::default(),
-            policies: std::sync::Mutex::default(),
             services: Services::default(),
             tls_info: self.tls_info,
             budget: Budget::of(config.registry().max_connections),
-            config,
+            holding: Mutex::new(Holding::of(config)),
+            reloading: Mutex::default(),
+            reloads: Reloads::default(),
         }))
     }
 }

@@ -1,16 +1,17 @@
 //! The registry itself.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::RegistryBuilder;
+use super::holding::{Held, Holding, Isolated, Recipe};
+use super::reload::Reloads;
 use super::services::Services;
-use crate::client::{Breaker, Client, Policies};
+use crate::client::{Breaker, Client};
 use crate::config::Config;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
 use crate::error::Error;
 use crate::pool::{Budget, Pool, PoolStats};
-use crate::settings::Profile;
+use crate::settings::{Environment, Profile};
 
 /// Shared connection pools by name, and the configuration that they follow. Cheap to clone; clones are one registry.
 ///
@@ -24,30 +25,93 @@ use crate::settings::Profile;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Registry {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
-    pub(super) config: Config,
     pub(super) resolver: Resolver,
     pub(super) identities: Identities,
     /// Those of https proxies: a session with a proxy is never one with a server behind it.
     pub(super) proxy_identities: Identities,
-    pub(super) pools: Mutex<BTreeMap<String, Pool>>,
-    /// By profile: its clients share the budget and the breaker of each host.
-    pub(super) policies: Mutex<BTreeMap<String, Arc<Policies>>>,
     pub(super) services: Services,
     /// Whether connections keep what their TLS handshakes agreed on.
     pub(super) tls_info: bool,
     /// `registry.max_connections`
     pub(super) budget: Arc<Budget>,
+    pub(super) holding: Mutex<Holding>,
+    /// One reload at a time.
+    pub(super) reloading: Mutex<()>,
+    pub(super) reloads: Reloads,
+}
+
+impl Inner {
+    pub(super) fn holding(&self) -> MutexGuard<'_, Holding> {
+        self.holding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What connections of a pool with this profile's settings are made by; files are read now.
+    ///
+    /// # Errors
+    ///
+    /// That a file or a variable that counts cannot be used.
+    pub(super) fn recipe(&self, profile: &Profile, environment: &Environment) -> Result<Recipe, Error> {
+        let told = |problem| Error::config(vec![problem]);
+        let tls = &profile.transport.tls;
+        let identity = self.identities.intern(tls).map_err(told)?;
+        let mut proxies = Proxies::of(profile, environment).map_err(Error::config)?;
+        if proxies.need_tls() {
+            let tls = Identity::settings_for_proxies(tls);
+            proxies = proxies.with_identity(self.proxy_identities.intern(&tls).map_err(told)?);
+        }
+        let mut transport = profile.transport.clone();
+        transport.tls_info |= self.tls_info;
+        Ok(Recipe {
+            transport,
+            identity,
+            proxies,
+        })
+    }
+
+    pub(super) fn connector(&self, recipe: &Recipe) -> Connector {
+        let Recipe {
+            transport,
+            identity,
+            proxies,
+        } = recipe;
+        Connector::new(transport.clone(), Arc::clone(identity), &self.resolver, proxies.clone())
+    }
+
+    /// A pool that is not there yet.
+    pub(super) fn make(&self, profile: &Profile, recipe: Recipe, is_isolated: bool) -> Held {
+        let connector = self.connector(&recipe);
+        Held {
+            pool: Pool::new(profile.pool.as_str(), connector, Arc::clone(&self.budget)),
+            recipe,
+            only_for: is_isolated.then(|| profile.name.clone()),
+        }
+    }
+
+    /// The pool that is kept under a key.
+    fn pool_at(&self, holding: &mut Holding, key: &str, profile: &Profile, is_isolated: bool) -> Result<Pool, Error> {
+        if let Some(held) = holding.pools.get(key) {
+            return Ok(held.pool.clone());
+        }
+        let recipe = self.recipe(profile, holding.config.environment())?;
+        let held = self.make(profile, recipe, is_isolated);
+        let pool = held.pool.clone();
+        holding.pools.insert(key.to_owned(), held);
+        Ok(pool)
+    }
+
+    fn pools(&self) -> Vec<Pool> {
+        self.holding().pools.values().map(|held| held.pool.clone()).collect()
+    }
 }
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("Registry")
-            .field("pools", &pools.keys().collect::<Vec<_>>())
+            .field("pools", &self.holding().pools.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
@@ -58,6 +122,10 @@ impl std::fmt::Debug for Inner {
 pub struct Stats {
     /// One for each pool that has been used, sorted by name.
     pub pools: Vec<PoolStats>,
+    /// Configurations put in force by [`Registry::reload`], those that changed nothing included.
+    pub reloads: u64,
+    /// Reloads that changed nothing since the configuration, or a file that it names, could not be used.
+    pub reloads_refused: u64,
 }
 
 impl Stats {
@@ -94,29 +162,29 @@ impl Registry {
     /// [`Kind::Config`](crate::Kind::Config) if there is no such profile (the nearest name is suggested), a file of
     /// its `tls.*` cannot be used, or a proxy variable that it heeds is no URL of a proxy.
     pub fn client(&self, profile: &str) -> Result<Client, Error> {
-        let profile = self.inner.config.profile(profile)?;
-        let (pool, policies) = (self.pool(&profile)?, self.policies(&profile)?);
-        Client::on(pool, profile, policies)
+        let holding = &mut *self.inner.holding();
+        let profile = holding.config.profile(profile)?;
+        let key = profile.pool.clone();
+        let pool = self.inner.pool_at(holding, &key, &profile, false)?;
+        let client = Client::on(pool, profile.clone(), holding.policies(&profile)?)?;
+        holding.add_follower(&client, None);
+        Ok(client)
     }
 
     /// A new lease on a pool of the profile's settings that only services of this type draw from. Its name is the
     /// profile's with the type's own name; `type_name` keeps types of one name in different modules apart.
     pub(crate) fn isolated_client(&self, profile: &str, type_name: &str, own_name: &str) -> Result<Client, Error> {
-        let mut profile = self.inner.config.profile(profile)?;
-        profile.pool = format!("{}/{own_name}", profile.name);
-        let pool = self.pool_at(&format!("{}/{type_name}", profile.name), &profile)?;
-        let policies = self.policies(&profile)?;
-        Client::on(pool, profile, policies)
-    }
-
-    fn policies(&self, profile: &Profile) -> Result<Arc<Policies>, Error> {
-        let mut all = self.inner.policies.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(policies) = all.get(&profile.name) {
-            return Ok(Arc::clone(policies));
-        }
-        let policies = Policies::of(profile)?;
-        all.insert(profile.name.clone(), Arc::clone(&policies));
-        Ok(policies)
+        let holding = &mut *self.inner.holding();
+        let mut profile = holding.config.profile(profile)?;
+        let isolated = Isolated {
+            key: format!("{}/{type_name}", profile.name),
+            name: format!("{}/{own_name}", profile.name),
+        };
+        profile.pool.clone_from(&isolated.name);
+        let pool = self.inner.pool_at(holding, &isolated.key, &profile, true)?;
+        let client = Client::on(pool, profile.clone(), holding.policies(&profile)?)?;
+        holding.add_follower(&client, Some(isolated));
+        Ok(client)
     }
 
     /// The breaker of a host, which the clients of a profile share: an origin, such as `https://host:8443` or
@@ -127,73 +195,33 @@ impl Registry {
     /// [`Kind::Config`](crate::Kind::Config) if there is no such profile (the nearest name is suggested);
     /// [`Kind::Request`](crate::Kind::Request) if its `breaker.enabled` is false, or this is no host.
     pub fn breaker(&self, profile: &str, host: &str) -> Result<Breaker, Error> {
-        let profile = self.inner.config.profile(profile)?;
-        Breaker::of(&self.policies(&profile)?, &profile.name, host)
+        let holding = &mut *self.inner.holding();
+        let profile = holding.config.profile(profile)?;
+        Breaker::of(&holding.policies(&profile)?, &profile.name, host)
     }
 
     pub(super) fn services_inner(&self) -> &Services {
         &self.inner.services
     }
 
-    fn pool(&self, profile: &Profile) -> Result<Pool, Error> {
-        self.pool_at(&profile.pool, profile)
-    }
-
-    /// The pool that is kept under a key, which is its name but for the isolated ones.
-    fn pool_at(&self, key: &str, profile: &Profile) -> Result<Pool, Error> {
-        let mut pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(key) {
-            return Ok(pool.clone());
-        }
-        let tls = &profile.transport.tls;
-        let identity = self
-            .inner
-            .identities
-            .intern(tls)
-            .map_err(|problem| Error::config(vec![problem]))?;
-        let proxies = self.proxies(profile)?;
-        let mut transport = profile.transport.clone();
-        transport.tls_info |= self.inner.tls_info;
-        let connector = Connector::new(transport, identity, &self.inner.resolver, proxies);
-        let pool = Pool::new(profile.pool.as_str(), connector, Arc::clone(&self.inner.budget));
-        pools.insert(key.to_owned(), pool.clone());
-        Ok(pool)
-    }
-
-    fn proxies(&self, profile: &Profile) -> Result<Proxies, Error> {
-        let proxies = Proxies::of(profile, self.inner.config.environment()).map_err(Error::config)?;
-        if !proxies.need_tls() {
-            return Ok(proxies);
-        }
-        let identities = &self.inner.proxy_identities;
-        let identity = identities.intern(&Identity::settings_for_proxies(&profile.transport.tls));
-        Ok(proxies.with_identity(identity.map_err(|problem| Error::config(vec![problem]))?))
-    }
-
     /// The configuration in force.
     pub fn config(&self) -> Config {
-        self.inner.config.clone()
+        self.inner.holding().config.clone()
     }
 
     /// What all pools count, at this moment. Takes no pool's lock.
     pub fn stats(&self) -> Stats {
-        let pools = self.inner.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reloads, reloads_refused) = self.inner.reloads.read();
         Stats {
-            pools: pools.values().map(Pool::stats).collect(),
+            pools: self.inner.pools().iter().map(Pool::stats).collect(),
+            reloads,
+            reloads_refused,
         }
     }
 
     /// Closes the idle connections of every pool now. Those in use close when their requests have ended.
     pub fn close_idle_connections(&self) {
-        let pools: Vec<Pool> = self
-            .inner
-            .pools
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect();
-        for pool in pools {
+        for pool in self.inner.pools() {
             pool.close_idle();
         }
     }

@@ -96,7 +96,14 @@ impl Registry {
         self.services_inner()
             .alive()
             .iter()
-            .map(|entry| entry.info.clone())
+            .map(|entry| {
+                let client = entry.clients.first().and_then(WeakClient::upgrade);
+                ServiceInfo {
+                    // A reload may have led it to another one.
+                    pool: client.map_or_else(|| entry.info.pool.clone(), |client| client.pool()),
+                    ..entry.info.clone()
+                }
+            })
             .collect()
     }
 

@@ -62,13 +62,15 @@ pub enum CloseReason {
     AddressGone,
     /// Its address had more connections than others, and the host's cap left these none (`dns.balance = "round_robin"`).
     Rebalanced,
+    /// It was made under settings that a reload has replaced.
+    Reloaded,
 }
 
 impl CloseReason {
     pub(super) const UNSET: u8 = u8::MAX;
 
     /// Every reason, in the order of their numbers.
-    pub const ALL: [CloseReason; 23] = [
+    pub const ALL: [CloseReason; 24] = [
         CloseReason::IdleTimeout,
         CloseReason::IdleCap,
         CloseReason::PeerClosed,
@@ -92,6 +94,7 @@ impl CloseReason {
         CloseReason::Upgraded,
         CloseReason::AddressGone,
         CloseReason::Rebalanced,
+        CloseReason::Reloaded,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<CloseReason> {
@@ -124,6 +127,7 @@ impl CloseReason {
             CloseReason::Upgraded => "upgraded",
             CloseReason::AddressGone => "address_gone",
             CloseReason::Rebalanced => "rebalanced",
+            CloseReason::Reloaded => "reloaded",
         }
     }
 }

@@ -63,8 +63,13 @@ impl TrustedCa {
     /// The documented defaults, trusting this CA.
     pub(crate) fn config(&self) -> ClientConfig {
         let mut config = one_attempt();
-        config.profile_mut().transport.tls.ca_file = Some(self.file.path().to_owned());
+        config.profile_mut().transport.tls.ca_file = Some(self.path().to_owned());
         config
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.file.path()
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -75,7 +80,7 @@ impl TrustedCa {
     pub(crate) fn registry(&self, lines: &str, resolver: &ScriptedResolver) -> Registry {
         let toml = format!(
             "[default]\nretry.max_attempts = 1\nbreaker.enabled = false\ntls.ca_file = '{}'\n{lines}",
-            self.file.path().display()
+            self.path().display()
         );
         let config = Config::builder()
             .embedded("test.toml", toml)

@@ -50,6 +50,16 @@ impl Names {
         }
     }
 
+    /// The same names, counted where others were counted before.
+    pub(crate) fn counting_on(&self, earlier: &Names) -> Names {
+        Names {
+            settings: self.settings.clone(),
+            cache: Arc::clone(&self.cache),
+            counters: Arc::clone(&earlier.counters),
+            egress: self.egress.clone(),
+        }
+    }
+
     pub(crate) fn counts(&self) -> DnsCounts {
         self.counters.read()
     }

@@ -26,7 +26,7 @@ pub(crate) struct Proxies {
 }
 
 /// A proxy, and where it is not taken.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Chosen {
     proxy: Arc<ProxyServer>,
     exceptions: Arc<[Exception]>,
@@ -87,6 +87,12 @@ impl Proxies {
     pub(crate) fn with_identity(self, identity: Arc<Identity>) -> Proxies {
         let identity = Some(identity);
         Proxies { identity, ..self }
+    }
+
+    /// Whether both lead the same ways, as the same user and over the same TLS.
+    pub(crate) fn are(&self, other: &Proxies) -> bool {
+        let identity = |proxies: &Proxies| proxies.identity.as_ref().map(Arc::as_ptr);
+        self.http == other.http && self.https == other.https && identity(self) == identity(other)
     }
 
     pub(in crate::connect) fn identity(&self) -> Option<&Arc<Identity>> {

@@ -43,6 +43,12 @@ impl Identities {
         Ok(identity)
     }
 
+    /// Forgets those that no pool uses any more, with their sessions.
+    pub(crate) fn forget_unused(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|identity| Arc::strong_count(identity) > 1);
+    }
+
     fn warn_of(&self, path: &Path) {
         let mut warned = self.open_keys.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(path.to_owned()) {

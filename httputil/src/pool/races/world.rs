@@ -227,7 +227,7 @@ impl Room {
         match delivery.expect("its time is never over") {
             Delivery::Exclusive(one) => self.exchange(one),
             Delivery::Place(seat) => self.stream(seat),
-            Delivery::Failed(_) => {}
+            Delivery::Failed(_) | Delivery::Moved => {}
         }
     }
 

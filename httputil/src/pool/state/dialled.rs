@@ -38,6 +38,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     ) {
         self.end_dial(dial, true, None, todo);
         let index = dial.seat.host;
+        if self.is_of_old(dial) {
+            todo.leaving.push(Leaving::Exclusive(connection, CloseReason::Reloaded));
+            return self.make_up_for_old(index, now, todo);
+        }
         if let Some(host) = self.hosts.get_mut(index) {
             host.backoff.succeeded();
             host.protocol = Protocol::H1;
@@ -58,6 +62,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(in crate::pool) fn dialled_shared(&mut self, dial: &Dial, connection: S, now: Instant, todo: &mut Todo<C, S>) {
         self.end_dial(dial, true, None, todo);
         let index = dial.seat.host;
+        if self.is_of_old(dial) {
+            todo.leaving.push(Leaving::Shared(connection, CloseReason::Reloaded));
+            return self.make_up_for_old(index, now, todo);
+        }
         let is_gone = self.is_gone(index, connection.site());
         let Some(host) = self.hosts.get_mut(index) else { return };
         host.backoff.succeeded();
@@ -70,7 +78,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             // wait, and no others.
             let is_outdated = dial.seat.generation != self.generation;
             let gone = is_gone.then_some(CloseReason::AddressGone);
-            let gone = gone.or_else(|| is_outdated.then(|| self.why_outdated()));
+            let gone = gone.or_else(|| is_outdated.then(|| self.why_outdated(dial.seat.generation)));
             self.add_shared(index, connection, gone, now, todo);
         }
         // Without reuse it is gone again, and those who waited to learn the protocol need a connection each.
@@ -88,6 +96,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let is_theirs = failure.kind != Kind::LimitExceeded;
         let has_arrived = self.end_dial(dial, false, is_theirs.then_some(now), todo);
         self.let_go(dial.seat.host, todo);
+        if self.is_of_old(dial) {
+            // Nobody is to hear what earlier settings led to.
+            return self.make_up_for_old(dial.seat.host, now, todo);
+        }
         if has_arrived && is_theirs && self.leads_elsewhere(dial.seat.host, now) {
             // One address of several is no reason to leave the host alone: those who wait are dialled for elsewhere.
             self.unblock(now, todo);
@@ -143,10 +155,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.hosts.get(index).is_some_and(|host| !host.queue.is_empty())
     }
 
-    /// A dial was stopped to make room for another host's. Those who wait for it go on waiting, behind the others.
+    /// A dial was stopped: to make room for another host's, and those who wait for it go on waiting, behind the others; or
+    /// since it began under earlier settings.
     pub(in crate::pool) fn dial_gave_way(&mut self, dial: &Dial, now: Instant, todo: &mut Todo<C, S>) {
         self.end_dial(dial, false, None, todo);
         self.let_go(dial.seat.host, todo);
+        if self.is_of_old(dial) {
+            return self.make_up_for_old(dial.seat.host, now, todo);
+        }
         let waits = self.hosts.get(dial.seat.host).filter(|host| !host.queue.is_empty());
         match waits.map(|host| host.backoff.holds(now)) {
             Some(true) => self.pump(dial.seat.host, now, todo),

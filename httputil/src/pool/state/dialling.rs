@@ -24,7 +24,7 @@ pub(super) struct Running {
     pub(super) id: u64,
     host: usize,
     began: Instant,
-    stop: Arc<Notify>,
+    pub(super) stop: Arc<Notify>,
     pub(super) is_stopped: bool,
     /// The address that it goes to, where that counts and is known.
     pub(super) site: u32,

@@ -137,18 +137,34 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// Forgets hosts that nothing refers to. The next sweep comes when their number has doubled, so that a pool with
     /// many live hosts does not sweep in vain.
     fn sweep(&mut self, now: Instant) {
+        self.forget_if(now, |_, _| true);
+        self.sweep_at = QUIET_HOSTS.max(self.index.len() * 2);
+    }
+
+    /// Forgets those that nothing refers to and that nobody finds any more.
+    pub(super) fn sweep_abandoned(&mut self, now: Instant) {
+        self.forget_if(now, |state, index| {
+            let key = state.hosts.get(index).map(|host| &host.key);
+            key.is_some_and(|key| state.index.get(key) != Some(&index))
+        });
+    }
+
+    fn forget_if(&mut self, now: Instant, may_go: impl Fn(&Self, usize) -> bool) {
         let quiet: Vec<usize> = self
             .hosts
             .iter()
             .filter(|(index, host)| host.is_quiet(now) && !List::<BY_TURN>::has(&self.hosts, *index))
             .map(|(index, _)| index)
+            .filter(|index| may_go(self, *index))
             .collect();
         for index in quiet {
             if let Some(host) = self.hosts.remove(index) {
-                self.index.remove(&host.key);
+                // After a renewal another one may bear its name.
+                if self.index.get(&host.key) == Some(&index) {
+                    self.index.remove(&host.key);
+                }
                 self.directory.remove(index);
             }
         }
-        self.sweep_at = QUIET_HOSTS.max(self.index.len() * 2);
     }
 }

@@ -31,6 +31,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             let newest = self.next_idle(host)?;
             let entry = self.unlink_and_remove(newest)?;
             let Held::Idle(connection) = entry.held else { continue };
+            if entry.generation < self.renewed {
+                todo.leaving.push(Leaving::Exclusive(connection, CloseReason::Reloaded));
+                continue;
+            }
             if now < entry.due {
                 connection.lend(now);
                 if let Some(sites) = self.sites(host) {
@@ -70,9 +74,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
-    /// Why a connection of an earlier generation goes.
-    pub(super) fn why_outdated(&self) -> CloseReason {
-        if self.leases > 0 {
+    /// Why a connection that was dialled in an earlier generation goes.
+    pub(super) fn why_outdated(&self, generation: u64) -> CloseReason {
+        if generation < self.renewed {
+            CloseReason::Reloaded
+        } else if self.leases > 0 {
             CloseReason::CloseIdle
         } else {
             CloseReason::Stopped
@@ -136,7 +142,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let reason = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if connection.generation() != self.generation {
-            Some(self.why_outdated())
+            Some(self.why_outdated(connection.generation()))
         } else if connection.expires().is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {

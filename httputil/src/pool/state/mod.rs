@@ -28,6 +28,7 @@ mod lists;
 mod model_tests;
 mod places;
 mod queue;
+mod renewal;
 mod sites;
 mod spreading;
 #[cfg(test)]
@@ -134,6 +135,8 @@ pub(super) enum Delivery<C, P> {
     Exclusive(C),
     Place(P),
     Failed(DialFailure),
+    /// The host is reached by another way now: ask again.
+    Moved,
 }
 
 /// What a request asks for.
@@ -306,6 +309,8 @@ pub(super) struct State<C, S: Multiplexed> {
     reaps_at: Option<Instant>,
     /// Raised by `close_idle`: connections dialled before it close after the request that they are away with.
     generation: u64,
+    /// What it was when the latest settings came: what was dialled before serves nobody any more.
+    renewed: u64,
 }
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
@@ -337,6 +342,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             reaping: Vec::new(),
             reaps_at: None,
             generation: 0,
+            renewed: 0,
         }
     }
 

@@ -187,11 +187,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Whether nobody has asked for the host for longer than what its name leads to was to be believed.
-    pub(in crate::pool) fn is_forgotten(&self, index: usize, ttl: Duration, now: Instant) -> bool {
+    pub(in crate::pool) fn is_forgotten(&self, index: usize, ttl: impl FnOnce() -> Duration, now: Instant) -> bool {
         let sites = self.hosts.get(index).and_then(|host| host.sites.as_deref());
         sites.is_some_and(|sites| {
-            let was_quiet = |at: Instant| now.saturating_duration_since(at) > ttl;
-            sites.due.is_some_and(|due| due <= now) && sites.asked_at.is_some_and(was_quiet)
+            let is_due = sites.due.is_some_and(|due| due <= now);
+            is_due
+                && sites
+                    .asked_at
+                    .is_some_and(|at| now.saturating_duration_since(at) > ttl())
         })
     }
 

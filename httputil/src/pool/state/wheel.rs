@@ -19,6 +19,8 @@ pub(super) struct Wheel {
     epoch: Instant,
     /// Nanoseconds that a slot spans.
     span: u64,
+    /// What it will span from when nothing is in any slot.
+    next_span: u64,
     slots: [List<BY_DUE>; SLOTS],
     /// A bit for each slot that holds something.
     occupied: u64,
@@ -28,14 +30,20 @@ pub(super) struct Wheel {
 
 impl Wheel {
     pub(super) fn new(epoch: Instant, horizon: Duration) -> Wheel {
-        let span = u64::try_from(horizon.as_nanos() / u128::from(LAST)).unwrap_or(u64::MAX / 64);
+        let span = span_of(horizon);
         Wheel {
             epoch,
-            span: span.max(1),
+            span,
+            next_span: span,
             slots: [List::default(); SLOTS],
             occupied: 0,
             next: 0,
         }
+    }
+
+    /// Another horizon. What is in stands where it is, and is looked at as before.
+    pub(super) fn respan(&mut self, horizon: Duration) {
+        self.next_span = span_of(horizon);
     }
 
     fn slot(&self, at: Instant) -> u64 {
@@ -54,6 +62,7 @@ impl Wheel {
     /// Puts an entry in that is due within the horizon.
     pub(super) fn insert<T>(&mut self, slab: &mut Slab<T>, index: usize, due: Instant, now: Instant) {
         if self.occupied == 0 {
+            self.span = self.next_span;
             self.next = self.slot(now);
         }
         let slot = place(self.slot(due).clamp(self.next, self.next + LAST));
@@ -95,6 +104,11 @@ impl Wheel {
         let ahead = self.occupied.rotate_right(u32::from(place(self.next))).trailing_zeros();
         Some(self.end(self.next + u64::from(ahead)))
     }
+}
+
+fn span_of(horizon: Duration) -> u64 {
+    let span = u64::try_from(horizon.as_nanos() / u128::from(LAST)).unwrap_or(u64::MAX / 64);
+    span.max(1)
 }
 
 /// Where the slots that are counted from the epoch stand.

@@ -280,6 +280,7 @@ impl World {
                     self.seats.push((host, seat));
                 }
                 Ok(Delivery::Failed(_)) => self.model.failed(host, id),
+                Ok(Delivery::Moved) => panic!("nothing was renewed"),
                 Err(TryRecvError::Empty) => self.requests.push(request),
                 Err(TryRecvError::Closed) => {
                     if self.state.hosts.get(host).unwrap().queue.position(id).is_some() {

@@ -3,6 +3,7 @@
 mod caps;
 mod dials;
 mod idle;
+mod renewal;
 mod shared;
 mod sites;
 mod waiting;
@@ -201,6 +202,7 @@ fn served(receiver: &mut oneshot::Receiver<Delivery<One, Seat>>) -> Option<u32> 
         Delivery::Exclusive(one) => Some(one.number),
         Delivery::Place(_) => Some(0),
         Delivery::Failed(failure) => panic!("{}", failure.message),
+        Delivery::Moved => panic!("it was told to ask again"),
     }
 }
 

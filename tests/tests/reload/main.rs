@@ -1,0 +1,11 @@
+//! Another configuration for a registry in use: by hand, and from files that are watched.
+
+#[path = "../pool/common.rs"]
+#[allow(dead_code, reason = "shared with the tests of `pool`, which use the rest")]
+mod common;
+mod leases;
+mod load;
+mod policy;
+mod refused;
+mod scene;
+mod transport;
