@@ -41,6 +41,22 @@ impl Model {
             self.arrival = None;
             assert_eq!(Some(reason), arrival.must_go.or_else(|| self.refusal(reason)));
             self.made_room |= reason == CloseReason::MadeRoom;
+            if reason == CloseReason::MadeRoom && arrival.must_go.is_none() {
+                // Those of its own host come first, unless it was claimed.
+                let waiters = &self.hosts[arrival.idle.host].waiters;
+                let own = waiters
+                    .iter()
+                    .find(|waiter| self.is_there(waiter) && (arrival.is_new || !waiter.fresh));
+                assert!(own.is_none(), "closed beside {own:?}");
+            }
+            if reason == CloseReason::Rebalanced {
+                let (host, cap) = (
+                    &self.hosts[arrival.idle.host],
+                    self.limits.pool.max_connections_per_host,
+                );
+                let is_full = cap.is_some_and(|cap| host.open >= cap) && host.dialling == 0;
+                assert!(is_full, "closed for an address that could be dialled beside it");
+            }
             return arrival.idle.host;
         }
         // What has come in and was not given away is idle from here on, and may push others out.

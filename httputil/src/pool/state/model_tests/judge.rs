@@ -152,10 +152,17 @@ impl Model {
         // Never more dials than are needed, unless some are to be kept ready, or addresses have none.
         let caps = &self.limits.pool;
         let kept_ready = caps.min_idle_per_host.min(caps.max_idle).min(caps.max_idle_per_host);
-        if self.dialled.contains(&index) && (kept_ready == 0 && !self.limits.spreads || !caps.reuse) {
+        if self.dialled.contains(&index) && (kept_ready == 0 || !caps.reuse) {
+            let may_spread = self.limits.spreads && caps.reuse && self.leases > 0;
+            let may_be_kept = match host.protocol {
+                Protocol::H1 => caps.max_idle_per_host.saturating_sub(self.idle_of(index)),
+                Protocol::H2 => self.max_shared(host).saturating_sub(host.shared.len()),
+                Protocol::Unknown => 0,
+            };
+            let most = if may_spread { wanted.max(may_be_kept) } else { wanted };
             assert!(
-                host.dialling <= wanted,
-                "host {index} needs {wanted} dials and has {}",
+                host.dialling <= most,
+                "host {index} needs {most} dials and has {}",
                 host.dialling
             );
         }

@@ -133,6 +133,22 @@ fn a_host_whose_connections_close_after_each_request_starves_no_other() {
 }
 
 #[test]
+fn a_host_that_wants_many_slots_gets_one_and_stands_behind_the_others_again() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(8));
+    let [full, greedy, other] = ["a", "b", "c"].map(|name| room.host(name, Protocol::H1));
+    let _served: Vec<_> = (0..8).map(|_| room.wait(full)).collect();
+    for _ in 0..8 {
+        room.dialled(full);
+    }
+    let _waiting: Vec<_> = [greedy, greedy, greedy, other].map(|host| room.wait(host)).into();
+    for _ in 0..3 {
+        room.closed(full);
+    }
+    let turns: Vec<usize> = room.dials.iter().map(|dial| dial.seat.host).collect();
+    assert_eq!(turns, [greedy, other, greedy]);
+}
+
+#[test]
 fn no_room_is_made_for_a_host_whose_requests_have_gone() {
     let mut room = Room::new(|pool| pool.max_connections = Some(1));
     let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
@@ -190,6 +206,11 @@ fn a_claim_ends_with_the_wait_of_the_host_that_made_it() {
     room.act(|state, _, _| state.cancel(other, gone.id));
     room.idle(busy);
     assert_eq!(room.left, [], "for whom?");
+    // Nor does it serve one who comes for that host later, and has not waited.
+    room.taken(busy);
+    let (mut own, _waits) = (room.wait(busy), room.wait(other));
+    let back = room.idle(busy);
+    assert_eq!(served(&mut own.receiver), Some(back));
 }
 
 #[test]
