@@ -162,6 +162,11 @@ impl RequestBuilder {
         self.option(|options| options.fresh_connection(fresh))
     }
 
+    /// How many redirects this request follows, as [`RequestOptions::max_redirects`] says.
+    pub fn max_redirects(self, max: u32) -> RequestBuilder {
+        self.option(|options| options.max_redirects(max))
+    }
+
     /// All options at once, in place of those set before; a time-out that was set stays unless these bear one.
     pub fn options(self, options: RequestOptions) -> RequestBuilder {
         self.option(|_| options)

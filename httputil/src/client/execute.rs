@@ -18,7 +18,7 @@ use super::in_force::InForce;
 use super::into_url::foreign_socket;
 use super::limit::Places;
 use super::message::Draft;
-use super::options::{RequestOptions, Total};
+use super::options::{self, RequestOptions, Total};
 use super::policies::PerHost;
 use super::redirect::{Redirected, read_on};
 use super::retry::Outcome;
@@ -117,14 +117,14 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         let message = format!("{version:?} is not spoken here: ask for HTTP/1.1, HTTP/2, or nothing");
         return Err(failing.describe(Error::new(Kind::Request, message)));
     }
+    let max_redirects = options::max_redirects(options.as_deref(), in_force.profile.policy.redirect.max);
     let aim = aim(&in_force, &failing, &mut headers, &mut body).map_err(|error| failing.describe(error))?;
     Ok(Box::new(Prepared {
         draft: Draft {
             path: Some(aim.path),
             headers,
             body,
-            keeps_headers: in_force.profile.policy.redirect.max > 0
-                || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
+            keeps_headers: max_redirects > 0 || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
         },
         in_force,
         failing,
@@ -211,7 +211,7 @@ impl Prepared {
                     continue;
                 }
             }
-            if response.status().is_redirection() && self.in_force.profile.policy.redirect.max > 0 {
+            if response.status().is_redirection() && self.max_redirects() > 0 {
                 // Boxed, so that the future of a request that is not redirected stays small.
                 match Box::pin(self.redirect(response, &mut sendings)).await? {
                     Some(last) => response = last,

@@ -28,6 +28,7 @@ pub struct RequestOptions {
     pub(super) retry: Option<bool>,
     pub(super) idempotent: Option<bool>,
     pub(super) fresh_connection: bool,
+    pub(super) max_redirects: Option<u32>,
 }
 
 impl RequestOptions {
@@ -64,6 +65,13 @@ impl RequestOptions {
         self
     }
 
+    /// How many redirects are followed, instead of the profile's `redirect.max`; with 0 the answer that redirects is the
+    /// caller's.
+    pub fn max_redirects(mut self, max: u32) -> RequestOptions {
+        self.max_redirects = Some(max);
+        self
+    }
+
     /// The options that are set, as a mistake names them.
     pub(super) fn set(&self) -> Vec<&'static str> {
         let RequestOptions {
@@ -72,6 +80,7 @@ impl RequestOptions {
             retry,
             idempotent,
             fresh_connection,
+            max_redirects,
         } = self;
         [
             (timeout.is_some(), "timeout"),
@@ -79,6 +88,7 @@ impl RequestOptions {
             (retry.is_some(), "retry"),
             (idempotent.is_some(), "idempotent"),
             (*fresh_connection, "fresh_connection"),
+            (max_redirects.is_some(), "max_redirects"),
         ]
         .into_iter()
         .filter_map(|(is_set, name)| is_set.then_some(name))
@@ -94,6 +104,11 @@ pub(super) fn may_repeat(options: Option<&RequestOptions>, by_rule: impl FnOnce(
 /// Whether a failed attempt of a request may be made again.
 pub(super) fn may_retry(options: Option<&RequestOptions>) -> bool {
     options.and_then(|own| own.retry) != Some(false)
+}
+
+/// How many redirects a request follows.
+pub(super) fn max_redirects(options: Option<&RequestOptions>, by_profile: u32) -> u32 {
+    options.and_then(|own| own.max_redirects).unwrap_or(by_profile)
 }
 
 /// When a whole request is to be over, and what an error says of that bound.

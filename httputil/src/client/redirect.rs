@@ -15,8 +15,10 @@ use url::Url;
 use super::address::{bare, without_user};
 use super::attempt::Sendings;
 use super::execute::{Aim, Prepared, aim};
+use super::options;
 use crate::error::{Cut, Error, Kind};
 use crate::policy::{Hop, Refusal};
+use crate::settings::Redirect;
 use crate::wire::{PooledBody, RequestBody};
 
 /// Bytes of an answer's body that are read on before the next hop, so that it can be made over the same connection, and the
@@ -81,7 +83,10 @@ impl Prepared {
         response: Response<PooledBody>,
         sendings: &mut Sendings,
     ) -> Result<Option<Response<PooledBody>>, Error> {
-        let rules = &self.in_force.profile.policy.redirect;
+        let rules = Redirect {
+            max: self.max_redirects(),
+            ..self.in_force.profile.policy.redirect
+        };
         let Some(url) = self.failing.address.url() else {
             return Ok(Some(response));
         };
@@ -122,6 +127,11 @@ impl Prepared {
         Ok(None)
     }
 
+    /// How many redirects it follows: by its own word, else by its profile's.
+    pub(super) fn max_redirects(&self) -> u32 {
+        options::max_redirects(self.options.as_deref(), self.in_force.profile.policy.redirect.max)
+    }
+
     /// Turns the request to its next place.
     fn turn(&mut self, hop: Hop) -> Result<(), Error> {
         let credentials = self.in_force.credentials.as_ref();
@@ -149,8 +159,13 @@ impl Prepared {
             manner,
             path,
         } = aimed.map_err(|error| {
-            let error = error.instead(Kind::Redirect, "a redirect led here, and it cannot be gone to: ");
-            self.failing.describe(error)
+            let words = "a redirect led here, and it cannot be gone to: ";
+            // What a guard says keeps its class.
+            let kind = match error.kind() {
+                Kind::Request => Kind::Redirect,
+                kind => kind,
+            };
+            self.failing.describe(error.instead(kind, words))
         })?;
         self.draft.path = Some(path);
         (self.target, self.route, self.manner) = (target, route, manner);

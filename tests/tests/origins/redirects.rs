@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Empty, StreamBody};
-use httputil::{Client, ClientConfig, Kind, Phase, Redirects, Timings};
+use httputil::{Client, ClientConfig, Kind, Phase, Redirects, RequestOptions, Timings};
 use httputil_tests::gate::Gate;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
@@ -294,6 +294,44 @@ async fn a_location_that_leads_nowhere_is_an_error_by_name() {
     let server = Script::start([steps::answer_all(two)]).await;
     let error = Door::Builder.get(&client(), &server.url("/")).await.unwrap_err();
     assert!(error.to_string().contains("names none, or several"), "{error}");
+}
+
+#[tokio::test]
+async fn one_request_may_follow_more_or_fewer_than_its_profile_says() {
+    let place = Place::start().await;
+    place.sends("/0", 302, "/1");
+    place.sends("/1", 302, "/2");
+    for (profile, own, ends) in [(10, 0, Some(302)), (0, 2, Some(200)), (10, 1, None)] {
+        let client = Client::new(ClientConfig::default().max_redirects(profile)).unwrap();
+        let by_builder = within(PATIENCE, client.get(place.url("/0")).max_redirects(own).send()).await;
+        let by_builder = by_builder.map(|response| response.status().as_u16());
+        let request = Request::get(place.url("/0")).extension(RequestOptions::default().max_redirects(own));
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let by_tower = within(PATIENCE, client.clone().oneshot(request)).await;
+        let by_tower = by_tower.map(|response| response.status().as_u16());
+        for answer in [by_builder, by_tower] {
+            match ends {
+                Some(status) => assert_eq!(answer.unwrap(), status),
+                None => assert!(answer.unwrap_err().to_string().contains("more than 1 times")),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hop_leaves_its_host_s_limit_and_asks_the_next_host_s_breaker() {
+    let (first, second) = (Place::start().await, Place::start().await);
+    first.sends("/", 302, second.url("/"));
+    second.sends("/", 302, first.url("/back"));
+    let client = Client::new(ClientConfig::default().max_concurrent_per_host(1)).unwrap();
+    for door in Door::BOTH {
+        assert_eq!(door.get(&client, &first.url("/")).await.unwrap().status, 200);
+    }
+    let breaker = client.breaker(&second.url("")).unwrap();
+    breaker.force_open();
+    let error = Door::Builder.get(&client, &first.url("/")).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::BreakerOpen { .. }), "{error}");
+    assert_eq!(error.url().map(ToString::to_string), Some(second.url("/")));
 }
 
 #[tokio::test]
