@@ -173,6 +173,11 @@
 //! auth.bearer = { file = "/run/secrets/search-token" }
 //! ```
 //!
+//! # Layers
+//!
+//! A [`Client`] is a `tower::Service`, so that a layer around whole requests is one of tower's. [`AttemptLayer`] is for what
+//! must stand further in, around each attempt on its final headers: signatures, and tokens that you fetch yourself.
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;
@@ -222,12 +227,12 @@ pub mod settings;
 mod wire;
 
 pub use client::{
-    Body, Breaker, Client, IntoUrl, Redirected, Redirects, RequestBuilder, RequestOptions, ResponseFuture, Shutdown,
-    Timings,
+    Attempt, AttemptLayer, Body, Breaker, Client, IntoUrl, LayerFuture, Redirected, Redirects, Refused, RequestBuilder,
+    RequestOptions, ResponseFuture, Shutdown, Timings,
 };
 pub use config::{Config, ConfigBuilder, Embedded, ExplainedKey, Explanation, Place, Variable};
 pub use connect::TlsInfo;
-pub use error::{Error, Kind, Origin, Phase, Problem};
+pub use error::{BoxError, Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::{BreakerState, HostStats, PoolStats};
 pub use registry::{ProfileChange, Registry, RegistryBuilder, ReloadReport, ServiceInfo, Stats, default_client};

@@ -85,7 +85,13 @@ impl Prepared {
         let pool_wait = in_force.profile.policy.pool_wait;
         let deadline = self.deadline;
         let (accept, tells_secrets) = (self.failing.address.is_reqwest(), self.tells_secrets);
-        let defaults = in_force.defaults(accept, tells_secrets, self.authorization.as_ref());
+        let signed = match self.layer {
+            None => None,
+            // Boxed, so that the future of a request without a layer stays small.
+            Some(_) => Box::pin(self.signed(sendings.attempts)).await?,
+        };
+        let mut defaults = in_force.defaults(accept, tells_secrets, self.authorization.as_ref());
+        defaults.signed = signed.as_ref();
         // What was done before takes next to nothing.
         let mut asked = if sendings.attempts == 1 && self.redirected.is_empty() {
             self.failing.began

@@ -274,7 +274,7 @@ impl RequestBuilder {
         } = self;
         let prepared = request.and_then(|request| prepare(&client.inner, Written::of(request, options)));
         async move {
-            let answer = prepared?.run(to_reqwest).await;
+            let answer = prepared?.layered(client.layer.as_ref()).run(to_reqwest).await;
             // Until here the request keeps the lease.
             drop(client);
             answer

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::Response;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::attempt::Sendings;
@@ -16,10 +17,10 @@ use super::token_file::TokenFile;
 use crate::connect::Target;
 use crate::error::{Error, Problem};
 use crate::settings::{Auth, BaseUrl, Basic, Profile, Token, check_origin};
+use crate::wire::PooledBody;
 
 /// The secrets of a profile.
 pub(super) struct Credentials {
-    origins: Vec<Target>,
     headers: Vec<(HeaderName, HeaderValue)>,
     authorization: Option<Authorization>,
 }
@@ -30,6 +31,26 @@ enum Authorization {
     File(TokenFile),
 }
 
+/// The profile's own origins: those of `auth.origins`, else that of `base_url`.
+///
+/// # Errors
+///
+/// That an origin is none.
+pub(super) fn own_origins(profile: &Profile, base: Option<&BaseUrl>) -> Result<Vec<Target>, Error> {
+    let origins = &profile.policy.auth.origins;
+    if origins.is_empty() {
+        return Ok(base.and_then(|base| Target::of(base.url()).ok()).into_iter().collect());
+    }
+    let own = |origin: &String| Target::of(&check_origin(origin)?);
+    let own: Result<Vec<Target>, &str> = origins.iter().map(own).collect();
+    own.map_err(|why| wrong(profile, "auth.origins", why))
+}
+
+fn wrong(profile: &Profile, key: &str, why: &str) -> Error {
+    let message = format!("{}.{key}: {why}", profile.name);
+    Error::config(vec![Problem::new(message)])
+}
+
 impl Credentials {
     /// Those of a profile, if it has any.
     ///
@@ -37,12 +58,9 @@ impl Credentials {
     ///
     /// That there is no origin that they could go to, that a token's file cannot be used, or what
     /// [`header_mistakes`](crate::settings::header_mistakes) tells of a profile that was never checked.
-    pub(super) fn of(profile: &Profile, base: Option<&BaseUrl>) -> Result<Option<Credentials>, Error> {
-        let Auth { basic, bearer, origins } = &profile.policy.auth;
-        let wrong = |key: &str, why: &str| {
-            let message = format!("{}.{key}: {why}", profile.name);
-            Error::config(vec![Problem::new(message)])
-        };
+    pub(super) fn of(profile: &Profile, origins: &[Target]) -> Result<Option<Credentials>, Error> {
+        let Auth { basic, bearer, .. } = &profile.policy.auth;
+        let wrong = |key: &str, why: &str| wrong(profile, key, why);
         let mut headers = Vec::new();
         for (name, value) in &profile.policy.headers {
             if value.is_secret(name) {
@@ -73,28 +91,11 @@ impl Credentials {
         if authorization.is_none() && headers.is_empty() {
             return Ok(None);
         }
-        let mut own = Vec::new();
-        for origin in origins {
-            let url = check_origin(origin).map_err(|why| wrong("auth.origins", why))?;
-            own.push(Target::of(&url).map_err(|why| wrong("auth.origins", why))?);
-        }
         if origins.is_empty() {
-            own.extend(base.and_then(|base| Target::of(base.url()).ok()));
-        }
-        if own.is_empty() {
             let why = "a secret goes to the origin of base_url or to those of auth.origins only, and neither is set";
             return Err(wrong(key, why));
         }
-        Ok(Some(Credentials {
-            origins: own,
-            headers,
-            authorization,
-        }))
-    }
-
-    /// Whether a place is one of the profile's own.
-    pub(super) fn may_go_to(&self, target: &Target) -> bool {
-        self.origins.contains(target)
+        Ok(Some(Credentials { headers, authorization }))
     }
 
     /// Whether a header of this name is a secret of the profile's, also where a request bears another value.
@@ -143,7 +144,7 @@ impl Prepared {
     pub(super) async fn authorize(&mut self) {
         let in_force = Arc::clone(&self.in_force);
         let credentials = in_force.credentials.as_ref();
-        let told = credentials.filter(|credentials| !self.has_strayed && credentials.may_go_to(&self.target));
+        let told = credentials.filter(|_| !self.has_strayed && in_force.origins.contains(&self.target));
         self.tells_secrets = told.is_some();
         self.authorization = match told {
             Some(credentials) if !self.draft.headers.contains_key(AUTHORIZATION) => credentials.current().await,
@@ -151,23 +152,25 @@ impl Prepared {
         };
     }
 
-    /// Whether a 401 may be answered with other credentials: if those that it refused were the profile's, and the request
-    /// can be sent once more.
+    /// Whether a 401 may be answered with other credentials, or another signature: if those that it refused were the profile's
+    /// or its layer's, and the request can be sent once more.
     pub(super) fn may_renew(&self, sendings: &Sendings) -> bool {
         let is_renewable = self
             .in_force
             .credentials
             .as_ref()
             .is_some_and(Credentials::are_renewable);
-        is_renewable && self.authorization.is_some() && !sendings.is_spent
+        let is_told = is_renewable && self.authorization.is_some();
+        (is_told || self.layer.is_some()) && !sendings.is_spent
     }
 
-    /// Whether there are other credentials than those that were refused.
-    pub(super) async fn renew(&mut self) -> bool {
-        let (Some(credentials), Some(refused)) = (&self.in_force.credentials, &self.authorization) else {
-            return false;
+    /// Whether there is something better to say than what was refused.
+    pub(super) async fn renew(&self, response: &Response<PooledBody>) -> bool {
+        let renewed = match (&self.in_force.credentials, &self.authorization) {
+            (Some(credentials), Some(refused)) => credentials.renewed(refused).await,
+            _ => None,
         };
-        let is_renewed = credentials.renewed(refused).await.is_some();
+        let is_renewed = renewed.is_some() || self.refresh(response).await;
         tracing::debug!(
             profile = &*self.in_force.name,
             method = %self.failing.method,

@@ -16,6 +16,7 @@ use super::framing;
 use super::handle::{Inner, stopped};
 use super::in_force::InForce;
 use super::into_url::foreign_socket;
+use super::layer::Layer;
 use super::limit::Places;
 use super::message::Draft;
 use super::options::{self, RequestOptions, Total};
@@ -50,6 +51,8 @@ pub(super) struct Prepared {
     pub(super) tells_secrets: bool,
     /// The profile's, if the request bears it.
     pub(super) authorization: Option<HeaderValue>,
+    /// Of the user's own, around each attempt.
+    pub(super) layer: Option<Layer>,
     /// Of the sending that was answered.
     pub(super) timings: Option<Timings>,
     /// Held until the response's body has ended.
@@ -137,6 +140,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         has_strayed: false,
         tells_secrets: false,
         authorization: None,
+        layer: None,
         timings: None,
         _ticket: ticket,
         deadline: total.deadline,
@@ -204,7 +208,7 @@ impl Prepared {
             let mut response = self.retried(&mut sendings).await?;
             if response.status() == StatusCode::UNAUTHORIZED && !is_renewed && self.may_renew(&sendings) {
                 is_renewed = true;
-                if Box::pin(self.renew()).await {
+                if Box::pin(self.renew(&response)).await {
                     read_on(response.into_body()).await;
                     self.leave_host();
                     sendings.go_on(self.options.as_deref());

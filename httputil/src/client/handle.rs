@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::execute::{Written, prepare};
 use super::in_code;
 use super::in_force::InForce;
+use super::layer::{AttemptLayer, Layer};
 use super::message::to_reqwest;
 use super::policies::Policies;
 use super::{Breaker, IntoUrl, RequestBuilder, RequestOptions};
@@ -27,6 +28,7 @@ use crate::settings::{ClientConfig, Environment, MaxConnections, Profile, unveri
 #[derive(Clone)]
 pub struct Client {
     pub(super) inner: Arc<Inner>,
+    pub(super) layer: Option<Layer>,
 }
 
 pub(super) struct Inner {
@@ -76,7 +78,7 @@ impl WeakClient {
     }
 
     pub(crate) fn upgrade(&self) -> Option<Client> {
-        self.0.upgrade().map(|inner| Client { inner })
+        self.0.upgrade().map(|inner| Client { inner, layer: None })
     }
 }
 
@@ -179,7 +181,18 @@ impl Client {
                 in_force: ArcSwap::new(in_force),
                 farewell: OnceLock::new(),
             }),
+            layer: None,
         })
+    }
+
+    /// The same client, on the same lease, whose requests go through a layer of your own, each attempt on its final headers:
+    /// to be signed. Clones have it too, this handle does not; a layer that it had before is replaced.
+    #[must_use]
+    pub fn with_attempt_layer(&self, layer: impl AttemptLayer) -> Client {
+        Client {
+            inner: Arc::clone(&self.inner),
+            layer: Some(Layer::new(layer)),
+        }
     }
 
     /// Begins a `GET`. A URL that cannot be parsed is an error of `send()`; a relative one is joined to the profile's
@@ -247,7 +260,7 @@ impl Client {
         let client = self.clone();
         let prepared = prepare(&client.inner, request);
         async move {
-            let answer = prepared?.run(to_reqwest).await;
+            let answer = prepared?.layered(client.layer.as_ref()).run(to_reqwest).await;
             // Until here the request keeps the lease.
             drop(client);
             answer
@@ -345,6 +358,7 @@ impl std::fmt::Debug for Client {
         f.debug_struct("Client")
             .field("profile", &self.inner.name)
             .field("pool", &self.pool())
+            .field("layered", &self.layer.is_some())
             .field("stopped", &self.is_stopped())
             .finish()
     }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::Client;
-use super::credentials::Credentials;
+use super::credentials::{Credentials, own_origins};
 use super::into_url::First;
 use super::message::Made;
 use super::policies::Policies;
+use crate::connect::Target;
 use crate::error::{Error, Problem};
 use crate::pool::Pool;
 use crate::settings::{BaseUrl, Profile};
@@ -25,6 +26,8 @@ pub(super) struct InForce {
     pub(super) user_agent: HeaderValue,
     /// `headers` but for the secret ones.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where secrets may go.
+    pub(super) origins: Vec<Target>,
     /// `auth`, and the secret ones of `headers`.
     pub(super) credentials: Option<Credentials>,
     /// `base_url`
@@ -53,7 +56,8 @@ impl InForce {
             let message = format!("{}.base_url: {why}", profile.name);
             Error::config(vec![Problem::new(message)])
         })?;
-        let credentials = Credentials::of(&profile, base.as_ref())?;
+        let origins = own_origins(&profile, base.as_ref())?;
+        let credentials = Credentials::of(&profile, &origins)?;
         let plain = profile.policy.headers.iter();
         let plain = plain.filter(|(name, value)| !value.is_secret(name));
         let headers = plain.map(|(name, value)| {
@@ -68,6 +72,7 @@ impl InForce {
         })?;
         Ok(Arc::new(InForce {
             headers,
+            origins,
             credentials,
             name: Arc::from(profile.name.as_str()),
             profile,

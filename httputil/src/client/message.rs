@@ -37,6 +37,8 @@ pub(super) struct Defaults<'a> {
     pub(super) made: &'a Made,
     /// What only the profile's own origins are told, if this is one.
     pub(super) secrets: Option<(&'a Credentials, Option<&'a HeaderValue>)>,
+    /// All of a request's headers but `Host`, if its layer has seen them.
+    pub(super) signed: Option<&'a HeaderMap>,
 }
 
 /// What requests without headers of their own bear to the host that a client asked first, by whether they have `Accept`
@@ -63,6 +65,7 @@ impl InForce {
                 .as_ref()
                 .filter(|_| tells_secrets)
                 .map(|credentials| (credentials, authorization)),
+            signed: None,
         }
     }
 }
@@ -80,6 +83,15 @@ impl Defaults<'_> {
         self.add_each(headers, key, is_h2)
     }
 
+    /// What a layer is shown.
+    pub(super) fn without_host(&self, headers: HeaderMap) -> HeaderMap {
+        let mut headers = self.add_plain(headers);
+        if let Some((credentials, authorization)) = self.secrets {
+            credentials.add_to(&mut headers, authorization);
+        }
+        headers
+    }
+
     fn add_each(&self, mut headers: HeaderMap, key: &Key, is_h2: bool) -> HeaderMap {
         // HTTP/2 has `:authority` (RFC 9113 §8.3.1).
         if is_h2 {
@@ -87,6 +99,10 @@ impl Defaults<'_> {
         } else {
             headers.entry(HOST).or_insert_with(|| key.host_header.clone());
         }
+        self.add_plain(headers)
+    }
+
+    fn add_plain(&self, mut headers: HeaderMap) -> HeaderMap {
         for (name, value) in self.headers {
             headers.entry(name).or_insert_with(|| value.clone());
         }
@@ -143,6 +159,7 @@ impl Draft {
         let mut request = Request::new(body);
         *request.method_mut() = method.clone();
         *request.version_mut() = if is_h2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        let headers = defaults.signed.map_or(headers, HeaderMap::clone);
         *request.headers_mut() = defaults.add_to(headers, key, is_h2);
         if let Some((credentials, authorization)) = defaults.secrets {
             credentials.add_to(request.headers_mut(), authorization);

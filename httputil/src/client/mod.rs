@@ -1,14 +1,15 @@
 //! The client: a handle on a lease, requests in reqwest's language, and a request's way to the pool.
 //!
 //! ```text
-//! RequestBuilder ─► reqwest::Request ─┬► deadline ─► limit ─► redirect ─► credentials ─► retry ─► breaker ─► resend ─┐
-//!          tower ─► http::Request<B> ─┘        reqwest::Response, or http::Response<Body> ◄─ wire ◄─ pool ◄───────────┘
+//! RequestBuilder ─► reqwest::Request ─┬► deadline ─► limit ─► redirect ─► credentials ─► retry ─► breaker ─► sign ─► resend ─┐
+//!          tower ─► http::Request<B> ─┘        reqwest::Response, or http::Response<Body> ◄─ wire ◄─ pool ◄──────────────────┘
 //! ```
 //!
 //! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, [`in_force`] the settings that a
 //! request takes along, `options` what it wants otherwise than its profile, `policies` what is known of each host,
 //! `redirect` goes where an answer sends the request, `credentials` are the profile's own, one of them a `token_file`,
-//! `retry` makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `resend` says what may be sent
+//! `retry` makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `layer` lets the user
+//! sign it, `resend` says what may be sent
 //! again within one, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as
 //! the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
@@ -25,6 +26,7 @@ mod handle;
 mod in_code;
 mod in_force;
 mod into_url;
+mod layer;
 mod limit;
 #[cfg(test)]
 mod memory;
@@ -46,6 +48,7 @@ pub use breaker::Breaker;
 pub use builder::RequestBuilder;
 pub use handle::{Client, Shutdown};
 pub use into_url::IntoUrl;
+pub use layer::{Attempt, AttemptLayer, LayerFuture, Refused};
 pub use options::RequestOptions;
 pub use redirect::{Redirected, Redirects};
 pub use service::ResponseFuture;

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -89,12 +88,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let (parts, body) = request.into_parts();
-        send(Arc::clone(&self.inner), parts, RequestBody::of_body(body))
+        send(self.clone(), parts, RequestBody::of_body(body))
     }
 }
 
 /// What does not depend on the type of the body.
-fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> ResponseFuture {
+fn send(client: Client, parts: http::request::Parts, body: RequestBody) -> ResponseFuture {
     let http::request::Parts {
         method,
         uri,
@@ -103,8 +102,8 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
         mut extensions,
         ..
     } = parts;
-    let credentials = credentials(&client, &uri, &mut headers);
-    let (address, joined) = match address(&client, uri) {
+    let credentials = credentials(&client.inner, &uri, &mut headers);
+    let (address, joined) = match address(&client.inner, uri) {
         Ok(address) => (address, Ok(())),
         Err(error) => (Address::Uri(Uri::default()), Err(error)),
     };
@@ -117,10 +116,10 @@ fn send(client: Arc<Inner>, parts: http::request::Parts, body: RequestBody) -> R
         timeout: None,
         options: extensions.remove::<RequestOptions>().map(Box::new),
     };
-    let prepared = credentials.and(joined).and_then(|()| prepare(&client, written));
+    let prepared = credentials.and(joined).and_then(|()| prepare(&client.inner, written));
     ResponseFuture {
         inner: Box::pin(async move {
-            let answer = prepared?.run(to_http).await;
+            let answer = prepared?.layered(client.layer.as_ref()).run(to_http).await;
             // Until here the request keeps the lease.
             drop(client);
             answer

@@ -67,6 +67,8 @@ pub enum Phase {
     ProxyConnect,
     /// For the TLS handshake.
     TlsHandshake,
+    /// For a layer of the caller's own around the attempt.
+    Signing,
     /// For the response's header.
     ResponseHeader,
     /// For the response's body.
@@ -82,6 +84,7 @@ impl fmt::Display for Phase {
             Phase::Connect => "TCP connect",
             Phase::ProxyConnect => "proxy connect",
             Phase::TlsHandshake => "TLS handshake",
+            Phase::Signing => "signing the request",
             Phase::ResponseHeader => "waiting for the response header",
             Phase::Body => "reading the response body",
         })

@@ -16,9 +16,8 @@ mod words;
 
 pub use kind::{Kind, Phase};
 pub use problem::{Origin, Problem};
-pub use report::Error;
+pub use report::{BoxError, Error};
 
 pub(crate) use duration::Human;
 pub(crate) use problem::Excerpt;
-pub(crate) use report::BoxError;
 pub(crate) use words::{Cut, is_visible};

@@ -11,7 +11,8 @@ use url::Url;
 use super::words::{Cut, one_line};
 use super::{Kind, Problem};
 
-pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+/// Any error of anybody's, as layers and bodies give it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Any failure of this crate.
 ///

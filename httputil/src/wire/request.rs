@@ -150,6 +150,14 @@ impl RequestBody {
         }
     }
 
+    /// The whole body, unless it is a stream.
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Bytes(bytes) => Some(bytes),
+            Content::Stream(_) | Content::Any(_) => None,
+        }
+    }
+
     /// Whether it can be sent once only.
     pub(super) fn is_one_shot(&self) -> bool {
         !matches!(self.content, Content::Bytes(_))

@@ -4,4 +4,5 @@ mod auth;
 mod common;
 mod crossing;
 mod default_headers;
+mod layers;
 mod redirects;
