@@ -178,6 +178,12 @@
 //! A [`Client`] is a `tower::Service`, so that a layer around whole requests is one of tower's. [`AttemptLayer`] is for what
 //! must stand further in, around each attempt on its final headers: signatures, and tokens that you fetch yourself.
 //!
+//! # Hedging
+//!
+//! Off by default. With `hedge.after = "50ms"` a request that has no answer by then is sent a second time beside the first,
+//! and the first good answer wins: where one in a hundred answers is late, one in ten thousand is then. Only what may be
+//! sent twice is, within the host's retry budget, past its breaker, and where its limits have a place.
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;

@@ -33,6 +33,18 @@ impl Address {
         }
     }
 
+    /// The same once more.
+    pub(super) fn twin(&self) -> Address {
+        match self {
+            Address::Url(request) => {
+                let twin = reqwest::Request::new(request.method().clone(), request.url().clone());
+                Address::Url(Box::new(twin))
+            }
+            Address::Uri(uri) => Address::Uri(uri.clone()),
+            Address::Joined(url) => Address::Joined(url.clone()),
+        }
+    }
+
     /// Leads elsewhere.
     pub(super) fn turn_to(&mut self, url: Url) {
         match self {

@@ -47,6 +47,15 @@ impl Sendings {
         self.attempts = 0;
         self.is_spent = false;
     }
+
+    /// Those of a second attempt beside the first.
+    pub(super) fn beside(&self) -> Sendings {
+        Sendings {
+            attempts: self.attempts + 1,
+            fresh: self.fresh,
+            ..Sendings::default()
+        }
+    }
 }
 
 impl Prepared {

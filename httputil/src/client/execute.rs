@@ -1,5 +1,5 @@
-//! A request's way: deadline, limits, redirect, credentials, retry, breaker, resend, pool, wire. Both doors, reqwest's and
-//! tower's, lead onto it.
+//! A request's way: deadline, limits, redirect, credentials, retry, hedge, breaker, resend, pool, wire. Both doors, reqwest's
+//! and tower's, lead onto it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub(super) struct Prepared {
     /// Of the sending that was answered.
     pub(super) timings: Option<Timings>,
     /// Held until the response's body has ended.
-    _ticket: Ticket,
+    pub(super) ticket: Option<Ticket>,
     pub(super) deadline: Option<Instant>,
     /// Held like the ticket.
     pub(super) places: Places,
@@ -142,7 +142,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         authorization: None,
         layer: None,
         timings: None,
-        _ticket: ticket,
+        ticket: Some(ticket),
         deadline: total.deadline,
         places: Places::default(),
         host: None,
@@ -234,7 +234,11 @@ impl Prepared {
         self.host = self.in_force.policies.host(&self.target);
         loop {
             sendings.attempts += 1;
-            let outcome = self.guarded_attempt(sendings).await;
+            let outcome = match self.hedged_after() {
+                None => self.guarded_attempt(sendings).await,
+                // Boxed, so that the future of a request that is asked once stays small.
+                Some(after) => Box::pin(self.hedged_attempt(after, sendings)).await,
+            };
             let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
             let Some(pause) = again else {
                 return outcome.map_err(|fault| fault.error);
@@ -246,11 +250,17 @@ impl Prepared {
         }
     }
 
-    /// An attempt, when it is its turn and if the host's breaker lets it through; only such a request pays into the host's budget.
-    async fn guarded_attempt(&mut self, sendings: &mut Sendings) -> Outcome {
+    /// An attempt, when it is its turn and if the host's breaker lets it through.
+    pub(super) async fn guarded_attempt(&mut self, sendings: &mut Sendings) -> Outcome {
         if self.in_force.policies.limits.bounds_attempts(self.host.as_deref()) {
             Box::pin(self.enter_host()).await?;
         }
+        self.judged_attempt(sendings).await
+    }
+
+    /// An attempt, if the host's breaker lets it through and is told how it ended; only such a request pays into the host's
+    /// budget.
+    pub(super) async fn judged_attempt(&mut self, sendings: &mut Sendings) -> Outcome {
         let pass = self.pass_breaker()?;
         if sendings.attempts == 1
             && let Some(budget) = self.host.as_ref().and_then(|host| host.budget.as_ref())

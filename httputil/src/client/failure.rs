@@ -50,6 +50,17 @@ impl Failing {
         }
     }
 
+    /// The same for a second attempt beside the first.
+    pub(super) fn twin(&self) -> Failing {
+        Failing {
+            client: Arc::clone(&self.client),
+            method: self.method.clone(),
+            address: self.address.twin(),
+            attempts: self.attempts + 1,
+            ..*self
+        }
+    }
+
     /// For a request that is still being built.
     pub(super) fn of_built(client: &Inner, request: &reqwest::Request) -> Failing {
         let began = Instant::now();

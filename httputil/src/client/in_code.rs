@@ -170,7 +170,7 @@ fn redirect_mistake(profile: &Profile) -> Option<Problem> {
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 19] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 20] {
     let Transport {
         timeouts,
         pool,
@@ -184,6 +184,7 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
         ("timeouts.expect_continue", Some(profile.policy.expect_continue), ""),
         ("retry.backoff.base", Some(profile.policy.retry.backoff_base), ""),
         ("retry.backoff.max", Some(profile.policy.retry.backoff_max), ""),
+        ("hedge.after", profile.policy.hedge_after, "; None switches it off"),
         ("breaker.window", Some(profile.policy.breaker.window), ""),
         ("breaker.open_for", Some(profile.policy.breaker.open_for), ""),
         ("breaker.max_open_for", Some(profile.policy.breaker.max_open_for), ""),

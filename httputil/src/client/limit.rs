@@ -28,6 +28,13 @@ pub(super) struct Places {
     host: Option<Permit>,
 }
 
+impl Places {
+    /// Takes over the profile's place of the same request.
+    pub(super) fn take_over(&mut self, other: &mut Places) {
+        self.profile = other.profile.take();
+    }
+}
+
 impl Limits {
     pub(super) fn of(settings: settings::Limit) -> Limits {
         Limits {
@@ -113,6 +120,17 @@ impl Prepared {
             return Err(self.shed(shed, "limit.rate", limits.settings.rate).into());
         }
         Ok(())
+    }
+
+    /// The same without waiting; whether there was a place.
+    pub(super) fn try_enter_host(&mut self) -> bool {
+        let host = self.host.as_deref();
+        let limits = &self.in_force.policies.limits;
+        if let Some(limit) = host.and_then(|host| host.limit.as_ref()) {
+            let Some(place) = limit.try_admit() else { return false };
+            self.places.host = Some(place);
+        }
+        limits.rate.as_ref().is_none_or(|rate| rate.try_admit())
     }
 
     /// Gives the host's place back, when nothing has come of an attempt.

@@ -126,6 +126,16 @@ impl Draft {
         self.body.send_at_once();
     }
 
+    /// The same once more; `None` if the body cannot be had twice.
+    pub(super) fn twin(&self) -> Option<Draft> {
+        Some(Draft {
+            body: self.body.replay()?,
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            keeps_headers: self.keeps_headers,
+        })
+    }
+
     /// The request for a connection. If `keep`, the draft keeps what a second sending would need, where it can; whether it
     /// did comes back too.
     pub(super) fn request_for(

@@ -23,6 +23,7 @@ mod execute;
 mod failure;
 mod framing;
 mod handle;
+mod hedge;
 mod in_code;
 mod in_force;
 mod into_url;

@@ -61,7 +61,8 @@ impl Policies {
     /// As [`of`](Policies::of).
     pub(crate) fn succeeding(earlier: &Arc<Policies>, profile: &settings::Profile) -> Result<Arc<Policies>, Error> {
         let (was, is) = (&earlier.settings, &profile.policy);
-        if was.retry == is.retry && was.breaker == is.breaker && was.limit == is.limit {
+        let has_same_hedge = was.hedge_after == is.hedge_after;
+        if has_same_hedge && was.retry == is.retry && was.breaker == is.breaker && was.limit == is.limit {
             return Ok(Arc::clone(earlier));
         }
         let mut later = Policies::of(profile)?;
@@ -102,7 +103,7 @@ impl Policies {
 
     /// A host's part; `None` if there is nothing to remember.
     pub(super) fn host(&self, target: &Target) -> Option<Arc<PerHost>> {
-        if !self.retry.is_on() && !self.settings.breaker.enabled && !self.limits.is_on_per_host() {
+        if !self.has_budget() && !self.settings.breaker.enabled && !self.limits.is_on_per_host() {
             return None;
         }
         let make = || Arc::new(self.make());
@@ -124,13 +125,17 @@ impl Policies {
         }
     }
 
+    /// Retries and hedges are paid for from one budget.
+    fn has_budget(&self) -> bool {
+        self.retry.is_on() || self.settings.hedge_after.is_some()
+    }
+
     fn make(&self) -> PerHost {
         let retry = &self.settings.retry;
         let breaker = self.settings.breaker;
         PerHost {
             budget: self
-                .retry
-                .is_on()
+                .has_budget()
                 .then(|| Arc::new(Budget::new(retry.budget_ratio, retry.budget_min_per_second))),
             breaker: breaker.enabled.then(|| Breaker::new(breaker, Instant::now())),
             limit: self.limits.of_host(),

@@ -74,7 +74,7 @@ impl Prepared {
         attempts < self.in_force.policies.retry.max_attempts && may_retry(options) && self.is_repeatable()
     }
 
-    fn is_repeatable(&self) -> bool {
+    pub(super) fn is_repeatable(&self) -> bool {
         let by_rule = || {
             self.in_force
                 .policies

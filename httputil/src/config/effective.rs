@@ -57,6 +57,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         breaker,
         limit,
         redirect,
+        hedge_after,
     } = policy;
     let mut values = vec![
         ("base_url", text_or_none(base_url.as_deref())),
@@ -107,6 +108,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         ("redirect.cross_origin", cross_origin.to_string()),
         ("redirect.downgrade", downgrade.to_string()),
     ]);
+    values.push(("hedge.after", duration_or_none(*hedge_after)));
     values
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         breaker,
         limit,
         redirect,
+        hedge,
         settings: _,
     } = keys;
     profile.description = description;
@@ -80,6 +81,10 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set_breaker(&mut profile.policy.breaker, &breaker);
     set_limit(&mut profile.policy.limit, &limit);
     set_redirect(&mut profile.policy.redirect, &redirect);
+    set(
+        &mut profile.policy.hedge_after,
+        hedge.after.as_ref().map(duration_or_none),
+    );
     Ok(profile)
 }
 

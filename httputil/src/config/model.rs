@@ -87,6 +87,9 @@ pub(crate) struct ProfileKeys {
     /// Where an answer may send a request.
     #[serde(default)]
     pub(crate) redirect: RedirectKeys,
+    /// Asking a second time before the first answer has come.
+    #[serde(default)]
+    pub(crate) hedge: HedgeKeys,
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,
@@ -500,6 +503,15 @@ pub(crate) struct RedirectKeys {
     pub(crate) cross_origin: Option<bool>,
     /// Follow them from https to http; else they are an error.
     pub(crate) downgrade: Option<bool>,
+}
+
+/// `[hedge]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HedgeKeys {
+    /// When a request that has no answer yet is sent a second time beside the first; the first good answer wins. Only what
+    /// may be sent twice is, paid for by `retry.budget`.
+    pub(crate) after: Option<OrNone<DurationText>>,
 }
 
 /// `[registry]`

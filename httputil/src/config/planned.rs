@@ -1,12 +1,11 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 10] = [
+const PROFILE: [&str; 9] = [
     "auth.oauth2",
     "compression.accept",
     "compression.max_ratio",
     "cookies",
-    "hedge.after",
     "limit.max_response_bytes",
     "timeouts.attempt",
     "timeouts.read",

@@ -284,6 +284,7 @@ egress.deny egress_rules transport
 egress.deny_private flag transport
 egress.https_only flag transport
 egress.trust_proxy flag transport
+hedge.after duration 1µs.. none
 http1.max_header_bytes size 1024..16777216 transport
 http1.max_headers whole 1..32768 transport
 http1.title_case_headers flag transport

@@ -48,6 +48,11 @@ impl Rate {
         }
     }
 
+    /// A turn without waiting, if there is one and nobody waits for it.
+    pub(crate) fn try_admit(&self) -> bool {
+        self.line.try_admit().is_some() && self.take(Instant::now()).is_ok()
+    }
+
     /// Waits for the turn, first come, first served.
     ///
     /// Dropping the future leaves the line, and its turn to the next.
@@ -140,6 +145,7 @@ mod tests {
         for queue in [0, 1, 3] {
             let rate = rate(1, Some(queue));
             rate.admit(None).await.unwrap();
+            assert!(!rate.try_admit());
             let waiting: Vec<_> = (0..5)
                 .map(|_| {
                     let rate = Arc::clone(&rate);

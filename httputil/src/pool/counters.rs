@@ -18,6 +18,8 @@ pub(super) struct Counters {
     pub(super) shed: AtomicU64,
     pub(super) redirects: AtomicU64,
     pub(super) egress_refused: AtomicU64,
+    pub(super) hedges: AtomicU64,
+    pub(super) hedges_won: AtomicU64,
     /// Closed by a cap on idle connections and dialled again within a second.
     pub(super) cap_regrets: AtomicU64,
     /// Milliseconds that closed connections have lived, in all.
@@ -80,6 +82,10 @@ pub struct PoolStats {
     pub redirects: u64,
     /// What `egress.*` refused: requests for their URL, and dials since it left none of the addresses.
     pub egress_refused: u64,
+    /// Second attempts beside a first one without an answer, `hedge.after`.
+    pub hedges: u64,
+    /// Of those, the ones whose answer was the first good one.
+    pub hedges_won: u64,
     /// Dials to a host within a second of closing an idle connection to it for a cap: `pool.max_idle` or
     /// `pool.max_idle_per_host` may be too low.
     pub cap_regrets: u64,
@@ -166,6 +172,8 @@ impl Counters {
             shed: load(&self.shed),
             redirects: load(&self.redirects),
             egress_refused: load(&self.egress_refused),
+            hedges: load(&self.hedges),
+            hedges_won: load(&self.hedges_won),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
             dns_look_ups: 0,

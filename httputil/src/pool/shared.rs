@@ -237,6 +237,16 @@ impl Pool {
         Counters::add(&self.inner.counters.redirects);
     }
 
+    /// Counts a second attempt beside a first one.
+    pub(crate) fn count_hedge(&self) {
+        Counters::add(&self.inner.counters.hedges);
+    }
+
+    /// Counts one that won.
+    pub(crate) fn count_hedge_won(&self) {
+        Counters::add(&self.inner.counters.hedges_won);
+    }
+
     pub(super) fn add_lease(&self) {
         self.inner.with_state(|state, _| state.leases += 1);
         self.inner.warm_up();

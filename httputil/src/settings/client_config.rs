@@ -293,6 +293,14 @@ impl ClientConfig {
         self
     }
 
+    /// When a request that has no answer yet is sent a second time beside the first, and the first good answer wins; default
+    /// never. Only what may be sent twice is, paid for by [`retry_budget`](ClientConfig::retry_budget).
+    #[must_use]
+    pub fn hedge_after(mut self, after: Duration) -> ClientConfig {
+        self.profile.policy.hedge_after = Some(after);
+        self
+    }
+
     /// The bound of the TCP connect, all addresses together; default 30 s.
     #[must_use]
     pub fn connect_timeout(mut self, connect: Duration) -> ClientConfig {

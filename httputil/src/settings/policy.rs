@@ -32,6 +32,9 @@ pub struct Policy {
     pub retry: Retry,
     /// `breaker.*`: when requests to a host are refused at once.
     pub breaker: Breaker,
+    /// `hedge.after`: when a request that has no answer yet is sent a second time beside the first, if it may be and the
+    /// host's retry budget pays for it. Default none.
+    pub hedge_after: Option<Duration>,
     /// `limit.*`: how many requests go at once, and how fast.
     pub limit: Limit,
     /// `redirect.*`: which redirects are followed.
@@ -50,6 +53,7 @@ impl Default for Policy {
             auth: Auth::default(),
             retry: Retry::default(),
             breaker: Breaker::default(),
+            hedge_after: None,
             limit: Limit::default(),
             redirect: Redirect::default(),
         }

@@ -81,6 +81,7 @@ pinned! {
     redirects_lead_to_other_origins_but_not_from_https_to_http: |p| (p.policy.redirect.cross_origin, p.policy.redirect.downgrade) => (true, false);
     no_header_is_given_to_all_requests: |p| p.policy.headers.len() => 0;
     nobody_is_told_who_we_are: |p| (p.policy.auth.basic, p.policy.auth.bearer, p.policy.auth.origins.len()) => (None, None, 0);
+    nobody_is_asked_twice: |p| p.policy.hedge_after => None;
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));
     connections_are_reused: |p| p.transport.pool.reuse => true;

@@ -23,6 +23,7 @@ mod h2_ping;
 mod h2_settings;
 mod h2_window;
 mod halfread;
+mod hedge;
 mod hibernate;
 mod host_stats;
 mod keep_alive_header;

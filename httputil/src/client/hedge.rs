@@ -1,0 +1,148 @@
+//! The stage of a request's way that asks twice: when an attempt has no answer after `hedge.after`, a second one is made
+//! beside it, and the first good answer wins.
+//!
+//! Only of requests that may be sent twice, with a body that can be replayed, where the host's retry budget pays for it, its
+//! breaker lets it through and its limits have a place without waiting: a hedge is there to be quick, never to add to a
+//! queue. The loser is dropped like a request that its caller gave up: over HTTP/2 its stream is reset and the connection
+//! serves on; over HTTP/1, where nobody can take a request back, its connection is closed. Off, it is not on the way at all.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::Sendings;
+use super::execute::Prepared;
+use super::options::may_retry;
+use super::retry::Outcome;
+use crate::policy::Retry;
+
+/// Which of the two won.
+enum Won {
+    First(Outcome),
+    Second(Outcome),
+}
+
+impl Prepared {
+    /// When to ask a second time; `None` if this request is asked once.
+    pub(super) fn hedged_after(&self) -> Option<Duration> {
+        let policies = &self.in_force.policies;
+        let after = policies.settings().hedge_after?;
+        let may_be = self.is_repeatable() && may_retry(self.options.as_deref()) && !self.manner.upgrade;
+        may_be.then_some(after)
+    }
+
+    /// An attempt, and another one beside it if the first has no answer in time. Afterwards this is the one that won.
+    ///
+    /// Dropping the future gives both up.
+    pub(super) async fn hedged_attempt(&mut self, after: Duration, sendings: &mut Sendings) -> Outcome {
+        let Some(mut twin) = self.twin() else {
+            return self.guarded_attempt(sendings).await;
+        };
+        let in_force = Arc::clone(&self.in_force);
+        let rules = &in_force.policies.retry;
+        let mut beside = sendings.beside();
+        let won = {
+            let mut first = pin!(self.guarded_attempt(sendings));
+            match tokio::time::timeout(after, first.as_mut()).await {
+                Ok(outcome) => Won::First(outcome),
+                Err(_) if !twin.may_be_asked() => Won::First(first.await),
+                Err(_) => {
+                    in_force.pool.count_hedge();
+                    let profile = &*in_force.name;
+                    tracing::debug!(profile, method = %twin.failing.method, ?after, "hedged: no answer yet");
+                    let mut second = pin!(twin.judged_attempt(&mut beside));
+                    tokio::select! {
+                        outcome = first.as_mut() => match outcome {
+                            outcome if is_good(&outcome, rules) => Won::First(outcome),
+                            outcome => match second.await {
+                                other if is_good(&other, rules) => Won::Second(other),
+                                _ => Won::First(outcome),
+                            },
+                        },
+                        outcome = second.as_mut() => match outcome {
+                            outcome if is_good(&outcome, rules) => Won::Second(outcome),
+                            _ => Won::First(first.await),
+                        },
+                    }
+                }
+            }
+        };
+        match won {
+            Won::First(outcome) => outcome,
+            Won::Second(outcome) => {
+                in_force.pool.count_hedge_won();
+                sendings.is_spent = beside.is_spent;
+                twin.take_over(self);
+                std::mem::swap(self, &mut *twin);
+                outcome
+            }
+        }
+    }
+
+    /// The same request once more; `None` if its body cannot be had twice.
+    fn twin(&self) -> Option<Box<Prepared>> {
+        Some(Box::new(Prepared {
+            in_force: Arc::clone(&self.in_force),
+            draft: self.draft.twin()?,
+            failing: self.failing.twin(),
+            target: self.target.clone(),
+            route: self.route.clone(),
+            needs_h2: self.needs_h2,
+            manner: self.manner,
+            options: self.options.clone(),
+            redirected: Vec::new(),
+            has_strayed: self.has_strayed,
+            tells_secrets: self.tells_secrets,
+            authorization: self.authorization.clone(),
+            timings: None,
+            ticket: None,
+            layer: self.layer.clone(),
+            deadline: self.deadline,
+            places: super::limit::Places::default(),
+            host: self.host.clone(),
+        }))
+    }
+
+    /// Whether the host may be asked a second time now. It is paid for then.
+    fn may_be_asked(&mut self) -> bool {
+        let now = Instant::now();
+        let is_open = |host: &super::policies::PerHost| {
+            let breaker = host.breaker.as_ref();
+            breaker.is_some_and(|breaker| breaker.refuses_for(now).is_some())
+        };
+        if self.is_over_after(now, Duration::ZERO)
+            || self.host.as_deref().is_some_and(is_open)
+            || !self.try_enter_host()
+        {
+            return false;
+        }
+        let budget = self.host.as_ref().and_then(|host| host.budget.as_ref());
+        let is_paid = budget.is_some_and(|budget| budget.withdraw());
+        if !is_paid {
+            self.leave_host();
+            self.in_force.pool.count_retry_denied();
+        }
+        is_paid
+    }
+
+    /// Takes over what a request holds until its answer's body has ended.
+    fn take_over(&mut self, other: &mut Prepared) {
+        self.ticket = other.ticket.take();
+        self.redirected = std::mem::take(&mut other.redirected);
+        self.places.take_over(&mut other.places);
+        self.failing.attempts = self.failing.attempts.max(other.failing.attempts + 1);
+    }
+}
+
+/// Whether there is nothing better to wait for.
+fn is_good(outcome: &Outcome, rules: &Retry) -> bool {
+    match outcome {
+        Ok(response) => !rules.is_failure(response.status(), response.headers()),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! What becomes of the loser of a hedged request, over real sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use httputil::{Client, ClientConfig};
+use httputil_tests::gate::Gate;
+use httputil_tests::h2_script::{H2Script, Kind, Step};
+use httputil_tests::server::{Server, handlers};
+use httputil_tests::{PATIENCE, within};
+
+use crate::common::{assert_all_gone, get, until};
+
+fn config() -> ClientConfig {
+    ClientConfig::default()
+        .max_attempts(1)
+        .hedge_after(Duration::from_millis(1))
+}
+
+#[tokio::test]
+async fn over_http2_the_loser_s_stream_is_reset_and_the_connection_serves_on() {
+    let (gate, came) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+    let (held, count) = (gate.clone(), Arc::clone(&came));
+    let server = H2Script::builder()
+        .on_stream(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+            0 => vec![Step::Hold(held.clone()), Step::Answer("late".into())],
+            _ => vec![Step::Answer("fine".into())],
+        })
+        .start()
+        .await;
+    let client = Client::new(config().http2_prior_knowledge(true)).unwrap();
+    let response = within(PATIENCE, get(&client, &server.url("/"))).await;
+    assert_eq!(response, "fine");
+    server.frames().until(0, Kind::RstStream, 1).await;
+    assert_eq!(client.stats().hedges_won, 1);
+    until(&client, "both places to be given back", |stats| stats.in_use == 0).await;
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    assert_eq!(server.accepted(), 1);
+    gate.open();
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn over_http1_the_loser_s_connection_is_closed_and_the_winner_s_serves_on() {
+    let (gate, came) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+    let held = gate.clone();
+    let server = Server::builder()
+        .handler(move |request| {
+            let is_first = came.fetch_add(1, Ordering::SeqCst) == 0;
+            let held = held.clone();
+            async move {
+                if is_first {
+                    held.pass().await;
+                }
+                handlers::by_path(request).await
+            }
+        })
+        .start()
+        .await;
+    let client = Client::new(config()).unwrap();
+    assert_eq!(within(PATIENCE, get(&client, &server.url("/"))).await, "hello");
+    assert_eq!((client.stats().hedges_won, server.accepted()), (1, 2));
+    until(&client, "the loser's connection to be closed", |stats| {
+        (stats.open, stats.idle) == (1, 1)
+    })
+    .await;
+    server.until_open(1).await;
+    assert_eq!(get(&client, &server.url("/")).await, "hello");
+    assert_eq!(server.accepted(), 2);
+    gate.open();
+    assert_all_gone(&client).await;
+}
