@@ -21,6 +21,8 @@ mod rate;
 mod redirect;
 mod retry;
 mod retry_after;
+#[cfg(test)]
+mod simulation;
 
 pub(crate) use breaker::Breaker;
 pub(crate) use budget::Budget;
