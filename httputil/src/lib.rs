@@ -184,6 +184,12 @@
 //! and the first good answer wins: where one in a hundred answers is late, one in ten thousand is then. Only what may be
 //! sent twice is, within the host's retry budget, past its breaker, and where its limits have a place.
 //!
+//! # Several endpoints
+//!
+//! `base_url` may be a list, of endpoints that give the same service. Each attempt of a relative request goes to one: of two
+//! that chance names the one with less under way and faster answers of late. Those with an open breaker are passed over,
+//! and a retry goes to another endpoint; where all are open a request fails at once, with the shortest time to wait.
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;

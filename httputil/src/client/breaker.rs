@@ -163,16 +163,21 @@ impl Prepared {
     }
 }
 
+/// Whether an answer's status is the host's failure.
+pub(super) fn is_failure(status: StatusCode) -> bool {
+    [
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ]
+    .contains(&status)
+}
+
 /// What an outcome says about the host; `None` if nothing.
 fn verdict(outcome: &Outcome, began: Instant, sent: Option<Instant>, now: Instant) -> Option<Verdict> {
     let fault = match outcome {
         Ok(response) => {
-            let failures = [
-                StatusCode::BAD_GATEWAY,
-                StatusCode::SERVICE_UNAVAILABLE,
-                StatusCode::GATEWAY_TIMEOUT,
-            ];
-            return Some(if failures.contains(&response.status()) {
+            return Some(if is_failure(response.status()) {
                 Verdict::Failure
             } else {
                 Verdict::Success

@@ -31,15 +31,15 @@ enum Authorization {
     File(TokenFile),
 }
 
-/// The profile's own origins: those of `auth.origins`, else that of `base_url`.
+/// The profile's own origins: those of `auth.origins`, else those of `base_url`.
 ///
 /// # Errors
 ///
 /// That an origin is none.
-pub(super) fn own_origins(profile: &Profile, base: Option<&BaseUrl>) -> Result<Vec<Target>, Error> {
+pub(super) fn own_origins(profile: &Profile, bases: &[BaseUrl]) -> Result<Vec<Target>, Error> {
     let origins = &profile.policy.auth.origins;
     if origins.is_empty() {
-        return Ok(base.and_then(|base| Target::of(base.url()).ok()).into_iter().collect());
+        return Ok(bases.iter().filter_map(|base| Target::of(base.url()).ok()).collect());
     }
     let own = |origin: &String| Target::of(&check_origin(origin)?);
     let own: Result<Vec<Target>, &str> = origins.iter().map(own).collect();

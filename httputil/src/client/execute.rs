@@ -1,5 +1,5 @@
-//! A request's way: deadline, limits, redirect, credentials, retry, hedge, breaker, resend, pool, wire. Both doors, reqwest's
-//! and tower's, lead onto it.
+//! A request's way: deadline, limits, redirect, credentials, retry, hedge, endpoint, breaker, resend, pool, wire. Both doors,
+//! reqwest's and tower's, lead onto it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::attempt::Sendings;
 use super::credentials::Credentials;
+use super::endpoints::Journey;
 use super::failure::Failing;
 use super::framing;
 use super::handle::{Inner, stopped};
@@ -62,6 +63,8 @@ pub(super) struct Prepared {
     pub(super) places: Places,
     /// What the profile remembers of the host.
     pub(super) host: Option<Arc<PerHost>>,
+    /// Where it may go, if there is a choice.
+    pub(super) journey: Option<Box<Journey>>,
 }
 
 /// Makes what the user gets of what came.
@@ -122,6 +125,8 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     }
     let max_redirects = options::max_redirects(options.as_deref(), in_force.profile.policy.redirect.max);
     let aim = aim(&in_force, &failing, &mut headers, &mut body).map_err(|error| failing.describe(error))?;
+    let endpoints = in_force.policies.endpoints.as_ref();
+    let journey = endpoints.and_then(|endpoints| endpoints.journey(&failing.address));
     Ok(Box::new(Prepared {
         draft: Draft {
             path: Some(aim.path),
@@ -146,6 +151,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         deadline: total.deadline,
         places: Places::default(),
         host: None,
+        journey,
     }))
 }
 
@@ -219,7 +225,11 @@ impl Prepared {
                 // Boxed, so that the future of a request that is not redirected stays small.
                 match Box::pin(self.redirect(response, &mut sendings)).await? {
                     Some(last) => response = last,
-                    None => continue,
+                    None => {
+                        // It goes where it was sent.
+                        self.journey = None;
+                        continue;
+                    }
                 }
             }
             // What only another sending would need.
@@ -231,9 +241,12 @@ impl Prepared {
 
     /// Attempt by attempt, until one ends well, or none is left.
     async fn retried(&mut self, sendings: &mut Sendings) -> Result<Response<PooledBody>, Error> {
-        self.host = self.in_force.policies.host(&self.target);
         loop {
             sendings.attempts += 1;
+            if self.journey.is_some() {
+                Box::pin(self.set_out()).await?;
+            }
+            self.host = self.in_force.policies.host(&self.target);
             let outcome = match self.hedged_after() {
                 None => self.guarded_attempt(sendings).await,
                 // Boxed, so that the future of a request that is asked once stays small.
@@ -270,6 +283,7 @@ impl Prepared {
         let began = Instant::now();
         let outcome = self.attempt(sendings).await;
         self.judge(pass, &outcome, began, sendings.sent_at);
+        self.arrived(&outcome, began);
         outcome
     }
 

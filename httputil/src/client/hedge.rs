@@ -47,7 +47,7 @@ impl Prepared {
             let mut first = pin!(self.guarded_attempt(sendings));
             match tokio::time::timeout(after, first.as_mut()).await {
                 Ok(outcome) => Won::First(outcome),
-                Err(_) if !twin.may_be_asked() => Won::First(first.await),
+                Err(_) if !twin.may_be_asked().await => Won::First(first.await),
                 Err(_) => {
                     in_force.pool.count_hedge();
                     let profile = &*in_force.name;
@@ -102,20 +102,22 @@ impl Prepared {
             deadline: self.deadline,
             places: super::limit::Places::default(),
             host: self.host.clone(),
+            journey: self.journey.as_ref().map(|journey| journey.twin()),
         }))
     }
 
-    /// Whether the host may be asked a second time now. It is paid for then.
-    fn may_be_asked(&mut self) -> bool {
-        let now = Instant::now();
-        let is_open = |host: &super::policies::PerHost| {
-            let breaker = host.breaker.as_ref();
-            breaker.is_some_and(|breaker| breaker.refuses_for(now).is_some())
-        };
-        if self.is_over_after(now, Duration::ZERO)
-            || self.host.as_deref().is_some_and(is_open)
-            || !self.try_enter_host()
-        {
+    /// Whether the host, or another endpoint, may be asked a second time now. It is paid for then.
+    async fn may_be_asked(&mut self) -> bool {
+        if self.is_over_after(Instant::now(), Duration::ZERO) {
+            return false;
+        }
+        if self.journey.is_some() {
+            if self.set_out().await.is_err() {
+                return false;
+            }
+            self.host = self.in_force.policies.host(&self.target);
+        }
+        if self.refused_for(Instant::now()).is_some() || !self.try_enter_host() {
             return false;
         }
         let budget = self.host.as_ref().and_then(|host| host.budget.as_ref());

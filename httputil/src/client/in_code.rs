@@ -264,9 +264,13 @@ fn numbers(transport: &Transport) -> [(&'static str, u64, u64, u64); 9] {
     ]
 }
 
-fn base_url(profile: &Profile) -> Option<String> {
-    let why = BaseUrl::parse(profile.policy.base_url.as_deref()?).err()?;
-    Some(format!("{}.base_url: {why}", profile.name))
+fn base_url(profile: &Profile) -> impl Iterator<Item = String> {
+    let mistaken = profile
+        .policy
+        .base_url
+        .iter()
+        .filter_map(|base| BaseUrl::parse(base).err());
+    mistaken.map(|why| format!("{}.base_url: {why}", profile.name))
 }
 
 fn interface(profile: &Profile) -> Option<String> {
@@ -289,8 +293,8 @@ fn egress(profile: &Profile) -> impl Iterator<Item = String> {
         let wrong = rules.iter().filter_map(|rule| Some((rule, check_rule(rule).err()?)));
         wrong.map(move |(rule, why)| format!("{key} = {rule:?}: {why}"))
     });
-    let base = profile.policy.base_url.as_deref();
-    let refused = base.filter(|base| egress.https_only && !is_https(base));
+    let mut bases = profile.policy.base_url.iter();
+    let refused = bases.find(|base| egress.https_only && !is_https(base));
     wrong.chain(refused.map(|base| format!("https_only = true: contradicts base_url = {base:?}")))
 }
 

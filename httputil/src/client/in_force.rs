@@ -30,7 +30,7 @@ pub(super) struct InForce {
     pub(super) origins: Vec<Target>,
     /// `auth`, and the secret ones of `headers`.
     pub(super) credentials: Option<Credentials>,
-    /// `base_url`
+    /// `base_url`, or the first of them.
     pub(super) base: Option<BaseUrl>,
     pub(super) made: Made,
     pub(super) first: First,
@@ -51,12 +51,12 @@ impl InForce {
             );
             Error::config(vec![Problem::new(message)])
         })?;
-        let base = profile.policy.base_url.as_deref().map(BaseUrl::parse).transpose();
-        let base = base.map_err(|why| {
+        let bases = profile.policy.base_url.iter().map(|base| BaseUrl::parse(base));
+        let bases = bases.collect::<Result<Vec<_>, _>>().map_err(|why| {
             let message = format!("{}.base_url: {why}", profile.name);
             Error::config(vec![Problem::new(message)])
         })?;
-        let origins = own_origins(&profile, base.as_ref())?;
+        let origins = own_origins(&profile, &bases)?;
         let credentials = Credentials::of(&profile, &origins)?;
         let plain = profile.policy.headers.iter();
         let plain = plain.filter(|(name, value)| !value.is_secret(name));
@@ -78,7 +78,7 @@ impl InForce {
             profile,
             pool,
             user_agent,
-            base,
+            base: bases.into_iter().next(),
             made: Made::default(),
             first: First::default(),
             policies,

@@ -19,6 +19,7 @@ mod body;
 mod breaker;
 mod builder;
 mod credentials;
+mod endpoints;
 mod execute;
 mod failure;
 mod framing;

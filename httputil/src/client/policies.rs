@@ -4,9 +4,11 @@
 //! others some thousand are remembered, and never is one forgotten that says something (an open breaker).
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::endpoints::Endpoints;
 use super::in_code;
 use super::limit::Limits;
 use crate::connect::Target;
@@ -21,6 +23,7 @@ const MANY_HOSTS: usize = 1000;
 pub(crate) struct Policies {
     pub(super) retry: Retry,
     pub(super) limits: Limits,
+    pub(super) endpoints: Option<Endpoints>,
     /// Of these, those of retries, breakers and limits are read here.
     settings: settings::Policy,
     first: OnceLock<(Target, Arc<PerHost>)>,
@@ -47,6 +50,7 @@ impl Policies {
         Ok(Arc::new(Policies {
             retry,
             limits: Limits::of(profile.policy.limit),
+            endpoints: Endpoints::of(profile)?,
             settings: profile.policy.clone(),
             first: OnceLock::new(),
             others: Hosts::new(MANY_HOSTS),
@@ -61,8 +65,8 @@ impl Policies {
     /// As [`of`](Policies::of).
     pub(crate) fn succeeding(earlier: &Arc<Policies>, profile: &settings::Profile) -> Result<Arc<Policies>, Error> {
         let (was, is) = (&earlier.settings, &profile.policy);
-        let has_same_hedge = was.hedge_after == is.hedge_after;
-        if has_same_hedge && was.retry == is.retry && was.breaker == is.breaker && was.limit == is.limit {
+        let has_same_ends = was.base_url == is.base_url && was.hedge_after == is.hedge_after;
+        if has_same_ends && was.retry == is.retry && was.breaker == is.breaker && was.limit == is.limit {
             return Ok(Arc::clone(earlier));
         }
         let mut later = Policies::of(profile)?;
@@ -123,6 +127,11 @@ impl Policies {
             Some((first, host)) if first == target => Some(Arc::clone(host)),
             _ => self.others.look(target),
         }
+    }
+
+    /// For how long a host's breaker would refuse a request, if it would.
+    pub(super) fn refuses_for(&self, target: &Target, now: Instant) -> Option<Duration> {
+        self.met(target)?.breaker.as_ref()?.refuses_for(now)
     }
 
     /// Retries and hedges are paid for from one budget.

@@ -102,7 +102,10 @@ impl Prepared {
         let is_repeatable = self.is_repeatable();
         let mut pause = rules.pause(attempts, is_repeatable, ended, SystemTime::now(), chance())?;
         let now = Instant::now();
-        if let Err(Fault { again_at: Some(at), .. }) = outcome {
+        // Another endpoint is not left alone for it.
+        if let Err(Fault { again_at: Some(at), .. }) = outcome
+            && self.journey.is_none()
+        {
             pause = pause.max(at.saturating_duration_since(now));
         }
         let why = Why(outcome);
@@ -111,18 +114,13 @@ impl Prepared {
             tracing::debug!(profile, %method, attempts, ?pause, "not retried, the request's time is too short: {why}");
             return None;
         }
-        let host = self.host.as_ref();
-        if let Some(left) = host.and_then(|host| host.breaker.as_ref()?.refuses_for(now))
-            && left > pause
-        {
+        if self.refused_for(now).is_some_and(|left| left > pause) {
             tracing::debug!(profile, %method, attempts, "not retried, the host's breaker is open (breaker): {why}");
             return None;
         }
         let pool = &self.in_force.pool;
-        if !host
-            .and_then(|host| host.budget.as_deref())
-            .is_some_and(Budget::withdraw)
-        {
+        let budget = self.host.as_ref().and_then(|host| host.budget.as_deref());
+        if !budget.is_some_and(Budget::withdraw) {
             pool.count_retry_denied();
             tracing::debug!(profile, %method, attempts, "not retried, the host's budget is spent (retry.budget): {why}");
             return None;

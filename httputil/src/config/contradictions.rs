@@ -73,10 +73,9 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
     }
 }
 
-/// Whether `egress.https_only` refuses every request to `base_url`.
+/// Whether `egress.https_only` refuses every request to `base_url`, or to one of them.
 fn is_refused_base(profile: &Profile) -> bool {
-    let base = profile.policy.base_url.as_deref();
-    profile.transport.egress.https_only && base.is_some_and(|base| !is_https(base))
+    profile.transport.egress.https_only && profile.policy.base_url.iter().any(|base| !is_https(base))
 }
 
 /// Whether two values contradict each other, and how to say it: the first key, what it is to the second, the second.

@@ -60,7 +60,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         hedge_after,
     } = policy;
     let mut values = vec![
-        ("base_url", text_or_none(base_url.as_deref())),
+        ("base_url", bases(base_url)),
         ("user_agent", quoted(user_agent)),
         ("headers", header_table(headers)),
         ("timeout", duration_or_none(*timeout)),
@@ -480,6 +480,14 @@ fn addresses(overrides: &BTreeMap<String, Vec<SocketAddr>>) -> String {
         "{}".to_owned()
     } else {
         format!("{{ {} }}", hosts.join(", "))
+    }
+}
+
+fn bases(bases: &[String]) -> String {
+    match bases {
+        [] => quoted("none"),
+        [only] => quoted(only),
+        several => list(several),
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     }
     set(
         &mut profile.policy.base_url,
-        base_url.map(|base| base.0.map(|base| base.0)),
+        base_url.map(|bases| bases.0.map_or_else(Vec::new, |bases| bases.0)),
     );
     set(&mut profile.policy.user_agent, user_agent.map(|text| text.0));
     set(&mut profile.policy.timeout, timeout.as_ref().map(duration_or_none));

@@ -8,7 +8,7 @@ use super::overrides::split_list;
 use super::schema::{Key, Kind};
 use super::secrets;
 use super::tree::{Node, Value};
-use super::values::{check_header_text, parse_duration, parse_size, show_duration, show_size};
+use super::values::{Item, check_header_text, parse_duration, parse_size, show_duration, show_size};
 use super::{layer::quoted, names};
 use crate::connect::check_url as check_proxy;
 
@@ -84,8 +84,9 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
         }
         Kind::Ruled(rule) => rule.check(node.as_text().ok_or_else(|| wanted(key))?)?,
         // The walk looks at each of them, since each has its own place.
-        Kind::List(_) => {
+        Kind::List(item) => {
             let items = match &node.value {
+                Value::Text(_) if *item == Item::Base => vec![node.clone()],
                 Value::Raw(text) => split_list(text, &node.origin).map_err(|_| wanted(key))?,
                 Value::List(items) => items.clone(),
                 _ => return Err(wanted(key)),

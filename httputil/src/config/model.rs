@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{
-    Address, Addresses, Base, DurationText, EgressRules, FilePath, FilePaths, Free, HeaderNameText, HeaderText,
+    Address, Addresses, Bases, DurationText, EgressRules, FilePath, FilePaths, Free, HeaderNameText, HeaderText,
     Headers, HostName, Hosts, Interface, Methods, Name, Names, OrAuto, OrNone, Origins, Pins, ProxyUrl, RateText,
     SecretText, SizeText, Statuses, TokenText, Urls,
 };
@@ -29,8 +29,9 @@ pub(crate) struct ProfileKeys {
     /// What the profile is for, for people.
     #[schemars(extend("x-own" = true))]
     pub(crate) description: Option<String>,
-    /// The prefix of relative request URLs, or `unix:/path` of a socket.
-    pub(crate) base_url: Option<OrNone<Base>>,
+    /// The prefix of relative request URLs, or `unix:/path` of a socket; a list means several endpoints, of which each attempt
+    /// goes to one.
+    pub(crate) base_url: Option<OrNone<Bases>>,
     /// `User-Agent` of requests that name none.
     pub(crate) user_agent: Option<HeaderText>,
     /// Headers of requests that bear none of their names; a secret of them goes to the profile's own origins only.

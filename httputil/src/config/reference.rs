@@ -191,7 +191,7 @@ fn example(key: &Key, default: Option<&str>, described: &Json) -> Option<String>
             Kind::Ruled(Rule::Address) => "\"192.0.2.7\"",
             Kind::Ruled(Rule::Interface) => "\"eth0\"",
             Kind::Ruled(Rule::HostName) => "\"collector.example\"",
-            Kind::Ruled(Rule::Base) => "\"https://api.example/v1\"",
+            Kind::List(Item::Base) => "\"https://api.example/v1\"",
             Kind::Ruled(Rule::Rate) => "\"50/s\"",
             Kind::Headers => "{ x-team = \"search\" }",
             Kind::Addresses => "{ \"example.com\" = [\"10.0.0.1:443\"] }",

@@ -263,7 +263,7 @@ auth.basic.password secret none
 auth.basic.username secret none
 auth.bearer secret none
 auth.origins origins
-base_url base none
+base_url bases none
 breaker.enabled flag
 breaker.failure_ratio number 0.01..1
 breaker.half_open_requests whole 1..1000000

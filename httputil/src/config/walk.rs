@@ -15,7 +15,7 @@ use super::schema::{Key, Kind, Section, schema, schema_of};
 use super::secrets;
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
-use super::values::{Item, Rule, parse_address};
+use super::values::{Item, parse_address};
 use crate::connect::check_host;
 use crate::error::{Origin, Problem};
 use crate::settings::check_header_name;
@@ -145,7 +145,7 @@ impl Walk<'_> {
                 Value::Raw(text) | Value::Text(text)
                     if matches!(
                         key.kind,
-                        Kind::List(Item::Url | Item::Origin) | Kind::Proxy | Kind::Ruled(Rule::Base)
+                        Kind::List(Item::Url | Item::Origin | Item::Base) | Kind::Proxy
                     ) && may_hold_a_password(text) =>
                 {
                     problem(&origin, profile, path, message)
@@ -170,7 +170,7 @@ impl Walk<'_> {
         let Value::List(items) = &mut list.value else {
             return true;
         };
-        let may_hide = |text: &str| matches!(item, Item::Url | Item::Origin) && may_hold_a_password(text);
+        let may_hide = |text: &str| matches!(item, Item::Url | Item::Origin | Item::Base) && may_hold_a_password(text);
         // The commas of a variable may have cut a password in two.
         let raw = |url: &Node| matches!(&url.value, Value::Raw(text) if may_hide(text));
         let hidden = items.iter().any(raw);

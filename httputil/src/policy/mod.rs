@@ -5,6 +5,7 @@
 //! breaker    whether a host is asked at all
 //! limit      how many requests at once, how many may wait
 //! rate       how fast they go
+//! endpoint   which of several hosts is asked
 //! redirect   where an answer sends the request
 //! hosts      the state that breakers and budgets keep per host, bounded
 //! ```
@@ -15,6 +16,7 @@
 mod backoff;
 pub(crate) mod breaker;
 mod budget;
+mod endpoint;
 mod hosts;
 mod limit;
 mod rate;
@@ -26,6 +28,7 @@ mod simulation;
 
 pub(crate) use breaker::Breaker;
 pub(crate) use budget::Budget;
+pub(crate) use endpoint::{Endpoints, Standing, Visit};
 pub(crate) use hosts::Hosts;
 pub(crate) use limit::{Limit, Permit, Shed};
 pub(crate) use rate::Rate;

@@ -67,6 +67,21 @@ impl BaseUrl {
         &self.url
     }
 
+    /// What of a URL stands behind the base; `None` if the URL is not beneath it.
+    pub(crate) fn tail<'a>(&self, url: &'a Url) -> Option<&'a str> {
+        let tail = url.as_str().strip_prefix(self.prefix())?;
+        (tail.is_empty() || tail.starts_with(['/', '?', '#'])).then_some(tail)
+    }
+
+    /// The URL with this behind the base, as [`tail`](BaseUrl::tail) gave it for another one.
+    pub(crate) fn with_tail(&self, tail: &str) -> Option<Url> {
+        Url::parse(&format!("{}{tail}", self.prefix())).ok()
+    }
+
+    fn prefix(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+
     /// The Unix socket that it is.
     pub(crate) fn socket(&self) -> Option<&Path> {
         self.socket.as_deref()
@@ -206,6 +221,26 @@ mod tests {
         let root = BaseUrl::parse("https://host").unwrap();
         assert_eq!(root.join("../x").unwrap().as_str(), "https://host/x");
         assert!(root.join("//other").is_err() && root.join("\\\\other").is_err());
+    }
+
+    #[test]
+    fn what_is_beneath_one_base_can_be_beneath_another() {
+        let (from, to) = ("https://host/v1/", "http://other:81");
+        let (from, to) = (BaseUrl::parse(from).unwrap(), BaseUrl::parse(to).unwrap());
+        for tail in ["users/7?a=b#c", "", "/", "?page=2", "a%20b/x:80/@y"] {
+            let url = from.join(tail).unwrap();
+            let moved = to.with_tail(from.tail(&url).unwrap()).unwrap();
+            assert_eq!(moved, to.join(tail).unwrap(), "{tail}");
+        }
+        for elsewhere in [
+            "https://host/v12",
+            "https://host/",
+            "https://host:8443/v1/x",
+            "http://host/v1/x",
+            "https://me@host/v1/x",
+        ] {
+            assert_eq!(from.tail(&elsewhere.parse().unwrap()), None, "{elsewhere}");
+        }
     }
 
     #[test]

@@ -557,7 +557,20 @@ impl ClientConfig {
     /// ```
     #[must_use]
     pub fn base_url(mut self, base_url: impl Into<String>) -> ClientConfig {
-        self.profile.policy.base_url = Some(base_url.into());
+        self.profile.policy.base_url = vec![base_url.into()];
+        self
+    }
+
+    /// Several prefixes of relative request URLs, endpoints of one service: each attempt goes to one of them.
+    ///
+    /// ```
+    /// use httputil::ClientConfig;
+    ///
+    /// let config = ClientConfig::default().base_urls(["https://a.example/v1", "https://b.example/v1"]);
+    /// ```
+    #[must_use]
+    pub fn base_urls<U: Into<String>>(mut self, base_urls: impl IntoIterator<Item = U>) -> ClientConfig {
+        self.profile.policy.base_url = base_urls.into_iter().map(Into::into).collect();
         self
     }
 
@@ -722,7 +735,7 @@ mod tests {
             .dns_override("a", [([10, 0, 0, 1], 0).into()]);
         let Profile { policy, transport, .. } = config.profile.clone();
         assert_eq!(policy.pool_wait, seconds(1));
-        assert_eq!(policy.base_url.as_deref(), Some("http://eleven.test"));
+        assert_eq!(policy.base_url, ["http://eleven.test"]);
         assert_eq!(transport.pool.max_lifetime, Some(seconds(2)));
         assert_eq!(transport.pool.max_requests_per_connection, Some(3));
         assert_eq!(transport.pool.warm, ["http://one", "http://two"]);

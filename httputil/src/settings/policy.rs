@@ -17,10 +17,12 @@ pub struct Policy {
     /// over HTTP/1 before it is sent all the same. Default 1 s.
     pub expect_continue: Duration,
     /// `base_url`: the prefix of relative request URLs, an `http` or `https` URL, or `unix:/path` of a socket. Default none.
+    /// Of several, endpoints of one service, each attempt goes to one: of two that chance names the one with less under way
+    /// and faster answers, never to one whose breaker is open while another's is not, and a retry to another one.
     ///
     /// `https://host/v1` and `users/7`, or `/users/7`, make `https://host/v1/users/7`. Requests to a socket are HTTP without
     /// TLS, with `Host: localhost`.
-    pub base_url: Option<String>,
+    pub base_url: Vec<String>,
     /// `user_agent`: sent when the request names none. Default `httputil/<version>`.
     pub user_agent: String,
     /// `headers`: default headers, by their names in lower case; a request's own header of the name replaces them. Default
@@ -47,7 +49,7 @@ impl Default for Policy {
             timeout: Some(Duration::from_secs(30)),
             pool_wait: Duration::from_secs(10),
             expect_continue: Duration::from_secs(1),
-            base_url: None,
+            base_url: Vec::new(),
             user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: BTreeMap::new(),
             auth: Auth::default(),

@@ -102,7 +102,7 @@ pinned! {
     tls_1_3_is_the_highest_spoken: |p| p.transport.tls.max_version => TlsVersion::V1_3;
     the_platform_s_roots_are_trusted: |p| p.transport.tls.roots => Roots::Platform;
     no_authority_file_is_read: |p| (p.transport.tls.ca_file, p.transport.tls.extra_ca_file) => (None, None);
-    a_relative_url_has_no_prefix: |p| p.policy.base_url => None;
+    a_relative_url_has_no_prefix: |p| p.policy.base_url.len() => 0;
     data_goes_unacknowledged_for_15_s_at_most: |p| p.transport.tcp.user_timeout => Some(seconds(15));
     connections_are_made_as_the_routes_say: |p| (p.transport.tcp.local_address, p.transport.tcp.interface) => (None, None);
     no_certificate_is_shown: |p| (p.transport.tls.cert_file, p.transport.tls.key_file) => (None, None);

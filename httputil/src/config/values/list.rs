@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::url::check_url;
 use crate::connect::{check_exception, check_pin, check_rule};
-use crate::settings::{check_method, check_origin, check_status};
+use crate::settings::{BaseUrl, check_method, check_origin, check_status};
 
 /// Absolute `http` and `https` URLs; the check has made a list of texts of them, as of the others here.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +38,11 @@ pub(crate) struct Methods(pub(crate) Vec<String>);
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Origins(pub(crate) Vec<String>);
 
+/// Prefixes for relative URLs, or Unix sockets; one may stand alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Bases(pub(crate) Vec<String>);
+
 /// What stands in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
@@ -48,6 +53,7 @@ pub(crate) enum Item {
     Host,
     Egress,
     Method,
+    Base,
     /// A number, unlike the others.
     Status,
 }
@@ -63,6 +69,7 @@ impl Item {
             Item::Host,
             Item::Egress,
             Item::Method,
+            Item::Base,
             Item::Status,
         ]
         .into_iter()
@@ -78,6 +85,7 @@ impl Item {
             Item::Host => "hosts",
             Item::Egress => "egress_rules",
             Item::Method => "methods",
+            Item::Base => "bases",
             Item::Status => "statuses",
         }
     }
@@ -92,6 +100,9 @@ impl Item {
             Item::Egress => "expected a list of hosts such as [\"api.example.com\", \"*.example.com\", \"10.0.0.0/8\"]",
             Item::Pin => "expected a list of pins such as [\"sha256/…\"]",
             Item::Method => "expected a list of methods such as [\"GET\", \"HEAD\"]",
+            Item::Base => {
+                "expected a URL such as \"https://api.example/v1\", \"unix:/run/app.sock\", or a list of them"
+            }
             Item::Status => "expected a list of statuses such as [502, 503]",
         }
     }
@@ -107,6 +118,7 @@ impl Item {
             Item::Egress => check_rule(text),
             Item::Pin => check_pin(text).map_err(Cow::Borrowed),
             Item::Method => check_method(text).map_err(Cow::Borrowed),
+            Item::Base => BaseUrl::parse(text).map(drop),
             Item::Status => check_status(text).map_err(Cow::Borrowed),
         }
     }
@@ -137,3 +149,23 @@ schema!(Pins, "Pins", Item::Pin, { "type": "string", "pattern": "^sha256/[A-Za-z
 schema!(EgressRules, "EgressRules", Item::Egress, { "type": "string", "minLength": 1 });
 schema!(Methods, "Methods", Item::Method, { "type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]+$" });
 schema!(Statuses, "Statuses", Item::Status, { "type": "integer", "minimum": 400, "maximum": 599 });
+
+impl JsonSchema for Bases {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Bases".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "x-kind": Item::Base.word(),
+            "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 } }
+            ]
+        })
+    }
+}

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::connect::{check_interface, check_server_name};
-use crate::settings::{self, BaseUrl, check_header_name};
+use crate::settings::{self, check_header_name};
 
 /// An IP address of this machine.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,11 +23,6 @@ pub(crate) struct Interface(pub(crate) String);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct HostName(pub(crate) String);
-
-/// A prefix for relative URLs, or a Unix socket.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Base(pub(crate) String);
 
 /// The name of a header.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,7 +40,6 @@ pub(crate) enum Rule {
     Address,
     Interface,
     HostName,
-    Base,
     HeaderName,
     Rate,
 }
@@ -57,7 +51,6 @@ impl Rule {
             Rule::Address,
             Rule::Interface,
             Rule::HostName,
-            Rule::Base,
             Rule::HeaderName,
             Rule::Rate,
         ]
@@ -70,7 +63,6 @@ impl Rule {
             Rule::Address => "address",
             Rule::Interface => "interface",
             Rule::HostName => "host_name",
-            Rule::Base => "base",
             Rule::HeaderName => "header_name",
             Rule::Rate => "rate",
         }
@@ -81,7 +73,6 @@ impl Rule {
             Rule::Address => "expected an IP address such as \"192.0.2.7\"",
             Rule::Interface => "expected the name of a network interface such as \"eth0\"",
             Rule::HostName => "expected a host's name such as \"collector.example\"",
-            Rule::Base => "expected one URL such as \"https://api.example/v1\", or \"unix:/run/app.sock\"",
             Rule::HeaderName => "expected the name of a header such as \"Idempotency-Key\"",
             Rule::Rate => "expected a rate such as \"50/s\", \"300/m\" or \"1000/h\"",
         }
@@ -96,7 +87,6 @@ impl Rule {
                 .map_err(|_| Cow::Borrowed(self.wanted())),
             Rule::Interface => check_interface(text).map_err(Cow::Borrowed),
             Rule::HostName => check_server_name(text).map_err(Cow::Borrowed),
-            Rule::Base => BaseUrl::parse(text).map(drop),
             Rule::HeaderName => check_header_name(text).map_err(Cow::Borrowed),
             Rule::Rate => settings::Rate::parse(text).map(drop).map_err(Cow::Borrowed),
         }
@@ -124,6 +114,5 @@ macro_rules! schema {
 schema!(Address, "Address", Rule::Address);
 schema!(Interface, "Interface", Rule::Interface);
 schema!(HostName, "HostName", Rule::HostName);
-schema!(Base, "Base", Rule::Base);
 schema!(HeaderNameText, "HeaderName", Rule::HeaderName);
 schema!(RateText, "Rate", Rule::Rate);

@@ -1,0 +1,151 @@
+//! The stage of a request's way that chooses where each attempt goes, where `base_url` is a list.
+//!
+//! What is beneath the list's first URL, as relative requests are, may go to any of them: to the one with less under way and
+//! faster answers of late, not to one whose breaker is open, and when it is made again to another one. Where all breakers are
+//! open it fails at once, with the shortest time to wait. A URL that leads elsewhere goes where it says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::address::Address;
+use super::execute::Prepared;
+use super::framing;
+use super::policies::Policies;
+use super::retry::Outcome;
+use crate::connect::{Refusal, Target};
+use crate::error::{Error, Kind, Problem};
+use crate::policy::{self, Standing, Visit};
+use crate::settings::{BaseUrl, Profile};
+use crate::wire::chance;
+
+/// The URLs of a list, and what is remembered of each.
+pub(super) struct Endpoints {
+    all: Vec<(BaseUrl, Target)>,
+    loads: Arc<policy::Endpoints>,
+}
+
+/// A request that may go to each of them.
+pub(super) struct Journey {
+    /// What stands behind the base.
+    tail: String,
+    /// Where it was.
+    tried: Vec<usize>,
+    /// Where it is, until its answer's body has ended.
+    visit: Option<Visit>,
+}
+
+impl Endpoints {
+    /// `None` where there is nothing to choose.
+    pub(super) fn of(profile: &Profile) -> Result<Option<Endpoints>, Error> {
+        let bases = &profile.policy.base_url;
+        if bases.len() < 2 {
+            return Ok(None);
+        }
+        let parse = |base: &String| -> Result<(BaseUrl, Target), Error> {
+            let refuse = |why: &dyn std::fmt::Display| {
+                let message = format!("{}.base_url: {why}", profile.name);
+                Error::config(vec![Problem::new(message)])
+            };
+            let base = BaseUrl::parse(base).map_err(|why| refuse(&why))?;
+            let target = Target::of(base.url()).map_err(|why| refuse(&why))?;
+            Ok((base, target))
+        };
+        let all = bases.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
+        let loads = policy::Endpoints::new(all.len(), Instant::now());
+        Ok(Some(Endpoints { all, loads }))
+    }
+
+    /// The journey of a request, if it may go to each of them.
+    pub(super) fn journey(&self, address: &Address) -> Option<Box<Journey>> {
+        let (first, _) = self.all.first()?;
+        // A URI that is absolute goes where it says.
+        let url = address.url().filter(|_| !matches!(address, Address::Uri(_)))?;
+        let tail = first.tail(&url)?.to_owned();
+        let (tried, visit) = (Vec::new(), None);
+        Some(Box::new(Journey { tail, tried, visit }))
+    }
+
+    /// Whether one is to be had now; if not, the shortest time until one is.
+    fn refuse_for(&self, policies: &Policies, now: Instant) -> Option<Duration> {
+        let times = self.all.iter().map(|(_, target)| policies.refuses_for(target, now));
+        times.min().flatten()
+    }
+}
+
+impl Journey {
+    /// The same for a second attempt beside the first.
+    pub(super) fn twin(&self) -> Box<Journey> {
+        Box::new(Journey {
+            tail: self.tail.clone(),
+            tried: self.tried.clone(),
+            visit: None,
+        })
+    }
+}
+
+impl Prepared {
+    /// Chooses the endpoint of the next attempt, and finds out what it may be told.
+    pub(super) async fn set_out(&mut self) -> Result<(), Error> {
+        self.choose()?;
+        if self.in_force.credentials.is_some() {
+            self.authorize().await;
+        }
+        Ok(())
+    }
+
+    fn choose(&mut self) -> Result<(), Error> {
+        let policies = &self.in_force.policies;
+        let (Some(journey), Some(endpoints)) = (&mut self.journey, &policies.endpoints) else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let standing = |index: usize| Standing {
+            is_tried: journey.tried.contains(&index),
+            refuses_for: policies.refuses_for(&endpoints.all[index].1, now),
+        };
+        let visit = endpoints.loads.choose(now, standing, chance);
+        let (base, target) = &endpoints.all[visit.index];
+        let url = base.with_tail(&journey.tail);
+        let url = url.ok_or_else(|| Error::new(Kind::Request, "it makes no URL together with base_url"));
+        journey.tried.push(visit.index);
+        journey.visit = Some(visit);
+        self.failing
+            .address
+            .turn_to(url.map_err(|error| self.failing.describe(error))?);
+        self.draft.path = None;
+        self.target.clone_from(target);
+        let way = self.in_force.pool.route(target, self.manner.upgrade);
+        let refuse = |refusal: Refusal| self.failing.describe(Error::new(Kind::Egress, refusal.to_string()));
+        self.route = way.map_err(refuse)?;
+        if self.manner.has_proxy_login && self.route.forwards().is_none() {
+            framing::strip_proxy_login(&mut self.draft.headers);
+        }
+        Ok(())
+    }
+
+    /// Tells how the endpoint answered.
+    pub(super) fn arrived(&self, outcome: &Outcome, began: Instant) {
+        if let Some(visit) = self.journey.as_ref().and_then(|journey| journey.visit.as_ref()) {
+            let now = Instant::now();
+            let is_failure = match outcome {
+                Ok(response) => super::breaker::is_failure(response.status()),
+                Err(_) => true,
+            };
+            visit.ended(now - began, is_failure, now);
+        }
+    }
+
+    /// For how long the breakers would refuse another attempt; `None` if one would let it through.
+    pub(super) fn refused_for(&self, now: Instant) -> Option<Duration> {
+        let policies = &self.in_force.policies;
+        match (&self.journey, &policies.endpoints) {
+            (Some(_), Some(endpoints)) => endpoints.refuse_for(policies, now),
+            _ => self.host.as_ref()?.breaker.as_ref()?.refuses_for(now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

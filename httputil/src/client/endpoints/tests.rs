@@ -1,0 +1,223 @@
+//! Where attempts go, over streams in memory and with the clock paused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::header::HOST;
+
+use crate::client::Client;
+use crate::client::memory::{self, answer, settled};
+use crate::error::Kind;
+use crate::pool::BreakerState;
+use crate::settings::{Jitter, Policy, Profile};
+
+/// What each host answers, and after how many milliseconds; 0 is a hang-up.
+type Says = Arc<Mutex<BTreeMap<&'static str, (u16, u64)>>>;
+
+/// How many requests each host got, with their paths.
+type Got = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+
+fn client(says: &[(&'static str, u16, u64)], change: impl FnOnce(&mut Policy)) -> (Client, Says, Got) {
+    let mut profile = Profile::named("test");
+    profile.policy.base_url = ["http://one/v1", "http://two:81/", "http://three/api/"]
+        .map(str::to_owned)
+        .to_vec();
+    profile.policy.retry.jitter = Jitter::None;
+    profile.policy.retry.budget_min_per_second = 1000;
+    change(&mut profile.policy);
+    let says: Says = Arc::new(Mutex::new(
+        says.iter()
+            .map(|(host, status, after)| (*host, (*status, *after)))
+            .collect(),
+    ));
+    let got = Got::default();
+    let (asked, noted) = (Arc::clone(&says), Arc::clone(&got));
+    let (client, _) = memory::client(profile, move |request| {
+        let host = request.headers()[HOST].to_str().unwrap().to_owned();
+        let (status, after) = asked.lock().unwrap().get(host.as_str()).copied().unwrap_or((200, 0));
+        let path = request.uri().path().to_owned();
+        noted.lock().unwrap().entry(host).or_default().push(path);
+        async move {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            (status != 0).then(|| answer(status, &[]))
+        }
+    });
+    (client, says, got)
+}
+
+fn shares(got: &Got) -> BTreeMap<String, usize> {
+    let got = got.lock().unwrap();
+    got.iter().map(|(host, paths)| (host.clone(), paths.len())).collect()
+}
+
+async fn get(client: &Client, url: &str) -> u16 {
+    let response = client.get(url).send().await.unwrap();
+    let status = response.status().as_u16();
+    response.bytes().await.unwrap();
+    status
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_spread_over_all_and_each_has_its_own_prefix() {
+    let (client, _, got) = client(&[], |_| {});
+    for _ in 0..90 {
+        let response = client.get("users/7?a=b").send().await.unwrap();
+        let url = response.url().clone();
+        assert!(
+            [
+                "http://one/v1/users/7?a=b",
+                "http://two:81/users/7?a=b",
+                "http://three/api/users/7?a=b"
+            ]
+            .contains(&url.as_str()),
+            "{url}"
+        );
+    }
+    let got = got.lock().unwrap();
+    for (host, path) in [
+        ("one", "/v1/users/7"),
+        ("two:81", "/users/7"),
+        ("three", "/api/users/7"),
+    ] {
+        assert!(got[host].len() > 10, "{host}: {}", got[host].len());
+        assert!(got[host].iter().all(|came| came == path), "{host}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_url_that_leads_elsewhere_goes_where_it_says() {
+    let (client, _, got) = client(&[], |_| {});
+    for url in [
+        "http://other/v1/x",
+        "http://one/v12/x",
+        "http://two:81/x",
+        "http://one:81/v1/x",
+    ] {
+        for _ in 0..5 {
+            get(&client, url).await;
+        }
+    }
+    let expected = [("one", 5), ("one:81", 5), ("other", 5), ("two:81", 5)];
+    assert_eq!(
+        shares(&got),
+        expected.map(|(host, many)| (host.to_owned(), many)).into()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_endpoint_gets_less() {
+    let (client, _, got) = client(&[("one", 200, 500), ("two:81", 200, 10), ("three", 200, 10)], |_| {});
+    for _ in 0..100 {
+        get(&client, "x").await;
+    }
+    let shares = shares(&got);
+    assert!(
+        shares["one"] < 20 && shares["two:81"] > 20 && shares["three"] > 20,
+        "{shares:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_under_way_count() {
+    let (client, _, got) = client(
+        &[("one", 200, 1000), ("two:81", 200, 1000), ("three", 200, 1000)],
+        |_| {},
+    );
+    let sent: Vec<_> = (0..30).map(|_| tokio::spawn(client.get("x").send())).collect();
+    settled().await;
+    for each in sent {
+        each.await.unwrap().unwrap();
+    }
+    let shares = shares(&got);
+    assert!(shares.values().all(|share| (8..=12).contains(share)), "{shares:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_goes_to_another_endpoint() {
+    for fails in [0, 503] {
+        let (client, _, got) = client(&[("one", fails, 0), ("two:81", fails, 0)], |_| {});
+        for _ in 0..20 {
+            assert_eq!(get(&client, "x").await, 200, "{fails}");
+        }
+        let shares = shares(&got);
+        assert_eq!(shares["three"], 20, "{shares:?}");
+        assert_eq!(client.stats().retries as usize, shares.values().sum::<usize>() - 20);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_whose_breaker_is_open_is_passed_over_until_it_is_back() {
+    let (client, says, got) = client(&[("one", 503, 0), ("two:81", 200, 5), ("three", 200, 5)], |policy| {
+        policy.retry.max_attempts = 1;
+        policy.breaker.min_requests = 1;
+    });
+    let mut statuses = Vec::new();
+    for _ in 0..60 {
+        statuses.push(get(&client, "x").await);
+    }
+    assert!(
+        statuses.iter().filter(|status| **status == 503).count() <= 1,
+        "{statuses:?}"
+    );
+    assert!(shares(&got).get("one").is_none_or(|share| *share == 1));
+    // By hand, to be sure that it was met.
+    client.breaker("http://two:81").unwrap().force_open();
+    says.lock().unwrap().insert("one", (200, 0));
+    tokio::time::advance(Duration::from_mins(2)).await;
+    got.lock().unwrap().clear();
+    for _ in 0..60 {
+        assert_eq!(get(&client, "x").await, 200);
+    }
+    let shares = shares(&got);
+    assert!(!shares.contains_key("two:81") && shares["one"] > 5, "{shares:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_breakers_are_open_a_request_fails_at_once_and_says_when_to_come_back() {
+    let fails = [("one", 503, 0), ("two:81", 503, 0), ("three", 503, 0)];
+    let (client, _, got) = client(&fails, |policy| {
+        policy.breaker.min_requests = 3;
+        policy.retry.max_attempts = 1;
+    });
+    let mut refused = None;
+    for _ in 0..100 {
+        if let Err(error) = client.get("x").send().await {
+            refused.get_or_insert(error);
+        }
+    }
+    let error = refused.expect("in the end all are open");
+    assert!(matches!(error.kind(), Kind::BreakerOpen { .. }), "{error}");
+    assert!(error.retry_after().unwrap() <= Duration::from_secs(5));
+    assert_eq!(shares(&got).values().sum::<usize>(), 9);
+    for host in ["http://one", "http://two:81", "http://three"] {
+        assert_eq!(client.breaker(host).unwrap().state(), BreakerState::Open);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_goes_to_another_endpoint() {
+    let (client, _, got) = client(
+        &[("one", 200, 10_000), ("two:81", 200, 10_000), ("three", 200, 10)],
+        |policy| {
+            policy.hedge_after = Some(Duration::from_millis(100));
+            policy.breaker.enabled = false;
+        },
+    );
+    client.get("x").send().await.unwrap();
+    let shares = shares(&got);
+    assert!(shares.values().all(|share| *share == 1), "{shares:?}");
+    assert_eq!(shares.len() as u64, 1 + client.stats().hedges);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_through_the_tower_door_is_spread_too() {
+    use tower_service::Service;
+
+    let (mut client, _, got) = client(&[], |_| {});
+    for _ in 0..60 {
+        let request = http::Request::get("/x").body(http_body_util::Empty::new()).unwrap();
+        assert_eq!(client.call(request).await.unwrap().status(), 200);
+    }
+    assert_eq!(shares(&got).len(), 3);
+}
