@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
-use super::execute::Prepared;
+use super::execute::{Prepared, is_over_after};
 use super::framing;
 use super::options::{self, RequestOptions};
 use super::resend::{Resends, Verdict, may_repeat};
@@ -69,6 +69,14 @@ impl Prepared {
         )
     }
 
+    /// The bound of an attempt that begins now, if it is over before the request is, and when the attempt is over.
+    fn bound_of_attempt(&self, began: Instant) -> (Option<Duration>, Option<Instant>) {
+        let bound = self.in_force.profile.policy.attempt;
+        let over = bound.and_then(|bound| began.checked_add(bound));
+        let over = over.filter(|over| self.deadline.is_none_or(|deadline| *over < deadline));
+        (bound.filter(|_| over.is_some()), over.or(self.deadline))
+    }
+
     /// Whether the request may be sent twice; it is `returned`, or still in the draft.
     fn may_repeat(&self, returned: Option<&Request<RequestBody>>) -> bool {
         let headers = returned.map_or(&self.draft.headers, Request::headers);
@@ -89,10 +97,17 @@ impl Prepared {
 
     /// One attempt: sends the request, and again where the server has not acted on it.
     pub(super) async fn attempt(&mut self, sendings: &mut Sendings) -> Outcome {
+        // What was done before takes next to nothing.
+        let mut asked = if sendings.attempts == 1 && self.redirected.is_empty() {
+            self.failing.began
+        } else {
+            Instant::now()
+        };
+        let deadline;
+        (self.failing.attempt, deadline) = self.bound_of_attempt(asked);
         let in_force = &*self.in_force;
         let pool = &in_force.pool;
         let pool_wait = in_force.profile.policy.pool_wait;
-        let deadline = self.deadline;
         let (accept, tells_secrets) = (self.failing.address.is_reqwest(), self.tells_secrets);
         let signed = match self.layer {
             None => None,
@@ -101,12 +116,6 @@ impl Prepared {
         };
         let mut defaults = in_force.defaults(accept, tells_secrets, self.authorization.as_ref());
         defaults.signed = signed.as_ref();
-        // What was done before takes next to nothing.
-        let mut asked = if sendings.attempts == 1 && self.redirected.is_empty() {
-            self.failing.began
-        } else {
-            Instant::now()
-        };
         loop {
             self.failing.attempts += 1;
             let Sendings { fresh, turn, .. } = *sendings;
@@ -136,7 +145,8 @@ impl Prepared {
             self.strip(sent.headers_mut(), checked.is_h2());
             let sent_at = Instant::now();
             sendings.sent_at = Some(sent_at);
-            let mut failure = match checked.send(sent, deadline, manner).await {
+            let phases = in_force.phases.as_ref();
+            let mut failure = match checked.send(sent, deadline, phases, manner).await {
                 Ok(response) if sendings.resends.is_misdirected(response.status(), can_replay) => {
                     drop(response);
                     sendings.fresh = true;
@@ -178,7 +188,7 @@ impl Prepared {
                 Verdict::AgainAfter(pause) => pause,
                 _ => Duration::ZERO,
             };
-            if verdict == Verdict::GiveUp || self.is_over_after(Instant::now(), pause) {
+            if verdict == Verdict::GiveUp || is_over_after(deadline, Instant::now(), pause) {
                 return Err(self.failing.fault_of_send(failure, &self.route));
             }
             sendings.fresh = Sendings::of(self.options.as_deref()).fresh || verdict == Verdict::AgainFresh;

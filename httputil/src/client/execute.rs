@@ -286,10 +286,10 @@ impl Prepared {
         self.arrived(&outcome, began);
         outcome
     }
+}
 
-    /// Whether the total deadline comes before the end of a pause.
-    pub(super) fn is_over_after(&self, now: Instant, pause: Duration) -> bool {
-        let Some(deadline) = self.deadline else { return false };
-        now.checked_add(pause).is_none_or(|then| deadline <= then)
-    }
+/// Whether a deadline comes before the end of a pause.
+pub(super) fn is_over_after(deadline: Option<Instant>, now: Instant, pause: Duration) -> bool {
+    let Some(deadline) = deadline else { return false };
+    now.checked_add(pause).is_none_or(|then| deadline <= then)
 }

@@ -17,7 +17,7 @@ use crate::connect::{DialFailure, ProxyServer, Route, system_words};
 use crate::error::{Error, Human, Kind, Phase};
 use crate::pool::CheckoutFailure;
 use crate::settings::Http1;
-use crate::wire::{BodyFailure, Cause, Processed, SendFailure};
+use crate::wire::{BodyFailure, Cause, Late, Processed, SendFailure};
 
 /// What an error about this request needs to know.
 pub(super) struct Failing {
@@ -26,6 +26,8 @@ pub(super) struct Failing {
     pub(super) address: Address,
     pub(super) began: Instant,
     total: Total,
+    /// `timeouts.attempt`, where the attempt under way has less time than the whole request.
+    pub(super) attempt: Option<Duration>,
     assumes_h2: bool,
     http1: Http1,
     max_header_list_size: u32,
@@ -42,6 +44,7 @@ impl Failing {
             address,
             began,
             total,
+            attempt: None,
             assumes_h2: in_force.profile.transport.http2.prior_knowledge,
             http1: in_force.profile.transport.http1,
             max_header_list_size: in_force.profile.transport.http2.max_header_list_size,
@@ -148,7 +151,8 @@ impl Failing {
 
     fn of_send(&self, failure: SendFailure, route: &Route) -> Error {
         let error = match failure.cause {
-            Cause::Deadline => return self.deadline(Phase::ResponseHeader),
+            Cause::Deadline(phase) => return self.deadline(phase),
+            Cause::Late(late) => return self.late(late).retryable(failure.processed == Processed::No),
             Cause::Ping(after) => {
                 let message = format!("{}{}", no_answer(after), hint(failure.processed));
                 let error = Error::new(Kind::Connection, message);
@@ -237,6 +241,7 @@ impl Failing {
     pub(super) fn of_body(&self, failure: BodyFailure) -> Error {
         match failure {
             BodyFailure::Deadline => self.deadline(Phase::Body),
+            BodyFailure::Late(late) => self.late(late),
             BodyFailure::Ping(after) => {
                 let message = format!("{} while the response's body was awaited", no_answer(after));
                 self.describe(Error::new(Kind::Body, message))
@@ -278,9 +283,24 @@ impl Failing {
         }
     }
 
-    /// The deadline of the whole request has passed.
+    /// The deadline of the whole request has passed, or that of the attempt.
     pub(super) fn deadline(&self, phase: Phase) -> Error {
         let Total { after, by, .. } = self.total;
+        let (after, by) = self.attempt.map_or((after, by), |after| (after, "timeouts.attempt"));
+        self.timed_out(phase, after, by)
+    }
+
+    /// The bound of a phase was reached.
+    fn late(&self, late: Late) -> Error {
+        let by = match late.phase {
+            Phase::Write => "timeouts.write",
+            Phase::Body => "timeouts.read",
+            _ => "timeouts.response_header",
+        };
+        self.timed_out(late.phase, late.after, by)
+    }
+
+    fn timed_out(&self, phase: Phase, after: Duration, by: &str) -> Error {
         let message = format!("timed out after {} ({by}), {phase}", Human(after));
         self.describe(Error::new(Kind::Timeout { phase, after }, message))
     }

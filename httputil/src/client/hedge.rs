@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::Sendings;
-use super::execute::Prepared;
+use super::execute::{Prepared, is_over_after};
 use super::options::may_retry;
 use super::retry::Outcome;
 use crate::policy::Retry;
@@ -108,7 +108,7 @@ impl Prepared {
 
     /// Whether the host, or another endpoint, may be asked a second time now. It is paid for then.
     async fn may_be_asked(&mut self) -> bool {
-        if self.is_over_after(Instant::now(), Duration::ZERO) {
+        if is_over_after(self.deadline, Instant::now(), Duration::ZERO) {
             return false;
         }
         if self.journey.is_some() {

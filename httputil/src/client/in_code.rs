@@ -8,8 +8,8 @@ use crate::connect::{check_host, check_interface, check_rule};
 use crate::error::{Human, Problem};
 use crate::settings;
 use crate::settings::{
-    BaseUrl, Breaker, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status, is_https,
-    without_feature,
+    BaseUrl, Breaker, Policy, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status,
+    is_https, without_feature,
 };
 
 /// The mistakes of settings that were made in code, in the words of those in a file.
@@ -28,6 +28,12 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
     let hosts = hosts(&profile.transport).map(|(host, why)| format!("{name}.dns.overrides.{host}: {why}"));
     let together = contradictions(&profile.transport).map(|words| format!("{name}.{words}"));
     let egress = egress(profile).map(|words| format!("{name}.egress.{words}"));
+    let Policy { attempt, timeout, .. } = profile.policy;
+    let longer = attempt.zip(timeout).filter(|(attempt, whole)| attempt > whole);
+    let longer = longer.map(|(attempt, whole)| {
+        let (attempt, whole) = (Human(attempt), Human(whole));
+        format!("{name}.timeouts.attempt: {attempt} is longer than timeout, {whole}")
+    });
     of_durations
         .chain(of_numbers)
         .chain(interface(profile))
@@ -36,6 +42,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .chain(hosts)
         .chain(egress)
         .chain(together)
+        .chain(longer)
         .map(Problem::new)
         .chain(policy_mistakes(profile))
         .chain(redirect_mistake(profile))
@@ -170,7 +177,7 @@ fn redirect_mistake(profile: &Profile) -> Option<Problem> {
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 20] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 24] {
     let Transport {
         timeouts,
         pool,
@@ -179,9 +186,19 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
         dns,
         ..
     } = &profile.transport;
+    let policy = &profile.policy;
+    let (read, write) = (policy.read.beside(policy.timeout), policy.write.beside(policy.timeout));
     [
         ("timeout", profile.policy.timeout, "; no_timeout() switches it off"),
         ("timeouts.expect_continue", Some(profile.policy.expect_continue), ""),
+        ("timeouts.attempt", policy.attempt, "; None switches it off"),
+        (
+            "timeouts.response_header",
+            policy.response_header,
+            "; None switches it off",
+        ),
+        ("timeouts.read", read, "; no_read_timeout() switches it off"),
+        ("timeouts.write", write, "; no_write_timeout() switches it off"),
         ("retry.backoff.base", Some(profile.policy.retry.backoff_base), ""),
         ("retry.backoff.max", Some(profile.policy.retry.backoff_max), ""),
         ("hedge.after", profile.policy.hedge_after, "; None switches it off"),

@@ -15,7 +15,8 @@ use super::policies::Policies;
 use crate::connect::Target;
 use crate::error::{Error, Problem};
 use crate::pool::Pool;
-use crate::settings::{BaseUrl, Profile};
+use crate::settings::{BaseUrl, Policy, Profile};
+use crate::wire::Phases;
 
 /// A profile as requests read it, with what is remembered while it is in force.
 pub(super) struct InForce {
@@ -32,6 +33,8 @@ pub(super) struct InForce {
     pub(super) credentials: Option<Credentials>,
     /// `base_url`, or the first of them.
     pub(super) base: Option<BaseUrl>,
+    /// The bounds of `timeouts.{response_header,read,write}`, if any is on.
+    pub(super) phases: Option<Arc<Phases>>,
     pub(super) made: Made,
     pub(super) first: First,
     pub(super) policies: Arc<Policies>,
@@ -71,6 +74,7 @@ impl InForce {
             Error::config(vec![Problem::new(message)])
         })?;
         Ok(Arc::new(InForce {
+            phases: phases_of(&profile.policy),
             headers,
             origins,
             credentials,
@@ -122,4 +126,13 @@ impl Successor {
         client.inner.lease.move_to(&in_force.pool);
         client.inner.in_force.store(in_force);
     }
+}
+
+fn phases_of(policy: &Policy) -> Option<Arc<Phases>> {
+    let phases = Phases {
+        response_header: policy.response_header,
+        read: policy.read.beside(policy.timeout),
+        write: policy.write.beside(policy.timeout),
+    };
+    phases.any()
 }

@@ -34,6 +34,8 @@ mod limit;
 mod memory;
 mod message;
 mod options;
+#[cfg(test)]
+mod phases_tests;
 mod policies;
 mod redirect;
 mod resend;

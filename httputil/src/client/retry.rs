@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use http::Response;
 use tokio::time::Instant;
 
-use super::execute::Prepared;
+use super::execute::{Prepared, is_over_after};
 use super::options::{may_repeat, may_retry};
 use crate::error::{Error, Kind, Phase};
 use crate::policy::{Budget, Ended};
@@ -110,7 +110,7 @@ impl Prepared {
         }
         let why = Why(outcome);
         let (profile, method) = (&*self.in_force.name, &self.failing.method);
-        if self.is_over_after(now, pause) {
+        if is_over_after(self.deadline, now, pause) {
             tracing::debug!(profile, %method, attempts, ?pause, "not retried, the request's time is too short: {why}");
             return None;
         }

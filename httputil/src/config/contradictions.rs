@@ -39,9 +39,16 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         "limit.max_concurrent",
     );
     let only_https = (is_refused_base(profile), "egress.https_only", "contradicts", "base_url");
+    let attempt = profile.policy.attempt;
+    let attempt = (
+        attempt.is_some_and(|attempt| profile.policy.timeout.is_some_and(|whole| attempt > whole)),
+        "timeouts.attempt",
+        "longer than",
+        "timeout",
+    );
     for (wrong, key, relation, other) in pairs(transport)
         .into_iter()
-        .chain([backoff, open_for, concurrent, only_https])
+        .chain([backoff, open_for, concurrent, only_https, attempt])
     {
         // Of two values of which one is not written, that one gives way, if it can.
         if wrong && let Some((at, than)) = pair(key, other) {

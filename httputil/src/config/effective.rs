@@ -49,6 +49,10 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         timeout,
         pool_wait,
         expect_continue,
+        attempt,
+        response_header,
+        read,
+        write,
         base_url,
         user_agent,
         headers,
@@ -66,6 +70,10 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         ("timeout", duration_or_none(*timeout)),
         ("timeouts.pool_wait", duration(*pool_wait)),
         ("timeouts.expect_continue", duration(*expect_continue)),
+        ("timeouts.attempt", duration_or_none(*attempt)),
+        ("timeouts.response_header", duration_or_none(*response_header)),
+        ("timeouts.read", duration_or_none(read.beside(*timeout))),
+        ("timeouts.write", duration_or_none(write.beside(*timeout))),
         ("pool.name", quoted(pool)),
     ];
     values.extend(description.iter().map(|text| ("description", quoted(text))));

@@ -174,6 +174,7 @@ fn leader(key: &str, pool: &Pool) -> Option<&'static str> {
         }
         "pool.max_idle_per_host" => Some("pool.max_idle"),
         "tcp.keepalive_interval" => Some("tcp.keepalive"),
+        "timeouts.read" | "timeouts.write" => Some("timeout"),
         _ => None,
     }
 }

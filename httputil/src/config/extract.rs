@@ -18,8 +18,8 @@ use super::values::{
 use crate::error::Origin;
 use crate::settings::{
     Auth, Basic, Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1, Http2, Jitter, Limit,
-    MaxConnections, Pool, Profile, Proxy, ProxyChoice, Rate, Redirect, Registry, Retry, Roots, Tcp, Timeouts, Tls,
-    TlsVersion, Token,
+    MaxConnections, PhaseBound, Policy, Pool, Profile, Proxy, ProxyChoice, Rate, Redirect, Registry, Retry, Roots, Tcp,
+    Timeouts, Tls, TlsVersion, Token,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -66,6 +66,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         &mut profile.policy.expect_continue,
         timeouts.expect_continue.map(duration),
     );
+    set_phases(&mut profile.policy, &timeouts);
     set_timeouts(&mut profile.transport.timeouts, &timeouts);
     set_pool(&mut profile.transport.pool, pool);
     set_tcp(&mut profile.transport.tcp, tcp);
@@ -127,6 +128,15 @@ fn count(number: u32) -> usize {
 
 fn count_or_none(number: &OrNone<NonZeroU32>) -> Option<usize> {
     number.0.map(|number| count(number.get()))
+}
+
+fn set_phases(policy: &mut Policy, keys: &TimeoutsKeys) {
+    set(&mut policy.attempt, keys.attempt.as_ref().map(duration_or_none));
+    let response_header = keys.response_header.as_ref().map(duration_or_none);
+    set(&mut policy.response_header, response_header);
+    let bound = |text: &OrNone<DurationText>| PhaseBound::from(duration_or_none(text));
+    set(&mut policy.read, keys.read.as_ref().map(bound));
+    set(&mut policy.write, keys.write.as_ref().map(bound));
 }
 
 fn set_timeouts(timeouts: &mut Timeouts, keys: &TimeoutsKeys) {

@@ -129,6 +129,14 @@ pub(crate) struct TimeoutsKeys {
     pub(crate) pool_wait: Option<DurationText>,
     /// How long a body waits for `100 Continue`, if its request asks for that, over HTTP/1.
     pub(crate) expect_continue: Option<DurationText>,
+    /// One attempt, from asking for a connection to the end of the body; a retry has the whole time again.
+    pub(crate) attempt: Option<OrNone<DurationText>>,
+    /// From the request being sent to the header of its answer.
+    pub(crate) response_header: Option<OrNone<DurationText>>,
+    /// Between two pieces of the answer's body; 60s where `timeout` is `"none"`.
+    pub(crate) read: Option<OrNone<DurationText>>,
+    /// Between two pieces of the request that the peer takes; 60s where `timeout` is `"none"`.
+    pub(crate) write: Option<OrNone<DurationText>>,
     /// The name look-up.
     #[schemars(extend("x-transport" = true))]
     pub(crate) dns: Option<DurationText>,

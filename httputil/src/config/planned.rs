@@ -1,16 +1,12 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 9] = [
+const PROFILE: [&str; 5] = [
     "auth.oauth2",
     "compression.accept",
     "compression.max_ratio",
     "cookies",
     "limit.max_response_bytes",
-    "timeouts.attempt",
-    "timeouts.read",
-    "timeouts.response_header",
-    "timeouts.write",
 ];
 
 /// Keys of `[registry]`.

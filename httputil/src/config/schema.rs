@@ -278,12 +278,12 @@ dns.prefer one of happy_eyeballs ipv4 ipv6 ipv4_only ipv6_only transport
 dns.resolver one of system hickory transport
 dns.stale_for duration 0ns.. transport
 dns.ttl duration 1µs.. transport
-headers headers
 egress.allow egress_rules transport
 egress.deny egress_rules transport
 egress.deny_private flag transport
 egress.https_only flag transport
 egress.trust_proxy flag transport
+headers headers
 hedge.after duration 1µs.. none
 http1.max_header_bytes size 1024..16777216 transport
 http1.max_headers whole 1..32768 transport
@@ -348,12 +348,16 @@ tcp.local_address address none transport
 tcp.nodelay flag transport
 tcp.user_timeout duration 1ms..2147483.647s none transport
 timeout duration 1µs.. none
+timeouts.attempt duration 1µs.. none
 timeouts.connect duration 1µs.. transport
 timeouts.dns duration 1µs.. transport
 timeouts.expect_continue duration 1µs..
 timeouts.pool_wait duration 0ns..
 timeouts.proxy_connect duration 1µs.. transport
+timeouts.read duration 1µs.. none
+timeouts.response_header duration 1µs.. none
 timeouts.tls_handshake duration 1µs.. transport
+timeouts.write duration 1µs.. none
 tls.ca_file path none transport
 tls.cert_file path none transport
 tls.crl_files paths transport

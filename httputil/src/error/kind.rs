@@ -69,6 +69,8 @@ pub enum Phase {
     TlsHandshake,
     /// For a layer of the caller's own around the attempt.
     Signing,
+    /// For the peer to take the request.
+    Write,
     /// For the response's header.
     ResponseHeader,
     /// For the response's body.
@@ -85,6 +87,7 @@ impl fmt::Display for Phase {
             Phase::ProxyConnect => "proxy connect",
             Phase::TlsHandshake => "TLS handshake",
             Phase::Signing => "signing the request",
+            Phase::Write => "sending the request",
             Phase::ResponseHeader => "waiting for the response header",
             Phase::Body => "reading the response body",
         })

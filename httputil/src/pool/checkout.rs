@@ -16,7 +16,7 @@ use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Standing, Waiti
 use super::way::Way;
 use crate::connect::{DialFailure, Route, Spent, Target};
 use crate::error::Phase;
-use crate::wire::{Facts, H1, Link, Manner, Peek, Place, PooledBody, RequestBody, SendFailure, SocketHandle};
+use crate::wire::{Facts, H1, Link, Manner, Peek, Phases, Place, PooledBody, RequestBody, SendFailure, SocketHandle};
 
 /// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
 const PEEK_AFTER: Duration = Duration::from_millis(1);
@@ -115,15 +115,18 @@ impl Checked {
         self,
         request: Request<RequestBody>,
         deadline: Option<Instant>,
+        phases: Option<&Arc<Phases>>,
         manner: Manner,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let (h1, h2, settling) = match self.connection {
-            Connection::H1(h1) => (Some(h1.send(request, deadline, manner)), None, None),
+            Connection::H1(h1) => (Some(h1.send(request, deadline, phases, manner)), None, None),
             // Boxed, so that the futures of the other kinds stay small.
-            Connection::Place(place) if place.is_to_settle(&request) => {
-                (None, None, Some(Box::pin(place.send_when_settled(request, deadline))))
-            }
-            Connection::Place(place) => (None, Some(Box::pin(place.send(request, deadline))), None),
+            Connection::Place(place) if place.is_to_settle(&request) => (
+                None,
+                None,
+                Some(Box::pin(place.send_when_settled(request, deadline, phases.cloned()))),
+            ),
+            Connection::Place(place) => (None, Some(Box::pin(place.send(request, deadline, phases))), None),
         };
         async move {
             match (h1, h2, settling) {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Basic, Breaker, DefaultHeader, DnsBalance, DnsPreference, Limit, Profile, ProxyChoice, Retry, Secret, Token,
+    Basic, Breaker, DefaultHeader, DnsBalance, DnsPreference, Limit, PhaseBound, Profile, ProxyChoice, Retry, Secret,
+    Token,
 };
 
 /// The settings of a [`Client`](crate::Client) made in code.
@@ -47,7 +48,8 @@ impl ClientConfig {
         self
     }
 
-    /// No bound on the whole request, for streams without end.
+    /// No bound on the whole request, for streams without end. A silent peer is found out by
+    /// [`read_timeout`](Self::read_timeout) and [`write_timeout`](Self::write_timeout), then 60 s each.
     #[must_use]
     pub fn no_timeout(mut self) -> ClientConfig {
         self.profile.policy.timeout = None;
@@ -319,6 +321,50 @@ impl ClientConfig {
     #[must_use]
     pub fn dns_timeout(mut self, dns: Duration) -> ClientConfig {
         self.profile.transport.timeouts.dns = dns;
+        self
+    }
+
+    /// The bound of one attempt, from asking for a connection to the end of the body; a retry has it again. Default none.
+    #[must_use]
+    pub fn attempt_timeout(mut self, attempt: Duration) -> ClientConfig {
+        self.profile.policy.attempt = Some(attempt);
+        self
+    }
+
+    /// How long the answer's header may take once the request has been sent; default for ever.
+    #[must_use]
+    pub fn response_header_timeout(mut self, response_header: Duration) -> ClientConfig {
+        self.profile.policy.response_header = Some(response_header);
+        self
+    }
+
+    /// The longest silence while the next piece of the response's body is waited for; default none, and 60 s where there
+    /// is no bound on the whole request.
+    #[must_use]
+    pub fn read_timeout(mut self, read: Duration) -> ClientConfig {
+        self.profile.policy.read = PhaseBound::After(read);
+        self
+    }
+
+    /// No bound between two pieces of the response's body, not even without one on the whole request.
+    #[must_use]
+    pub fn no_read_timeout(mut self) -> ClientConfig {
+        self.profile.policy.read = PhaseBound::Off;
+        self
+    }
+
+    /// How long the peer may take nothing of the request while there is something to send; default for ever, and 60 s
+    /// where there is no bound on the whole request.
+    #[must_use]
+    pub fn write_timeout(mut self, write: Duration) -> ClientConfig {
+        self.profile.policy.write = PhaseBound::After(write);
+        self
+    }
+
+    /// No bound on sending the request, not even without one on the whole request.
+    #[must_use]
+    pub fn no_write_timeout(mut self) -> ClientConfig {
+        self.profile.policy.write = PhaseBound::Off;
         self
     }
 
@@ -715,6 +761,10 @@ mod tests {
         let seconds = Duration::from_secs;
         let config = ClientConfig::default()
             .pool_wait(seconds(1))
+            .attempt_timeout(seconds(12))
+            .response_header_timeout(seconds(13))
+            .read_timeout(seconds(14))
+            .write_timeout(seconds(15))
             .max_lifetime(seconds(2))
             .max_requests_per_connection(3)
             .warm(["http://one", "http://two"])
@@ -735,6 +785,16 @@ mod tests {
             .dns_override("a", [([10, 0, 0, 1], 0).into()]);
         let Profile { policy, transport, .. } = config.profile.clone();
         assert_eq!(policy.pool_wait, seconds(1));
+        assert_eq!(
+            (policy.attempt, policy.response_header),
+            (Some(seconds(12)), Some(seconds(13)))
+        );
+        assert_eq!(
+            (policy.read, policy.write),
+            (PhaseBound::After(seconds(14)), PhaseBound::After(seconds(15)))
+        );
+        let off = config.clone().no_read_timeout().no_write_timeout().profile.policy;
+        assert_eq!((off.read, off.write), (PhaseBound::Off, PhaseBound::Off));
         assert_eq!(policy.base_url, ["http://eleven.test"]);
         assert_eq!(transport.pool.max_lifetime, Some(seconds(2)));
         assert_eq!(transport.pool.max_requests_per_connection, Some(3));

@@ -33,7 +33,7 @@ pub use environment::Environment;
 pub use headers::{Auth, Basic, DefaultHeader, Token};
 pub(crate) use headers::{check_origin, header_mistakes};
 pub use limit::{Limit, Rate};
-pub use policy::Policy;
+pub use policy::{PhaseBound, Policy};
 pub use profile::Profile;
 pub use proxy::{Proxy, ProxyChoice};
 pub use redirect::Redirect;

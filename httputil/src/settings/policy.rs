@@ -16,6 +16,18 @@ pub struct Policy {
     /// `timeouts.expect_continue`: how long the body of a request with `Expect: 100-continue` waits for the server's word
     /// over HTTP/1 before it is sent all the same. Default 1 s.
     pub expect_continue: Duration,
+    /// `timeouts.attempt`: one attempt, from asking for a connection to the end of the body. Default `None`. A retry, which
+    /// there is while no head has come, has the whole time again; `timeout` bounds all attempts together.
+    pub attempt: Option<Duration>,
+    /// `timeouts.response_header`: from the request's last byte being taken by the kernel (HTTP/1) or by the stream
+    /// (HTTP/2) to the answer's head. Default `None`.
+    pub response_header: Option<Duration>,
+    /// `timeouts.read`: the longest silence while the reader waits for the next piece of the response's body. Default: none;
+    /// 60 s where `timeout` is off.
+    pub read: PhaseBound,
+    /// `timeouts.write`: how long the peer may take nothing of the request while there is something to send. Default: none;
+    /// 60 s where `timeout` is off.
+    pub write: PhaseBound,
     /// `base_url`: the prefix of relative request URLs, an `http` or `https` URL, or `unix:/path` of a socket. Default none.
     /// Of several, endpoints of one service, each attempt goes to one: of two that chance names the one with less under way
     /// and faster answers, never to one whose breaker is open while another's is not, and a retry to another one.
@@ -43,6 +55,36 @@ pub struct Policy {
     pub redirect: Redirect,
 }
 
+/// A bound whose default depends on whether the whole request has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PhaseBound {
+    /// None; 60 s where `timeout` is off: such a request would wait for a dead peer for ever.
+    #[default]
+    Default,
+    /// None, also where `timeout` is off.
+    Off,
+    /// This one.
+    After(Duration),
+}
+
+impl PhaseBound {
+    /// The bound of a request whose profile's `timeout` is this.
+    pub fn beside(self, timeout: Option<Duration>) -> Option<Duration> {
+        match self {
+            PhaseBound::Default => timeout.is_none().then_some(Duration::from_mins(1)),
+            PhaseBound::Off => None,
+            PhaseBound::After(bound) => Some(bound),
+        }
+    }
+}
+
+impl From<Option<Duration>> for PhaseBound {
+    fn from(bound: Option<Duration>) -> PhaseBound {
+        bound.map_or(PhaseBound::Off, PhaseBound::After)
+    }
+}
+
 impl Default for Policy {
     fn default() -> Policy {
         Policy {
@@ -50,6 +92,10 @@ impl Default for Policy {
             pool_wait: Duration::from_secs(10),
             expect_continue: Duration::from_secs(1),
             base_url: Vec::new(),
+            attempt: None,
+            response_header: None,
+            read: PhaseBound::Default,
+            write: PhaseBound::Default,
             user_agent: concat!("httputil/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: BTreeMap::new(),
             auth: Auth::default(),

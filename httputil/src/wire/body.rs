@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,15 +16,18 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::phases::Watch;
 use super::request::longer_by;
 use super::stream::Stream;
-use super::{CloseReason, Place, drain};
+use super::{CloseReason, Late, Place, drain};
 
 /// The body of a response over a pooled connection.
 pub(crate) struct PooledBody {
     /// What came with the head.
     first: Option<Result<Frame<Bytes>, BodyFailure>>,
     hold: Hold,
+    /// Where the time between two pieces is bounded.
+    watch: Option<Box<Watch>>,
 }
 
 enum Hold {
@@ -36,7 +39,7 @@ enum Hold {
     /// An HTTP/2 body with a deadline that somebody else watches.
     Watched {
         shared: Arc<Mutex<Watched>>,
-        watch: AbortHandle,
+        guard: AbortHandle,
     },
     Ended,
 }
@@ -50,6 +53,8 @@ struct Watched {
 #[derive(Debug)]
 pub(crate) enum BodyFailure {
     Deadline,
+    /// The bound of a phase.
+    Late(Late),
     /// The server answered no ping within this time.
     Ping(Duration),
     /// It ended this many bytes before its length.
@@ -60,15 +65,24 @@ pub(crate) enum BodyFailure {
 }
 
 impl PooledBody {
-    pub(super) fn h1(incoming: Incoming, mut exchange: Exchange) -> PooledBody {
+    pub(super) fn h1(incoming: Incoming, mut exchange: Exchange, watch: Option<Box<Watch>>) -> PooledBody {
         if incoming.is_end_stream() {
             exchange.complete();
             return PooledBody::of(Hold::Ended);
         }
-        PooledBody::of(Hold::H1 { incoming, exchange })
+        PooledBody {
+            first: None,
+            hold: Hold::H1 { incoming, exchange },
+            watch,
+        }
     }
 
-    pub(super) fn h2(incoming: Incoming, place: Place, deadline: Option<Instant>) -> PooledBody {
+    pub(super) fn h2(
+        incoming: Incoming,
+        place: Place,
+        deadline: Option<Instant>,
+        watch: Option<Box<Watch>>,
+    ) -> PooledBody {
         if incoming.is_end_stream() {
             return PooledBody::of(Hold::Ended);
         }
@@ -80,12 +94,12 @@ impl PooledBody {
             Poll::Pending => None,
         };
         if stream.is_over() {
-            let hold = Hold::Ended;
-            return PooledBody { first, hold };
+            let (hold, watch) = (Hold::Ended, None);
+            return PooledBody { first, hold, watch };
         }
         let Some(deadline) = deadline else {
             let hold = Hold::H2(stream);
-            return PooledBody { first, hold };
+            return PooledBody { first, hold, watch };
         };
         let half_time = stream.half_time(deadline);
         let shared = Arc::new(Mutex::new(Watched {
@@ -93,7 +107,7 @@ impl PooledBody {
             reader: None,
         }));
         let watched = Arc::clone(&shared);
-        let watch = tokio::spawn(async move {
+        let guard = tokio::spawn(async move {
             let look = || watched.lock().unwrap_or_else(PoisonError::into_inner);
             let mut received = None;
             // A head that came later than that is a sign of life that is late enough.
@@ -114,8 +128,8 @@ impl PooledBody {
             }
         })
         .abort_handle();
-        let hold = Hold::Watched { shared, watch };
-        PooledBody { first, hold }
+        let hold = Hold::Watched { shared, guard };
+        PooledBody { first, hold, watch }
     }
 
     /// No body at all.
@@ -124,7 +138,11 @@ impl PooledBody {
     }
 
     fn of(hold: Hold) -> PooledBody {
-        PooledBody { first: None, hold }
+        PooledBody {
+            first: None,
+            hold,
+            watch: None,
+        }
     }
 }
 
@@ -168,7 +186,7 @@ impl Body for PooledBody {
                 let polled = stream.poll_body(cx);
                 (polled, stream.is_over())
             }
-            Hold::Watched { shared, watch } => {
+            Hold::Watched { shared, guard } => {
                 let mut watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 let (polled, is_over) = match &mut watched.stream {
                     Some(stream) => {
@@ -184,7 +202,7 @@ impl Body for PooledBody {
                 let ended = if is_over { watched.stream.take() } else { None };
                 drop(watched);
                 if is_over {
-                    watch.abort();
+                    guard.abort();
                 }
                 drop(ended);
                 (polled, is_over)
@@ -193,7 +211,16 @@ impl Body for PooledBody {
         if is_over {
             self.hold = Hold::Ended;
         }
-        polled
+        let this = &mut *self;
+        let Some(watch) = &mut this.watch else { return polled };
+        if polled.is_ready() {
+            watch.progress();
+            return polled;
+        }
+        let late = ready!(watch.poll_body(cx, || this.hold.received()));
+        let heard = watch.heard();
+        std::mem::replace(&mut this.hold, Hold::Ended).late(heard);
+        Poll::Ready(Some(Err(BodyFailure::Late(late))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -213,6 +240,37 @@ impl Body for PooledBody {
         let Some(Ok(first)) = &self.first else { return rest };
         let taken = first.data_ref().map_or(0, Bytes::len) as u64;
         longer_by(taken, &rest)
+    }
+}
+
+impl Hold {
+    /// Bytes received on the connection so far.
+    fn received(&self) -> u64 {
+        match self {
+            Hold::Ended => 0,
+            Hold::H1 { exchange, .. } => exchange.received(),
+            Hold::H2(stream) => stream.received().unwrap_or(0),
+            Hold::Watched { shared, .. } => {
+                let watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                watched.stream.as_ref().and_then(Stream::received).unwrap_or(0)
+            }
+        }
+    }
+
+    /// A bound ends the exchange; `heard` is what had been received when half of the wait was over.
+    fn late(self, heard: u64) {
+        match self {
+            Hold::Ended => {}
+            Hold::H1 { mut exchange, .. } => exchange.late(heard),
+            Hold::H2(stream) => stream.timed_out(Some(heard)),
+            Hold::Watched { shared, guard } => {
+                guard.abort();
+                let stream = shared.lock().unwrap_or_else(PoisonError::into_inner).stream.take();
+                if let Some(stream) = stream {
+                    stream.timed_out(Some(heard));
+                }
+            }
+        }
     }
 }
 
@@ -238,8 +296,8 @@ impl Drop for PooledBody {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.hold, Hold::Ended) {
             Hold::H1 { incoming, exchange } => drain::finish(incoming, exchange),
-            Hold::Watched { watch, shared } => {
-                watch.abort();
+            Hold::Watched { guard, shared } => {
+                guard.abort();
                 let stream = shared.lock().unwrap_or_else(PoisonError::into_inner).stream.take();
                 drop(stream);
             }

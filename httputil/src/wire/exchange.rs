@@ -12,6 +12,7 @@ use super::driven::Shared;
 use super::request::Completion;
 use super::terms::Terms;
 use super::{CloseReason, H1, SocketHandle, drain};
+use crate::error::Phase;
 
 /// A connection whose sender lies with the driver.
 pub(super) struct Lent {
@@ -91,6 +92,15 @@ impl Exchange {
         is_of_use.then_some(&lent.shared.runtime)
     }
 
+    /// What is being waited for until the head comes.
+    pub(super) fn phase(&self) -> Phase {
+        if self.lent.as_ref().is_none_or(|lent| self.has_left(lent)) {
+            Phase::ResponseHeader
+        } else {
+            Phase::Write
+        }
+    }
+
     /// Whether the request has left.
     fn has_left(&self, lent: &Lent) -> bool {
         self.completion.has_left(lent.socket().written() - self.written)
@@ -99,6 +109,21 @@ impl Exchange {
     /// Bytes of HTTP received on the connection so far.
     pub(super) fn received(&self) -> u64 {
         self.shared().received.load(Ordering::Relaxed)
+    }
+
+    /// Whether not one byte of the request was written.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.shared().link.socket.written() == self.written
+    }
+
+    /// A bound of ours ends the exchange. A peer that was silent on a connection that may be stale may be gone, and others
+    /// with it: `received` is what had come by the middle of the wait.
+    pub(super) fn late(&mut self, received: u64) {
+        let shared = self.shared();
+        if self.is_reused() && shared.received.load(Ordering::Relaxed) == received {
+            shared.link.home.suspect(&shared.link, shared.link.lent_at());
+        }
+        self.close(CloseReason::Timeout);
     }
 
     pub(super) fn is_timed_out(&self) -> bool {

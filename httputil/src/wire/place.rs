@@ -3,15 +3,18 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::h2::{H2, Sender, Shared};
+use super::phases::Watch;
 use super::reasons::{is_complaint, is_refused, is_reset, is_runtime_gone};
 use super::request::Completion;
 use super::stream::Stream;
-use super::{BodyFailure, Cause, Link, PooledBody, Processed, RequestBody, SendFailure, terms};
+use super::{BodyFailure, Cause, Link, Phases, PooledBody, Processed, RequestBody, SendFailure, terms};
+use crate::error::Phase;
 
 /// The right to one stream. Dropping it gives the place back.
 pub(crate) struct Place {
@@ -80,6 +83,7 @@ impl Place {
         self,
         request: Request<RequestBody>,
         deadline: Option<Instant>,
+        phases: Option<Arc<Phases>>,
     ) -> Result<Response<PooledBody>, SendFailure> {
         let signs = &self.shared.signs;
         let received = signs.received();
@@ -93,12 +97,16 @@ impl Place {
         if is_over {
             self.timed_out(received);
         } else if signs.limit() > 0 {
-            return self.send(request, deadline).await;
+            return self.send(request, deadline, phases.as_ref()).await;
         }
         Err(SendFailure {
             processed: Processed::No,
             request: Some(Box::new(request)),
-            cause: if is_over { Cause::Deadline } else { Cause::NoStream },
+            cause: if is_over {
+                Cause::Deadline(Phase::ResponseHeader)
+            } else {
+                Cause::NoStream
+            },
             has_answer: false,
             calm: false,
         })
@@ -108,10 +116,12 @@ impl Place {
     /// [`parking`](super::parking)), and nothing else.
     pub(crate) fn send(
         mut self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         deadline: Option<Instant>,
+        phases: Option<&Arc<Phases>>,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let shared = &self.shared;
+        let mut watch = phases.map(|phases| Box::new(Watch::over(phases, request.body_mut(), None)));
         self.request = Some(request.body().completion());
         self.is_bodiless = request.method() == Method::HEAD;
         self.began = Began {
@@ -132,7 +142,11 @@ impl Place {
             let mut bound = deadline.map(|deadline| began.half_time(deadline));
             let mut received = None;
             let answered = loop {
-                let answer = poll_fn(|cx| stream.poll_answer(cx));
+                let answer = poll_fn(|cx| match (stream.poll_answer(cx), &mut watch) {
+                    (Poll::Ready(answered), _) => Poll::Ready(Ok(answered)),
+                    (Poll::Pending, None) => Poll::Pending,
+                    (Poll::Pending, Some(watch)) => watch.poll_head(cx, || stream.received().unwrap_or(0)).map(Err),
+                });
                 let answer = async {
                     match &early {
                         None => Some(answer.await),
@@ -162,11 +176,16 @@ impl Place {
                 calm: false,
             };
             let (outcome, mut place) = match answered {
-                Ok(Some(answered)) => answered,
+                Ok(Some(Ok(answered))) => answered,
+                Ok(Some(Err(late))) => {
+                    stream.timed_out(watch.map(|watch| watch.heard()));
+                    return Err(failure(Processed::Maybe, Cause::Late(late)));
+                }
                 Ok(None) => return Err(failure(Processed::No, Cause::NoStream)),
                 Err(_) => {
+                    let phase = stream.phase();
                     stream.timed_out(received);
-                    return Err(failure(Processed::Maybe, Cause::Deadline));
+                    return Err(failure(Processed::Maybe, Cause::Deadline(phase)));
                 }
             };
             match outcome {
@@ -175,7 +194,7 @@ impl Place {
                         return Err(SendFailure::of_body(why));
                     }
                     place.answered(&response);
-                    Ok(response.map(|body| PooledBody::h2(body, place, deadline)))
+                    Ok(response.map(|body| PooledBody::h2(body, place, deadline, watch)))
                 }
                 Err(mut error) => {
                     let request = error.take_message().map(Box::new);

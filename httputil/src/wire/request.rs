@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use super::counting::Counting;
 use super::manner::Hold;
+use super::upload::{InPieces, PIECE, Upload};
 use crate::error::BoxError;
 
 /// A request body that knows whether it can be sent again.
@@ -27,6 +28,10 @@ pub(crate) struct RequestBody {
     fate: Option<Arc<Fate>>,
     /// What it waits at before its first byte.
     hold: Option<Arc<Hold>>,
+    /// Somebody watches how far it is.
+    upload: Option<Arc<Upload>>,
+    /// Bytes are given in pieces.
+    in_pieces: bool,
 }
 
 #[derive(Debug)]
@@ -76,6 +81,8 @@ impl RequestBody {
             touched: false,
             fate: None,
             hold: None,
+            upload: None,
+            in_pieces: false,
         }
     }
 
@@ -132,6 +139,8 @@ impl RequestBody {
             touched: false,
             fate: Some(Arc::default()),
             hold: None,
+            upload: None,
+            in_pieces: false,
         }
     }
 
@@ -181,6 +190,30 @@ impl RequestBody {
     /// It waits for nothing.
     pub(crate) fn send_at_once(&mut self) {
         self.hold = None;
+    }
+
+    /// From now on it says how far it is; nothing, if there is nothing to send. With `in_pieces`, what is long is given
+    /// piece by piece.
+    pub(super) fn follow(&mut self, in_pieces: bool) -> Option<Arc<Upload>> {
+        if self.is_end_stream() {
+            return None;
+        }
+        if in_pieces {
+            let content = std::mem::replace(&mut self.content, Content::Bytes(Bytes::new()));
+            self.content = match content {
+                Content::Bytes(bytes) => {
+                    self.in_pieces = true;
+                    // As a stream, it can be on its way.
+                    self.fate.get_or_insert_default();
+                    Content::Bytes(bytes)
+                }
+                Content::Stream(body) => Content::Any(Shut::new(InPieces::new(body).boxed_unsync())),
+                Content::Any(shut) => Content::Any(Shut::new(InPieces::new(shut.body.into_inner()).boxed_unsync())),
+            };
+        }
+        let upload = Arc::new(Upload::new());
+        self.upload = Some(Arc::clone(&upload));
+        Some(upload)
     }
 
     /// The caller's own `Content-Length`: a stream that gives more or less fails.
@@ -336,12 +369,19 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(hold) = &self.hold {
-            ready!(hold.poll_open(cx));
+        if let Some(hold) = &self.hold
+            && hold.poll_open(cx).is_pending()
+        {
+            if let Some(upload) = &self.upload {
+                upload.waits();
+            }
+            return Poll::Pending;
         }
         self.touched = true;
+        let most = if self.in_pieces { PIECE } else { usize::MAX };
         let mut polled = match &mut self.content {
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Bytes(bytes) if bytes.len() > most => Poll::Ready(Some(Ok(Frame::data(bytes.split_to(most))))),
             Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Stream(body) => caught(|| Pin::new(body).poll_frame(cx).map_err(BoxError::from)),
             Content::Any(body) => caught(|| body.poll_frame(cx)),
@@ -364,6 +404,15 @@ impl Body for RequestBody {
                 } else if is_last {
                     fate.is_finished.store(true, Ordering::Release);
                 }
+            }
+        }
+        if let Some(upload) = &self.upload {
+            match &polled {
+                Poll::Pending => upload.waits(),
+                Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() => {
+                    upload.gave(self.is_end_stream() || self.length() == Some(0));
+                }
+                Poll::Ready(_) => upload.gave(true),
             }
         }
         polled

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::Request;
 
-use super::RequestBody;
+use super::{Late, RequestBody};
+use crate::error::Phase;
 
 /// The request was not answered.
 pub(crate) struct SendFailure {
@@ -45,8 +46,10 @@ pub(crate) enum Processed {
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum Cause {
-    /// The deadline of the whole request.
-    Deadline,
+    /// The deadline that came with the request, in this phase.
+    Deadline(Phase),
+    /// The bound of a phase.
+    Late(Late),
     /// The server answered no ping within this time.
     Ping(Duration),
     /// The server's first SETTINGS allow no stream.

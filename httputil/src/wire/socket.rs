@@ -38,12 +38,17 @@ struct Shared {
     made: Instant,
     /// When the kernel last took something, in nanoseconds after `made`.
     wrote: AtomicU64,
+    /// Since when the kernel has taken nothing of what was to be written, in nanoseconds after `made`.
+    stuck: AtomicU64,
     reason: AtomicU8,
     /// Set once the dial has become a connection of the pool; a dial that fails before is no connection.
     link: Mutex<Option<Arc<Link>>>,
     /// What the server has against us, where its TLS said so after the handshake.
     rejection: OnceLock<Box<str>>,
 }
+
+/// The kernel takes all that is written.
+const NOT_STUCK: u64 = u64::MAX;
 
 /// What lies in the socket's receive buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,13 @@ pub(crate) enum Peek {
     Closed,
 }
 
+impl Shared {
+    /// The time now, as it is kept here.
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Socket {
     pub(crate) fn new(stream: Raw) -> Socket {
         Socket {
@@ -64,6 +76,7 @@ impl Socket {
                 written: AtomicU64::new(0),
                 made: Instant::now(),
                 wrote: AtomicU64::new(0),
+                stuck: AtomicU64::new(NOT_STUCK),
                 reason: AtomicU8::new(CloseReason::UNSET),
                 link: Mutex::new(None),
                 rejection: OnceLock::new(),
@@ -108,6 +121,12 @@ impl SocketHandle {
     /// When the kernel last took something.
     pub(crate) fn wrote_at(&self) -> Instant {
         self.0.made + Duration::from_nanos(self.0.wrote.load(Ordering::Relaxed))
+    }
+
+    /// Since when the kernel has taken nothing of what is to be written: the peer does not read.
+    pub(super) fn stuck_since(&self) -> Option<Instant> {
+        let stuck = self.0.stuck.load(Ordering::Relaxed);
+        (stuck != NOT_STUCK).then(|| self.0.made + Duration::from_nanos(stuck))
     }
 
     /// The address of the other end; a Unix socket has none.
@@ -210,11 +229,16 @@ impl Socket {
             Poll::Ready(Ok(written)) => {
                 let shared = &self.shared.0;
                 shared.written.fetch_add(*written as u64, Ordering::Relaxed);
-                let wrote = u64::try_from(shared.made.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                shared.wrote.store(wrote, Ordering::Relaxed);
+                shared.wrote.store(shared.nanos(), Ordering::Relaxed);
+                shared.stuck.store(NOT_STUCK, Ordering::Relaxed);
             }
             Poll::Ready(Err(_)) => self.shared.set_reason(CloseReason::Error),
-            Poll::Pending => {}
+            Poll::Pending => {
+                let shared = &self.shared.0;
+                if shared.stuck.load(Ordering::Relaxed) == NOT_STUCK {
+                    shared.stuck.store(shared.nanos(), Ordering::Relaxed);
+                }
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
 use super::{BodyFailure, Place, RequestBody, parking};
+use crate::error::Phase;
 
 type Outcome = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
@@ -69,6 +70,14 @@ impl Stream {
     pub(super) fn timed_out(self, received: Option<u64>) {
         if let (Some((_, place)), Some(received)) = (&self.parts, received) {
             place.timed_out(received);
+        }
+    }
+
+    /// What is being waited for until the head comes.
+    pub(super) fn phase(&self) -> Phase {
+        match &self.parts {
+            Some((_, place)) if place.is_uploading() => Phase::Write,
+            _ => Phase::ResponseHeader,
         }
     }
 

@@ -55,6 +55,12 @@ pinned! {
 pinned! {
     the_wait_at_a_cap_may_take_10_s: |p| p.policy.pool_wait => seconds(10);
     a_body_waits_for_100_continue_for_1_s: |p| p.policy.expect_continue => seconds(1);
+    an_attempt_may_take_as_long_as_the_request: |p| p.policy.attempt => None;
+    a_header_may_take_as_long_as_the_request: |p| p.policy.response_header => None;
+    a_body_may_be_silent_as_long_as_the_request_takes: |p| p.policy.read.beside(p.policy.timeout) => None;
+    a_peer_may_take_nothing_as_long_as_the_request_takes: |p| p.policy.write.beside(p.policy.timeout) => None;
+    without_a_time_out_a_body_may_be_silent_for_60_s: |p| p.policy.read.beside(None) => Some(seconds(60));
+    without_a_time_out_a_peer_may_take_nothing_for_60_s: |p| p.policy.write.beside(None) => Some(seconds(60));
     a_name_look_up_may_take_10_s: |p| p.transport.timeouts.dns => seconds(10);
     an_answer_of_the_dns_is_used_for_30_s: |p| p.transport.dns.ttl => seconds(30);
     the_last_good_answer_stands_in_for_5_min: |p| p.transport.dns.stale_for => seconds(300);

@@ -51,7 +51,7 @@ fn the_places_are_those_that_origins_tells() {
 #[test]
 fn what_nobody_wrote_is_the_built_in_default() {
     let explanation = Config::empty().explain("default").unwrap();
-    assert_eq!(explanation.keys.len(), 104);
+    assert_eq!(explanation.keys.len(), 108);
     for key in &explanation.keys {
         assert_eq!(*key.origin(), Origin::BuiltIn, "{}", key.key);
         assert!(key.shadowed().is_empty() && key.follows.is_none(), "{}", key.key);
@@ -80,6 +80,15 @@ fn a_value_that_follows_another_key_says_so() {
     assert_eq!(
         line(&scenario, "b", "pool.max_idle"),
         "pool.max_idle 200 follows pool.max_idle_per_host"
+    );
+    let scenario = Scenario::main_file("[a]\ntimeout = \"none\"\ntimeouts.write = \"none\"");
+    assert_eq!(
+        line(&scenario, "a", "timeouts.read"),
+        "timeouts.read \"1m\" follows timeout"
+    );
+    assert_eq!(
+        line(&scenario, "a", "timeouts.write"),
+        "timeouts.write \"none\" httputil.toml:3:18"
     );
     let scenario = Scenario::main_file("[a]\npool.min_idle_per_host = 20");
     assert_eq!(

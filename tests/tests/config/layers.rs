@@ -15,11 +15,15 @@ macro_rules! keys {
 }
 
 /// Keys that are inherited.
-const INHERITED: [Key; 48] = keys! {
+const INHERITED: [Key; 52] = keys! {
     "user_agent", "one", "other", |p| p.policy.user_agent;
     "timeout", "1s", "none", |p| p.policy.timeout;
     "timeouts.pool_wait", "1s", "0s", |p| p.policy.pool_wait;
     "timeouts.expect_continue", "2s", "3s", |p| p.policy.expect_continue;
+    "timeouts.attempt", "1s", "none", |p| p.policy.attempt;
+    "timeouts.response_header", "1s", "none", |p| p.policy.response_header;
+    "timeouts.read", "1s", "none", |p| p.policy.read;
+    "timeouts.write", "1s", "none", |p| p.policy.write;
     "timeouts.dns", "1s", "2s", |p| p.transport.timeouts.dns;
     "timeouts.connect", "1s", "2s", |p| p.transport.timeouts.connect;
     "timeouts.tls_handshake", "1s", "2s", |p| p.transport.timeouts.tls_handshake;

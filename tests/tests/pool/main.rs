@@ -34,6 +34,7 @@ mod making_room;
 mod malformed;
 mod options;
 mod panics;
+mod phases;
 mod resend;
 mod retry;
 mod reuse;
