@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `Host` | must be one host, with or without a port |
 //! | `Content-Length` | must be the body's; a stream of unknown length is held to it, and to 0 in chunks |
-//! | `Transfer-Encoding` | `chunked` sends a stream in chunks, and is dropped where the length is known; all else is refused |
+//! | `Transfer-Encoding` | `chunked` is added to a stream of unknown length, and dropped where the length is known; all else is refused |
 //! | `Connection` | `close` stays, `upgrade` with `Upgrade` stays; other words are dropped |
 //! | `Upgrade` | stays with `Connection: upgrade`, is dropped without; `h2c` is refused |
 //! | `TE` | `trailers` stays, all else is dropped: no other coding could be read |
@@ -39,7 +39,7 @@ pub(super) fn settle(
     }
     let mut manner = Manner::default();
     // Lengths first: to look each name up would cost more than most requests' headers altogether.
-    if !headers.keys().any(is_as_long_as_one) {
+    if !headers.keys().any(is_as_long_as_one) && body.length().is_some() {
         return Ok(manner);
     }
     for name in [KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS] {
@@ -128,7 +128,13 @@ fn settle_length(headers: &mut HeaderMap, body: &mut RequestBody) -> Result<(), 
         }
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else { return Ok(()) };
+    let Some(length) = lengths.next() else {
+        if body.length().is_none() {
+            // Of a GET, HEAD or DELETE without a word on its body hyper would send none.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        return Ok(());
+    };
     if lengths.next().is_some() {
         return Err("header content-length: given more than once".to_owned());
     }

@@ -1,7 +1,7 @@
 //! How a request ends is not for its headers to say.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use httputil::{Client, CloseReason, Kind};
@@ -11,7 +11,7 @@ use httputil_tests::tls::Alpn;
 use httputil_tests::{PATIENCE, one_attempt, within};
 use hyper::body::Incoming;
 
-use crate::common::{TrustedCa, Way, assert_all_gone, get, until, url};
+use crate::common::{TrustedCa, Way, assert_all_gone, client, get, until, url};
 
 const CHECKSUM: HeaderName = HeaderName::from_static("x-checksum");
 
@@ -285,6 +285,32 @@ async fn chunks_are_sent_where_the_length_is_not_known() {
     let heard = server.received_text(0);
     assert_eq!(heard.matches("transfer-encoding: chunked\r\n").count(), 2, "{heard}");
     assert_eq!(heard.matches("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n").count(), 2, "{heard}");
+}
+
+#[tokio::test]
+async fn a_stream_is_sent_whatever_the_method() {
+    for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS] {
+        let server = Script::start([steps::answer_all(answers::with_length("200 OK", &[], ""))]).await;
+        let client = client();
+        let sent = client
+            .request(method.clone(), server.url("/"))
+            .body(stream(&["one", "two"]));
+        assert_eq!(sent.send().await.unwrap().status(), 200);
+        let heard = server.received_text(0);
+        assert!(heard.contains("transfer-encoding: chunked\r\n"), "{heard}");
+        assert!(heard.ends_with("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"), "{heard}");
+        assert_all_gone(&client).await;
+    }
+    // HTTP/2 has frames for it, and no such header.
+    let ca = TrustedCa::new();
+    let server = Way::H2Tls.start(Server::builder(), &ca).await;
+    let client = ca.client();
+    let sent = client.get(url(&server, "/echo")).body(stream(&["one", "two"]));
+    let echoed: handlers::Echoed = sent.send().await.unwrap().json().await.unwrap();
+    assert_eq!(echoed.header("transfer-encoding"), None);
+    let sent = client.get(url(&server, "/length")).body(stream(&["one", "two"]));
+    assert_eq!(sent.send().await.unwrap().text().await.unwrap(), "6");
+    assert_all_gone(&client).await;
 }
 
 #[tokio::test]
