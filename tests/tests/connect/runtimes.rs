@@ -231,7 +231,9 @@ fn a_body_can_be_dropped_outside_a_runtime() {
     let response = runtime.block_on(sent).unwrap();
     thread::spawn(move || drop(response)).join().expect("no panic");
     there.see(there.server.until_open(0));
-    there.see(eventually("the books to close", || client.stats().open == 0));
+    there.see(eventually("the books to close", || {
+        (client.stats().open, client.stats().dials_in_progress) == (0, 0)
+    }));
     assert_balanced(&client.stats());
 }
 
