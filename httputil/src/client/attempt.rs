@@ -1,5 +1,6 @@
 //! One attempt of a request: sent, and sent again where the server has not acted on it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, StatusCode};
@@ -12,7 +13,7 @@ use super::resend::{Resends, Verdict, may_repeat};
 use super::retry::{Fault, Outcome};
 use super::timings::Timings;
 use crate::error::{Error, Kind};
-use crate::pool::Checked;
+use crate::pool::{Checked, Fresh};
 use crate::wire::RequestBody;
 
 /// What is remembered of a request from one sending to the next.
@@ -20,8 +21,9 @@ use crate::wire::RequestBody;
 pub(super) struct Sendings {
     /// All attempts together, so that however they end a request is sent a bounded number of times.
     resends: Resends,
-    /// A connection that nobody has used is wanted.
-    fresh: bool,
+    pub(super) fresh: Fresh,
+    /// The other end of the last sending's connection.
+    pub(super) remote: Option<SocketAddr>,
     /// Sent again, it is before those that came after it.
     turn: Option<u64>,
     /// To where it goes now.
@@ -35,14 +37,15 @@ pub(super) struct Sendings {
 impl Sendings {
     pub(super) fn of(options: Option<&RequestOptions>) -> Sendings {
         Sendings {
-            fresh: options.is_some_and(|options| options.fresh_connection),
+            fresh: Sendings::fresh(options, Fresh::Any),
             ..Sendings::default()
         }
     }
 
     /// For another place: a connection or a turn at the former one means nothing there.
     pub(super) fn go_on(&mut self, options: Option<&RequestOptions>) {
-        self.fresh = options.is_some_and(|options| options.fresh_connection);
+        self.fresh = Sendings::fresh(options, Fresh::Any);
+        self.remote = None;
         self.turn = None;
         self.attempts = 0;
         self.is_spent = false;
@@ -54,6 +57,15 @@ impl Sendings {
             attempts: self.attempts + 1,
             fresh: self.fresh,
             ..Sendings::default()
+        }
+    }
+
+    /// What connection is wanted, where the request itself leaves the choice to `ours`.
+    pub(super) fn fresh(options: Option<&RequestOptions>, ours: Fresh) -> Fresh {
+        if options.is_some_and(|options| options.fresh_connection) {
+            Fresh::Only
+        } else {
+            ours
         }
     }
 }
@@ -116,6 +128,7 @@ impl Prepared {
         };
         let mut defaults = in_force.defaults(accept, tells_secrets, self.authorization.as_ref());
         defaults.signed = signed.as_ref();
+        sendings.remote = None;
         loop {
             self.failing.attempts += 1;
             let Sendings { fresh, turn, .. } = *sendings;
@@ -124,6 +137,7 @@ impl Prepared {
                 .await
                 .map_err(|failure| self.failing.of_checkout(failure, pool_wait))?;
             sendings.turn = Some(checked.turn);
+            sendings.remote = checked.remote();
             if let Some(why) = self.misfit(&checked) {
                 pool.put_back(checked);
                 return Err(self.failing.describe(Error::new(Kind::Request, why)).into());
@@ -149,7 +163,7 @@ impl Prepared {
             let mut failure = match checked.send(sent, deadline, phases, manner).await {
                 Ok(response) if sendings.resends.is_misdirected(response.status(), can_replay) => {
                     drop(response);
-                    sendings.fresh = true;
+                    sendings.fresh = Fresh::Only;
                     asked = Instant::now();
                     pool.count_resend();
                     continue;
@@ -191,7 +205,12 @@ impl Prepared {
             if verdict == Verdict::GiveUp || is_over_after(deadline, Instant::now(), pause) {
                 return Err(self.failing.fault_of_send(failure, &self.route));
             }
-            sendings.fresh = Sendings::of(self.options.as_deref()).fresh || verdict == Verdict::AgainFresh;
+            let ours = if verdict == Verdict::AgainFresh {
+                Fresh::Only
+            } else {
+                Fresh::Any
+            };
+            sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
             pool.count_resend();
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;

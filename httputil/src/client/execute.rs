@@ -256,6 +256,7 @@ impl Prepared {
             let Some(pause) = again else {
                 return outcome.map_err(|fault| fault.error);
             };
+            self.turn_elsewhere(sendings, &outcome);
             drop(outcome);
             self.leave_host();
             // Boxed, so that the future of a request that does not fail stays small.

@@ -6,14 +6,23 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::time::Instant;
 
+use super::attempt::Sendings;
 use super::execute::{Prepared, is_over_after};
 use super::options::{may_repeat, may_retry};
 use crate::error::{Error, Kind, Phase};
 use crate::policy::{Budget, Ended};
+use crate::pool::Fresh;
 use crate::wire::{PooledBody, chance};
+
+/// Answers by which a server says that it, or the one behind it, cannot do it; another might.
+const ELSEWHERE: [StatusCode; 3] = [
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];
 
 /// How an attempt failed.
 pub(super) struct Fault {
@@ -72,6 +81,23 @@ impl Prepared {
     pub(super) fn may_follow(&self, attempts: u32) -> bool {
         let options = self.options.as_deref();
         attempts < self.in_force.policies.retry.max_attempts && may_retry(options) && self.is_repeatable()
+    }
+
+    /// What failed on one connection, or at one server behind it, is tried on another one, and at another address of the
+    /// host if it has one. A server that wants to be asked later gets no new connection for it.
+    pub(super) fn turn_elsewhere(&self, sendings: &mut Sendings, outcome: &Outcome) {
+        let is_elsewhere = match outcome {
+            Ok(response) => ELSEWHERE.contains(&response.status()),
+            Err(_) => true,
+        };
+        let ours = if is_elsewhere { Fresh::Rather } else { Fresh::Any };
+        sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
+        if is_elsewhere
+            && let Some(remote) = sendings.remote
+            && self.route.proxy().is_none()
+        {
+            self.in_force.pool.blame(&self.target, remote);
+        }
     }
 
     pub(super) fn is_repeatable(&self) -> bool {

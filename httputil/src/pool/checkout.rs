@@ -1,5 +1,6 @@
 //! Getting a connection for a request.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +102,11 @@ impl Checked {
         }
     }
 
+    /// The address of the other end, if it has one.
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
+        self.link().facts.remote
+    }
+
     /// A handle on its socket, if no other request writes on it meanwhile.
     pub(crate) fn own_socket(&self) -> Option<SocketHandle> {
         (!self.is_h2()).then(|| self.link().socket.clone())
@@ -139,6 +145,18 @@ impl Checked {
     }
 }
 
+/// Whether a request takes a connection that others have used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fresh {
+    /// Any.
+    #[default]
+    Any,
+    /// Rather not: it has just failed on one. Any, if for a new one it would have to wait until others have ended.
+    Rather,
+    /// Never.
+    Only,
+}
+
 /// What can be had without waiting.
 enum Taken {
     Now(Checked),
@@ -154,14 +172,14 @@ impl Pool {
     /// A connection to `target` by the way `to` it: idle, returning, or dialled. Where the pool has other settings than
     /// those that led there, the way is found anew.
     ///
-    /// With `fresh`, one that nobody has used. With the `turn` that an earlier checkout gave, the request keeps its place
+    /// With the `turn` that an earlier checkout gave, the request keeps its place
     /// before those that have come since. Dropping the future leaves the queue; a dial that it began goes on and
     /// serves the pool.
     pub(crate) async fn checkout(
         &self,
         target: &Target,
         way: &mut Way,
-        fresh: bool,
+        fresh: Fresh,
         mut turn: Option<u64>,
         deadline: Option<Instant>,
         pool_wait: Duration,
@@ -211,6 +229,11 @@ impl Pool {
 }
 
 impl Pool {
+    /// A request failed at this address of the target, and is made again: for a while others are dialled first.
+    pub(crate) fn blame(&self, target: &Target, address: SocketAddr) {
+        self.inner.world.peek().connector.names().blame(target, address);
+    }
+
     /// Takes back a connection on which nothing was sent.
     pub(crate) fn put_back(&self, checked: Checked) {
         match checked.connection {
@@ -226,7 +249,7 @@ impl Inner {
         (target, way): (&Target, &Way),
         handle: &Handle,
         deadline: Option<Instant>,
-        fresh: bool,
+        fresh: Fresh,
         mut turn: Option<u64>,
         follows: bool,
     ) -> Result<Taken, CheckoutFailure> {
@@ -249,6 +272,11 @@ impl Inner {
                 }
                 // One whose idle connection turns out to be dead asks again.
                 let turn = *turn.get_or_insert_with(|| state.next_turn());
+                let fresh = match fresh {
+                    Fresh::Any => false,
+                    Fresh::Rather => state.has_room_for_new(host),
+                    Fresh::Only => true,
+                };
                 let ask = Ask {
                     now,
                     turn,

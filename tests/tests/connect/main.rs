@@ -17,6 +17,7 @@ mod dns_balance_faults;
 mod dns_overrides;
 mod egress;
 mod egress_proxies;
+mod elsewhere;
 mod faults;
 mod header_bounds;
 mod identities;

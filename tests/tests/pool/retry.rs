@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use httputil::settings::{Jitter, Retry};
 use httputil::{Client, ClientConfig, Kind, Timings};
+use httputil_tests::gate::Gate;
 use httputil_tests::script::{Script, Step, answers, steps};
-use httputil_tests::server::Server;
+use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::ClosedPort;
 use httputil_tests::{PATIENCE, within};
 use reqwest::Method;
 use tokio::task::JoinSet;
 
-use crate::common::{assert_all_gone, assert_at_rest, get, until};
+use crate::common::{assert_all_gone, assert_at_rest, get, spawn_get, until};
 use crate::resend::Pieces;
 
 /// Attempts that go on for as long as the kit is patient, and a budget that allows it.
@@ -102,7 +103,7 @@ async fn a_server_that_is_away_between_two_lives_fails_no_idempotent_request() {
 
 #[tokio::test]
 async fn an_answer_that_is_retried_frees_its_connection_and_the_next_is_the_user_s() {
-    let failing = answers::with_length("503 Service Unavailable", &[], "come back");
+    let failing = answers::with_length("425 Too Early", &[], "come back");
     let script = [steps::answer_once(failing), steps::answer_once(answers::ok("fine"))].concat();
     let server = Script::start([script]).await;
     let client = persistent();
@@ -114,6 +115,66 @@ async fn an_answer_that_is_retried_frees_its_connection_and_the_next_is_the_user
     let received = server.received_text(0);
     assert_eq!(received.matches("PUT / HTTP/1.1\r\n").count(), 2, "{received}");
     assert_eq!(received.matches("\r\n\r\na body").count(), 2, "{received}");
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn what_one_connection_s_server_cannot_do_is_asked_on_another_and_the_first_is_kept() {
+    for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
+        let failing = steps::answer_all(answers::with_length(status, &[], "come back"));
+        let server = Script::start([failing, steps::answer_all(answers::ok("fine"))]).await;
+        let client = persistent();
+        assert_eq!(get(&client, &server.url("/")).await, "fine", "{status}");
+        assert_eq!((server.accepted(), server.requests()), (2, 2), "{status}");
+        assert_at_rest(&client).await;
+        assert_eq!((client.stats().idle, client.stats().retries), (2, 1), "{status}");
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn where_there_can_be_one_connection_only_the_retry_makes_room_for_the_other() {
+    let failing = answers::with_length("503 Service Unavailable", &[], "");
+    let server = Script::start([steps::answer_all(failing), steps::answer_all(answers::ok("fine"))]).await;
+    let mut config = ClientConfig::default().max_connections_per_host(1);
+    config = config.retry_backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let client = Client::new(config).unwrap();
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    assert_eq!((server.accepted(), client.stats().open), (2, 1));
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn a_retry_over_http2_waits_for_no_other_stream_to_end() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = Server::builder()
+        .h2()
+        .handler(move |request: http::Request<hyper::body::Incoming>| {
+            let gate = held.clone();
+            async move {
+                match request.uri().path() {
+                    "/held" => {
+                        gate.pass().await;
+                        handlers::full("late")
+                    }
+                    _ => handlers::status(http::StatusCode::SERVICE_UNAVAILABLE),
+                }
+            }
+        })
+        .start()
+        .await;
+    let mut config = ClientConfig::default().http2_prior_knowledge(true).timeout(PATIENCE);
+    config.profile_mut().transport.http2.max_connections_per_host = 1;
+    config = config.retry_backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let client = Client::new(config).unwrap();
+    let late = spawn_get(&client, &server.url("/held"));
+    gate.arrived(1).await;
+    let answer = within(PATIENCE, client.get(server.url("/")).send()).await.unwrap();
+    assert_eq!((answer.status().as_u16(), client.stats().retries), (503, 2));
+    assert_eq!(server.accepted(), 1);
+    gate.open();
+    assert_eq!(late.await.unwrap().unwrap(), "late");
     assert_all_gone(&client).await;
 }
 

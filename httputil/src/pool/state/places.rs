@@ -113,6 +113,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         !host.shared.is_empty() && connections().all(|connection| is_crowded(connection) && !connection.is_in_doubt())
     }
 
+    /// Whether a request that wants a new connection need not wait for others to end.
+    pub(in crate::pool) fn has_room_for_new(&self, index: usize) -> bool {
+        let Some(host) = self.hosts.get(index) else { return true };
+        let caps = &self.limits.pool;
+        let has_room = caps.max_connections_per_host.is_none_or(|cap| host.references < cap)
+            && caps.max_connections.is_none_or(|cap| self.open < cap)
+            && (host.protocol != Protocol::H2 || host.shared.len() < self.max_shared(host.sites.as_deref()));
+        has_room || host.idle.oldest().is_some() || self.unused_shared(host).is_some()
+    }
+
     /// A shared connection of which no place is taken.
     pub(super) fn unused_shared(&self, host: &Host<C, S::Place>) -> Option<usize> {
         let is_unused = |entry: &usize| self.shared(*entry).is_some_and(|connection| connection.in_use() == 0);
