@@ -111,7 +111,7 @@ impl Connector {
         progress: &Progress,
         http1_only: bool,
         router: &dyn Router,
-        wrap: impl FnOnce(Raw) -> S,
+        mut wrap: impl FnMut(Raw) -> S,
     ) -> Result<Established<S>, DialFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,

@@ -7,7 +7,7 @@ use httputil_tests::ca::Ca;
 use httputil_tests::leaks::Baseline;
 use httputil_tests::proxy::Proxy;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
-use httputil_tests::script::{Script, Step};
+use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
 use httputil_tests::tls::{Alpn, ServerTls};
 
@@ -38,6 +38,50 @@ async fn names_are_resolved_here_for_socks5_and_by_the_proxy_for_socks5h() {
         proxy.asked().pop().unwrap().what,
         format!("SOCKS5 127.0.0.1:{}", server.port())
     );
+}
+
+#[tokio::test]
+async fn of_a_name_that_is_resolved_here_the_proxy_is_asked_for_one_address_after_the_other() {
+    // Version, command, reserved, kind, an IPv4 address, port.
+    let asked = |reply, then: Vec<Step>| {
+        let said = vec![5, reply, 0, 1, 0, 0, 0, 0, 0, 0];
+        let exchange = vec![
+            Step::ReadBody(GREETING),
+            Step::write(vec![5, 0]),
+            Step::ReadBody(4 + 4 + 2),
+            Step::write(said),
+        ];
+        [exchange, then].concat()
+    };
+    let refused = |reply| asked(reply, vec![Step::Close]);
+    let server = steps::answer_all(answers::ok("hello"));
+    let proxy = Script::start([refused(4), refused(5), asked(0, server), refused(5)]).await;
+    let resolver = ScriptedResolver::new().name(
+        "service.test",
+        Answer::to(["127.0.0.7:0", "127.0.0.8:0", "127.0.0.9:0"]),
+    );
+    let toml = format!("[default.proxy]\nurl = 'socks5://{}'", proxy.addr());
+    let client = registry_in(&toml, &Environment::empty(), &resolver)
+        .client("default")
+        .unwrap();
+    assert_eq!(get(&client, "http://service.test/").await.unwrap(), "hello");
+    for (connection, last) in [7, 8, 9].into_iter().enumerate() {
+        let heard = proxy.received(connection);
+        assert_eq!(heard[GREETING..][..8], [5, 1, 0, 1, 127, 0, 0, last], "{connection}");
+    }
+    // What failed is closed, and no connection of the pool.
+    proxy.until_open(1).await;
+    assert_eq!((client.stats().dials_started, client.stats().open), (1, 1));
+
+    client.close_idle_connections();
+    let error = failure(&client, "http://service.test/").await;
+    let words = [
+        "connection refused (reply 5)",
+        "(the last of 3 addresses that were tried)",
+    ];
+    assert_says(&error, Kind::Proxy, &words);
+    assert_eq!(proxy.accepted(), 6);
+    assert_balanced(&client.stats());
 }
 
 #[tokio::test]

@@ -8,25 +8,64 @@ use super::{ProxyServer, Route, connect, failure, socks};
 use crate::connect::{Connector, DialFailure, MaybeTls, Progress, Raw, Target, tls};
 use crate::error::{Kind, Phase};
 
+/// So many addresses of one name a proxy is asked for, as many as are raced without one.
+const MAX_ADDRESSES: usize = 16;
+
 impl Connector {
-    /// A stream on which the target, or for [`Route::Forward`] the proxy, takes HTTP or TLS.
+    /// A stream on which the target, or for [`Route::Forward`] the proxy, takes HTTP or TLS. Of the addresses of a name that
+    /// was looked up here the proxy is asked for one after the other, each over a connection of its own: SOCKS has no second
+    /// question. None is begun after `timeouts.connect`.
     pub(in crate::connect) async fn through<S>(
         &self,
         proxy: &ProxyServer,
         route: &Route,
         target: &Target,
         progress: &Progress,
+        mut wrap: impl FnMut(Raw) -> S,
+    ) -> Result<MaybeTls<S>, DialFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        if proxy.speaks_http() {
+            return self.through_once(proxy, route, target, None, progress, &mut wrap).await;
+        }
+        // A name that is ours to look up comes first: if there is none, the proxy need not be troubled.
+        let addresses = self.socks_addresses(proxy, target, progress).await?;
+        let (began, count) = (Instant::now(), addresses.len());
+        let mut tried = 0;
+        loop {
+            let address = addresses.get(tried);
+            tried += 1;
+            let reached = self
+                .through_once(proxy, route, target, address, progress, &mut wrap)
+                .await;
+            match reached {
+                Err(failure)
+                    if tried < count && !failure.of_proxy && began.elapsed() < self.transport().timeouts.connect =>
+                {
+                    tracing::debug!("{}; its next address is tried", failure.message);
+                }
+                Err(failure) if tried > 1 => {
+                    let message = format!("{} (the last of {tried} addresses that were tried)", failure.message).into();
+                    return Err(DialFailure { message, ..failure });
+                }
+                reached => return reached,
+            }
+        }
+    }
+
+    async fn through_once<S>(
+        &self,
+        proxy: &ProxyServer,
+        route: &Route,
+        target: &Target,
+        address: Option<&socks::Address>,
+        progress: &Progress,
         wrap: impl FnOnce(Raw) -> S,
     ) -> Result<MaybeTls<S>, DialFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        // A name that is ours to look up comes first: if there is none, the proxy need not be troubled.
-        let address = if proxy.speaks_http() {
-            None
-        } else {
-            Some(self.socks_address(proxy, target, progress).await?)
-        };
         let attempt = proxy.health.begin(Instant::now())?;
         let mut stream = match self.reach_proxy(proxy, progress, wrap).await {
             Ok(stream) => stream,
@@ -43,7 +82,7 @@ impl Connector {
         progress.enter(Phase::ProxyConnect);
         let bound = self.transport().timeouts.proxy_connect;
         let said = tokio::time::timeout(bound, async {
-            match &address {
+            match address {
                 Some(address) => socks::exchange(proxy, address, target, &mut stream).await,
                 None => connect::open_tunnel(proxy, target, &mut stream).await,
             }
@@ -82,24 +121,23 @@ impl Connector {
         Ok(MaybeTls::Tls(Box::new(stream)))
     }
 
-    async fn socks_address(
+    async fn socks_addresses(
         &self,
         proxy: &ProxyServer,
         target: &Target,
         progress: &Progress,
-    ) -> Result<socks::Address, DialFailure> {
+    ) -> Result<Vec<socks::Address>, DialFailure> {
         if let Some(address) = socks::Address::of(proxy, target)? {
-            return Ok(address);
+            return Ok(vec![address]);
         }
         progress.enter(Phase::Dns);
         let answer = self.names.resolve(target, self.transport().timeouts.dns).await?;
-        match answer.addresses.first() {
-            Some(address) => Ok(socks::Address::Ip(address.ip())),
-            None => Err(DialFailure::new(
-                Kind::Dns,
-                format!("name look-up of {target} gave no address"),
-            )),
+        if answer.addresses.is_empty() {
+            let message = format!("name look-up of {target} gave no address");
+            return Err(DialFailure::new(Kind::Dns, message));
         }
+        let addresses = answer.addresses.iter().take(MAX_ADDRESSES);
+        Ok(addresses.map(|address| socks::Address::Ip(address.ip())).collect())
     }
 }
 
