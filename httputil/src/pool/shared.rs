@@ -18,7 +18,7 @@ use super::state::{Bond, Dial, Exclusive, Limits, Multiplexed, Protocol};
 use super::way::Way;
 use super::{dial, following, reaper};
 use crate::connect::{Connector, Refusal, Route, Scheme, Target};
-use crate::settings::DnsBalance;
+use crate::settings::{BaseUrl, DnsBalance};
 use crate::wire::{CloseReason, H1, H2, Home, Link, Place};
 
 /// A pool of connections. Cheap to clone.
@@ -282,7 +282,12 @@ impl Inner {
         let making = self.world.making();
         let pool = &making.connector.transport().pool;
         for url in &pool.warm {
-            let target = url.parse().ok().and_then(|url| Target::of(&url).ok());
+            let url = if url.starts_with("unix:") {
+                BaseUrl::parse(url).ok().map(|socket| socket.url().clone())
+            } else {
+                url.parse().ok()
+            };
+            let target = url.and_then(|url| Target::of(&url).ok());
             let Some(target) = target else {
                 tracing::warn!(pool = %self.name, "a URL of pool.warm cannot be connected to");
                 continue;

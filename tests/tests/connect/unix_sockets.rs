@@ -255,3 +255,20 @@ fn a_path_that_no_socket_can_have_is_a_mistake_of_the_settings() {
         assert!(error.is_config() && error.to_string().contains("base_url"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_socket_that_is_to_be_warm_is_connected_to_before_the_first_request_needs_it() {
+    let (server, door) = behind_a_door(Server::builder()).await;
+    let toml = format!("[default]\nbase_url = '{0}'\npool.warm = ['{0}']", door.base_url());
+    let config = Config::builder().embedded("test.toml", toml).load().unwrap();
+    let client = Registry::builder()
+        .config(config)
+        .build()
+        .unwrap()
+        .client("default")
+        .unwrap();
+    eventually("the connection to be there", || client.stats().idle == 1).await;
+    assert_eq!(echoed(&client, "/x").await.target, "/x");
+    assert_eq!((server.accepted(), client.stats().dialled), (1, 1));
+    assert_balanced(&client.stats());
+}

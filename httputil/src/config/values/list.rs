@@ -142,7 +142,7 @@ macro_rules! schema {
     };
 }
 
-schema!(Urls, "Urls", Item::Url, { "type": "string", "pattern": "^https?://[^/]" });
+schema!(Urls, "Urls", Item::Url, { "type": "string", "pattern": "^(https?://[^/]|unix:/)" });
 schema!(Origins, "Origins", Item::Origin, { "type": "string", "pattern": "^https?://[^/]+/?$" });
 schema!(FilePaths, "Paths", Item::Path, { "type": "string", "minLength": 1 });
 schema!(Pins, "Pins", Item::Pin, { "type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$" });

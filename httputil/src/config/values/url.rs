@@ -4,10 +4,15 @@ use std::borrow::Cow;
 
 use url::Url;
 
+use crate::settings::BaseUrl;
+
 const WANTED: &str = "expected an absolute URL such as \"https://collector:4318\"";
 
 /// Whether the text names a host to connect to; the error says what would be right.
 pub(super) fn check_url(text: &str) -> Result<(), Cow<'static, str>> {
+    if text.starts_with("unix:") {
+        return BaseUrl::parse(text).map(drop);
+    }
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => WANTED.to_owned(),
         error => format!("{WANTED} ({error})"),
