@@ -220,9 +220,15 @@ impl Connector {
                 .map(|stream| (Raw::Unix(stream), None));
         }
         progress.enter(Phase::Dns);
+        let half_time = progress.half_time();
         let addresses = match router {
-            Some(router) => router.route(self.names.resolve(target, timeouts.dns).await?),
-            None => self.names.resolve_unjudged(target, timeouts.dns).await?.addresses,
+            Some(router) => router.route(self.names.resolve(target, timeouts.dns, half_time).await?),
+            None => {
+                self.names
+                    .resolve_unjudged(target, timeouts.dns, half_time)
+                    .await?
+                    .addresses
+            }
         };
         let addresses = tcp::reachable(addresses, tcp).map_err(|why| {
             DialFailure::new(

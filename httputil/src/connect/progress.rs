@@ -19,6 +19,8 @@ pub(crate) struct Progress {
     /// When the phase was entered, in nanoseconds after `began`.
     since: AtomicU64,
     spent: [AtomicU64; PHASES.len()],
+    /// When the request that it is for is over, if that is known.
+    deadline: Option<Instant>,
 }
 
 /// How long the phases of a dial took; none, for one that it did not have.
@@ -31,6 +33,20 @@ pub(crate) struct Spent {
 }
 
 impl Progress {
+    /// Of a dial for a request that is over by then.
+    pub(crate) fn for_one_until(deadline: Option<Instant>) -> Progress {
+        Progress {
+            deadline,
+            ..Progress::default()
+        }
+    }
+
+    /// Half of the time that the request has, for what can be done without.
+    pub(super) fn half_time(&self) -> Option<Duration> {
+        let left = self.deadline?.saturating_duration_since(Instant::now());
+        Some(left / 2)
+    }
+
     /// The phase that the dial is in.
     pub(crate) fn phase(&self) -> Phase {
         let number = usize::from(self.phase.load(Ordering::Relaxed));

@@ -106,6 +106,25 @@ async fn in_an_outage_open_connections_serve_on_and_dials_use_the_last_good_answ
 }
 
 #[tokio::test]
+async fn the_first_request_of_an_outage_with_little_time_lives_on_the_last_answer_too() {
+    let server = Server::builder().start().await;
+    let gate = Gate::new();
+    gate.shut();
+    let resolver = names("a.test", 1);
+    let client = client_with_names(&resolver, ALWAYS_ASKS);
+    let url = server.url_for("a.test", "/");
+    assert_eq!(get(&client, &url).await.unwrap(), "hello");
+    resolver.set("a.test", answer([loopback(1)]).after(&gate));
+    // Less than the 200 ms that one waits for a new answer who has the time.
+    let hurried = client.get(&url).timeout(Duration::from_millis(190)).send();
+    assert_eq!(within(PATIENCE, hurried).await.unwrap().status(), 200);
+    assert_eq!((client.stats().dns_stale, client.stats().dial_failures_total()), (1, 0));
+    gate.open();
+    drop(client);
+    resolver.until_quiet().await;
+}
+
+#[tokio::test]
 async fn after_stale_for_the_error_says_what_there_was_and_why_it_is_not_used() {
     for (outage, keys) in outages() {
         let server = Server::builder().start().await;

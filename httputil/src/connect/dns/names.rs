@@ -65,20 +65,33 @@ impl Names {
     }
 
     /// The target's addresses, with its port. IP literals are their own answer, overrides need no look-up. While the
-    /// resolver gives nothing, the last good answer stands in for `dns.stale_for`. Those that `egress.*` refuses are left
-    /// out; an error if that is all of them.
+    /// resolver gives nothing, the last good answer stands in for `dns.stale_for`: at `half_time` of who asks, if
+    /// that is sooner. Those that `egress.*` refuses are left out; an error if that is all of them.
     ///
     /// Dropping the future leaves the look-up to others who wait for it.
-    pub(crate) async fn resolve(&self, target: &Target, bound: Duration) -> Result<Answer, DialFailure> {
-        let answer = self.resolve_unjudged(target, bound).await?;
+    pub(crate) async fn resolve(
+        &self,
+        target: &Target,
+        bound: Duration,
+        half_time: Option<Duration>,
+    ) -> Result<Answer, DialFailure> {
+        let answer = self.resolve_unjudged(target, bound, half_time).await?;
         self.judged(target, answer)
     }
 
     /// The same of a place that the configuration names: a proxy. `egress.*` says where requests may go, not how.
-    pub(crate) async fn resolve_unjudged(&self, place: &Target, bound: Duration) -> Result<Answer, DialFailure> {
+    pub(crate) async fn resolve_unjudged(
+        &self,
+        place: &Target,
+        bound: Duration,
+        half_time: Option<Duration>,
+    ) -> Result<Answer, DialFailure> {
         match self.known(place) {
             Ok(answer) => Ok(answer),
-            Err(name) => self.look_up(&Arc::from(name), place.port, bound, true).await,
+            Err(name) => {
+                let patience = half_time.map_or(PATIENCE, |half_time| half_time.min(PATIENCE));
+                self.look_up(&Arc::from(name), place.port, bound, Some(patience)).await
+            }
         }
     }
 
@@ -86,7 +99,7 @@ impl Names {
     pub(crate) async fn renew(&self, target: &Target, bound: Duration) -> Result<Answer, DialFailure> {
         let answer = match self.known(target) {
             Ok(answer) => answer,
-            Err(name) => self.look_up(&Arc::from(name), target.port, bound, false).await?,
+            Err(name) => self.look_up(&Arc::from(name), target.port, bound, None).await?,
         };
         self.judged(target, answer)
     }
@@ -136,7 +149,7 @@ impl Names {
         name: &Arc<str>,
         port: u16,
         bound: Duration,
-        may_stand_in: bool,
+        patience: Option<Duration>,
     ) -> Result<Answer, DialFailure> {
         let began = Instant::now();
         loop {
@@ -147,15 +160,15 @@ impl Names {
             }
             let stale = good
                 .as_ref()
-                .filter(|good| may_stand_in && now < later(self.fresh_until(good), self.settings.stale_for));
+                .filter(|good| patience.is_some() && now < later(self.fresh_until(good), self.settings.stale_for));
             let mut waiter = self.cache.ask(name, &self.counters);
-            let patience = match stale {
+            let wait = match stale {
                 // It gave nothing the last time. Its answer serves the next.
                 Some(_) if is_failing => Duration::ZERO,
-                Some(_) => bound.min(PATIENCE),
+                Some(_) => bound.min(patience.unwrap_or_default()),
                 None => bound.saturating_sub(now - began),
             };
-            let failure = match tokio::time::timeout(patience, waiter.outcome()).await {
+            let failure = match tokio::time::timeout(wait, waiter.outcome()).await {
                 Ok(Outcome::Found(addresses)) => {
                     let good = Good { addresses, at: now };
                     if good.serves(serves(self.settings.prefer)) {

@@ -131,7 +131,8 @@ impl Connector {
             return Ok(vec![address]);
         }
         progress.enter(Phase::Dns);
-        let answer = self.names.resolve(target, self.transport().timeouts.dns).await?;
+        let bound = self.transport().timeouts.dns;
+        let answer = self.names.resolve(target, bound, progress.half_time()).await?;
         if answer.addresses.is_empty() {
             let message = format!("name look-up of {target} gave no address");
             return Err(DialFailure::new(Kind::Dns, message));

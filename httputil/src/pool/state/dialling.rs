@@ -239,7 +239,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.open += 1;
         let id = self.next_dial;
         self.next_dial += 1;
-        let progress = Arc::new(Progress::default());
+        let deadline = waiter.and_then(|id| host.queue.deadline(id));
+        let progress = Arc::new(Progress::for_one_until(deadline));
         host.progress = Some(Arc::clone(&progress));
         if host
             .capped_at

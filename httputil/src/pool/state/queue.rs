@@ -79,6 +79,14 @@ impl<C, P> Queue<C, P> {
             })
     }
 
+    /// When this one's request is over.
+    pub(super) fn deadline(&self, id: u64) -> Option<Instant> {
+        [&self.line, &self.fresh, &self.late].into_iter().find_map(|line| {
+            let position = line.binary_search_by_key(&id, |waiter| waiter.id).ok()?;
+            line.get(position)?.deadline
+        })
+    }
+
     /// How many are before this one; `None` if it does not wait here.
     pub(super) fn position(&self, id: u64) -> Option<usize> {
         let mut before = 0;
