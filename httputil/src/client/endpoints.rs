@@ -76,12 +76,12 @@ impl Endpoints {
 
 impl Journey {
     /// The same for a second attempt beside the first.
-    pub(super) fn twin(&self) -> Box<Journey> {
-        Box::new(Journey {
+    pub(super) fn twin(&self) -> Journey {
+        Journey {
             tail: self.tail.clone(),
             tried: self.tried.clone(),
             visit: None,
-        })
+        }
     }
 }
 

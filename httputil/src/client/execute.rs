@@ -223,14 +223,12 @@ impl Prepared {
             }
             if response.status().is_redirection() && self.max_redirects() > 0 {
                 // Boxed, so that the future of a request that is not redirected stays small.
-                match Box::pin(self.redirect(response, &mut sendings)).await? {
-                    Some(last) => response = last,
-                    None => {
-                        // It goes where it was sent.
-                        self.journey = None;
-                        continue;
-                    }
-                }
+                let Some(last) = Box::pin(self.redirect(response, &mut sendings)).await? else {
+                    // It goes where it was sent.
+                    self.journey = None;
+                    continue;
+                };
+                response = last;
             }
             // What only another sending would need.
             self.draft.headers = HeaderMap::new();

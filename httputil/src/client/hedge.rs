@@ -102,7 +102,7 @@ impl Prepared {
             deadline: self.deadline,
             places: super::limit::Places::default(),
             host: self.host.clone(),
-            journey: self.journey.as_ref().map(|journey| journey.twin()),
+            journey: self.journey.as_ref().map(|journey| Box::new(journey.twin())),
         }))
     }
 

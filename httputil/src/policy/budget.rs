@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 /// Over how long what was paid in may be used.
-const KEPT_FOR: u64 = 10;
+const KEPT_FOR: u32 = 10;
 
 /// Parts of that time, and the one that has just begun.
 const PARTS: usize = KEPT_FOR as usize + 1;
@@ -48,7 +48,7 @@ impl Budget {
         let deposit = (ratio * RETRY as f64).round() as i64;
         Budget {
             deposit,
-            reserve: i64::from(min_per_second) * KEPT_FOR.cast_signed() * RETRY,
+            reserve: i64::from(min_per_second) * i64::from(KEPT_FOR) * RETRY,
             began: Instant::now(),
             window: Mutex::default(),
         }
@@ -87,7 +87,7 @@ impl Budget {
 impl Window {
     fn move_to(&mut self, second: u64) {
         // What is older than the window is forgotten whole.
-        let first = second.saturating_sub(KEPT_FOR).max(self.newest + 1);
+        let first = second.saturating_sub(KEPT_FOR.into()).max(self.newest + 1);
         for forgotten in first..=second {
             self.parts[Window::index(forgotten)] = 0;
         }

@@ -11,6 +11,11 @@
 //! without budget and breaker keep it down for ever (a metastable failure), which the second run shows. The picture in
 //! `docs/simulation.svg` is drawn from both.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of tenths of seconds fit everywhere"
+)]
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -61,11 +66,7 @@ impl Chance {
     }
 
     /// Up to this.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a part of a number that fits"
-    )]
+    #[expect(clippy::cast_sign_loss, reason = "a part of a number that fits")]
     fn up_to(&mut self, most: u64) -> u64 {
         (most as f64 * self.next()) as u64
     }
@@ -272,9 +273,10 @@ impl World {
         }
         self.seen.attempts[bucket] += 1;
         let (answered, is_good) = self.server.ask(at, &mut self.chance);
-        let (ends, is_good) = match answered - at > PATIENCE {
-            true => (at + PATIENCE, false),
-            false => (answered, is_good),
+        let (ends, is_good) = if answered - at > PATIENCE {
+            (at + PATIENCE, false)
+        } else {
+            (answered, is_good)
         };
         self.at(ends, client, Event::Ended { attempt, pass, is_good });
     }

@@ -21,7 +21,7 @@ async fn behind_a_door(builder: Builder) -> (Server, UnixDoor) {
 }
 
 fn client_of(base_url: &str) -> Client {
-    client(|profile| profile.policy.base_url = Some(base_url.to_owned()))
+    client(|profile| profile.policy.base_url = vec![base_url.to_owned()])
 }
 
 async fn echoed(client: &Client, url: &str) -> Echoed {
@@ -76,7 +76,7 @@ async fn relative_urls_go_over_the_socket_and_its_connection_is_used_again() {
 async fn http_2_is_spoken_over_a_socket_where_it_is_known_of() {
     let (server, door) = behind_a_door(Server::builder().h2()).await;
     let client = client(|profile| {
-        profile.policy.base_url = Some(door.base_url());
+        profile.policy.base_url = vec![door.base_url()];
         profile.transport.http2.prior_knowledge = true;
     });
     for _ in 0..2 {
@@ -98,7 +98,7 @@ async fn the_socket_is_capped_like_a_host() {
         .await;
     let door = UnixDoor::to(server.addr());
     let client = client(|profile| {
-        profile.policy.base_url = Some(door.base_url());
+        profile.policy.base_url = vec![door.base_url()];
         profile.transport.pool.max_connections_per_host = Some(1);
     });
     let (first, second) = (
@@ -250,7 +250,7 @@ async fn a_full_backlog_is_the_servers_fault_by_name() {
 #[test]
 fn a_path_that_no_socket_can_have_is_a_mistake_of_the_settings() {
     for base_url in ["unix:app.sock", "unix:", &format!("unix:/{}", "x".repeat(200))] {
-        let config = crate::scene::config(|profile| profile.policy.base_url = Some(base_url.to_owned()));
+        let config = crate::scene::config(|profile| profile.policy.base_url = vec![base_url.to_owned()]);
         let error = Client::new(config).map(|_| ()).expect_err("it is no path");
         assert!(error.is_config() && error.to_string().contains("base_url"), "{error}");
     }

@@ -14,6 +14,8 @@ use crate::settings::{Jitter, Policy, Profile};
 /// Milliseconds until an answer, and its status.
 type Script = &'static [(u64, u16)];
 
+type Case = (Script, (u16, u128), usize, (u64, u64));
+
 /// A client that asks a second time after 100 ms; its servers answer the first, the second, … request as the script says, and
 /// count those whose answer nobody waits for any more.
 fn client(script: Script, change: impl FnOnce(&mut Policy)) -> (Client, Came, Arc<AtomicUsize>) {
@@ -65,7 +67,8 @@ fn counts(client: &Client) -> (u64, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_attempt_is_made_when_its_time_has_come_and_the_first_good_answer_wins() {
-    let cases: [(Script, (u16, u128), usize, (u64, u64)); 6] = [
+    // The status and how long it took; answers that nobody waited for; hedges, and those that won.
+    let cases: [Case; 6] = [
         // The second is faster.
         (&[(10_000, 200), (20, 200)], (200, 120), 1, (1, 1)),
         // The first is, after all.
@@ -79,16 +82,16 @@ async fn a_second_attempt_is_made_when_its_time_has_come_and_the_first_good_answ
         (&[(150, 503), (300, 502)], (503, 400), 0, (1, 0)),
     ];
     for (script, expected, gone, hedges) in cases {
-        let (client, came, given_up) = client(script, |_| {});
+        let (client, came, abandoned) = client(script, |_| {});
         let (status, took) = get(&client).await;
         assert_eq!(status, expected.0, "{script:?}");
         assert!((expected.1..expected.1 + 6).contains(&took), "{script:?}: {took}");
-        assert_eq!(given_up.load(Ordering::SeqCst), gone, "{script:?}");
+        assert_eq!(abandoned.load(Ordering::SeqCst), gone, "{script:?}");
         assert_eq!(counts(&client), hedges, "{script:?}");
         let came = came.lock().unwrap();
         assert_eq!(came.len() as u64, 1 + hedges.0, "{script:?}");
-        let stats = client.stats();
-        assert_eq!((stats.in_use, stats.waiting, stats.retries), (0, 0, 0), "{stats:?}");
+        let rest = client.stats();
+        assert_eq!((rest.in_use, rest.waiting, rest.retries), (0, 0, 0), "{rest:?}");
     }
 }
 
