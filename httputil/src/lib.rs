@@ -89,6 +89,12 @@
 //! [`Registry::services`] lists the annotated services that are alive; [`Registry::shutdown`] stops them all, the last one
 //! first.
 //!
+//! # Reloading
+//!
+//! [`Registry::reload`] puts another configuration in force under the clients that are held, wholly or not at all. Time-outs
+//! and retries count from the next request on; where what shapes connections has changed, no later request uses those from
+//! before, and none fails for it. With the feature `watch`, `Registry::watch` does so when the files change.
+//!
 //! # In code, without configuration
 //!
 //! ```
@@ -248,6 +254,8 @@ pub use error::{BoxError, Error, Kind, Origin, Phase, Problem};
 pub use httputil_macros::PooledClient;
 pub use pool::{BreakerState, HostStats, PoolStats};
 pub use registry::{ProfileChange, Registry, RegistryBuilder, ReloadReport, ServiceInfo, Stats, default_client};
+#[cfg(feature = "watch")]
+pub use registry::{Watch, WatchBuilder};
 pub use service::PooledClient;
 pub use settings::{ClientConfig, Environment};
 pub use wire::CloseReason;

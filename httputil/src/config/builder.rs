@@ -186,6 +186,7 @@ impl ConfigBuilder {
             );
         }
         Ok(Config::new(Loaded {
+            source: self.clone(),
             layers,
             lineages,
             profiles,

@@ -27,11 +27,13 @@ use crate::settings::{Environment, Profile, Registry};
 /// Everything that was written is kept with its place, so that [`origin`](Config::origin) can say who set a value.
 #[derive(Clone)]
 pub struct Config {
-    loaded: Arc<Loaded>,
+    pub(super) loaded: Arc<Loaded>,
 }
 
 /// What a configuration holds.
 pub(super) struct Loaded {
+    /// Where all of it came from.
+    pub(super) source: ConfigBuilder,
     /// The layers as they were written, weakest first.
     pub(super) layers: Vec<Layer>,
     /// The ancestors of each profile, weakest first.
@@ -82,6 +84,16 @@ impl Config {
         builder.search_from(folder).load()
     }
 
+    /// The same once more: the files as they are now, with the variables and values that this one was loaded with. For
+    /// [`Registry::reload`](crate::Registry::reload).
+    ///
+    /// # Errors
+    ///
+    /// One that holds every problem of every layer.
+    pub fn load_again(&self) -> Result<Config, Error> {
+        self.loaded.source.clone().load()
+    }
+
     /// Starts from nothing: no file, an empty environment.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
@@ -93,6 +105,7 @@ impl Config {
         let profiles = BTreeMap::from([(DEFAULT.to_owned(), Profile::named(DEFAULT))]);
         let lineages = BTreeMap::from([(DEFAULT.to_owned(), Vec::new())]);
         Config::new(Loaded {
+            source: ConfigBuilder::default(),
             layers: Vec::new(),
             lineages,
             profiles,

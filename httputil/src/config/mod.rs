@@ -58,6 +58,8 @@ mod tree;
 mod values;
 mod variables;
 mod walk;
+#[cfg(feature = "watch")]
+mod watched;
 
 pub use builder::ConfigBuilder;
 pub use embedded::Embedded;

@@ -12,9 +12,13 @@ mod names;
 mod reload;
 mod report;
 mod services;
+#[cfg(feature = "watch")]
+mod watch;
 
 pub use builder::RegistryBuilder;
 pub use global::default_client;
 pub use names::{Registry, Stats};
 pub use report::{ProfileChange, ReloadReport};
 pub use services::ServiceInfo;
+#[cfg(feature = "watch")]
+pub use watch::{Watch, WatchBuilder};

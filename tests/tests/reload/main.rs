@@ -9,3 +9,4 @@ mod policy;
 mod refused;
 mod scene;
 mod transport;
+mod watch;
