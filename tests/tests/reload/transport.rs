@@ -61,10 +61,16 @@ async fn a_server_that_the_new_settings_refuse_is_not_reached_over_what_the_earl
         format!("tls.ca_file = {theirs}"),
         format!("tls.ca_file = {ours}\ntls.pins = ['{pin}']"),
         format!("tls.ca_file = {ours}\ntls.server_name = 'elsewhere.test'"),
+        format!(
+            "tls.ca_file = {ours}\ntls.crl_files = [{}]",
+            quoted(&folder.path("crl.pem"))
+        ),
     ];
     for refusal in refusals {
+        let identity = trusted.issue(["localhost"]);
+        folder.write("crl.pem", &trusted.revoke([&identity]).pem().unwrap());
         let server = Server::builder()
-            .tls(ServerTls::new(trusted.issue(["localhost"])).alpn(Alpn::Both).build())
+            .tls(ServerTls::new(identity).alpn(Alpn::Both).build())
             .start()
             .await;
         let registry = registry(&trust);
