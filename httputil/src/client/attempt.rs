@@ -126,7 +126,7 @@ impl Prepared {
             // Boxed, so that the future of a request without a layer stays small.
             Some(_) => Box::pin(self.signed(sendings.attempts)).await?,
         };
-        let mut defaults = in_force.defaults(accept, tells_secrets, self.authorization.as_ref());
+        let mut defaults = in_force.defaults(accept, self.draft.decodes, tells_secrets, self.authorization.as_ref());
         defaults.signed = signed.as_ref();
         sendings.remote = None;
         loop {

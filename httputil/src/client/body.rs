@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::execute::Prepared;
+use super::reading::{Broken, Reading};
 use crate::error::{Error, Kind};
 use crate::wire::PooledBody;
 
@@ -19,16 +20,20 @@ use crate::wire::PooledBody;
 /// is closed and an HTTP/2 stream reset. The request's time-out holds for it too, whether or not somebody reads.
 pub struct Body {
     pooled: PooledBody,
+    /// What is done with it on the way, if anything is.
+    reading: Option<Box<Reading>>,
     /// The request, until its body has ended: it counts as under way, and an error tells of it. Nobody ever locks it;
     /// the mutex is what makes it shareable, which readers of bodies ask for.
     request: Mutex<Option<Box<Prepared>>>,
 }
 
 impl Body {
-    pub(super) fn new(pooled: PooledBody, request: Box<Prepared>) -> Body {
+    pub(super) fn new(pooled: PooledBody, mut request: Box<Prepared>) -> Body {
+        let reading = request.reading.take();
         let request = (!http_body::Body::is_end_stream(&pooled)).then_some(request);
         Body {
             pooled,
+            reading,
             request: Mutex::new(request),
         }
     }
@@ -43,17 +48,23 @@ impl http_body::Body for Body {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.pooled).poll_frame(cx));
+        let Body { pooled, reading, .. } = &mut *self;
+        let frame = ready!(match reading {
+            None => Pin::new(pooled).poll_frame(cx).map_err(Broken::Wire),
+            Some(reading) => reading.poll_frame(pooled, cx),
+        });
         match frame {
-            Some(Err(failure)) => {
+            Some(Err(broken)) => {
+                // Half-read: little more is drained, else the connection closed.
+                drop(std::mem::replace(&mut self.pooled, PooledBody::ended()));
                 let error = match self.take_request() {
-                    Some(request) => request.failing.of_body(failure),
+                    Some(request) => request.broken(broken),
                     None => Error::new(Kind::Body, "the response's body failed"),
                 };
                 Poll::Ready(Some(Err(error)))
             }
             Some(Ok(frame)) => {
-                if http_body::Body::is_end_stream(&self.pooled) {
+                if http_body::Body::is_end_stream(&*self) {
                     drop(self.take_request());
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -66,11 +77,43 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        http_body::Body::is_end_stream(&self.pooled)
+        match &self.reading {
+            None => http_body::Body::is_end_stream(&self.pooled),
+            Some(reading) => reading.is_end_stream(&self.pooled),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        http_body::Body::size_hint(&self.pooled)
+        match &self.reading {
+            None => http_body::Body::size_hint(&self.pooled),
+            Some(reading) => reading.size_hint(&self.pooled),
+        }
+    }
+}
+
+impl Prepared {
+    /// What became of the answer's body.
+    pub(super) fn broken(&self, broken: Broken) -> Error {
+        let failing = &self.failing;
+        let (kind, message) = match broken {
+            Broken::Wire(failure) => return failing.of_body(failure),
+            Broken::Corrupt(corrupt) => (Kind::Decode, corrupt.to_string()),
+            Broken::TooLarge(max) => (
+                Kind::TooLarge,
+                format!("the response's body is larger than {max} bytes (limit.max_response_bytes)"),
+            ),
+            Broken::Bomb(max_ratio) => (
+                Kind::TooLarge,
+                format!(
+                    "the response's body grew to more than {max_ratio} times its size when it was decompressed \
+                     (compression.max_ratio)"
+                ),
+            ),
+        };
+        if kind == Kind::TooLarge {
+            self.in_force.pool.count_too_large();
+        }
+        failing.describe(Error::new(kind, message))
     }
 }
 

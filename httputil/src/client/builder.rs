@@ -157,6 +157,11 @@ impl RequestBuilder {
         self.option(|options| options.idempotent(idempotent))
     }
 
+    /// How large the response's body may be, as [`RequestOptions::max_response_bytes`] says.
+    pub fn max_response_bytes(self, bytes: u64) -> RequestBuilder {
+        self.option(|options| options.max_response_bytes(bytes))
+    }
+
     /// Whether this request goes over a connection of its own, as [`RequestOptions::fresh_connection`] says.
     pub fn fresh_connection(self, fresh: bool) -> RequestBuilder {
         self.option(|options| options.fresh_connection(fresh))

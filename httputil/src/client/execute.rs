@@ -22,6 +22,7 @@ use super::limit::Places;
 use super::message::Draft;
 use super::options::{self, RequestOptions, Total};
 use super::policies::PerHost;
+use super::reading::{Codings, Reading};
 use super::redirect::{Redirected, read_on};
 use super::retry::Outcome;
 use super::timings::Timings;
@@ -54,6 +55,8 @@ pub(super) struct Prepared {
     pub(super) authorization: Option<HeaderValue>,
     /// Of the user's own, around each attempt.
     pub(super) layer: Option<Layer>,
+    /// What is done with the answer's body, if anything is.
+    pub(super) reading: Option<Box<Reading>>,
     /// Of the sending that was answered.
     pub(super) timings: Option<Timings>,
     /// Held until the response's body has ended.
@@ -127,12 +130,14 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     let aim = aim(&in_force, &failing, &mut headers, &mut body).map_err(|error| failing.describe(error))?;
     let endpoints = in_force.policies.endpoints.as_ref();
     let journey = endpoints.and_then(|endpoints| endpoints.journey(&failing.address));
+    let decodes = in_force.codings.is_some() && Codings::are_for(&headers);
     Ok(Box::new(Prepared {
         draft: Draft {
             path: Some(aim.path),
             headers,
             body,
             keeps_headers: max_redirects > 0 || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
+            decodes,
         },
         in_force,
         failing,
@@ -146,6 +151,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         tells_secrets: false,
         authorization: None,
         layer: None,
+        reading: None,
         timings: None,
         ticket: Some(ticket),
         deadline: total.deadline,
@@ -230,6 +236,7 @@ impl Prepared {
                 };
                 response = last;
             }
+            self.receive(&mut response)?;
             // What only another sending would need.
             self.draft.headers = HeaderMap::new();
             self.draft.body = RequestBody::empty();
@@ -284,6 +291,15 @@ impl Prepared {
         self.judge(pass, &outcome, began, sendings.sent_at);
         self.arrived(&outcome, began);
         outcome
+    }
+
+    /// Looks at the answer that the user gets: whether its body is to be decompressed or bounded.
+    fn receive(&mut self, response: &mut Response<PooledBody>) -> Result<(), Error> {
+        let codings = self.in_force.codings.as_ref().filter(|_| self.draft.decodes);
+        let own = self.options.as_ref().and_then(|own| own.max_response_bytes);
+        let max = own.or(self.in_force.profile.policy.max_response_bytes);
+        self.reading = Reading::begin(response, codings, max).map_err(|broken| self.broken(broken))?;
+        Ok(())
     }
 }
 

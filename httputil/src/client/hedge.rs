@@ -84,6 +84,7 @@ impl Prepared {
     /// The same request once more; `None` if its body cannot be had twice.
     fn twin(&self) -> Option<Box<Prepared>> {
         Some(Box::new(Prepared {
+            reading: None,
             in_force: Arc::clone(&self.in_force),
             draft: self.draft.twin()?,
             failing: self.failing.twin(),

@@ -8,8 +8,8 @@ use crate::connect::{check_host, check_interface, check_rule};
 use crate::error::{Human, Problem};
 use crate::settings;
 use crate::settings::{
-    BaseUrl, Breaker, Policy, Profile, Retry, TlsVersion, Transport, check_header_name, check_method, check_status,
-    is_https, without_feature,
+    BaseUrl, Breaker, Compression, Policy, Profile, Retry, TlsVersion, Transport, check_header_name, check_method,
+    check_status, is_https, without_coding, without_feature,
 };
 
 /// The mistakes of settings that were made in code, in the words of those in a file.
@@ -27,6 +27,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
     let missing = missing.map(|why| format!("{name}.dns.resolver = \"hickory\": {why}"));
     let hosts = hosts(&profile.transport).map(|(host, why)| format!("{name}.dns.overrides.{host}: {why}"));
     let together = contradictions(&profile.transport).map(|words| format!("{name}.{words}"));
+    let compression = compression(profile).map(|words| format!("{name}.compression.{words}"));
     let egress = egress(profile).map(|words| format!("{name}.egress.{words}"));
     let Policy { attempt, timeout, .. } = profile.policy;
     let longer = attempt.zip(timeout).filter(|(attempt, whole)| attempt > whole);
@@ -41,6 +42,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .chain(missing)
         .chain(hosts)
         .chain(egress)
+        .chain(compression)
         .chain(together)
         .chain(longer)
         .map(Problem::new)
@@ -300,6 +302,16 @@ fn interface(profile: &Profile) -> Option<String> {
 fn hosts(transport: &Transport) -> impl Iterator<Item = (&str, Cow<'static, str>)> {
     let hosts = transport.dns.overrides.keys();
     hosts.filter_map(|host| Some((host.as_str(), check_host(host).err()?)))
+}
+
+/// Codings that were not built in, unless they are the default's, and a ratio that is none.
+fn compression(profile: &Profile) -> impl Iterator<Item = String> {
+    let Compression { accept, max_ratio, .. } = &profile.policy.compression;
+    let wished = Some(accept).filter(|accept| **accept != Compression::default().accept);
+    let missing = wished.and_then(|accept| without_coding(accept));
+    let missing = missing.map(|why| format!("accept: {why}"));
+    let ratio = (*max_ratio == 0).then(|| "max_ratio = 0: zero makes no sense here".to_owned());
+    missing.into_iter().chain(ratio)
 }
 
 /// Rules that cannot be read, and one that refuses the profile's own base.

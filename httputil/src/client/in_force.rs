@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderName, HeaderValue};
 
 use super::Client;
@@ -12,6 +13,7 @@ use super::credentials::{Credentials, own_origins};
 use super::into_url::First;
 use super::message::Made;
 use super::policies::Policies;
+use super::reading::Codings;
 use crate::connect::Target;
 use crate::error::{Error, Problem};
 use crate::pool::Pool;
@@ -38,6 +40,8 @@ pub(super) struct InForce {
     pub(super) made: Made,
     pub(super) first: First,
     pub(super) policies: Arc<Policies>,
+    /// Those that answers may have, if any.
+    pub(super) codings: Option<Codings>,
 }
 
 impl InForce {
@@ -69,15 +73,19 @@ impl InForce {
                 HeaderValue::from_str(value.expose()).ok()?,
             ))
         });
-        let headers = headers.collect::<Option<_>>().ok_or_else(|| {
+        let headers: Vec<(HeaderName, HeaderValue)> = headers.collect::<Option<_>>().ok_or_else(|| {
             let message = format!("{}.headers: one of them can stand in no request", profile.name);
             Error::config(vec![Problem::new(message)])
         })?;
+        // What the profile asks for by a header of its own is its users' to undo.
+        let asks_itself = headers.iter().any(|(name, _)| name == ACCEPT_ENCODING);
+        let codings = Codings::of(&profile.policy.compression).filter(|_| !asks_itself);
         Ok(Arc::new(InForce {
             phases: phases_of(&profile.policy),
             headers,
             origins,
             credentials,
+            codings,
             name: Arc::from(profile.name.as_str()),
             profile,
             pool,

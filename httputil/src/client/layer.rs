@@ -175,6 +175,7 @@ impl Prepared {
         let url = url.ok_or_else(|| fail(Error::new(Kind::Request, "the URI is no URL that could be signed")))?;
         let defaults = self.in_force.defaults(
             self.failing.address.is_reqwest(),
+            self.draft.decodes,
             self.tells_secrets,
             self.authorization.as_ref(),
         );

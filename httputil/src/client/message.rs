@@ -2,7 +2,9 @@
 
 use std::sync::OnceLock;
 
-use http::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+};
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Response, Version};
 use reqwest::ResponseBuilderExt;
@@ -12,6 +14,7 @@ use super::body::{Body, ForReqwest};
 use super::credentials::Credentials;
 use super::execute::Prepared;
 use super::in_force::InForce;
+use super::reading::Codings;
 use crate::connect::ProxyServer;
 use crate::pool::Key;
 use crate::wire::{PooledBody, RequestBody};
@@ -24,6 +27,8 @@ pub(super) struct Draft {
     /// hardly any of their own, and what is kept is copied.
     pub(super) headers: HeaderMap,
     pub(super) body: RequestBody,
+    /// Which coding the answer has is left to us.
+    pub(super) decodes: bool,
     /// An answer may ask for the request once more: elsewhere, without its body, or with other credentials.
     pub(super) keeps_headers: bool,
 }
@@ -34,6 +39,8 @@ pub(super) struct Defaults<'a> {
     /// `*/*`, as reqwest adds it.
     pub(super) accept: bool,
     pub(super) headers: &'a [(HeaderName, HeaderValue)],
+    /// What `Accept-Encoding` says.
+    pub(super) codings: Option<&'a Codings>,
     pub(super) made: &'a Made,
     /// What only the profile's own origins are told, if this is one.
     pub(super) secrets: Option<(&'a Credentials, Option<&'a HeaderValue>)>,
@@ -47,11 +54,12 @@ pub(super) struct Defaults<'a> {
 pub(super) struct Made([[OnceLock<(HeaderValue, HeaderMap)>; 2]; 2]);
 
 impl InForce {
-    /// What a request bears; with the profile's secrets, where it `tells_secrets`, and with `Authorization`, where that is the
+    /// What a request bears; with `Accept-Encoding` where it `decodes`, that is where its answer's coding is left to us; with the profile's secrets, where it `tells_secrets`, and with `Authorization`, where that is the
     /// profile's.
     pub(super) fn defaults<'a>(
         &'a self,
         accept: bool,
+        decodes: bool,
         tells_secrets: bool,
         authorization: Option<&'a HeaderValue>,
     ) -> Defaults<'a> {
@@ -59,6 +67,7 @@ impl InForce {
             user_agent: &self.user_agent,
             accept,
             headers: &self.headers,
+            codings: self.codings.as_ref().filter(|_| decodes),
             made: &self.made,
             secrets: self
                 .credentials
@@ -110,6 +119,9 @@ impl Defaults<'_> {
         if self.accept {
             headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         }
+        if let Some(codings) = self.codings {
+            headers.entry(ACCEPT_ENCODING).or_insert_with(|| codings.header.clone());
+        }
         headers
     }
 }
@@ -129,6 +141,7 @@ impl Draft {
     /// The same once more; `None` if the body cannot be had twice.
     pub(super) fn twin(&self) -> Option<Draft> {
         Some(Draft {
+            decodes: self.decodes,
             body: self.body.replay()?,
             path: self.path.clone(),
             headers: self.headers.clone(),

@@ -10,8 +10,8 @@
 //! `redirect` goes where an answer sends the request, `credentials` are the profile's own, one of them a `token_file`,
 //! `retry` makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `layer` lets the user
 //! sign it, `resend` says what may be sent
-//! again within one, `address` and `message` turn the users' types into hyper's and back, `body` is the response's body as
-//! the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
+//! again within one, `address` and `message` turn the users' types into hyper's and back, `reading` decompresses and bounds,
+//! `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
 mod address;
 mod attempt;
@@ -37,6 +37,7 @@ mod options;
 #[cfg(test)]
 mod phases_tests;
 mod policies;
+mod reading;
 mod redirect;
 mod resend;
 mod retry;

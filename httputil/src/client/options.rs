@@ -29,6 +29,7 @@ pub struct RequestOptions {
     pub(super) idempotent: Option<bool>,
     pub(super) fresh_connection: bool,
     pub(super) max_redirects: Option<u32>,
+    pub(super) max_response_bytes: Option<u64>,
 }
 
 impl RequestOptions {
@@ -72,6 +73,12 @@ impl RequestOptions {
         self
     }
 
+    /// How large the response's body may be, decompressed, instead of the profile's `limit.max_response_bytes`.
+    pub fn max_response_bytes(mut self, bytes: u64) -> RequestOptions {
+        self.max_response_bytes = Some(bytes);
+        self
+    }
+
     /// The options that are set, as a mistake names them.
     pub(super) fn set(&self) -> Vec<&'static str> {
         let RequestOptions {
@@ -81,6 +88,7 @@ impl RequestOptions {
             idempotent,
             fresh_connection,
             max_redirects,
+            max_response_bytes,
         } = self;
         [
             (timeout.is_some(), "timeout"),
@@ -89,6 +97,7 @@ impl RequestOptions {
             (idempotent.is_some(), "idempotent"),
             (*fresh_connection, "fresh_connection"),
             (max_redirects.is_some(), "max_redirects"),
+            (max_response_bytes.is_some(), "max_response_bytes"),
         ]
         .into_iter()
         .filter_map(|(is_set, name)| is_set.then_some(name))

@@ -10,7 +10,7 @@ use super::schema::schema;
 use super::tree::{Node, Value};
 use crate::connect::Proxies;
 use crate::error::{Origin, Problem};
-use crate::settings::{Profile, Tls, Transport, header_mistakes, is_https, unverified};
+use crate::settings::{Profile, Tls, Transport, header_mistakes, is_https, unverified, without_coding};
 
 /// Checks one profile; `environment` is `HTTPUTIL_ENV` as it is written. A value that several profiles inherit is
 /// reported once, under the name it is written by.
@@ -74,6 +74,11 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         && let Some((table, node)) = chain.written("dns.resolver").next()
     {
         problems.add(|| wrong_value(node.origin.clone(), table, "dns.resolver", &shown(node), why));
+    }
+    if let Some(why) = without_coding(&profile.policy.compression.accept)
+        && let Some((table, node)) = chain.written("compression.accept").next()
+    {
+        problems.add(|| wrong_value(node.origin.clone(), table, "compression.accept", &shown(node), &why));
     }
     if transport.tls.insecure_skip_verify {
         insecure(profile, chain, environment, problems);

@@ -12,9 +12,9 @@ use super::layer::quoted;
 use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Auth, Breaker, DefaultHeader, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1, Http2, Jitter, Limit,
-    MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Redirect, Registry, Retry, Roots, Secret, Tcp, Timeouts,
-    Tls, TlsVersion, Transport,
+    Auth, Breaker, Coding, Compression, DefaultHeader, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1,
+    Http2, Jitter, Limit, MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Redirect, Registry, Retry, Roots,
+    Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -62,6 +62,8 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         limit,
         redirect,
         hedge_after,
+        compression,
+        max_response_bytes,
     } = policy;
     let mut values = vec![
         ("base_url", bases(base_url)),
@@ -117,6 +119,16 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         ("redirect.downgrade", downgrade.to_string()),
     ]);
     values.push(("hedge.after", duration_or_none(*hedge_after)));
+    let Compression { accept, max_ratio } = compression;
+    let largest = max_response_bytes.map(|bytes| quoted(&show_size(bytes)));
+    values.extend([
+        (
+            "compression.accept",
+            list(accept.iter().map(|coding| Coding::name(*coding))),
+        ),
+        ("compression.max_ratio", max_ratio.to_string()),
+        ("limit.max_response_bytes", largest.unwrap_or_else(|| quoted("none"))),
+    ]);
     values
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    AuthKeys, BreakerKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, EgressKeys, Http1Keys, Http2Keys,
-    JitterKey, LimitKeys, PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys, RegistryKeys, RetryKeys, RootsKey, TcpKeys,
-    TimeoutsKeys, TlsKeys, TlsVersionKey,
+    AuthKeys, BreakerKeys, CompressionKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, EgressKeys,
+    Http1Keys, Http2Keys, JitterKey, LimitKeys, PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys, RegistryKeys,
+    RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
@@ -17,9 +17,9 @@ use super::values::{
 };
 use crate::error::Origin;
 use crate::settings::{
-    Auth, Basic, Breaker, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1, Http2, Jitter, Limit,
-    MaxConnections, PhaseBound, Policy, Pool, Profile, Proxy, ProxyChoice, Rate, Redirect, Registry, Retry, Roots, Tcp,
-    Timeouts, Tls, TlsVersion, Token,
+    Auth, Basic, Breaker, Coding, Compression, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1, Http2,
+    Jitter, Limit, MaxConnections, PhaseBound, Policy, Pool, Profile, Proxy, ProxyChoice, Rate, Redirect, Registry,
+    Retry, Roots, Tcp, Timeouts, Tls, TlsVersion, Token,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -49,6 +49,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         limit,
         redirect,
         hedge,
+        compression,
         settings: _,
     } = keys;
     profile.description = description;
@@ -85,6 +86,12 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
     set(
         &mut profile.policy.hedge_after,
         hedge.after.as_ref().map(duration_or_none),
+    );
+    set_compression(&mut profile.policy.compression, compression);
+    let largest = limit.max_response_bytes;
+    set(
+        &mut profile.policy.max_response_bytes,
+        largest.map(|size| size.0.map(|size| size.0)),
     );
     Ok(profile)
 }
@@ -328,6 +335,12 @@ fn set_egress(egress: &mut Egress, keys: EgressKeys) {
     set(&mut egress.deny_private, keys.deny_private);
     set(&mut egress.https_only, keys.https_only);
     set(&mut egress.trust_proxy, keys.trust_proxy);
+}
+
+fn set_compression(compression: &mut Compression, keys: CompressionKeys) {
+    let parsed = |names: Vec<String>| names.iter().filter_map(|name| Coding::parse(name).ok()).collect();
+    set(&mut compression.accept, keys.accept.map(|names| parsed(names.0)));
+    set(&mut compression.max_ratio, keys.max_ratio);
 }
 
 /// Of bounds of pauses that don't fit together, the one that is not written gives way.

@@ -13,9 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{
-    Address, Addresses, Bases, DurationText, EgressRules, FilePath, FilePaths, Free, HeaderNameText, HeaderText,
-    Headers, HostName, Hosts, Interface, Methods, Name, Names, OrAuto, OrNone, Origins, Pins, ProxyUrl, RateText,
-    SecretText, SizeText, Statuses, TokenText, Urls,
+    Address, Addresses, Bases, Codings, DurationText, EgressRules, FilePath, FilePaths, Free, HeaderNameText,
+    HeaderText, Headers, HostName, Hosts, Interface, Methods, Name, Names, OrAuto, OrNone, Origins, Pins, ProxyUrl,
+    RateText, SecretText, SizeText, Statuses, TokenText, Urls,
 };
 
 /// A profile.
@@ -82,7 +82,7 @@ pub(crate) struct ProfileKeys {
     /// When requests to a host are refused at once.
     #[serde(default)]
     pub(crate) breaker: BreakerKeys,
-    /// How many requests go at once, and how fast.
+    /// How many requests go at once, how fast, and how large their answers may be.
     #[serde(default)]
     pub(crate) limit: LimitKeys,
     /// Where an answer may send a request.
@@ -91,6 +91,9 @@ pub(crate) struct ProfileKeys {
     /// Asking a second time before the first answer has come.
     #[serde(default)]
     pub(crate) hedge: HedgeKeys,
+    /// Compressed answers.
+    #[serde(default)]
+    pub(crate) compression: CompressionKeys,
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,
@@ -485,6 +488,19 @@ pub(crate) struct BreakerKeys {
     pub(crate) half_open_requests: Option<u32>,
 }
 
+/// `[compression]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CompressionKeys {
+    /// Codings of answers that are asked for and undone, best first: "gzip", "br", "zstd" and "deflate", each with httputil's
+    /// feature of that name ("brotli" for "br"). Those of the default that were not built in are left out.
+    #[schemars(extend("examples" = [[]]))]
+    pub(crate) accept: Option<Codings>,
+    /// How many bytes may come of one on the wire, beyond the first 16 MiB.
+    #[schemars(range(min = 1))]
+    pub(crate) max_ratio: Option<u32>,
+}
+
 /// `[limit]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -499,6 +515,8 @@ pub(crate) struct LimitKeys {
     pub(crate) rate: Option<OrNone<RateText>>,
     /// How many may go at once after a quiet time; by default as many as `limit.rate` names.
     pub(crate) burst: Option<OrNone<NonZeroU32>>,
+    /// How large a response's body may be, decompressed.
+    pub(crate) max_response_bytes: Option<OrNone<SizeText>>,
 }
 
 /// `[redirect]`

@@ -1,13 +1,7 @@
 //! Keys that are decided but that no code gives life to yet: refused, in other words than a typo.
 
 /// Keys of a profile, by path.
-const PROFILE: [&str; 5] = [
-    "auth.oauth2",
-    "compression.accept",
-    "compression.max_ratio",
-    "cookies",
-    "limit.max_response_bytes",
-];
+const PROFILE: [&str; 2] = ["auth.oauth2", "cookies"];
 
 /// Keys of `[registry]`.
 const REGISTRY: [&str; 3] = ["metrics.max_hosts", "strict", "watch"];

@@ -186,6 +186,7 @@ fn example(key: &Key, default: Option<&str>, described: &Json) -> Option<String>
             Kind::List(Item::Origin) => "[\"https://api.example\"]",
             Kind::List(Item::Host) => "[\"localhost\", \".internal\"]",
             Kind::List(Item::Egress) => "[\"*.example.com:443\", \"10.0.0.0/8\"]",
+            Kind::List(Item::Coding) => "[]",
             Kind::List(Item::Path) => "[\"/etc/ssl/revoked.pem\"]",
             Kind::List(Item::Pin) => "[\"sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]",
             Kind::Ruled(Rule::Address) => "\"192.0.2.7\"",

@@ -48,6 +48,10 @@ pub enum Kind {
     Body,
     /// The server sent the request where it must not go, or around in circles (`redirect.*`).
     Redirect,
+    /// The response's body could not be decompressed: it is none of its coding, or ends in the middle of it.
+    Decode,
+    /// The response's body is larger than `limit.max_response_bytes`, or grows by more than `compression.max_ratio`.
+    TooLarge,
 }
 
 /// What a request was waiting for when its time was up.

@@ -20,6 +20,7 @@ pub(super) struct Counters {
     pub(super) egress_refused: AtomicU64,
     pub(super) hedges: AtomicU64,
     pub(super) hedges_won: AtomicU64,
+    pub(super) too_large: AtomicU64,
     /// Closed by a cap on idle connections and dialled again within a second.
     pub(super) cap_regrets: AtomicU64,
     /// Milliseconds that closed connections have lived, in all.
@@ -86,6 +87,8 @@ pub struct PoolStats {
     pub hedges: u64,
     /// Of those, the ones whose answer was the first good one.
     pub hedges_won: u64,
+    /// Responses that were cut since their body is too large, `limit.max_response_bytes` and `compression.max_ratio`.
+    pub responses_too_large: u64,
     /// Dials to a host within a second of closing an idle connection to it for a cap: `pool.max_idle` or
     /// `pool.max_idle_per_host` may be too low.
     pub cap_regrets: u64,
@@ -174,6 +177,7 @@ impl Counters {
             egress_refused: load(&self.egress_refused),
             hedges: load(&self.hedges),
             hedges_won: load(&self.hedges_won),
+            responses_too_large: load(&self.too_large),
             cap_regrets: load(&self.cap_regrets),
             lived: Duration::from_millis(load(&self.lived)),
             dns_look_ups: 0,

@@ -212,6 +212,11 @@ impl Pool {
         Counters::add(&self.inner.counters.retries);
     }
 
+    /// Counts a response that was larger than it may be.
+    pub(crate) fn count_too_large(&self) {
+        Counters::add(&self.inner.counters.too_large);
+    }
+
     /// Counts an attempt that the budget forbade.
     pub(crate) fn count_retry_denied(&self) {
         Counters::add(&self.inner.counters.retries_denied);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Basic, Breaker, DefaultHeader, DnsBalance, DnsPreference, Limit, PhaseBound, Profile, ProxyChoice, Retry, Secret,
-    Token,
+    Basic, Breaker, Coding, DefaultHeader, DnsBalance, DnsPreference, Limit, PhaseBound, Profile, ProxyChoice, Retry,
+    Secret, Token,
 };
 
 /// The settings of a [`Client`](crate::Client) made in code.
@@ -410,6 +410,22 @@ impl ClientConfig {
         let proxy = &mut self.profile.transport.proxy;
         proxy.url = Some(ProxyChoice::Direct);
         (proxy.http, proxy.https) = (None, None);
+        self
+    }
+
+    /// The codings of answers that are asked for and undone, best first; none switches that off. Default gzip, br and zstd,
+    /// as far as this crate's features of these names (`brotli`) allow.
+    #[must_use]
+    pub fn accept_encoding(mut self, codings: impl IntoIterator<Item = Coding>) -> ClientConfig {
+        self.profile.policy.compression.accept = codings.into_iter().collect();
+        self
+    }
+
+    /// How large a response's body may be, decompressed; beyond it, its reader gets
+    /// [`Kind::TooLarge`](crate::Kind::TooLarge), at once where the answer says its length. Default without bound.
+    #[must_use]
+    pub fn max_response_bytes(mut self, bytes: u64) -> ClientConfig {
+        self.profile.policy.max_response_bytes = Some(bytes);
         self
     }
 

@@ -8,6 +8,7 @@
 mod base_url;
 mod breaker;
 mod client_config;
+mod compression;
 mod dns;
 mod egress;
 mod environment;
@@ -26,6 +27,8 @@ pub(crate) mod unverified;
 pub(crate) use base_url::{BaseUrl, is_https, socket_of};
 pub use breaker::Breaker;
 pub use client_config::ClientConfig;
+pub(crate) use compression::without_coding;
+pub use compression::{Coding, Compression};
 pub(crate) use dns::without_feature;
 pub use dns::{Dns, DnsBalance, DnsPreference, DnsResolver};
 pub use egress::Egress;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Auth, Breaker, DefaultHeader, Limit, Redirect, Retry};
+use super::{Auth, Breaker, Compression, DefaultHeader, Limit, Redirect, Retry};
 
 /// What happens to one request; every profile has its own, also where two share a pool.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,10 @@ pub struct Policy {
     pub limit: Limit,
     /// `redirect.*`: which redirects are followed.
     pub redirect: Redirect,
+    /// `compression.*`: which compressed answers are asked for.
+    pub compression: Compression,
+    /// `limit.max_response_bytes`: how large a response's body may be, decompressed. Default `None`.
+    pub max_response_bytes: Option<u64>,
 }
 
 /// A bound whose default depends on whether the whole request has one.
@@ -104,6 +108,8 @@ impl Default for Policy {
             hedge_after: None,
             limit: Limit::default(),
             redirect: Redirect::default(),
+            compression: Compression::default(),
+            max_response_bytes: None,
         }
     }
 }

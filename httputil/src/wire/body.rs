@@ -133,7 +133,7 @@ impl PooledBody {
     }
 
     /// No body at all.
-    pub(super) fn ended() -> PooledBody {
+    pub(crate) fn ended() -> PooledBody {
         PooledBody::of(Hold::Ended)
     }
 

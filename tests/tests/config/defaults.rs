@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use httputil::settings::{DnsBalance, DnsPreference, DnsResolver, Jitter, MaxConnections, Profile, Roots, TlsVersion};
+use httputil::settings::{
+    Coding, DnsBalance, DnsPreference, DnsResolver, Jitter, MaxConnections, Profile, Roots, TlsVersion,
+};
 use httputil::{Config, Environment};
 
 fn seconds(seconds: u64) -> Duration {
@@ -88,6 +90,9 @@ pinned! {
     no_header_is_given_to_all_requests: |p| p.policy.headers.len() => 0;
     nobody_is_told_who_we_are: |p| (p.policy.auth.basic, p.policy.auth.bearer, p.policy.auth.origins.len()) => (None, None, 0);
     nobody_is_asked_twice: |p| p.policy.hedge_after => None;
+    three_codings_are_asked_for_as_far_as_they_were_built_in: |p| p.policy.compression.accept => [Coding::Gzip, Coding::Br, Coding::Zstd];
+    a_hundred_bytes_may_come_of_one: |p| p.policy.compression.max_ratio => 100;
+    a_response_may_have_any_size: |p| p.policy.max_response_bytes => None;
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));
     connections_are_reused: |p| p.transport.pool.reuse => true;

@@ -325,3 +325,34 @@ async fn an_answer_of_many_refused_addresses_is_one_short_error() {
     let error = failure(&client, "http://many.test/").await;
     assert_says(&error, Kind::Egress, &["10.0.0.1 (and 199 more)"]);
 }
+
+#[tokio::test]
+async fn each_hop_of_a_redirect_is_judged() {
+    let inside = Tripwire::on((loopback(2), 0));
+    let place = inside.0.local_addr().unwrap();
+    let resolver = ScriptedResolver::new().name("inside.test", answer([loopback(2)]));
+    let keys = "egress.deny = [\"127.0.0.2\"]";
+    for location in [
+        format!("http://{place}/"),
+        format!("http://inside.test:{}/", place.port()),
+    ] {
+        let to = location.clone();
+        let handler = move |_| {
+            let mut reply = handlers::status(http::StatusCode::FOUND);
+            reply
+                .headers_mut()
+                .insert("location", to.parse().expect("a URL is a header's value"));
+            std::future::ready(reply)
+        };
+        let server = Server::builder().handler(handler).start().await;
+        let client = client_with_names(&resolver, keys);
+        let sent = within(PATIENCE, client.get(server.url("/")).send()).await;
+        assert_says(
+            &sent.unwrap_err(),
+            Kind::Egress,
+            &["egress.deny = \"127.0.0.2\"", &place.port().to_string()],
+        );
+        assert_eq!(server.requests(), 1);
+    }
+    inside.assert_untouched();
+}

@@ -10,6 +10,8 @@ mod caps;
 mod clock;
 mod closing;
 mod common;
+#[cfg(feature = "compression")]
+mod compression;
 mod dials;
 mod expect;
 mod floods;
@@ -36,6 +38,7 @@ mod options;
 mod panics;
 mod phases;
 mod resend;
+mod response_bounds;
 mod retry;
 mod reuse;
 mod seniority;

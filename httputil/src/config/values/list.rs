@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::url::check_url;
 use crate::connect::{check_exception, check_pin, check_rule};
-use crate::settings::{BaseUrl, check_method, check_origin, check_status};
+use crate::settings::{BaseUrl, Coding, check_method, check_origin, check_status};
 
 /// Absolute `http` and `https` URLs; the check has made a list of texts of them, as of the others here.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +25,10 @@ pub(crate) struct Pins(pub(crate) Vec<String>);
 /// Rules of `egress.allow` and `egress.deny`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct EgressRules(pub(crate) Vec<String>);
+
+/// Content codings.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Codings(pub(crate) Vec<String>);
 
 /// Statuses of answers that are failures; the check has made numbers of them.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,6 +56,7 @@ pub(crate) enum Item {
     Pin,
     Host,
     Egress,
+    Coding,
     Method,
     Base,
     /// A number, unlike the others.
@@ -68,6 +73,7 @@ impl Item {
             Item::Pin,
             Item::Host,
             Item::Egress,
+            Item::Coding,
             Item::Method,
             Item::Base,
             Item::Status,
@@ -84,6 +90,7 @@ impl Item {
             Item::Pin => "pins",
             Item::Host => "hosts",
             Item::Egress => "egress_rules",
+            Item::Coding => "codings",
             Item::Method => "methods",
             Item::Base => "bases",
             Item::Status => "statuses",
@@ -98,6 +105,7 @@ impl Item {
             Item::Path => "expected a list of paths such as [\"revoked.pem\"]",
             Item::Host => "expected a list of hosts such as [\"example.com\", \"10.0.0.0/8\"]",
             Item::Egress => "expected a list of hosts such as [\"api.example.com\", \"*.example.com\", \"10.0.0.0/8\"]",
+            Item::Coding => "expected a list of codings such as [\"gzip\", \"br\"]",
             Item::Pin => "expected a list of pins such as [\"sha256/…\"]",
             Item::Method => "expected a list of methods such as [\"GET\", \"HEAD\"]",
             Item::Base => {
@@ -116,6 +124,7 @@ impl Item {
             Item::Path => Ok(()),
             Item::Host => check_exception(text).map_err(Cow::Borrowed),
             Item::Egress => check_rule(text),
+            Item::Coding => Coding::parse(text).map(drop).map_err(Cow::Borrowed),
             Item::Pin => check_pin(text).map_err(Cow::Borrowed),
             Item::Method => check_method(text).map_err(Cow::Borrowed),
             Item::Base => BaseUrl::parse(text).map(drop),
@@ -147,6 +156,7 @@ schema!(Origins, "Origins", Item::Origin, { "type": "string", "pattern": "^https
 schema!(FilePaths, "Paths", Item::Path, { "type": "string", "minLength": 1 });
 schema!(Pins, "Pins", Item::Pin, { "type": "string", "pattern": "^sha256/[A-Za-z0-9+/]{43}=$" });
 schema!(EgressRules, "EgressRules", Item::Egress, { "type": "string", "minLength": 1 });
+schema!(Codings, "Codings", Item::Coding, { "enum": Coding::ALL.map(Coding::name) });
 schema!(Methods, "Methods", Item::Method, { "type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]+$" });
 schema!(Statuses, "Statuses", Item::Status, { "type": "integer", "minimum": 400, "maximum": 599 });
 

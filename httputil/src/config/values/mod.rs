@@ -18,7 +18,7 @@ mod word;
 pub(crate) use addresses::{Addresses, parse_address, show_address};
 pub(crate) use duration::{DurationText, parse_duration, show_duration};
 pub(crate) use headers::Headers;
-pub(crate) use list::{Bases, EgressRules, FilePaths, Item, Methods, Origins, Pins, Statuses, Urls};
+pub(crate) use list::{Bases, Codings, EgressRules, FilePaths, Item, Methods, Origins, Pins, Statuses, Urls};
 pub(crate) use proxy::{Hosts, ProxyUrl};
 pub(crate) use ruled::{Address, HeaderNameText, HostName, Interface, RateText, Rule};
 pub(crate) use secret::{SecretText, TokenText};
