@@ -159,3 +159,21 @@ async fn https_is_left_for_http_only_where_that_is_allowed_and_never_with_secret
         assert_at_rest(&client).await;
     }
 }
+
+#[tokio::test]
+async fn a_redirect_passes_the_same_guards_as_a_request() {
+    let (own, other) = (Place::start().await, Place::start().await);
+    own.sends("/from", 307, other.url("/to"));
+    let denied = ClientConfig::default().deny_egress([other.addr().to_string()]);
+    let only_own = ClientConfig::default().allow_egress([own.addr().to_string()]);
+    for config in [denied, only_own] {
+        let client = Client::new(config).unwrap();
+        for door in Door::BOTH {
+            let error = door.get(&client, &own.url("/from")).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Egress, "{error}");
+            assert_eq!(error.url().map(ToString::to_string), Some(other.url("/to")));
+        }
+        assert_at_rest(&client).await;
+    }
+    assert_eq!(other.accepted(), 0);
+}
