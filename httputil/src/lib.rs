@@ -181,8 +181,9 @@
 //!
 //! # Layers
 //!
-//! A [`Client`] is a `tower::Service`, so that a layer around whole requests is one of tower's. [`AttemptLayer`] is for what
-//! must stand further in, around each attempt on its final headers: signatures, and tokens that you fetch yourself.
+//! There are two places for layers of your own. A [`RequestLayer`] is around whole requests, whichever door they come by;
+//! where all come by `tower::Service`, one of tower's does as well. An [`AttemptLayer`] is around each attempt on its final
+//! headers: for signatures, and for tokens that you fetch yourself.
 //!
 //! # Hedging
 //!
@@ -245,8 +246,8 @@ pub mod settings;
 mod wire;
 
 pub use client::{
-    Attempt, AttemptLayer, Body, Breaker, Client, IntoUrl, LayerFuture, Redirected, Redirects, Refused, RequestBuilder,
-    RequestOptions, ResponseFuture, Shutdown, Timings,
+    Attempt, AttemptLayer, Body, Breaker, Client, IntoUrl, LayerFuture, LayeredRequest, Next, Redirected, Redirects,
+    Refused, RequestBuilder, RequestLayer, RequestOptions, ResponseFuture, Shutdown, Timings,
 };
 pub use config::{Config, ConfigBuilder, Embedded, ExplainedKey, Explanation, Place, Variable};
 pub use connect::TlsInfo;

@@ -15,9 +15,8 @@ use reqwest::multipart::Form;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::execute::{Written, prepare};
+use super::execute::Written;
 use super::failure::{self, Failing};
-use super::message::to_reqwest;
 use super::{Client, IntoUrl, RequestOptions, into_url};
 use crate::error::{Error, Kind};
 
@@ -277,13 +276,8 @@ impl RequestBuilder {
             request,
             options,
         } = self;
-        let prepared = request.and_then(|request| prepare(&client.inner, Written::of(request, options)));
-        async move {
-            let answer = prepared?.layered(client.layer.as_ref()).run(to_reqwest).await;
-            // Until here the request keeps the lease.
-            drop(client);
-            answer
-        }
+        let sent = request.map(|request| client.send(Written::of(request, options)));
+        async move { sent?.await }
     }
 }
 

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use http::Method;
 use tokio::time::Instant;
 
+use super::around::{Around, RequestLayer};
 use super::execute::{Written, prepare};
 use super::in_code;
 use super::in_force::InForce;
@@ -29,6 +30,7 @@ use crate::settings::{ClientConfig, Environment, MaxConnections, Profile, unveri
 pub struct Client {
     pub(super) inner: Arc<Inner>,
     pub(super) layer: Option<Layer>,
+    pub(super) around: Option<Around>,
 }
 
 pub(super) struct Inner {
@@ -78,7 +80,11 @@ impl WeakClient {
     }
 
     pub(crate) fn upgrade(&self) -> Option<Client> {
-        self.0.upgrade().map(|inner| Client { inner, layer: None })
+        self.0.upgrade().map(|inner| Client {
+            inner,
+            layer: None,
+            around: None,
+        })
     }
 }
 
@@ -182,6 +188,7 @@ impl Client {
                 farewell: OnceLock::new(),
             }),
             layer: None,
+            around: None,
         })
     }
 
@@ -190,8 +197,18 @@ impl Client {
     #[must_use]
     pub fn with_attempt_layer(&self, layer: impl AttemptLayer) -> Client {
         Client {
-            inner: Arc::clone(&self.inner),
             layer: Some(Layer::new(layer)),
+            ..self.clone()
+        }
+    }
+
+    /// The same client, on the same lease, whose requests pass a layer of your own as a whole. Clones have it too, this handle
+    /// does not; a layer that it had before is replaced.
+    #[must_use]
+    pub fn with_request_layer(&self, layer: impl RequestLayer) -> Client {
+        Client {
+            around: Some(Around::new(layer)),
+            ..self.clone()
         }
     }
 
@@ -256,11 +273,22 @@ impl Client {
         self.send(Written::of(request, Some(Box::new(options))))
     }
 
-    fn send(&self, request: Written) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
+    pub(super) fn send(
+        &self,
+        request: Written,
+    ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
         let client = self.clone();
-        let prepared = prepare(&client.inner, request);
+        // The request's time begins now, unless a layer is asked first.
+        let begun = match client.around {
+            None => Ok(prepare(&client.inner, request)),
+            Some(_) => Err(Box::new(request)),
+        };
         async move {
-            let answer = prepared?.layered(client.layer.as_ref()).run(to_reqwest).await;
+            let answer = match (begun, &client.around) {
+                (Ok(prepared), _) => prepared?.layered(client.layer.as_ref()).run(to_reqwest).await,
+                (Err(request), Some(around)) => Box::pin(around.send_reqwest(&client, request)).await,
+                (Err(request), None) => Box::pin(prepare(&client.inner, *request)?.run(to_reqwest)).await,
+            };
             // Until here the request keeps the lease.
             drop(client);
             answer
@@ -358,7 +386,7 @@ impl std::fmt::Debug for Client {
         f.debug_struct("Client")
             .field("profile", &self.inner.name)
             .field("pool", &self.pool())
-            .field("layered", &self.layer.is_some())
+            .field("layered", &(self.layer.is_some() || self.around.is_some()))
             .field("stopped", &self.is_stopped())
             .finish()
     }

@@ -8,6 +8,7 @@ use http::header::{
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Response, Version};
 use reqwest::ResponseBuilderExt;
+use url::Url;
 
 use super::address::Address;
 use super::body::{Body, ForReqwest};
@@ -15,6 +16,7 @@ use super::credentials::Credentials;
 use super::execute::Prepared;
 use super::in_force::InForce;
 use super::reading::Codings;
+use super::redirect::Redirects;
 use crate::connect::ProxyServer;
 use crate::pool::Key;
 use crate::wire::{PooledBody, RequestBody};
@@ -226,12 +228,7 @@ pub(super) fn to_reqwest(response: Response<PooledBody>, mut request: Box<Prepar
     let mut rebuilt = builder
         .body(body)
         .expect("a builder without headers and with a fixed status cannot fail");
-    *rebuilt.status_mut() = parts.status;
-    *rebuilt.version_mut() = parts.version;
-    *rebuilt.headers_mut() = parts.headers;
-    if !parts.extensions.is_empty() {
-        rebuilt.extensions_mut().extend(parts.extensions);
-    }
+    take(&mut rebuilt, parts);
     if let Some(redirects) = redirects {
         rebuilt.extensions_mut().insert(redirects);
     }
@@ -239,4 +236,30 @@ pub(super) fn to_reqwest(response: Response<PooledBody>, mut request: Box<Prepar
         rebuilt.extensions_mut().insert(timings);
     }
     reqwest::Response::from(rebuilt)
+}
+
+/// reqwest's response around one that a layer gave, to a request for `url`.
+pub(super) fn from_http(response: Response<Body>, url: Option<Url>) -> reqwest::Response {
+    let redirected = response.extensions().get::<Redirects>();
+    let url = redirected.map(|redirects| redirects.url().clone()).or(url);
+    let (parts, body) = response.into_parts();
+    let builder = Response::builder();
+    let builder = match url {
+        Some(url) => builder.url(url),
+        None => builder,
+    };
+    let mut rebuilt = builder
+        .body(reqwest::Body::wrap(ForReqwest(body)))
+        .expect("a builder without headers and with a fixed status cannot fail");
+    take(&mut rebuilt, parts);
+    reqwest::Response::from(rebuilt)
+}
+
+fn take(rebuilt: &mut Response<reqwest::Body>, parts: http::response::Parts) {
+    *rebuilt.status_mut() = parts.status;
+    *rebuilt.version_mut() = parts.version;
+    *rebuilt.headers_mut() = parts.headers;
+    if !parts.extensions.is_empty() {
+        rebuilt.extensions_mut().extend(parts.extensions);
+    }
 }

@@ -14,6 +14,7 @@
 //! `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
 mod address;
+mod around;
 mod attempt;
 mod body;
 mod breaker;
@@ -48,6 +49,7 @@ mod tests;
 mod timings;
 mod token_file;
 
+pub use around::{LayeredRequest, Next, RequestLayer};
 pub use body::Body;
 pub use breaker::Breaker;
 pub use builder::RequestBuilder;

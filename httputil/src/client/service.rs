@@ -116,7 +116,13 @@ fn send(client: Client, parts: http::request::Parts, body: RequestBody) -> Respo
         timeout: None,
         options: extensions.remove::<RequestOptions>().map(Box::new),
     };
-    let prepared = credentials.and(joined).and_then(|()| prepare(&client.inner, written));
+    let is_sound = credentials.and(joined);
+    if let (Ok(()), Some(around)) = (&is_sound, client.around.clone()) {
+        let written = Box::new(written);
+        let inner = Box::pin(async move { around.send(&client, written).await });
+        return ResponseFuture { inner };
+    }
+    let prepared = is_sound.and_then(|()| prepare(&client.inner, written));
     ResponseFuture {
         inner: Box::pin(async move {
             let answer = prepared?.layered(client.layer.as_ref()).run(to_http).await;

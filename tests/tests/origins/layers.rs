@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use http::Method;
 use http_body_util::StreamBody;
-use httputil::{Attempt, AttemptLayer, BoxError, Client, ClientConfig, Kind, LayerFuture, Phase, Refused};
+use httputil::{
+    Attempt, AttemptLayer, Body, BoxError, Client, ClientConfig, Error, Kind, LayerFuture, LayeredRequest, Next, Phase,
+    Refused, RequestLayer, RequestOptions,
+};
 use httputil_tests::gate::Gate;
 use httputil_tests::script::{Script, answers, steps};
 use httputil_tests::{PATIENCE, within};
@@ -191,4 +194,73 @@ async fn a_layer_that_fails_meddles_or_takes_too_long_fails_its_request_and_noth
     gate.open();
     assert_eq!((place.accepted(), place.requests()), (0, 0));
     assert_at_rest(&slow).await;
+}
+
+/// Names requests, counts them, and answers some itself.
+#[derive(Clone, Default)]
+struct Namer {
+    answered: Arc<AtomicUsize>,
+}
+
+impl RequestLayer for Namer {
+    fn call<'a>(
+        &'a self,
+        mut request: LayeredRequest,
+        next: Next<'a>,
+    ) -> LayerFuture<'a, Result<http::Response<Body>, Error>> {
+        Box::pin(async move {
+            assert_eq!(request.url().unwrap().username(), "");
+            request.headers_mut().insert("x-request-id", "7".parse().unwrap());
+            if request.headers().contains_key("x-stay") {
+                request
+                    .options_mut()
+                    .clone_from(&RequestOptions::default().max_redirects(0));
+            }
+            let mut response = next.run(request).await?;
+            self.answered.fetch_add(1, Ordering::SeqCst);
+            response.headers_mut().insert("x-seen", "yes".parse().unwrap());
+            Ok(response)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_layer_around_whole_requests_sees_each_once_through_both_doors() {
+    let place = Place::start().await;
+    place.sends("/from", 302, "/to");
+    let namer = Namer::default();
+    let bare = Client::new(ClientConfig::default()).unwrap();
+    let layered = bare
+        .with_request_layer(namer.clone())
+        .with_attempt_layer(Signer::default());
+    for (number, door) in Door::BOTH.into_iter().enumerate() {
+        let url = place.url("/from").replace("//", "//me:too@");
+        let landed = door.get(&layered, &url).await.unwrap();
+        let seen = landed.echoed();
+        assert_eq!((seen.header("x-request-id"), seen.target.as_str()), (Some("7"), "/to"));
+        assert!(seen.header("x-signature").is_some() && seen.header("authorization").is_some());
+        assert_eq!((landed.url, landed.history.len()), (place.url("/to"), 1), "{door:?}");
+        let stays = headers([("x-stay", "1")]);
+        let landed = door
+            .send(&layered, Method::GET, &place.url("/from"), stays, "")
+            .await
+            .unwrap();
+        assert_eq!((landed.status, landed.url), (302, place.url("/from")));
+        assert_eq!(namer.answered.load(Ordering::SeqCst), 2 * (number + 1));
+        let seen = door.get(&bare, &place.url("/")).await.unwrap().echoed();
+        assert_eq!(seen.header("x-request-id"), None);
+    }
+    let response = within(PATIENCE, layered.get(place.url("/")).send()).await.unwrap();
+    assert_eq!(
+        (response.url().path(), response.headers().contains_key("x-seen")),
+        ("/", true)
+    );
+    assert_eq!(layered.get("no url").send().await.unwrap_err().kind(), Kind::Request);
+    drop(response);
+    layered.stop();
+    let stopped = [
+        Door::Builder.get(&layered, &place.url("/")).await.unwrap_err().kind(),
+        Door::Tower.get(&layered, &place.url("/")).await.unwrap_err().kind(),
+    ];
+    assert_eq!(stopped, [Kind::Stopped; 2]);
 }
