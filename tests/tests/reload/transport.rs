@@ -192,6 +192,33 @@ async fn those_who_wait_for_a_proxy_that_is_none_any_more_go_the_new_way() {
 }
 
 #[tokio::test]
+async fn those_who_wait_for_a_host_that_is_forbidden_now_are_refused() {
+    let gate = Gate::new();
+    let server = Server::builder().handler(handlers::hold_body(&gate)).start().await;
+    let cap = "pool.max_connections_per_host = 1";
+    let registry = registry(cap);
+    let client = registry.client("default").unwrap();
+    let held = client.get(server.url("/")).send().await.unwrap();
+    let waiting = spawn_get(&client, &server.url("/"));
+    until(&client, "one to wait", |stats| stats.waiting == 1).await;
+    registry
+        .reload(config(&format!("{cap}\negress.deny = ['127.0.0.0/8']")))
+        .unwrap();
+    let refused = [
+        waiting.await.unwrap().unwrap_err(),
+        client.get(server.url("/")).send().await.unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(error.kind(), Kind::Egress, "{error}");
+    }
+    gate.open();
+    held.bytes().await.unwrap();
+    server.until_open(0).await;
+    assert_eq!(server.requests(), 1);
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
 async fn counters_go_on_and_a_host_keeps_its_books() {
     let server = Server::builder().start().await;
     let registry = registry("");
