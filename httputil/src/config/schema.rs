@@ -299,9 +299,9 @@ inherits names own
 limit.burst whole 1..4294967295 none
 limit.max_concurrent whole 1..4294967295 none
 limit.max_concurrent_per_host whole 1..4294967295 none
+limit.max_response_bytes size 1..18446744073709551615 none
 limit.queue whole 0..4294967295 none
 limit.rate rate none
-limit.max_response_bytes size 1..18446744073709551615 none
 pool.hibernate_after duration 1µs.. none transport
 pool.idle_timeout duration 1µs.. transport
 pool.max_connections whole 1..4294967295 none transport
