@@ -283,7 +283,7 @@ async fn the_socket_of_base_url_is_no_network() {
     let server = Server::builder().handler(handlers::echo).start().await;
     let door = httputil_tests::unix::UnixDoor::to(server.addr());
     let client = client(|profile| {
-        profile.policy.base_url = Some(door.base_url());
+        profile.policy.base_url = vec![door.base_url()];
         profile.transport.egress.deny_private = true;
         profile.transport.egress.allow = rules(&["api.example.com"]);
     });
@@ -309,7 +309,7 @@ fn rules_in_code_are_held_to_what_a_file_may_say() {
     );
     let error = told(&|profile| {
         profile.transport.egress.https_only = true;
-        profile.policy.base_url = Some("http://api.test".to_owned());
+        profile.policy.base_url = vec!["http://api.test".to_owned()];
     });
     assert_eq!(
         error,
