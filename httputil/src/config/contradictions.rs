@@ -278,6 +278,8 @@ fn shown(node: &Node) -> String {
         Value::Text(text) | Value::Raw(text) => super::layer::quoted(text),
         Value::Whole(number) => number.to_string(),
         Value::Flag(flag) => flag.to_string(),
+        // One that stands alone may be written without the brackets.
+        Value::List(list) if list.len() == 1 => shown(&list[0]),
         Value::List(list) => {
             let items: Vec<String> = list.iter().map(shown).collect();
             format!("[{}]", items.join(", "))
