@@ -14,7 +14,7 @@ use super::retry::{Fault, Outcome};
 use super::timings::Timings;
 use crate::error::{Error, Kind};
 use crate::pool::{Checked, Fresh};
-use crate::wire::RequestBody;
+use crate::wire::{RequestBody, SendFailure};
 
 /// What is remembered of a request from one sending to the next.
 #[derive(Default)]
@@ -188,34 +188,50 @@ impl Prepared {
                 Err(failure) => failure,
             };
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
-            let verdict = sendings.resends.judge(
-                failure.processed,
-                failure.calm,
-                self.may_repeat(returned.as_deref()),
-                can_replay || returned.is_some(),
-            );
+            let again = self.judge_sending(sendings, &failure, returned.as_deref(), can_replay, deadline);
             if !can_replay && let Some(request) = returned {
                 self.draft.take_back(*request);
                 sendings.is_spent = false;
             }
-            let pause = match verdict {
-                Verdict::AgainAfter(pause) => pause,
-                _ => Duration::ZERO,
-            };
-            if verdict == Verdict::GiveUp || is_over_after(deadline, Instant::now(), pause) {
+            let Some(pause) = again else {
                 return Err(self.failing.fault_of_send(failure, &self.route));
-            }
-            let ours = if verdict == Verdict::AgainFresh {
-                Fresh::Only
-            } else {
-                Fresh::Any
             };
-            sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
             pool.count_resend();
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
             asked = Instant::now();
         }
+    }
+
+    /// Whether the request is sent again within the attempt, after which pause, and over which connection.
+    fn judge_sending(
+        &self,
+        sendings: &mut Sendings,
+        failure: &SendFailure,
+        returned: Option<&Request<RequestBody>>,
+        can_replay: bool,
+        deadline: Option<Instant>,
+    ) -> Option<Duration> {
+        let verdict = sendings.resends.judge(
+            failure.processed,
+            failure.calm,
+            self.may_repeat(returned),
+            can_replay || returned.is_some(),
+        );
+        let pause = match verdict {
+            Verdict::AgainAfter(pause) => pause,
+            _ => Duration::ZERO,
+        };
+        if verdict == Verdict::GiveUp || is_over_after(deadline, Instant::now(), pause) {
+            return None;
+        }
+        let ours = if verdict == Verdict::AgainFresh {
+            Fresh::Only
+        } else {
+            Fresh::Any
+        };
+        sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
+        Some(pause)
     }
 }

@@ -276,8 +276,7 @@ impl RequestBuilder {
             request,
             options,
         } = self;
-        let sent = request.map(|request| client.send(Written::of(request, options)));
-        async move { sent?.await }
+        client.send(request.map(|request| Written::of(request, options)))
     }
 }
 

@@ -260,7 +260,7 @@ impl Client {
         &self,
         request: reqwest::Request,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        self.send(Written::of(request, None))
+        self.send(Ok(Written::of(request, None)))
     }
 
     /// [`execute`](Client::execute) with what this request wants otherwise than the profile: reqwest's request has a place
@@ -270,24 +270,24 @@ impl Client {
         request: reqwest::Request,
         options: RequestOptions,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        self.send(Written::of(request, Some(Box::new(options))))
+        self.send(Ok(Written::of(request, Some(Box::new(options)))))
     }
 
     pub(super) fn send(
         &self,
-        request: Written,
+        request: Result<Written, Error>,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
         let client = self.clone();
         // The request's time begins now, unless a layer is asked first.
         let begun = match client.around {
-            None => Ok(prepare(&client.inner, request)),
-            Some(_) => Err(Box::new(request)),
+            None => Ok(request.and_then(|request| prepare(&client.inner, request))),
+            Some(_) => Err(request.map(Box::new)),
         };
         async move {
             let answer = match (begun, &client.around) {
                 (Ok(prepared), _) => prepared?.layered(client.layer.as_ref()).run(to_reqwest).await,
-                (Err(request), Some(around)) => Box::pin(around.send_reqwest(&client, request)).await,
-                (Err(request), None) => Box::pin(prepare(&client.inner, *request)?.run(to_reqwest)).await,
+                (Err(request), Some(around)) => Box::pin(around.send_reqwest(&client, request?)).await,
+                (Err(request), None) => Box::pin(prepare(&client.inner, *request?)?.run(to_reqwest)).await,
             };
             // Until here the request keeps the lease.
             drop(client);

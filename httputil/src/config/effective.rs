@@ -83,16 +83,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_pool(&mut values, pool_keys);
     add_tcp(&mut values, tcp);
     add_tls(&mut values, tls);
-    let Http1 {
-        max_header_bytes,
-        max_headers,
-        title_case_headers,
-    } = http1;
-    values.extend([
-        ("http1.max_header_bytes", size(*max_header_bytes)),
-        ("http1.max_headers", max_headers.to_string()),
-        ("http1.title_case_headers", title_case_headers.to_string()),
-    ]);
+    add_http1(&mut values, http1);
     add_http2(&mut values, http2);
     add_proxy(&mut values, proxy);
     add_dns(&mut values, dns);
@@ -254,6 +245,19 @@ fn add_tls(values: &mut Vec<(&'static str, String)>, tls: &Tls) {
         ("tls.server_name", text_or_none(server_name.as_deref())),
         ("tls.pins", list(pins)),
         ("tls.insecure_skip_verify", insecure_skip_verify.to_string()),
+    ]);
+}
+
+fn add_http1(values: &mut Vec<(&'static str, String)>, http1: &Http1) {
+    let Http1 {
+        max_header_bytes,
+        max_headers,
+        title_case_headers,
+    } = http1;
+    values.extend([
+        ("http1.max_header_bytes", size(*max_header_bytes)),
+        ("http1.max_headers", max_headers.to_string()),
+        ("http1.title_case_headers", title_case_headers.to_string()),
     ]);
 }
 
