@@ -107,9 +107,9 @@ impl Config {
         if profile == REGISTRY {
             return Ok(self.explain_registry());
         }
-        let settings = self.profile(profile)?;
+        let settings = in_this_program(self.profile(profile)?);
         let chain = self.chain(profile)?;
-        let built_in = values(&Profile::named(profile));
+        let built_in = values(&in_this_program(Profile::named(profile)));
         let mut keys: Vec<ExplainedKey> = values(&settings)
             .into_iter()
             .map(|(key, value)| {
@@ -235,4 +235,11 @@ impl Explanation {
             _ => Ok(()),
         }
     }
+}
+
+/// With the codings only that this program was built with: of those that are accepted by default, no others are asked for.
+fn in_this_program(mut profile: Profile) -> Profile {
+    let accept = &mut profile.policy.compression.accept;
+    accept.retain(|coding| coding.is_built_in());
+    profile
 }

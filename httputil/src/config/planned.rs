@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn keys_sections_and_typos_are_told_apart() {
-        assert_eq!(in_profile("timeouts.read"), Planned::Key);
+        assert_eq!(in_profile("cookies"), Planned::Key);
         assert_eq!(in_profile("auth"), Planned::Section);
         assert_eq!(in_profile("compresion"), Planned::No);
         assert_eq!(in_registry("strict"), Planned::Key);

@@ -65,7 +65,7 @@ fn client(config: ClientConfig, layer: impl AttemptLayer) -> Client {
 
 #[tokio::test]
 async fn each_attempt_is_signed_on_its_final_headers() {
-    let failing = answers::with_length("503 Service Unavailable", &[], "");
+    let failing = answers::with_length("425 Too Early", &[], "");
     let script = [steps::answer_once(failing), steps::answer_once(answers::ok("fine"))].concat();
     let server = Script::start([script]).await;
     let signer = Signer::default();

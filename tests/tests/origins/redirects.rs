@@ -246,7 +246,7 @@ async fn the_total_time_is_for_all_hops_together() {
 
 #[tokio::test]
 async fn each_hop_has_its_attempts_and_they_are_counted_apart() {
-    let failing = answers::with_length("503 Service Unavailable", &[], "");
+    let failing = answers::with_length("425 Too Early", &[], "");
     let moved = answers::with_length("302 Found", &[("location", "/to")], "");
     let script = [
         steps::answer_once(failing.clone()),
