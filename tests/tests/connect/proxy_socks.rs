@@ -41,6 +41,24 @@ async fn names_are_resolved_here_for_socks5_and_by_the_proxy_for_socks5h() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_hangs_up_before_it_was_named_a_place_is_not_asked_for_the_other_addresses() {
+    let proxy = Script::start([vec![Step::ReadBody(GREETING), Step::Close]]).await;
+    let addresses = ["127.0.0.7:0", "127.0.0.8:0", "127.0.0.9:0"];
+    let resolver = ScriptedResolver::new().name("service.test", Answer::to(addresses));
+    let toml = format!(
+        "[default]\nretry.max_attempts = 1\nproxy.url = 'socks5://{}'",
+        proxy.addr()
+    );
+    let client = registry_in(&toml, &Environment::empty(), &resolver)
+        .client("default")
+        .unwrap();
+    let error = failure(&client, "http://service.test/").await;
+    assert_eq!(error.kind(), Kind::Proxy, "{error}");
+    assert_eq!(proxy.accepted(), 1);
+    assert_balanced(&client.stats());
+}
+
+#[tokio::test]
 async fn of_a_name_that_is_resolved_here_the_proxy_is_asked_for_one_address_after_the_other() {
     // Version, command, reserved, kind, an IPv4 address, port.
     let asked = |reply, then: Vec<Step>| {

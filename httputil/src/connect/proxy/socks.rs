@@ -54,7 +54,11 @@ pub(super) async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    log_in(proxy, stream).await?;
+    // The target has not been named yet: whatever fails here is the proxy's own.
+    log_in(proxy, stream).await.map_err(|failure| DialFailure {
+        of_proxy: true,
+        ..failure
+    })?;
 
     let mut request = vec![VERSION, 1, 0];
     match address {
