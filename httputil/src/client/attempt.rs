@@ -13,7 +13,7 @@ use super::resend::{Resends, Verdict, may_repeat};
 use super::retry::{Fault, Outcome};
 use super::timings::Timings;
 use crate::error::{Error, Kind};
-use crate::pool::{Checked, Fresh};
+use crate::pool::{Checked, CheckoutFailure, Fresh};
 use crate::wire::{RequestBody, SendFailure};
 
 /// What is remembered of a request from one sending to the next.
@@ -134,8 +134,15 @@ impl Prepared {
             let Sendings { fresh, turn, .. } = *sendings;
             let checked = pool
                 .checkout(&self.target, &mut self.route, fresh, turn, deadline, pool_wait)
-                .await
-                .map_err(|failure| self.failing.of_checkout(failure, pool_wait))?;
+                .await;
+            let checked = match checked {
+                // No new connection can be had: an idle one is better than none.
+                Err(CheckoutFailure::Dial(_)) if matches!(fresh, Fresh::Rather) => {
+                    sendings.fresh = Fresh::Any;
+                    continue;
+                }
+                checked => checked.map_err(|failure| self.failing.of_checkout(failure, pool_wait))?,
+            };
             sendings.turn = Some(checked.turn);
             sendings.remote = checked.remote();
             if let Some(why) = self.misfit(&checked) {

@@ -1,14 +1,18 @@
 //! A failed attempt is followed by one over another connection, to another address where the host has one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::StatusCode;
 use httputil::{Client, Config, Environment, Kind, Registry};
-use httputil_tests::resolver::ScriptedResolver;
+use httputil_tests::gate::Gate;
+use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
-use httputil_tests::server::Server;
+use httputil_tests::server::{Server, handlers};
 use httputil_tests::tls::{Alpn, ServerTls};
 use httputil_tests::{PATIENCE, within};
+use hyper::body::Incoming;
 
 use crate::addresses::{answer, loopback};
 use crate::scene::assert_balanced;
@@ -95,6 +99,55 @@ async fn an_answer_that_asks_for_patience_is_no_reason_to_go_elsewhere() {
     let request = client.get(second.url_for("a.test", "/")).send();
     assert_eq!(within(PATIENCE, request).await.unwrap().status(), 429);
     assert_eq!((first.accepted(), first.requests(), second.accepted()), (1, 2, 0));
+}
+
+#[tokio::test]
+async fn where_no_new_connection_can_be_had_a_retry_takes_an_idle_one() {
+    for h2 in [false, true] {
+        let (gate, asked) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+        let (held, count) = (gate.clone(), Arc::clone(&asked));
+        let handler = move |request: http::Request<Incoming>| {
+            let (held, count) = (held.clone(), Arc::clone(&count));
+            async move {
+                if request.uri().path() == "/warm" {
+                    held.pass().await;
+                } else if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                    return handlers::status(StatusCode::SERVICE_UNAVAILABLE);
+                }
+                handlers::full("hello")
+            }
+        };
+        let server = Server::builder().handler(handler);
+        let server = if h2 { server.h2() } else { server }.start().await;
+        let resolver = ScriptedResolver::new().name("a.test", answer([loopback(1)]));
+        let config = Config::builder()
+            .embedded(
+                "test.toml",
+                format!("{RETRIES}http2.prior_knowledge = {h2}\ndns.ttl = \"1ms\"\ndns.stale_for = \"0s\"\n"),
+            )
+            .env(&Environment::empty())
+            .load()
+            .unwrap();
+        let registry = Registry::builder().config(config).resolver(Arc::new(resolver.clone()));
+        let client = registry.build().unwrap().client("default").unwrap();
+        let warm: Vec<_> = (0..3)
+            .map(|_| tokio::spawn(client.get(server.url_for("a.test", "/warm")).send()))
+            .collect();
+        within(PATIENCE, gate.arrived(3)).await;
+        gate.open();
+        for request in warm {
+            request.await.unwrap().unwrap().text().await.unwrap();
+        }
+        resolver.set("a.test", Answer::Fail("outage".into()));
+        let request = client.get(server.url_for("a.test", "/")).send();
+        let answer = within(PATIENCE, request).await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "hello", "h2: {h2}");
+        assert_eq!(
+            (asked.load(Ordering::SeqCst), client.stats().retries),
+            (2, 1),
+            "h2: {h2}"
+        );
+    }
 }
 
 #[tokio::test]
