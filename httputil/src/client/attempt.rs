@@ -81,6 +81,12 @@ impl Prepared {
         )
     }
 
+    /// Whether something stood before the attempt that may have taken time.
+    fn may_have_waited(&self) -> bool {
+        let limits = &self.in_force.policies.limits;
+        limits.bounds_requests() || limits.bounds_attempts(self.host.as_deref()) || self.in_force.credentials.is_some()
+    }
+
     /// The bound of an attempt that begins now, if it is over before the request is, and when the attempt is over.
     fn bound_of_attempt(&self, began: Instant) -> (Option<Duration>, Option<Instant>) {
         let bound = self.in_force.profile.policy.attempt;
@@ -109,8 +115,8 @@ impl Prepared {
 
     /// One attempt: sends the request, and again where the server has not acted on it.
     pub(super) async fn attempt(&mut self, sendings: &mut Sendings) -> Outcome {
-        // What was done before takes next to nothing.
-        let mut asked = if sendings.attempts == 1 && self.redirected.is_empty() {
+        // What was done before takes next to nothing, unless the request had to wait for its turn or for a token.
+        let mut asked = if sendings.attempts == 1 && self.redirected.is_empty() && !self.may_have_waited() {
             self.failing.began
         } else {
             Instant::now()

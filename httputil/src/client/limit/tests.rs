@@ -90,6 +90,31 @@ async fn no_more_requests_go_at_once_and_a_body_that_is_not_read_holds_its_place
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_wait_for_a_turn_is_no_part_of_the_attempt() {
+    for per_host in [false, true] {
+        let limit = limit(|limit| {
+            if per_host {
+                limit.max_concurrent_per_host = Some(1);
+            } else {
+                limit.max_concurrent = Some(1);
+            }
+        });
+        let (client, _, gate) = client(limit, |policy| policy.attempt = Some(Duration::from_millis(250)));
+        let mut sent = Vec::new();
+        for _ in 0..4 {
+            sent.push(send(&client, "http://server/").await);
+        }
+        // Each takes 200 ms when its turn has come.
+        for each in sent {
+            tokio::time::advance(Duration::from_millis(200)).await;
+            gate.add_permits(1);
+            assert_eq!(each.await.unwrap().unwrap().text().await.unwrap(), "no");
+            settled().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_who_wait_go_in_their_order() {
     let (client, _, gate) = client(limit(|limit| limit.max_concurrent = Some(1)), |_| {});
     gate.add_permits(10);
