@@ -81,6 +81,16 @@ impl Prepared {
         )
     }
 
+    /// When an attempt begins that is to be made now. What was done before the first takes next to nothing, unless the
+    /// request had to wait for its turn or for a token.
+    fn beginning(&self, sendings: &Sendings) -> Instant {
+        if sendings.attempts == 1 && self.redirected.is_empty() && !self.may_have_waited() {
+            self.failing.began
+        } else {
+            Instant::now()
+        }
+    }
+
     /// Whether something stood before the attempt that may have taken time.
     fn may_have_waited(&self) -> bool {
         let limits = &self.in_force.policies.limits;
@@ -115,12 +125,7 @@ impl Prepared {
 
     /// One attempt: sends the request, and again where the server has not acted on it.
     pub(super) async fn attempt(&mut self, sendings: &mut Sendings) -> Outcome {
-        // What was done before takes next to nothing, unless the request had to wait for its turn or for a token.
-        let mut asked = if sendings.attempts == 1 && self.redirected.is_empty() && !self.may_have_waited() {
-            self.failing.began
-        } else {
-            Instant::now()
-        };
+        let mut asked = self.beginning(sendings);
         let deadline;
         (self.failing.attempt, deadline) = self.bound_of_attempt(asked);
         let in_force = &*self.in_force;
@@ -135,6 +140,7 @@ impl Prepared {
         let mut defaults = in_force.defaults(accept, self.draft.decodes, tells_secrets, self.authorization.as_ref());
         defaults.signed = signed.as_ref();
         sendings.remote = None;
+        let mut undialled = None;
         loop {
             self.failing.attempts += 1;
             let Sendings { fresh, turn, .. } = *sendings;
@@ -143,11 +149,17 @@ impl Prepared {
                 .await;
             let checked = match checked {
                 // No new connection can be had: an idle one is better than none.
-                Err(CheckoutFailure::Dial(_)) if matches!(fresh, Fresh::Rather) => {
+                Err(failure @ CheckoutFailure::Dial(_)) if matches!(fresh, Fresh::Rather) => {
                     sendings.fresh = Fresh::Any;
+                    self.failing.attempts -= 1;
+                    undialled = Some(Box::new(failure));
                     continue;
                 }
-                checked => checked.map_err(|failure| self.failing.of_checkout(failure, pool_wait))?,
+                Err(failure) => {
+                    let failure = undialled.map_or(failure, |first| *first);
+                    return Err(self.failing.of_checkout(failure, pool_wait));
+                }
+                Ok(checked) => checked,
             };
             sendings.turn = Some(checked.turn);
             sendings.remote = checked.remote();
