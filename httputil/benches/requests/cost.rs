@@ -53,7 +53,7 @@ pub(crate) const INSTRUCTIONS: Cost = Cost {
         target("h1", HTTPUTIL, Bound::Ratio(0.67), 0.50),
         // The map that a response's extensions come in costs 0.02: reqwest's door has one anyway.
         target("h1", TOWER, Bound::Ratio(0.67), 0.42),
-        target("h1+tls", HTTPUTIL, Bound::Ratio(0.70), 0.60),
+        target("h1+tls", HTTPUTIL, Bound::Ratio(0.72), 0.60),
         target("h2+tls", HTTPUTIL, Bound::Ratio(0.90), 0.75),
     ],
 };
