@@ -45,6 +45,11 @@ where
         });
         ours
     }));
+    (over(profile, dialer), came)
+}
+
+/// A client over the streams that a dialler makes.
+pub(super) fn over(profile: Profile, dialer: Dialer) -> Client {
     let identity = Identities::default().intern(&profile.transport.tls).unwrap();
     let connector = Connector::new(
         profile.transport.clone(),
@@ -54,7 +59,7 @@ where
     );
     let pool = Pool::new("memory", connector.dialling_by(dialer), Budget::new(None));
     let policies = Policies::of(&profile).unwrap();
-    (Client::on(pool, profile, policies).unwrap(), came)
+    Client::on(pool, profile, policies).unwrap()
 }
 
 pub(super) fn answer(status: u16, headers: &[(http::HeaderName, &str)]) -> Answer {

@@ -10,11 +10,9 @@ use http_body::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
-use super::Client;
-use super::policies::Policies;
-use crate::connect::{Connector, Dialer, Identities, Proxies, Resolver};
+use super::{Client, memory};
+use crate::connect::Dialer;
 use crate::error::{Error, Kind, Phase};
-use crate::pool::{Budget, Pool};
 use crate::settings::{ClientConfig, Jitter};
 use crate::wire::CloseReason;
 
@@ -34,16 +32,7 @@ where
         tokio::spawn(serve(theirs));
         ours
     }));
-    let identity = Identities::default().intern(&profile.transport.tls).unwrap();
-    let connector = Connector::new(
-        profile.transport.clone(),
-        identity,
-        &Resolver::system(),
-        Proxies::default(),
-    );
-    let pool = Pool::new("memory", connector.dialling_by(dialer), Budget::new(None));
-    let policies = Policies::of(&profile).unwrap();
-    Client::on(pool, profile, policies).unwrap()
+    memory::over(profile, dialer)
 }
 
 /// Reads on for as long as something comes at once.

@@ -12,10 +12,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::{Client, Policies};
-use crate::connect::{Connector, Dialer, Identities, Proxies, Resolver};
+use super::{Client, memory};
+use crate::connect::Dialer;
 use crate::error::{Error, Kind, Phase};
-use crate::pool::{Budget, Pool};
 use crate::settings::{ClientConfig, Environment, Profile};
 use crate::wire::CloseReason;
 
@@ -43,16 +42,7 @@ fn client(profile: Profile) -> (Client, Arc<AtomicUsize>) {
         });
         ours
     }));
-    let identity = Identities::default().intern(&profile.transport.tls).unwrap();
-    let connector = Connector::new(
-        profile.transport.clone(),
-        identity,
-        &Resolver::system(),
-        Proxies::default(),
-    );
-    let pool = Pool::new("memory", connector.dialling_by(dialer), Budget::new(None));
-    let policies = Policies::of(&profile).unwrap();
-    (Client::on(pool, profile, policies).unwrap(), open)
+    (memory::over(profile, dialer), open)
 }
 
 async fn get(client: &Client, path: &str) -> usize {
