@@ -78,7 +78,7 @@
 //!
 //! The feature `cli` builds the command line: `httputil check` finds every mistake of every environment (for CI too),
 //! `httputil explain telemetry` says who set what, `httputil env telemetry` lists all variables, `httputil init` writes a
-//! file to start from.
+//! file to start from, `httputil probe URL --profile telemetry` shows where a request's time goes.
 //!
 //! # Stopping
 //!
