@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
@@ -25,17 +25,26 @@ use crate::error::{Excerpt, Origin, Problem, is_visible};
 const LONGEST_LINE: usize = 2000;
 const LONGEST_KEY: usize = 100;
 
-/// A text that was read, so that its lines can be shown.
-pub(super) struct Source {
+/// A text that was read, so that its lines can be shown, and what is beside it can be found.
+pub(crate) struct Source {
     shown: Arc<PathBuf>,
+    folder: Option<PathBuf>,
     text: String,
 }
 
 impl Source {
-    /// `shown` is the path as messages show it.
-    pub(super) fn new(shown: Arc<PathBuf>, text: &str) -> Source {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-        Source { shown, text }
+    /// `shown` is the path as messages show it; relative paths in the text are relative to `folder`.
+    pub(super) fn new(shown: Arc<PathBuf>, folder: Option<&Path>, text: &str) -> Source {
+        Source {
+            shown,
+            folder: folder.map(Path::to_owned),
+            text: text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
+        }
+    }
+
+    /// The folder that relative paths are relative to, if this is the text that is shown so.
+    pub(super) fn folder_of(&self, shown: &Path) -> Option<&Path> {
+        self.folder.as_deref().filter(|_| *self.shown == shown)
     }
 }
 

@@ -14,7 +14,7 @@ use super::json_schema;
 use super::layer::{Layer, name_beside, shown_key};
 use super::merge::Chain;
 use super::names::{DEFAULT, GLOBAL, REGISTRY, did_you_mean};
-use super::read::Reader;
+use super::read::{Reader, SecretsElsewhere};
 use super::reference;
 use super::schema::{Kind, schema_of};
 use super::suggest;
@@ -167,7 +167,8 @@ impl Config {
     }
 
     /// A service's own value, `[profile.settings] key`, typed by serde; `None` if it is not set. A value is inherited
-    /// and overridden like any other. A [`Duration`](std::time::Duration) is read from text such as `"10s"`.
+    /// and overridden like any other. A [`Duration`](std::time::Duration) is read from text such as `"10s"`, a
+    /// [`Secret`](crate::settings::Secret) from a text, `{ file = "…" }` or `{ env = "…" }`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -189,13 +190,19 @@ impl Config {
         let Some(entry) = settings.get(key) else {
             return Ok(None);
         };
-        T::deserialize(Reader::of(&entry.node)).map(Some).map_err(|misfit| {
-            let misfit = misfit.at(&entry.node);
-            let origin = misfit.origin().unwrap_or(&entry.node.origin).clone();
-            let name = name_beside(&origin, profile, &format!("settings.{key}{}", misfit.path()));
-            let problem = Problem::at(origin, format!("{name}{}", misfit.message()));
-            Error::config(self.underlined(vec![problem]))
-        })
+        let elsewhere = SecretsElsewhere {
+            environment: &self.loaded.environment,
+            sources: &self.loaded.sources,
+        };
+        T::deserialize(Reader::of_setting(&entry.node, elsewhere))
+            .map(Some)
+            .map_err(|misfit| {
+                let misfit = misfit.at(&entry.node);
+                let origin = misfit.origin().unwrap_or(&entry.node.origin).clone();
+                let name = name_beside(&origin, profile, &format!("settings.{key}{}", misfit.path()));
+                let problem = Problem::at(origin, format!("{name}{}", misfit.message()));
+                Error::config(self.underlined(vec![problem]))
+            })
     }
 
     /// The problems with the lines that they are about.

@@ -173,7 +173,7 @@ impl<'a> Loading<'a> {
     }
 
     fn add_text(&mut self, text: &str, shown: &Arc<PathBuf>, folder: Option<&Path>) {
-        self.sources.push(Source::new(Arc::clone(shown), text));
+        self.sources.push(Source::new(Arc::clone(shown), folder, text));
         match toml_text::parse_document(text, shown) {
             Ok(tables) => {
                 self.layers.push(Layer {

@@ -6,47 +6,100 @@
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 
+use super::excerpt::Source;
 use super::kind::whole;
 use super::overrides::split_list;
+use super::secrets;
 use super::toml_text::parse_value;
-use super::tree::{Entry, Node, Value};
+use super::tree::{Entry, Node, Table, Value};
 use super::values::parse_duration;
+use crate::error::Origin;
+use crate::settings::{Environment, SECRET};
 
 pub(crate) use super::misfit::Misfit;
 
 /// Reads one value.
 #[derive(Clone, Copy)]
-pub(crate) struct Reader<'a>(&'a Node);
+pub(crate) struct Reader<'a> {
+    node: &'a Node,
+    elsewhere: Option<SecretsElsewhere<'a>>,
+}
+
+/// Where a service's secrets may be kept: in variables, and in files beside those that name them.
+#[derive(Clone, Copy)]
+pub(crate) struct SecretsElsewhere<'a> {
+    pub(crate) environment: &'a Environment,
+    pub(crate) sources: &'a [Source],
+}
 
 impl<'a> Reader<'a> {
+    /// Of a value whose secrets have been fetched.
     pub(crate) fn of(node: &'a Node) -> Reader<'a> {
-        Reader(node)
+        Reader { node, elsewhere: None }
+    }
+
+    /// Of a service's own value, in which only its type says what is a secret.
+    pub(crate) fn of_setting(node: &'a Node, elsewhere: SecretsElsewhere<'a>) -> Reader<'a> {
+        Reader {
+            node,
+            elsewhere: Some(elsewhere),
+        }
+    }
+
+    fn below(self, node: &'a Node) -> Reader<'a> {
+        Reader { node, ..self }
     }
 
     fn wanted(self, wanted: &str) -> Misfit {
-        de::Error::invalid_type(Unexpected::Other(self.0.value.what()), &wanted)
+        de::Error::invalid_type(Unexpected::Other(self.node.value.what()), &wanted)
+    }
+
+    /// The secret that is written here, or fetched from where it is kept.
+    fn secret(self) -> Result<String, Misfit> {
+        let mut node = self.node.clone();
+        let SecretsElsewhere { environment, sources } = self.elsewhere.ok_or_else(|| self.wanted("a text"))?;
+        let folder = match &node.origin {
+            Origin::File { path, .. } => sources.iter().find_map(|source| source.folder_of(path)),
+            _ => None,
+        };
+        secrets::check(&mut node, folder).map_err(|why| Misfit::new(why.into_owned()))?;
+        match node.value {
+            Value::Elsewhere(elsewhere) => elsewhere.fetch(environment).map_err(Misfit::new),
+            Value::Text(text) | Value::Raw(text) => Ok(text),
+            _ => Err(Misfit::new(secrets::WANTED.to_owned())),
+        }
+    }
+
+    fn items(self, items: &'a [Node]) -> Items<'a> {
+        Items {
+            reader: self,
+            left: items.iter(),
+            index: 0,
+        }
+    }
+
+    fn entries(self, table: &'a Table) -> Entries<'a> {
+        Entries {
+            reader: self,
+            left: table.iter(),
+            value: None,
+        }
     }
 
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        match &self.0.value {
+        match &self.node.value {
             Value::Text(text) | Value::Raw(text) | Value::Date(text) => visitor.visit_str(text),
             Value::Whole(number) => visit_whole(*number, visitor),
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Flag(flag) => visitor.visit_bool(*flag),
-            Value::List(list) => visitor.visit_seq(Items {
-                items: list.iter(),
-                index: 0,
-            }),
-            Value::Table(table) => visitor.visit_map(Entries {
-                entries: table.iter(),
-                value: None,
-            }),
+            Value::List(list) => visitor.visit_seq(self.items(list)),
+            Value::Table(table) => visitor.visit_map(self.entries(table)),
             Value::Elsewhere(_) => Err(self.wanted("a secret that was fetched")),
         }
     }
 
     fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        match &self.0.value {
+        match &self.node.value {
             Value::Raw(text) => visit_whole(whole(text).ok_or_else(|| self.wanted("a whole number"))?, visitor),
             _ => self.any(visitor),
         }
@@ -66,7 +119,7 @@ fn visit_whole<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Valu
 macro_rules! numbers {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-            self.number(visitor).map_err(|misfit| misfit.at(self.0))
+            self.number(visitor).map_err(|misfit| misfit.at(self.node))
         }
     )*};
 }
@@ -75,7 +128,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.any(visitor).map_err(|misfit| misfit.at(self.0))
+        self.any(visitor).map_err(|misfit| misfit.at(self.node))
     }
 
     numbers! {
@@ -88,38 +141,35 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let read = match &self.0.value {
+        let read = match &self.node.value {
             Value::Raw(text) => text
                 .parse()
                 .map_err(|_| self.wanted("a number"))
                 .and_then(|number| visitor.visit_f64(number)),
             _ => self.any(visitor),
         };
-        read.map_err(|misfit| misfit.at(self.0))
+        read.map_err(|misfit| misfit.at(self.node))
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let read = match &self.0.value {
+        let read = match &self.node.value {
             Value::Raw(text) => text
                 .parse()
                 .map_err(|_| self.wanted("a boolean"))
                 .and_then(|flag| visitor.visit_bool(flag)),
             _ => self.any(visitor),
         };
-        read.map_err(|misfit| misfit.at(self.0))
+        read.map_err(|misfit| misfit.at(self.node))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let read = match &self.0.value {
-            Value::Raw(text) => split_list(text, &self.0.origin).map_err(Misfit::new).and_then(|list| {
-                visitor.visit_seq(Items {
-                    items: list.iter(),
-                    index: 0,
-                })
-            }),
+        let read = match &self.node.value {
+            Value::Raw(text) => split_list(text, &self.node.origin)
+                .map_err(Misfit::new)
+                .and_then(|list| visitor.visit_seq(self.items(&list))),
             _ => self.any(visitor),
         };
-        read.map_err(|misfit| misfit.at(self.0))
+        read.map_err(|misfit| misfit.at(self.node))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Misfit> {
@@ -136,13 +186,13 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let read = match &self.0.value {
-            Value::Raw(text) if text.starts_with('{') => parse_value(text, &self.0.origin)
+        let read = match &self.node.value {
+            Value::Raw(text) if text.starts_with('{') => parse_value(text, &self.node.origin)
                 .map_err(Misfit::new)
-                .and_then(|node| Reader(&node).any(visitor)),
+                .and_then(|node| self.below(&node).any(visitor)),
             _ => self.any(visitor),
         };
-        read.map_err(|misfit| misfit.at(self.0))
+        read.map_err(|misfit| misfit.at(self.node))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -153,15 +203,15 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     ) -> Result<V::Value, Misfit> {
         // serde's own form of a `std::time::Duration` is a struct of two numbers, which nobody writes by hand.
         if name == "Duration" && fields == ["secs", "nanos"] {
-            let wanted = || self.wanted("a duration such as \"10s\" or \"250ms\"").at(self.0);
-            let text = self.0.as_text().ok_or_else(wanted)?;
+            let wanted = || self.wanted("a duration such as \"10s\" or \"250ms\"").at(self.node);
+            let text = self.node.as_text().ok_or_else(wanted)?;
             let duration = parse_duration(text).map_err(|why| {
                 // The words in quotes may be the value's.
                 let why = match why.strip_prefix("unknown unit ") {
                     Some(_) => "unknown unit; the units are h, m, s, ms and us",
                     None => &why,
                 };
-                Misfit::new(why.to_owned()).at(self.0)
+                Misfit::new(why.to_owned()).at(self.node)
             })?;
             let parts = [duration.as_secs(), u64::from(duration.subsec_nanos())];
             return visitor.visit_seq(de::value::SeqDeserializer::<_, Misfit>::new(parts.into_iter()));
@@ -173,8 +223,16 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Misfit> {
-        visitor.visit_newtype_struct(self).map_err(|misfit| misfit.at(self.0))
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Misfit> {
+        if name == SECRET {
+            return self
+                .secret()
+                .and_then(|text| visitor.visit_string(text))
+                .map_err(|misfit| misfit.at(self.node));
+        }
+        visitor
+            .visit_newtype_struct(self)
+            .map_err(|misfit| misfit.at(self.node))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -183,21 +241,15 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misfit> {
-        let read = match &self.0.value {
+        let read = match &self.node.value {
             Value::Text(text) | Value::Raw(text) => {
                 let variant: StrDeserializer<'_, Misfit> = text.as_str().into_deserializer();
                 visitor.visit_enum(variant)
             }
-            Value::Table(table) => {
-                let entries = Entries {
-                    entries: table.iter(),
-                    value: None,
-                };
-                visitor.visit_enum(de::value::MapAccessDeserializer::new(entries))
-            }
+            Value::Table(table) => visitor.visit_enum(de::value::MapAccessDeserializer::new(self.entries(table))),
             _ => Err(self.wanted("a text")),
         };
-        read.map_err(|misfit| misfit.at(self.0))
+        read.map_err(|misfit| misfit.at(self.node))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -208,7 +260,8 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 }
 
 struct Items<'a> {
-    items: std::slice::Iter<'a, Node>,
+    reader: Reader<'a>,
+    left: std::slice::Iter<'a, Node>,
     index: usize,
 }
 
@@ -216,21 +269,22 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Misfit;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
-        let Some(item) = self.items.next() else { return Ok(None) };
+        let Some(item) = self.left.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(Reader(item))
+        seed.deserialize(self.reader.below(item))
             .map(Some)
             .map_err(|misfit| misfit.at(item).within(&index.to_string()))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
+        Some(self.left.len())
     }
 }
 
 struct Entries<'a> {
-    entries: std::collections::btree_map::Iter<'a, String, Entry>,
+    reader: Reader<'a>,
+    left: std::collections::btree_map::Iter<'a, String, Entry>,
     value: Option<(&'a str, &'a Node)>,
 }
 
@@ -238,7 +292,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Misfit;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
-        let Some((key, entry)) = self.entries.next() else {
+        let Some((key, entry)) = self.left.next() else {
             return Ok(None);
         };
         self.value = Some((key, &entry.node));
@@ -253,7 +307,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
             .value
             .take()
             .ok_or_else(|| Misfit::new("a value was asked for before its key".to_owned()))?;
-        seed.deserialize(Reader(node))
+        seed.deserialize(self.reader.below(node))
             .map_err(|misfit| misfit.at(node).within(key))
     }
 }

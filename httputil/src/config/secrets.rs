@@ -1,7 +1,8 @@
 //! Secrets that are kept elsewhere: `{ file = "…" }`, `{ env = "…" }`.
 //!
 //! A layer's check makes a [`Elsewhere`] of such a table, so that it is replaced as a whole by a stronger layer; the one
-//! that counts is fetched after the layers were merged. A secret that is shadowed is not fetched, and not missed.
+//! that counts is fetched after the layers were merged. A secret that is shadowed is not fetched, and not missed. In a
+//! service's `settings` only the type that is asked for says what is a secret; it is fetched when the service reads it.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -119,7 +120,8 @@ fn fetch_below(table: &mut Table, above: &str, each: &mut impl FnMut(&str, &mut 
 }
 
 impl Elsewhere {
-    fn fetch(&self, environment: &Environment) -> Result<String, String> {
+    /// Fetches the secret. The error says what is missing, never what is there.
+    pub(super) fn fetch(&self, environment: &Environment) -> Result<String, String> {
         match self {
             Elsewhere::Variable(name) => {
                 let shown = shown_key(name);

@@ -81,16 +81,25 @@ impl Value {
     }
 }
 
-/// Lays `strong` over `weak`: tables merge, everything else replaces.
+/// Lays `strong` over `weak`: tables merge, everything else replaces. A table that says where a secret is kept is a value.
 pub(crate) fn overlay(weak: &mut Table, strong: &Table) {
     for (name, entry) in strong {
         match (weak.get_mut(name).map(|below| &mut below.node.value), &entry.node.value) {
-            (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above),
+            (Some(Value::Table(below)), Value::Table(above)) if !(names_a_place(below) && names_a_place(above)) => {
+                overlay(below, above);
+            }
             _ => {
                 weak.insert(name.clone(), entry.clone());
             }
         }
     }
+}
+
+/// Whether this is `{ file = "…" }` or `{ env = "…" }`.
+fn names_a_place(table: &Table) -> bool {
+    let mut entries = table.iter();
+    let first = entries.next().filter(|_| entries.next().is_none());
+    first.is_some_and(|(word, entry)| ["file", "env"].contains(&word.as_str()) && entry.node.as_text().is_some())
 }
 
 /// The value at a path of keys.

@@ -77,6 +77,7 @@ fn words(type_name: &str) -> (String, &'static str) {
         "bool" => ("true or false", "true"),
         "String" | "str" | "Box" | "Arc" | "Rc" => ("a text", "\"…\""),
         "Url" => ("a URL", "\"https://…\""),
+        "Secret" => ("a secret", "{ file = \"…\" }"),
         "PathBuf" => ("a path", "\"…\""),
         "Duration" => ("a duration", "\"30s\""),
         "Vec" | "HashSet" | "BTreeSet" => ("a list", "[…]"),

@@ -44,5 +44,5 @@ pub use registry::{MaxConnections, Registry};
 pub use retry::{Jitter, Retry};
 pub(crate) use retry::{check_header_name, check_method, check_status};
 pub use secret::Secret;
-pub(crate) use secret::tells_a_secret;
+pub(crate) use secret::{SECRET, tells_a_secret};
 pub use transport::{Http1, Http2, Pool, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};

@@ -3,8 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{Deserialize, Deserializer, Visitor};
+
+/// By this name the configuration knows that a secret is asked for.
+pub(crate) const SECRET: &str = "httputil::settings::Secret";
+
 /// A password, or anything else that must not be read over a shoulder. `Debug` does not show it, and there is no
 /// `Display`.
+///
+/// As a service's setting it is a text, or `{ file = "…" }` or `{ env = "…" }`, whose content it is; a relative file is
+/// relative to the folder of the file that names it. From other sources serde reads it as a text.
 ///
 /// ```
 /// use httputil::settings::Secret;
@@ -47,6 +55,30 @@ impl From<&str> for Secret {
 impl From<String> for Secret {
     fn from(text: String) -> Secret {
         Secret(Arc::from(text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        deserializer.deserialize_newtype_struct(SECRET, SecretVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Secret, E> {
+        Ok(Secret::from(text))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::from)
     }
 }
 

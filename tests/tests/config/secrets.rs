@@ -179,3 +179,83 @@ fn default_headers_are_shown_unless_they_are_secret_by_where_they_are_kept_or_by
     let all = format!("{a} {b} {a:?} {b:?} {profiles:?} {variables:?} {config:?}");
     assert!(!all.contains(CANARY), "{all}");
 }
+
+#[test]
+fn a_service_s_secret_may_be_kept_elsewhere_too() {
+    #[derive(Deserialize)]
+    struct Target {
+        key: Secret,
+        token: Option<Secret>,
+    }
+    let text = "[a.settings]\nplain = \"canary\"\nkey = { file = \"key.txt\" }\ntargets = [{ key = { env = \"KEY\" } }, \
+                { key = \"canary\", token = { file = \"key.txt\" } }]\n[b]\ninherits = \"a\"\n[b.settings]\nkey = { env = \"KEY\" }";
+    let scenario = Scenario::main_file(text)
+        .file("key.txt", "canary of the file\n")
+        .variable("KEY", "canary of the variable")
+        .variable("HTTPUTIL_A__SETTINGS__MORE", "{ env = \"KEY\" }")
+        .variable("HTTPUTIL_A__SETTINGS__LAST__FILE", "/missing/file");
+    let config = scenario.config();
+    let secret = |profile, key| config.setting::<Secret>(profile, key).unwrap().expect("it is set");
+    assert_eq!(secret("a", "plain").expose(), "canary");
+    assert_eq!(secret("a", "key").expose(), "canary of the file");
+    assert_eq!(secret("a", "more").expose(), "canary of the variable");
+    // A stronger place takes the weaker one's, and is not mixed with it.
+    assert_eq!(secret("b", "key").expose(), "canary of the variable");
+    let targets: Vec<Target> = config.setting("a", "targets").unwrap().expect("it is set");
+    assert_eq!(targets[0].key.expose(), "canary of the variable");
+    assert_eq!(targets[1].key.expose(), "canary");
+    assert_eq!(
+        targets[1].token.as_ref().expect("it is set").expose(),
+        "canary of the file"
+    );
+    let error = config.setting::<Secret>("a", "last").expect_err("its file is missing");
+    assert_eq!(
+        error.to_string(),
+        "HTTPUTIL_A__SETTINGS__LAST__FILE: the file /missing/file: no such file"
+    );
+}
+
+#[test]
+fn a_service_s_secret_that_cannot_be_had_is_told_without_it() {
+    let text = "[a.settings]\none = { env = \"UNSET\" }\ntwo = { file = \"empty\" }\nthree = 3\nfour = \"\"\n\
+                five = { file = \"a\", env = \"b\" }\nsix = { files = \"canary\" }\nseven = [\"canary\"]";
+    let scenario = Scenario::main_file(text).file("empty", "\n");
+    let config = scenario.config();
+    let told = |key| scenario.relative(&config.setting::<Secret>("a", key).expect_err(key).problems()[0]);
+    let wanted = "expected a text, { file = \"…\" } or { env = \"…\" }";
+    assert_eq!(
+        told("one"),
+        "httputil.toml:2:1: a.settings.one: the variable UNSET is not set"
+    );
+    assert_eq!(
+        told("two"),
+        "httputil.toml:3:1: a.settings.two: the file empty is empty"
+    );
+    assert_eq!(told("three"), format!("httputil.toml:4:9: a.settings.three: {wanted}"));
+    assert_eq!(
+        told("four"),
+        "httputil.toml:5:8: a.settings.four: expected a text that is not empty"
+    );
+    for (key, line, column) in [("five", 6, 1), ("six", 7, 1), ("seven", 8, 9)] {
+        assert_eq!(
+            told(key),
+            format!("httputil.toml:{line}:{column}: a.settings.{key}: {wanted}")
+        );
+    }
+}
+
+#[test]
+fn a_table_that_only_looks_like_a_secret_s_place_is_what_the_service_asks_for() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Log {
+        file: String,
+        level: Option<String>,
+    }
+    let config = Scenario::main_file(
+        "[a.settings]\nlog = { file = \"a.log\" }\n[b]\ninherits = \"a\"\n[b.settings.log]\nlevel = \"debug\"",
+    )
+    .config();
+    let log: Option<Log> = config.setting("b", "log").unwrap();
+    let (file, level) = ("a.log".to_owned(), Some("debug".to_owned()));
+    assert_eq!(log, Some(Log { file, level }));
+}
