@@ -274,7 +274,7 @@ impl Inner {
                 let turn = *turn.get_or_insert_with(|| state.next_turn());
                 let fresh = match fresh {
                     Fresh::Any => false,
-                    Fresh::Rather => state.has_room_for_new(host),
+                    Fresh::Rather => state.has_room_for_new(host, now),
                     Fresh::Only => true,
                 };
                 let ask = Ask {

@@ -10,6 +10,7 @@ use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::{Builder, Server};
 use httputil_tests::tls::{Alpn, ServerTls};
 use httputil_tests::{PATIENCE, one_attempt};
+use tokio::task::JoinSet;
 
 /// The three ways to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +162,25 @@ pub(crate) async fn assert_all_gone(client: &Client) {
     })
     .await;
     assert_accounted(&client.stats());
+}
+
+/// Eight requests at once, again and again.
+pub(crate) async fn load(client: &Client, url: &str) -> JoinSet<()> {
+    let mut load = JoinSet::new();
+    for _ in 0..8 {
+        let (client, url) = (client.clone(), url.to_owned());
+        load.spawn(async move {
+            loop {
+                get(&client, &url).await;
+            }
+        });
+    }
+    let before = client.stats().requests;
+    until(client, "the load to be under way", move |stats| {
+        stats.requests > before + 100
+    })
+    .await;
+    load
 }
 
 /// A `GET` in a task of its own, read to its end.

@@ -16,6 +16,7 @@ mod dials;
 mod expect;
 mod floods;
 mod framing;
+mod fresh;
 mod global;
 mod going_home;
 mod h2_calm;

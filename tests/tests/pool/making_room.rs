@@ -10,32 +10,15 @@ use httputil_tests::server::{Server, handlers};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use crate::common::{TrustedCa, Way, assert_accounted, assert_all_gone, assert_at_rest, get, spawn_get, until, url};
+use crate::common::{
+    TrustedCa, Way, assert_accounted, assert_all_gone, assert_at_rest, get, load, spawn_get, until, url,
+};
 
 /// A server whose answers wait at the gate.
 async fn held_server() -> (Server, Gate) {
     let gate = Gate::new();
     let handler = handlers::hold(&gate, handlers::by_path);
     (Server::builder().handler(handler).start().await, gate)
-}
-
-/// Eight requests at once to one host, again and again.
-async fn load(client: &Client, server: &Server) -> JoinSet<()> {
-    let mut load = JoinSet::new();
-    for _ in 0..8 {
-        let (client, url) = (client.clone(), server.url("/"));
-        load.spawn(async move {
-            loop {
-                get(&client, &url).await;
-            }
-        });
-    }
-    let before = client.stats().requests;
-    until(client, "the load to be under way", move |stats| {
-        stats.requests > before + 100
-    })
-    .await;
-    load
 }
 
 /// `n` connections to the server, in use until the gate opens.
@@ -62,7 +45,7 @@ async fn a_host_under_constant_load_keeps_no_cap_from_another_host_for_ever() {
         let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
         // Within one pool, and over the pools of a registry.
         for (loaded, asking) in [(&of_pool, &of_pool), (&a, &b)] {
-            let mut load = load(loaded, &busy).await;
+            let mut load = load(loaded, &busy.url("/")).await;
             for _ in 0..2 {
                 // Waiting longer than `timeouts.pool_wait` would be an error.
                 assert_eq!(get(asking, &other.url("/")).await, "hello");

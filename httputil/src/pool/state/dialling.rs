@@ -109,7 +109,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Why the host may not be dialled now. Takes nothing: a slot that is only looked at is not missing to another.
-    fn holds_back(&self, host: &Host<C, S::Place>, now: Instant) -> Option<Cap> {
+    pub(super) fn holds_back(&self, host: &Host<C, S::Place>, now: Instant) -> Option<Cap> {
         let caps = &self.limits.pool;
         // A host that swallows connection attempts must not hold the whole of a cap.
         let has_share = |cap: Option<usize>| cap.is_some_and(|cap| host.dialling >= (cap / 2).max(1));
@@ -175,21 +175,6 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
         }
         self.settle_turn(index);
-    }
-
-    /// Those who want a new connection cannot use the idle ones, which hold the places under the host's cap: as many of
-    /// them leave.
-    fn make_own_room(&mut self, index: usize, todo: &mut Todo<C, S>) {
-        let Some(host) = self.hosts.get(index) else { return };
-        let missing = self.wanted(host).saturating_sub(host.dialling);
-        let leaves = host.departing < host.queue.fresh().min(missing);
-        let idle = || host.idle.oldest().or_else(|| self.unused_shared(host));
-        if let Some(oldest) = leaves.then(idle).flatten() {
-            self.expel(oldest, CloseReason::MadeRoom, todo);
-            if let Some(host) = self.hosts.get_mut(index) {
-                host.departing += 1;
-            }
-        }
     }
 
     /// Dials for `pool.min_idle_per_host`, made up for whenever the host gets a request.

@@ -139,6 +139,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if claimed.is_some() {
             self.departs();
         }
+        let makes_room = claimed.or_else(|| self.owed_to_fresh(index, now));
         let reason = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if connection.generation() != self.generation {
@@ -147,7 +148,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(CloseReason::MaxLifetime)
         } else {
             let site = connection.bond().site();
-            let spent = connection.spent().or(claimed);
+            let spent = connection.spent().or(makes_room);
             spent.or_else(|| self.misplaced(index, site, now))
         };
         match reason {

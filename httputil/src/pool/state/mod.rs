@@ -20,6 +20,7 @@ mod dialling;
     allow(dead_code, reason = "the benchmarks use less of them than the tests")
 )]
 pub(super) mod fakes;
+mod fresh;
 mod hibernate;
 mod host;
 mod idle;

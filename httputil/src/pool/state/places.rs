@@ -9,7 +9,7 @@ use super::{Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, Protocol, St
 use crate::wire::CloseReason;
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
-    fn shared(&self, index: usize) -> Option<&S> {
+    pub(super) fn shared(&self, index: usize) -> Option<&S> {
         match &self.entries.get(index)?.held {
             Held::Shared(connection) => Some(connection),
             Held::Idle(_) => None,
@@ -113,22 +113,6 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         !host.shared.is_empty() && connections().all(|connection| is_crowded(connection) && !connection.is_in_doubt())
     }
 
-    /// Whether a request that wants a new connection need not wait for others to end.
-    pub(in crate::pool) fn has_room_for_new(&self, index: usize) -> bool {
-        let Some(host) = self.hosts.get(index) else { return true };
-        let caps = &self.limits.pool;
-        let has_room = caps.max_connections_per_host.is_none_or(|cap| host.references < cap)
-            && caps.max_connections.is_none_or(|cap| self.open < cap)
-            && (host.protocol != Protocol::H2 || host.shared.len() < self.max_shared(host.sites.as_deref()));
-        has_room || host.idle.oldest().is_some() || self.unused_shared(host).is_some()
-    }
-
-    /// A shared connection of which no place is taken.
-    pub(super) fn unused_shared(&self, host: &Host<C, S::Place>) -> Option<usize> {
-        let is_unused = |entry: &usize| self.shared(*entry).is_some_and(|connection| connection.in_use() == 0);
-        host.shared.iter().copied().find(is_unused)
-    }
-
     /// Takes a new shared connection in, serves those who wait, and keeps it, unless it has to be `gone` once they are
     /// served.
     #[expect(clippy::needless_pass_by_value, reason = "the pool takes the connection in")]
@@ -222,6 +206,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             if self.shared(entry).is_some_and(|connection| connection.in_use() == 0) {
                 self.departs();
             }
+            self.expel(entry, reason, todo);
+            return self.pump(index, now, todo);
+        }
+        if self.shared(entry).is_some_and(|connection| connection.in_use() == 0)
+            && let Some(reason) = self.owed_to_fresh(index, now)
+        {
             self.expel(entry, reason, todo);
             return self.pump(index, now, todo);
         }

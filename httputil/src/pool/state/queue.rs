@@ -1,6 +1,9 @@
 //! Those who wait for a connection to one host, first come, first served. Whoever was served and has to ask again, since
 //! the connection was no good, comes before all who came after it.
 //!
+//! Some wait for a connection that nobody has used, and are passed over by what comes home. In everything else they stand
+//! in one line with the others: a new connection goes to the first of all.
+//!
 //! Two things are kept from harm. A waiter whose time is over is passed by. And one that has less time left than an
 //! exchange with this host usually takes steps aside for those behind it: under overload the first in the queue are
 //! always about to time out, and a connection given to them would be closed over an answer that nobody awaits. Serving
@@ -65,6 +68,21 @@ impl<C, P> Queue<C, P> {
         self.fresh.len()
     }
 
+    /// How many of them come before all others that are there and have not stepped aside.
+    pub(super) fn fresh_before_others(&self, now: Instant) -> usize {
+        let first = self.line.iter().find(|waiter| !waiter.is_gone(now));
+        let comes_first = |waiter: &&Waiter<C, P>| first.is_none_or(|first| waiter.id < first.id);
+        let before = self.fresh.iter().take_while(comes_first);
+        before.filter(|waiter| !waiter.is_gone(now)).count()
+    }
+
+    /// Whether the first of those that only a new connection can serve comes before the first of the others.
+    fn fresh_is_first(&self) -> bool {
+        let others = self.line.front();
+        let comes_first = |waiter: &Waiter<C, P>| others.is_none_or(|first| waiter.id < first.id);
+        self.fresh.front().is_some_and(comes_first)
+    }
+
     pub(super) fn push(&mut self, waiter: Waiter<C, P>, fresh: bool) {
         stand(if fresh { &mut self.fresh } else { &mut self.line }, waiter);
     }
@@ -89,31 +107,28 @@ impl<C, P> Queue<C, P> {
 
     /// How many are before this one; `None` if it does not wait here.
     pub(super) fn position(&self, id: u64) -> Option<usize> {
-        let mut before = 0;
-        for line in [&self.fresh, &self.line, &self.late] {
-            match line.binary_search_by_key(&id, |waiter| waiter.id) {
-                Ok(position) => return Some(before + position),
-                Err(_) => before += line.len(),
-            }
+        let find = |line: &VecDeque<Waiter<C, P>>| line.binary_search_by_key(&id, |waiter| waiter.id).ok();
+        if let Some(position) = find(&self.late) {
+            return Some(self.fresh.len() + self.line.len() + position);
         }
-        None
+        let before = |line: &VecDeque<Waiter<C, P>>| line.partition_point(|waiter| waiter.id < id);
+        find(&self.fresh)
+            .or_else(|| find(&self.line))
+            .map(|_| before(&self.fresh) + before(&self.line))
     }
 
     /// The next to be served with a connection, which `is_new` says nobody has used. Those that have gone are forgotten
     /// on the way.
     pub(super) fn next(&mut self, is_new: bool, now: Instant, service: Duration) -> Option<Waiter<C, P>> {
-        if is_new {
-            while let Some(waiter) = self.fresh.pop_front() {
-                if !waiter.is_gone(now) {
-                    return Some(waiter);
-                }
-            }
-        }
-        while let Some(waiter) = self.line.pop_front() {
+        loop {
+            let is_fresh = is_new && self.fresh_is_first();
+            let line = if is_fresh { &mut self.fresh } else { &mut self.line };
+            let Some(waiter) = line.pop_front() else { break };
             if waiter.is_gone(now) {
                 continue;
             }
-            if waiter.has(service, now) || self.line.is_empty() {
+            let is_last = self.line.is_empty() && (!is_new || self.fresh.is_empty());
+            if is_fresh || waiter.has(service, now) || is_last {
                 return Some(waiter);
             }
             stand(&mut self.late, waiter);
@@ -152,8 +167,9 @@ impl<C, P> Queue<C, P> {
 
     /// The one that would be served last.
     pub(super) fn last(&mut self) -> Option<Waiter<C, P>> {
-        let lines = [&mut self.late, &mut self.line, &mut self.fresh];
-        lines.into_iter().find_map(VecDeque::pop_back)
+        let lines = [&mut self.fresh, &mut self.line].into_iter();
+        let last = lines.max_by_key(|line| line.back().map(|waiter| waiter.id))?;
+        self.late.pop_back().or_else(|| last.pop_back())
     }
 
     /// Takes out those that only a new connection can serve.
@@ -163,8 +179,13 @@ impl<C, P> Queue<C, P> {
 
     /// The number of the one that stands at a position.
     pub(super) fn nth(&self, position: usize) -> Option<u64> {
-        let lines = [&self.fresh, &self.line, &self.late];
-        lines.into_iter().flatten().nth(position).map(|waiter| waiter.id)
+        let (mut fresh, mut line) = (self.fresh.iter().peekable(), self.line.iter().peekable());
+        let in_turn = std::iter::from_fn(|| match (fresh.peek(), line.peek()) {
+            (Some(one), Some(other)) if one.id > other.id => line.next(),
+            (Some(_), _) => fresh.next(),
+            (None, _) => line.next(),
+        });
+        in_turn.chain(&self.late).nth(position).map(|waiter| waiter.id)
     }
 }
 

@@ -17,7 +17,7 @@ impl World {
         match event {
             Event::CheckIn(which) => {
                 if let Some(away) = pick(&mut self.away, which) {
-                    self.model.arrives(away.host, &away.one, self.now);
+                    self.arrives(away.host, &away.one);
                     self.act(|state, now, todo| state.check_in(away.host, away.one, now, todo));
                 }
             }
@@ -28,7 +28,7 @@ impl World {
                     .is_some_and(|away| away.is_unused)
                     && let Some(away) = pick(&mut self.away, which)
                 {
-                    self.model.arrives(away.host, &away.one, self.now);
+                    self.arrives(away.host, &away.one);
                     self.act(|state, now, todo| state.returned(away.host, away.one, now, todo));
                 }
             }
@@ -42,7 +42,7 @@ impl World {
             Event::Settled(which) => {
                 if let Some((host, one)) = pick(&mut self.settling, which) {
                     self.model.hosts[host].settling -= 1;
-                    self.model.arrives(host, &one, self.now);
+                    self.arrives(host, &one);
                     self.act(|state, now, todo| {
                         state.settled(host);
                         state.check_in(host, one, now, todo);
@@ -83,6 +83,11 @@ impl World {
             }
             other => unreachable!("{other:?} is dealt with elsewhere"),
         }
+    }
+
+    fn arrives(&mut self, host: usize, one: &One) {
+        let departing = self.state.hosts.get(host).map_or(0, |host| host.departing);
+        self.model.arrives(host, one, departing, self.now);
     }
 
     pub(super) fn checkout(&mut self, host: usize, id: u64, seconds: Option<u64>, fresh: bool) {

@@ -39,9 +39,14 @@ impl Model {
     pub(super) fn left(&mut self, which: Which, reason: CloseReason) -> usize {
         if let Some(arrival) = self.arrival.filter(|arrival| arrival.idle.which == which) {
             self.arrival = None;
-            assert_eq!(Some(reason), arrival.must_go.or_else(|| self.refusal(reason)));
+            let is_owed = arrival.may_make_room && reason == CloseReason::MadeRoom;
+            let expected = arrival.must_go.or_else(|| self.refusal(reason));
+            assert!(
+                is_owed || expected == Some(reason),
+                "{reason:?} instead of {expected:?}"
+            );
             self.made_room |= reason == CloseReason::MadeRoom;
-            if reason == CloseReason::MadeRoom && arrival.must_go.is_none() {
+            if reason == CloseReason::MadeRoom && arrival.must_go.is_none() && !is_owed {
                 // Those of its own host come first, unless it was claimed.
                 let waiters = &self.hosts[arrival.idle.host].waiters;
                 let own = waiters

@@ -89,6 +89,26 @@ impl Model {
         needs_dial && self.holds_back(host) == Some(Held::Pool)
     }
 
+    /// Whether a connection that comes home to the host is to make room for those who want a new one, and whether it may:
+    /// those who have little time may have stepped aside.
+    pub(super) fn owed_to_fresh(&self, index: usize, departing: usize) -> [bool; 2] {
+        let host = &self.hosts[index];
+        let is_held = matches!(self.holds_back(host), Some(Held::Host | Held::Pool));
+        let those = |fresh: bool| {
+            let waiters = host.waiters.iter();
+            waiters.filter(move |waiter| waiter.fresh == fresh && self.is_there(waiter))
+        };
+        let is_owed = |first: Option<u64>| {
+            let before = those(true).filter(|waiter| first.is_none_or(|first| waiter.id < first));
+            departing + host.dialling < before.count() && host.dialling < self.wanted(host) && is_held
+        };
+        let ids = |may_step_aside: bool| {
+            let others = those(false).filter(move |waiter| may_step_aside || waiter.deadline.is_none());
+            others.map(|waiter| waiter.id).min()
+        };
+        [is_owed(ids(true)), is_owed(ids(false))]
+    }
+
     /// `busy` is what of the host is under way: dials, connections and places in use, and sockets that are `closing`.
     pub(super) fn check_host(&self, index: usize, busy: usize, closing: usize) {
         let host = &self.hosts[index];

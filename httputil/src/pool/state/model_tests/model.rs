@@ -57,6 +57,8 @@ pub(super) struct Arrival {
     pub(super) is_new: bool,
     /// Why it has to go, if it has.
     pub(super) must_go: Option<CloseReason>,
+    /// It may make room for those who want a new one, if another one has stepped aside.
+    pub(super) may_make_room: bool,
 }
 
 pub(super) struct Model {
@@ -244,6 +246,9 @@ impl Model {
             arrival.is_new || !waiter.fresh,
             "a used connection for one that wants a new one"
         );
+        let comes_before = |other: &&Waiter| other.id < waiter.id && other.deadline.is_none() && self.is_there(other);
+        let before = self.hosts[host].waiters.iter().find(comes_before);
+        assert!(!arrival.is_new || before.is_none(), "{before:?} came before {waiter:?}");
         self.delivered.push((host, waiter));
     }
 
@@ -260,6 +265,7 @@ impl Model {
             idle: self.would_idle(host, one),
             is_new: true,
             must_go: None,
+            may_make_room: false,
         });
     }
 
@@ -312,9 +318,11 @@ impl Model {
         }
     }
 
-    /// A connection comes back from its request, or from one that had gone.
-    pub(super) fn arrives(&mut self, host: usize, one: &One, now: Instant) {
+    /// A connection comes back from its request, or from one that had gone, while so many of the host's are on their way
+    /// out for those who want a new one.
+    pub(super) fn arrives(&mut self, host: usize, one: &One, departing: usize, now: Instant) {
         let is_claimed = self.is_claimed(host);
+        let [is_owed, may_be_owed] = self.owed_to_fresh(host, departing);
         let must_go = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if one.generation() != self.generation {
@@ -326,12 +334,13 @@ impl Model {
         } else if one.expires.is_some_and(|expires| expires <= now) {
             Some(CloseReason::MaxLifetime)
         } else {
-            is_claimed.then_some(CloseReason::MadeRoom)
+            (is_claimed || is_owed).then_some(CloseReason::MadeRoom)
         };
         self.arrival = Some(Arrival {
             idle: self.would_idle(host, one),
             is_new: false,
             must_go,
+            may_make_room: may_be_owed,
         });
     }
 

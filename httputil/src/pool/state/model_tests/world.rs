@@ -343,12 +343,20 @@ impl World {
         assert_eq!(self.state.idle(), self.model.idle_count(), "idle");
         let open: usize = self.model.hosts.iter().map(|host| host.open + host.dialling).sum();
         assert_eq!(self.state.open, open, "open or dialled");
+        assert!(
+            self.state.departing <= self.closing.len(),
+            "more are to make room than are on their way out"
+        );
         for (index, host) in self.model.hosts.iter().enumerate() {
             let counted = self.state.hosts.get(index).unwrap();
             assert_eq!(
                 counted.references,
                 host.open + host.dialling,
                 "open or dialled, of one host"
+            );
+            assert!(
+                counted.departing <= self.closing(index),
+                "more are to make room than are on their way out"
             );
             assert_eq!(counted.key.counters.waiting.load(Ordering::Relaxed), host.waiters.len());
             let idle = self.model.idle.iter().filter(|idle| idle.host == index).count();

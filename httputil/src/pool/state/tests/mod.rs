@@ -2,6 +2,7 @@
 
 mod caps;
 mod dials;
+mod fresh;
 mod idle;
 mod renewal;
 mod shared;

@@ -1,0 +1,168 @@
+//! Those who want a connection that nobody has used.
+
+use super::*;
+
+/// Each cap that may keep a new connection from a host, at this number.
+fn each_cap(number: usize) -> [Room; 3] {
+    let mut over_pools = Room::new(|_| {});
+    over_pools.state.budget = Budget::new(Some(number));
+    let of_the_pool = Room::new(|pool| pool.max_connections = Some(number));
+    [Room::new(caps(number)), of_the_pool, over_pools]
+}
+
+impl Room {
+    /// So many connections with requests on them.
+    fn fill(&mut self, host: usize, number: usize) -> Vec<Waiting<One, Seat>> {
+        let fill = |_| {
+            let waiting = self.wait(host);
+            self.dialled(host);
+            waiting
+        };
+        (0..number).map(fill).collect()
+    }
+
+    fn wait_fresh(&mut self, host: usize) -> Waiting<One, Seat> {
+        match self.ask(host, None, true) {
+            Outcome::Wait(waiting) => waiting,
+            _ => panic!("a used connection was handed out"),
+        }
+    }
+}
+
+#[test]
+fn what_comes_home_makes_room_for_one_who_wants_a_new_connection_and_came_first() {
+    for mut room in each_cap(2) {
+        let host = room.host("a", Protocol::H1);
+        let _served = room.fill(host, 2);
+        let mut fresh = room.wait_fresh(host);
+        let mut others = [room.wait(host), room.wait(host)];
+        let back = room.idle(host);
+        assert_eq!(
+            room.left,
+            [(back, CloseReason::MadeRoom)],
+            "not to those who came later"
+        );
+        let next = room.idle(host);
+        assert_eq!(served(&mut others[0].receiver), Some(next), "one is enough");
+        room.closed(host);
+        let new = room.dialled(host);
+        assert_eq!(served(&mut fresh.receiver), Some(new));
+        let next = room.idle(host);
+        assert_eq!(served(&mut others[1].receiver), Some(next));
+        assert_eq!(room.left.len(), 1);
+    }
+}
+
+#[test]
+fn those_of_both_sorts_are_served_in_the_order_in_which_they_came() {
+    for mut room in each_cap(3) {
+        let host = room.host("a", Protocol::H1);
+        let _served = room.fill(host, 3);
+        let mut first = room.wait(host);
+        let mut second = room.wait_fresh(host);
+        let mut third = room.wait(host);
+        let mut fourth = room.wait_fresh(host);
+        let back = room.idle(host);
+        assert_eq!(served(&mut first.receiver), Some(back));
+        let leaves = room.idle(host);
+        let back = room.idle(host);
+        assert_eq!(
+            served(&mut third.receiver),
+            Some(back),
+            "room is being made for the second"
+        );
+        let last = room.idle(host);
+        assert_eq!(room.left, [leaves, last].map(|left| (left, CloseReason::MadeRoom)));
+        for waiting in [&mut second, &mut fourth] {
+            room.closed(host);
+            let new = room.dialled(host);
+            assert_eq!(served(&mut waiting.receiver), Some(new));
+        }
+    }
+}
+
+#[test]
+fn a_new_connection_goes_to_the_first_of_either_sort() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H1);
+    let _served = room.fill(host, 1);
+    let (mut first, mut second) = (room.wait(host), room.wait_fresh(host));
+    assert_eq!(
+        [&first, &second].map(|waiting| room.state.hosts.get(host).unwrap().queue.position(waiting.id)),
+        [Some(0), Some(1)]
+    );
+    // The connection breaks, and is made up for.
+    room.closed(host);
+    assert_eq!(room.begun.last(), Some(&Some(first.id)));
+    let new = room.dialled(host);
+    assert_eq!(served(&mut first.receiver), Some(new));
+    assert!(second.receiver.try_recv().is_err());
+}
+
+#[test]
+fn a_claim_of_another_host_and_one_who_wants_a_new_connection_get_a_connection_each() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _served = room.fill(busy, 2);
+    let mut waits = room.wait(other);
+    let mut fresh = room.wait_fresh(busy);
+    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    room.idle(busy);
+    room.idle(busy);
+    assert_eq!(room.left.len(), 2);
+    room.closed(busy);
+    room.closed(busy);
+    let number = room.dialled(other);
+    assert_eq!(served(&mut waits.receiver), Some(number));
+    let number = room.dialled(busy);
+    assert_eq!(served(&mut fresh.receiver), Some(number));
+}
+
+#[test]
+fn a_shared_connection_that_bears_no_request_makes_room_before_those_who_came_later() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H2);
+    let mut first = room.wait(host);
+    room.dialled_many(host, 1);
+    let Ok(Delivery::Place(seat)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    let (mut fresh, mut later) = (room.wait_fresh(host), room.wait(host));
+    room.back(seat);
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+    room.closed(host);
+    room.dialled_many(host, 2);
+    assert_eq!(
+        [served(&mut fresh.receiver), served(&mut later.receiver)],
+        [Some(0), Some(0)]
+    );
+}
+
+#[test]
+fn there_is_room_for_a_new_connection_where_no_request_has_to_end_for_it() {
+    let has_room = |room: &Room, host| room.state.has_room_for_new(host, room.now);
+    for mut room in each_cap(2) {
+        let host = room.host("a", Protocol::H1);
+        assert!(has_room(&room, host));
+        let _served = room.fill(host, 2);
+        assert!(!has_room(&room, host), "both bear requests");
+        room.idle(host);
+        assert!(has_room(&room, host), "what is idle makes room");
+    }
+}
+
+#[test]
+fn there_is_none_while_the_host_is_left_alone_or_enough_handshakes_are_under_way() {
+    let has_room = |room: &Room, host| room.state.has_room_for_new(host, room.now);
+    let mut room = Room::new(|_| {});
+    let (down, slow) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _failed = room.wait(down);
+    room.fails(down);
+    assert!(!has_room(&room, down));
+    room.idle(down);
+    assert!(!has_room(&room, down), "it would be closed for nothing");
+    room.later(1);
+    assert!(has_room(&room, down));
+    let _wait: Vec<_> = (0..16).map(|_| room.wait(slow)).collect();
+    assert!(!has_room(&room, slow));
+}

@@ -1,0 +1,74 @@
+//! Requests that want a connection of their own, beside others that take any, where a cap is reached.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::StatusCode;
+use httputil::{Client, Config, Environment, Registry};
+use httputil_tests::server::{Server, handlers};
+
+use crate::common::{assert_all_gone, load, until};
+
+/// Each cap that two connections reach.
+const CAPS: [&str; 3] = [
+    "pool.max_connections_per_host = 2",
+    "pool.max_connections = 2",
+    "[registry]\nmax_connections = 2",
+];
+
+/// The registry has to be kept as long as its client is used.
+fn client(lines: &str) -> (Registry, Client) {
+    let mut toml = "[default]\nbreaker.enabled = false\nretry.backoff.base = '1ms'\n".to_owned();
+    toml.push_str(lines);
+    let config = Config::builder().embedded("test.toml", toml);
+    let config = config.env(&Environment::empty()).load().unwrap();
+    let registry = Registry::builder().config(config).build().unwrap();
+    let client = registry.client("default").unwrap();
+    (registry, client)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_connection_is_had_at_a_cap_however_many_requests_come_after() {
+    for cap in CAPS {
+        let server = Server::builder().start().await;
+        let (_registry, client) = client(cap);
+        let mut load = load(&client, &server.url("/")).await;
+        let before = server.accepted();
+        // Waiting longer than `timeouts.pool_wait` would be an error.
+        let request = client.get(server.url("/")).fresh_connection(true);
+        assert_eq!(request.send().await.unwrap().text().await.unwrap(), "hello", "{cap}");
+        assert!(server.accepted() > before && server.open() <= 2, "{cap}");
+        // And the others go on.
+        let before = client.stats().requests;
+        until(&client, "the others", move |stats| stats.requests > before + 100).await;
+        load.shutdown().await;
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_at_a_cap_takes_what_comes_home_and_costs_no_connection() {
+    for cap in CAPS {
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let server = Server::builder()
+            .handler(move |request| {
+                let is_first = request.uri().path() == "/flaky" && !has_failed.swap(true, Ordering::SeqCst);
+                async move {
+                    if is_first {
+                        handlers::status(StatusCode::SERVICE_UNAVAILABLE)
+                    } else {
+                        handlers::full("hello")
+                    }
+                }
+            })
+            .start()
+            .await;
+        let (_registry, client) = client(cap);
+        let mut load = load(&client, &server.url("/")).await;
+        let answer = client.get(server.url("/flaky")).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "hello", "{cap}");
+        assert_eq!((client.stats().retries, server.accepted()), (1, 2), "{cap}");
+        load.shutdown().await;
+        assert_all_gone(&client).await;
+    }
+}
