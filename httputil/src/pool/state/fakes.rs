@@ -51,6 +51,10 @@ struct Places {
     tie: Arc<Tie>,
     used: AtomicUsize,
     limit: AtomicUsize,
+    /// Whether the peer has said how many places there are.
+    is_limit_known: AtomicBool,
+    /// After so many places that were asked for in vain the peer says so: how many there are then.
+    says: Option<(AtomicUsize, usize)>,
     is_choked: AtomicBool,
 }
 
@@ -150,13 +154,17 @@ impl Many {
     }
 
     pub(in crate::pool) fn at(number: u32, limit: usize, host: usize, home: Option<Arc<dyn Place>>) -> Many {
-        Many(Arc::new(Places {
-            number,
-            tie: Tie::new(host, home),
-            used: AtomicUsize::new(0),
-            limit: AtomicUsize::new(limit),
-            is_choked: AtomicBool::new(false),
-        }))
+        Many(Arc::new(Places::new(number, limit, Tie::new(host, home))))
+    }
+
+    /// One whose peer has not said how many places there are, so that there is one. It says so, `limit`, when `after`
+    /// more have been asked for in vain.
+    #[cfg(test)]
+    pub(in crate::pool) fn that_says(limit: usize, after: usize) -> Many {
+        let mut places = Places::new(0, 1, Tie::new(0, None));
+        places.is_limit_known = AtomicBool::new(false);
+        places.says = Some((AtomicUsize::new(after), limit));
+        Many(Arc::new(places))
     }
 
     pub(in crate::pool) fn number(&self) -> u32 {
@@ -174,6 +182,30 @@ impl Many {
 
     pub(in crate::pool) fn choke(&self, is_choked: bool) {
         self.0.is_choked.store(is_choked, Ordering::SeqCst);
+    }
+}
+
+impl Places {
+    fn new(number: u32, limit: usize, tie: Arc<Tie>) -> Places {
+        Places {
+            number,
+            tie,
+            used: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
+            is_limit_known: AtomicBool::new(true),
+            says: None,
+            is_choked: AtomicBool::new(false),
+        }
+    }
+
+    /// A place was asked for in vain.
+    fn refused(&self) {
+        if let Some((left, limit)) = &self.says
+            && left.fetch_sub(1, Ordering::SeqCst) == 1
+        {
+            self.limit.store(*limit, Ordering::SeqCst);
+            self.is_limit_known.store(true, Ordering::SeqCst);
+        }
     }
 }
 
@@ -265,6 +297,9 @@ impl Multiplexed for Many {
         let taken = self.0.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
             (used < limit && !self.is_choked()).then_some(used + 1)
         });
+        if taken.is_err() {
+            self.0.refused();
+        }
         taken.is_ok().then(|| Seat(Some(self.clone())))
     }
 
@@ -273,7 +308,8 @@ impl Multiplexed for Many {
     }
 
     fn limit(&self) -> Option<usize> {
-        Some(self.0.limit.load(Ordering::SeqCst))
+        let is_known = self.0.is_limit_known.load(Ordering::SeqCst);
+        is_known.then(|| self.0.limit.load(Ordering::SeqCst))
     }
 
     fn is_choked(&self) -> bool {

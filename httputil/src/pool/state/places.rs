@@ -106,8 +106,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let connections = || host.shared.iter().filter_map(|entry| self.shared(*entry));
         if !host.queue.is_empty() {
-            // One that has not said how many it takes may take everybody.
-            return host.queue.fresh() > 0 || connections().all(|connection| connection.limit().is_some());
+            // One that has not said how many it takes may take everybody. And one that has said so since those who wait
+            // were served takes them in a moment, when the pool hears of it.
+            let takes_none = |connection: &S| connection.limit().is_some_and(|limit| !has_place(connection, limit));
+            return host.queue.fresh() > 0 || connections().all(takes_none);
         }
         // One in doubt is made up for when somebody comes: a sign of life may be sooner.
         !host.shared.is_empty() && connections().all(|connection| is_crowded(connection) && !connection.is_in_doubt())
@@ -285,6 +287,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             host.calm = (host.calm + 1).min(6);
         }
     }
+}
+
+fn has_place<S: Multiplexed>(connection: &S, limit: usize) -> bool {
+    !connection.is_choked() && connection.in_use() < limit
 }
 
 /// At about 70 % of its places, or when it gives none out, the next connection is due. Of very few places all are used

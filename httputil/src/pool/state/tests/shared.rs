@@ -205,3 +205,27 @@ fn no_connection_is_closed_to_dial_before_another_is_full() {
     assert_eq!(room.left, []);
     assert_eq!(room.taken(a), back, "{number} came back");
 }
+
+#[test]
+fn no_connection_is_dialled_beside_one_whose_peer_says_at_that_moment_how_many_requests_it_takes() {
+    for after in 1..8 {
+        let mut room = Room::new(|_| {});
+        let host = room.host("a", Protocol::H2);
+        let mut waits: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+        let (many, dial) = (Many::that_says(100, after), room.dial(host));
+        room.act(|state, now, todo| state.dialled_shared(&dial, many.clone(), now, todo));
+        let later = [room.checkout(host), room.checkout(host)];
+        many.allow(100);
+        // The pool hears of it.
+        let place = many.place().load(Ordering::SeqCst);
+        room.act(|state, now, todo| state.places_changed(place, now, todo));
+        let mut all_served = waits.iter_mut().all(|waiting| served(&mut waiting.receiver).is_some());
+        for mut outcome in later {
+            if let Outcome::Wait(waiting) = &mut outcome {
+                all_served &= served(&mut waiting.receiver).is_some();
+            }
+        }
+        assert!(all_served, "after {after}");
+        assert_eq!(room.begun.len(), 1, "after {after}");
+    }
+}
