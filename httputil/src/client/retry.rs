@@ -96,7 +96,7 @@ impl Prepared {
             && let Some(remote) = sendings.remote
             && self.route.proxy().is_none()
         {
-            self.in_force.pool.blame(&self.target, remote);
+            self.in_force.pool.blame(&self.target, &self.route, remote);
         }
     }
 

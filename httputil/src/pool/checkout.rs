@@ -230,8 +230,14 @@ impl Pool {
 
 impl Pool {
     /// A request failed at this address of the target, and is made again: for a while others are dialled first.
-    pub(crate) fn blame(&self, target: &Target, address: SocketAddr) {
+    pub(crate) fn blame(&self, target: &Target, route: &Route, address: SocketAddr) {
         self.inner.world.peek().connector.names().blame(target, address);
+        let Ok(runtime) = Handle::try_current().map(|handle| handle.id()) else {
+            return;
+        };
+        let key = KeyRef { target, route, runtime };
+        self.inner
+            .with_state(|state, _| state.blame(key, address, Instant::now()));
     }
 
     /// Takes back a connection on which nothing was sent.

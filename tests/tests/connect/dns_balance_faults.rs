@@ -1,12 +1,13 @@
-//! `dns.balance = "round_robin"` while one of a host's addresses takes connections and fails their TLS.
+//! `dns.balance = "round_robin"` while one of a host's addresses takes connections and fails their TLS, or their requests.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use httputil::{Client, Environment};
+use httputil::{Client, Config, Environment, Registry};
 use httputil_tests::ca::Ca;
 use httputil_tests::resolver::ScriptedResolver;
+use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
 use httputil_tests::tcp::ClosedPort;
 use httputil_tests::tls::{Alpn, ServerTls};
@@ -144,4 +145,40 @@ async fn where_all_addresses_fail_a_request_hears_of_it_after_each_was_tried_onc
         while after_backoff(&scene.client, scene.url()).await.is_err() {}
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_address_that_was_blamed_is_passed_over_by_the_retry() {
+    let failing = |status| steps::answer_once(answers::with_length(status, &[("connection", "close")], ""));
+    for (what, plays) in [
+        ("silence", vec![Step::ReadRequest, Step::Stall]),
+        ("a reset", steps::reset_on_request()),
+        ("503", failing("503 Service Unavailable")),
+    ] {
+        let broken = Script::start([plays]).await;
+        let mut serving = Vec::new();
+        for n in 2..=4 {
+            serving.push(Server::builder().start_beside(n, broken.port()).await);
+        }
+        let resolver = ScriptedResolver::new().name("many.test", answer((1..=4).map(loopback)));
+        let toml = "[default]\ntls.roots = \"bundled\"\ndns.balance = \"round_robin\"\nbreaker.enabled = false\n\
+                    timeouts.response_header = \"100ms\"\nretry.backoff.base = \"1ms\"\nretry.backoff.max = \"1ms\"\n\
+                    retry.max_attempts = 2\nretry.budget.min_per_second = 100\n";
+        let config = Config::builder().embedded("test.toml", toml).env(&Environment::empty());
+        let registry = Registry::builder()
+            .config(config.load().unwrap())
+            .resolver(Arc::new(resolver));
+        let client = registry.build().unwrap().client("default").unwrap();
+        let url = serving[0].url_for("many.test", "/");
+        let mut sent = 0;
+        while broken.requests() < 2 {
+            sent += 1;
+            assert!(sent < 2000, "{what}: it is not asked: {:?}", client.stats());
+            // It is asked again after a second.
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            assert_eq!(get(&client, &url).await.expect("no request fails"), "hello", "{what}");
+        }
+        let served: usize = serving.iter().map(|server| server.requests()).sum();
+        assert_eq!(served, sent, "{what}");
+    }
 }

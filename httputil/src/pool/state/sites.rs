@@ -3,7 +3,8 @@
 //!
 //! A site is a slot. A connection remembers its number, so a slot is given to another address only when nothing of the
 //! first is open any more. An address that the resolver names no more is not *listed*: its connections end after their
-//! requests. One that could not be reached is passed over for a while, and no others are closed or dialled for its sake.
+//! requests. One that could not be reached, or failed a request, is passed over for a while, and no others are closed or
+//! dialled for its sake.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -47,14 +48,47 @@ struct Site {
     streams: usize,
     /// The turn in which it was last chosen.
     used: u64,
-    failures: u32,
-    avoided_until: Option<Instant>,
+    /// It could not be reached.
+    unreachable: Detour,
+    /// Requests failed there, though it could be reached.
+    failing: Detour,
 }
 
-impl Site {
+/// For how long a site is passed over: longer each time.
+#[derive(Debug, Default)]
+struct Detour {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Detour {
     const FIRST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(30);
 
+    fn is_on(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until > now)
+    }
+
+    /// What fails together is one failure.
+    fn begin(&mut self, now: Instant) {
+        if self.is_on(now) {
+            return;
+        }
+        let wait = Detour::FIRST
+            .saturating_mul(1 << self.failures.min(16))
+            .min(Detour::LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        self.until = now.checked_add(wait);
+    }
+
+    /// Whether it has been over for so long that what fails now has nothing to do with it.
+    fn is_history(&self, now: Instant) -> bool {
+        self.until
+            .is_some_and(|until| now.saturating_duration_since(until) > 2 * Detour::LONGEST)
+    }
+}
+
+impl Site {
     fn new(address: SocketAddr, is_listed: bool) -> Site {
         Site {
             address,
@@ -63,13 +97,17 @@ impl Site {
             idle: 0,
             streams: 0,
             used: 0,
-            failures: 0,
-            avoided_until: None,
+            unreachable: Detour::default(),
+            failing: Detour::default(),
         }
     }
 
     fn is_usable(&self, now: Instant) -> bool {
-        self.is_listed && self.avoided_until.is_none_or(|until| until <= now)
+        self.is_listed && !self.is_avoided(now)
+    }
+
+    fn is_avoided(&self, now: Instant) -> bool {
+        self.unreachable.is_on(now) || self.failing.is_on(now)
     }
 
     fn busy(&self) -> usize {
@@ -182,24 +220,27 @@ impl Sites {
         usable > 0 && avoided <= usize::max(usable, DETOURS)
     }
 
-    /// It could not be reached. Dials that fail together are one failure.
+    /// It could not be reached.
     pub(super) fn avoid(&mut self, site: u32, now: Instant) {
-        if let Some(site) = self.get_mut(site)
-            && site.avoided_until.is_none_or(|until| until <= now)
-        {
-            let wait = Site::FIRST
-                .saturating_mul(1 << site.failures.min(16))
-                .min(Site::LONGEST);
-            site.failures = site.failures.saturating_add(1);
-            site.avoided_until = now.checked_add(wait);
+        if let Some(site) = self.get_mut(site) {
+            site.unreachable.begin(now);
         }
     }
 
-    /// It could.
+    /// A request failed there. That it can be reached is nothing new then.
+    pub(super) fn blame(&mut self, address: SocketAddr, now: Instant) {
+        if let Some(site) = self.all.iter_mut().find(|site| site.address == address) {
+            if site.failing.is_history(now) {
+                site.failing = Detour::default();
+            }
+            site.failing.begin(now);
+        }
+    }
+
+    /// It could be reached.
     pub(super) fn reached(&mut self, site: u32) {
         if let Some(site) = self.get_mut(site) {
-            site.failures = 0;
-            site.avoided_until = None;
+            site.unreachable = Detour::default();
         }
     }
 
@@ -318,7 +359,7 @@ impl Sites {
     /// What is open at an address, unless it is passed over.
     pub(super) fn open_at(&self, address: SocketAddr, now: Instant) -> Option<usize> {
         match self.all.iter().find(|site| site.address == address) {
-            Some(site) => site.avoided_until.is_none_or(|until| until <= now).then_some(site.open),
+            Some(site) => (!site.is_avoided(now)).then_some(site.open),
             None => Some(0),
         }
     }

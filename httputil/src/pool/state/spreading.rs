@@ -105,6 +105,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         sites.is_some_and(|sites| sites.leads_elsewhere(now))
     }
 
+    /// A request failed at this address of the host: for a while others are dialled.
+    pub(in crate::pool) fn blame(&mut self, key: KeyRef<'_>, address: SocketAddr, now: Instant) {
+        if let Some(index) = self.find(key)
+            && let Some(sites) = self.sites(index)
+        {
+            sites.blame(address, now);
+        }
+    }
+
     /// A connection's socket is gone.
     pub(in crate::pool) fn leave_site(&mut self, index: usize, site: u32) {
         if let Some(sites) = self.sites(index) {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::super::Exclusive;
+use super::super::sites::Sites;
 use super::*;
 use crate::connect::Answer;
 
@@ -69,6 +70,34 @@ fn dials_under_way_count_and_one_that_failed_is_not_tried_again_at_once() {
     assert_eq!(routes, [[at(1), at(2)], [at(2), at(1)]]);
     room.fail(&first);
     assert_eq!(room.dialled_to(host, &[1, 2]), at(2));
+}
+
+#[test]
+fn an_address_that_failed_a_request_is_dialled_after_the_others_for_a_while_though_it_can_be_reached() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H1);
+    let _first = room.wait(host);
+    let blamed = room.dialled_to(host, &[1, 2]);
+    let sites = room.state.sites(host).unwrap();
+    sites.blame(blamed, room.now);
+    let _others: Vec<_> = (0..2).map(|_| room.wait(host)).collect();
+    // Though the other one has a connection then.
+    assert_ne!(room.dialled_to(host, &[1, 2]), blamed);
+    assert_ne!(room.dialled_to(host, &[1, 2]), blamed);
+    // A dial that began before, and has found it there, changes nothing.
+    let sites = room.state.sites(host).unwrap();
+    sites.reached(0);
+    sites.reached(1);
+    let (now, second) = (room.now, Duration::from_secs(1));
+    let first_at = |sites: &mut Sites, now| sites.for_dial(now)[0];
+    assert_ne!(first_at(sites, now), blamed);
+    // Its time is over; and it is longer the second time, until it has served for a minute.
+    assert_eq!(first_at(sites, now + second), blamed);
+    sites.blame(blamed, now + second);
+    assert_ne!(first_at(sites, now + 2 * second), blamed);
+    assert_eq!(first_at(sites, now + 3 * second), blamed);
+    sites.blame(blamed, now + 70 * second);
+    assert_eq!(first_at(sites, now + 71 * second), blamed);
 }
 
 #[test]
