@@ -93,7 +93,8 @@
 //!
 //! [`Registry::reload`] puts another configuration in force under the clients that are held, wholly or not at all. Time-outs
 //! and retries count from the next request on; where what shapes connections has changed, no later request uses those from
-//! before, and none fails for it. With the feature `watch`, `Registry::watch` does so when the files change.
+//! before, and none fails for it. With the feature `watch`, `registry.watch = true` and `Registry::watch` do so when the files
+//! change. Certificates, keys and revocation lists are followed without it.
 //!
 //! # In code, without configuration
 //!

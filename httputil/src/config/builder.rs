@@ -168,6 +168,7 @@ impl ConfigBuilder {
             problems.add(|| unreadable(REGISTRY, &misfit));
             Registry::default()
         });
+        contradictions::within_registry(&registry, &Chain::of_registry(&layers), &mut problems);
         let chains = profiles
             .values()
             .map(|profile| (profile, Chain::of(&layers, &profile.name, &lineages[&profile.name])));

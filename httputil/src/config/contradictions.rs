@@ -10,7 +10,9 @@ use super::schema::schema;
 use super::tree::{Node, Value};
 use crate::connect::Proxies;
 use crate::error::{Origin, Problem};
-use crate::settings::{Profile, Tls, Transport, header_mistakes, is_https, unverified, without_coding};
+use crate::settings::{
+    Profile, Registry, Tls, Transport, header_mistakes, is_https, unverified, without_coding, without_watch,
+};
 
 /// Checks one profile; `environment` is `HTTPUTIL_ENV` as it is written. A value that several profiles inherit is
 /// reported once, under the name it is written by.
@@ -82,6 +84,15 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
     }
     if transport.tls.insecure_skip_verify {
         insecure(profile, chain, environment, problems);
+    }
+}
+
+/// Checks `[registry]`.
+pub(crate) fn within_registry(registry: &Registry, chain: &Chain<'_>, problems: &mut Problems) {
+    if let Some(why) = without_watch(registry)
+        && let Some((table, node)) = chain.written("watch").next()
+    {
+        problems.add(|| wrong_value(node.origin.clone(), table, "watch", "true", why));
     }
 }
 

@@ -46,6 +46,10 @@ impl Source {
     pub(super) fn folder_of(&self, shown: &Path) -> Option<&Path> {
         self.folder.as_deref().filter(|_| *self.shown == shown)
     }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 /// Gives each problem the line that it is about, where that can be shown.

@@ -99,7 +99,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
 /// `[registry]`: what is written, over the defaults.
 pub(crate) fn registry(merged: Table) -> Result<Registry, Misfit> {
     let node = Node::new(Origin::BuiltIn, Value::Table(merged));
-    let RegistryKeys { max_connections } = RegistryKeys::deserialize(Reader::of(&node))?;
+    let RegistryKeys { max_connections, watch } = RegistryKeys::deserialize(Reader::of(&node))?;
     let mut registry = Registry::default();
     let max_connections = max_connections.map(|key| match key {
         OrNone(None) => MaxConnections::Unbounded,
@@ -107,6 +107,7 @@ pub(crate) fn registry(merged: Table) -> Result<Registry, Misfit> {
         OrNone(Some(OrAuto(Some(number)))) => MaxConnections::AtMost(count(number.get())),
     });
     set(&mut registry.max_connections, max_connections);
+    set(&mut registry.watch, watch);
     Ok(registry)
 }
 

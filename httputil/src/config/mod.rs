@@ -58,7 +58,6 @@ mod tree;
 mod values;
 mod variables;
 mod walk;
-#[cfg(feature = "watch")]
 mod watched;
 
 pub use builder::ConfigBuilder;

@@ -547,4 +547,7 @@ pub(crate) struct HedgeKeys {
 pub(crate) struct RegistryKeys {
     /// Connections of all pools together; "auto" is three quarters of the soft limit of open files.
     pub(crate) max_connections: Option<OrNone<OrAuto<NonZeroU32>>>,
+    /// Follow the files that the configuration was read from, and those that it names, when they change; needs httputil's
+    /// feature of that name. Certificates, keys, revocation lists and tokens are followed in any case.
+    pub(crate) watch: Option<bool>,
 }

@@ -4,7 +4,7 @@
 const PROFILE: [&str; 2] = ["auth.oauth2", "cookies"];
 
 /// Keys of `[registry]`.
-const REGISTRY: [&str; 3] = ["metrics.max_hosts", "strict", "watch"];
+const REGISTRY: [&str; 2] = ["metrics.max_hosts", "strict"];
 
 /// What a path is, as far as the plans go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

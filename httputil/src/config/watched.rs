@@ -2,13 +2,41 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::environment;
+use super::excerpt::Source;
 use super::loaded::Config;
 use super::secrets::Elsewhere;
 use super::tree::{Node, Table, Value};
 
 impl Config {
+    /// Whether it is the same one, not only one that says the same.
+    pub(crate) fn is(&self, other: &Config) -> bool {
+        Arc::ptr_eq(&self.loaded, &other.loaded)
+    }
+
+    /// Certificates, keys and revocation lists.
+    pub(crate) fn tls_files(&self) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        for profile in self.loaded.profiles.values() {
+            let tls = &profile.transport.tls;
+            let single = [&tls.ca_file, &tls.extra_ca_file, &tls.cert_file, &tls.key_file];
+            files.extend(single.into_iter().flatten().chain(&tls.crl_files).cloned());
+        }
+        files
+    }
+
+    /// Whether both were read from the same texts, with the same secrets beside them.
+    pub(crate) fn says_as(&self, other: &Config) -> bool {
+        let (mine, others) = (&self.loaded, &other.loaded);
+        let texts = mine.sources.iter().map(Source::text);
+        mine.files == others.files
+            && texts.eq(others.sources.iter().map(Source::text))
+            && mine.profiles == others.profiles
+            && mine.registry == others.registry
+    }
+
     /// The main file and its siblings, whether they are there or not.
     pub(crate) fn own_files(&self) -> BTreeSet<PathBuf> {
         let mut files: BTreeSet<PathBuf> = self.files().iter().cloned().collect();
@@ -24,12 +52,7 @@ impl Config {
 
     /// Certificates, keys, revocation lists, and secrets that are kept in files.
     pub(crate) fn named_files(&self) -> BTreeSet<PathBuf> {
-        let mut files = BTreeSet::new();
-        for profile in self.loaded.profiles.values() {
-            let tls = &profile.transport.tls;
-            let single = [&tls.ca_file, &tls.extra_ca_file, &tls.cert_file, &tls.key_file];
-            files.extend(single.into_iter().flatten().chain(&tls.crl_files).cloned());
-        }
+        let mut files = self.tls_files();
         for layer in &self.loaded.layers {
             add_secrets(&layer.tables, &mut files);
         }

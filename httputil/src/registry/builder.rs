@@ -9,6 +9,7 @@ use super::holding::Holding;
 use super::names::Inner;
 use super::reload::Reloads;
 use super::services::Services;
+use super::watch::Watchers;
 use crate::config::Config;
 use crate::connect::{Identities, Resolver};
 use crate::error::Error;
@@ -47,27 +48,32 @@ impl RegistryBuilder {
         self
     }
 
-    /// Builds the registry. It opens no connection and needs no runtime.
+    /// Builds the registry. It opens no connection and needs no runtime. Where `registry.watch` is on, or a profile names
+    /// certificates, keys or revocation lists, a thread looks after the files from now on, until the registry is gone: see
+    /// [`Registry::reload`].
     ///
     /// # Errors
     ///
-    /// Whatever [`Config::load`] says, if no configuration was given.
+    /// Whatever [`Config::load`] says, if no configuration was given; that the system gives no thread.
     pub fn build(self) -> Result<Registry, Error> {
         let config = match self.config {
             Some(config) => config,
             None => Config::load()?,
         };
-        Ok(Registry::new(Inner {
+        let registry = Registry::new(Inner {
             resolver: self.resolver.map_or_else(Resolver::system, Resolver::custom),
             identities: Identities::default(),
             proxy_identities: Identities::default(),
             services: Services::default(),
             tls_info: self.tls_info,
             budget: Budget::of(config.registry().max_connections),
-            holding: Mutex::new(Holding::of(config)),
+            holding: Mutex::new(Holding::of(config.clone())),
             reloading: Mutex::default(),
             reloads: Reloads::default(),
-        }))
+            watchers: Watchers::default(),
+        });
+        registry.watch_by_itself(&config)?;
+        Ok(registry)
     }
 }
 

@@ -12,7 +12,6 @@ mod names;
 mod reload;
 mod report;
 mod services;
-#[cfg(feature = "watch")]
 mod watch;
 
 pub use builder::RegistryBuilder;

@@ -6,6 +6,7 @@ use super::RegistryBuilder;
 use super::holding::{Held, Holding, Isolated, Recipe};
 use super::reload::Reloads;
 use super::services::Services;
+use super::watch::Watchers;
 use crate::client::{Breaker, Client};
 use crate::config::Config;
 use crate::connect::{Connector, Identities, Identity, Proxies, Resolver};
@@ -42,6 +43,7 @@ pub(super) struct Inner {
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
     pub(super) reloads: Reloads,
+    pub(super) watchers: Watchers,
 }
 
 impl Inner {

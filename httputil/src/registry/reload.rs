@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Registry;
 use super::holding::{Held, Holding, Recipe};
@@ -50,6 +50,10 @@ impl Registry {
     /// a service read from `[profile.settings]` when it was constructed. The platform's trusted roots are read once a
     /// process.
     ///
+    /// What a profile's certificates, keys and revocation lists hold is reloaded by itself when it changes, within seconds
+    /// (at once with the feature `watch`); and so is everything else, with `registry.watch = true`. What cannot be used
+    /// changes nothing: a warning and [`Stats::reloads_refused`](crate::Stats::reloads_refused) tell of it.
+    ///
     /// Blocks while files of certificates are read. Other calls of `reload` wait for this one.
     ///
     /// ```
@@ -68,19 +72,42 @@ impl Registry {
     /// [`Kind::Config`](crate::Kind::Config) if a client that is held could not follow it: a file of its `tls.*` or a proxy
     /// variable cannot be used. Then nothing at all has changed.
     pub fn reload(&self, config: Config) -> Result<ReloadReport, Error> {
+        let _one_at_a_time = lock(&self.inner.reloading);
+        self.put_in_force(config, true)
+    }
+
+    /// The same in place of this one; `None` if another one is in force meanwhile. What changes nothing is mentioned only if
+    /// it `is_news`.
+    pub(super) fn reload_instead(
+        &self,
+        of: &Config,
+        config: Config,
+        is_news: bool,
+    ) -> Option<Result<ReloadReport, Error>> {
+        let _one_at_a_time = lock(&self.inner.reloading);
+        let is_in_force = self.inner.holding().config.is(of);
+        is_in_force.then(|| self.put_in_force(config, is_news))
+    }
+
+    /// One at a time.
+    fn put_in_force(&self, config: Config, is_news: bool) -> Result<ReloadReport, Error> {
         let inner = &*self.inner;
-        let _one_at_a_time = inner.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let reloaded = {
             let holding = &mut *inner.holding();
-            Plan::make(inner, holding, &config).map(|plan| plan.note(inner, holding, config))
+            Plan::make(inner, holding, &config).and_then(|plan| {
+                self.watch_by_itself(&config)?;
+                Ok(plan.note(inner, holding, config))
+            })
         };
         let result = reloaded.map(|(report, change)| {
             change.put_in_force(inner);
+            inner.watchers.wake();
             report
         });
         inner.identities.forget_unused();
         inner.proxy_identities.forget_unused();
         match &result {
+            Ok(report) if report.is_nothing() && !is_news => {}
             Ok(report) => {
                 inner.reloads.done.fetch_add(1, Ordering::Relaxed);
                 tracing::info!("configuration reloaded: {report}");
@@ -92,6 +119,10 @@ impl Registry {
         }
         result
     }
+}
+
+fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a reload comes to, made without a change to anything.

@@ -40,6 +40,7 @@ pub use policy::{PhaseBound, Policy};
 pub use profile::Profile;
 pub use proxy::{Proxy, ProxyChoice};
 pub use redirect::Redirect;
+pub(crate) use registry::without_watch;
 pub use registry::{MaxConnections, Registry};
 pub use retry::{Jitter, Retry};
 pub(crate) use retry::{check_header_name, check_method, check_status};

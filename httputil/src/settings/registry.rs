@@ -6,6 +6,16 @@
 pub struct Registry {
     /// `registry.max_connections`: of all pools; in use, idle and being dialled. Default [`MaxConnections::Auto`].
     pub max_connections: MaxConnections,
+    /// `registry.watch`: whether the files that the configuration was read from are followed while it is in force. Default
+    /// false. Needs the feature `watch`.
+    pub watch: bool,
+}
+
+/// Why the files cannot be watched, if that is wished for and cannot be: this program was built without it.
+pub(crate) fn without_watch(registry: &Registry) -> Option<&'static str> {
+    let is_missing = registry.watch && !cfg!(feature = "watch");
+    is_missing
+        .then_some("this program was built without it; turn on httputil's feature \"watch\", or leave the key out")
 }
 
 /// How many connections all pools may have together.

@@ -54,6 +54,20 @@ fn variables_are_checked_without_a_file_too() {
     );
 }
 
+/// The program is built with the feature `cli` alone.
+#[test]
+fn what_needs_a_feature_that_was_not_built_in_is_refused_by_name() {
+    let desk = Desk::with("[registry]\nwatch = true\n[telemetry]\ndns.resolver = \"hickory\"\n");
+    let said = desk.run(&["check"]).mistakes();
+    let of_watch = "httputil.toml:2:9: registry.watch = true: this program was built without it; turn on httputil's \
+                    feature \"watch\", or leave the key out\n";
+    assert!(said.contains(of_watch), "{said}");
+    assert!(
+        said.contains("httputil.toml:4:16: telemetry.dns.resolver = \"hickory\": this program was built without it"),
+        "{said}"
+    );
+}
+
 #[test]
 fn every_environment_that_has_a_file_is_checked_and_the_same_mistake_told_once() {
     let desk = Desk::with("[a]\ntimout = 1\n")

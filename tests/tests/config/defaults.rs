@@ -141,6 +141,7 @@ fn open_files_bound_all_pools_together() {
     let empty_table = Config::builder().embedded("empty", "[registry]").load().unwrap();
     for config in [Config::empty(), Config::builder().load().unwrap(), empty_table] {
         assert_eq!(config.registry().max_connections, MaxConnections::Auto);
+        assert!(!config.registry().watch);
     }
 }
 

@@ -96,7 +96,9 @@ fn it_knows_and_explains_where_it_was_written() {
     assert_eq!(shown, ["HTTPUTIL_REGISTRY__MAX_CONNECTIONS", "httputil.toml:2:19"]);
     assert_eq!(
         scenario.relative(&config.explain("registry").unwrap()),
-        "registry\nmax_connections  8  HTTPUTIL_REGISTRY__MAX_CONNECTIONS, over httputil.toml:2:19\n"
+        "registry\n\
+         max_connections  8      HTTPUTIL_REGISTRY__MAX_CONNECTIONS, over httputil.toml:2:19\n\
+         watch            false  built-in default\n"
     );
     assert_eq!(
         config.origin("registry", "max_conections").unwrap_err().to_string(),
@@ -109,6 +111,6 @@ fn it_knows_and_explains_where_it_was_written() {
     let untouched = Scenario::new().config();
     assert_eq!(
         untouched.explain("registry").unwrap().to_string(),
-        "registry\nmax_connections  \"auto\"  built-in default\n"
+        "registry\nmax_connections  \"auto\"  built-in default\nwatch            false   built-in default\n"
     );
 }

@@ -1,26 +1,13 @@
-//! The thread that looks after the files, and who stops it.
+//! Watching that the program asks for, and the guard that ends it.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::folders::Folders;
-use super::snapshot::Snapshot;
-use crate::error::{Error, Problem};
-use crate::registry::names::Inner;
+use super::watching::{self, OnReload, Order, SETTLES, Shared};
+use crate::error::Error;
 use crate::registry::{Registry, ReloadReport};
-
-/// Some file systems tell nothing (NFS, some bind mounts): the files are looked at so often in any case.
-const LOOKS_EVERY: Duration = Duration::from_secs(30);
-
-/// For so long the files must stay as they are.
-const SETTLES: Duration = Duration::from_millis(200);
-
-type OnReload = Box<dyn Fn(Result<ReloadReport, Error>) + Send>;
 
 /// Begins to watch the files of a registry's configuration; see [`Registry::watch`].
 #[must_use = "nothing is watched before `start()`"]
@@ -39,18 +26,6 @@ pub struct Watch {
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shared {
-    is_over: AtomicBool,
-    wake: SyncSender<()>,
-}
-
-impl Shared {
-    fn wake(&self) {
-        // One that is not taken yet says the same.
-        let _ = self.wake.try_send(());
-    }
-}
-
 impl Registry {
     /// Watches the files that the configuration in force was read from (the main file, its `httputil.<env>.toml` and
     /// `httputil.local.toml`, whether they are there yet or not), and those that it names: certificates, keys, revocation
@@ -62,6 +37,9 @@ impl Registry {
     /// does not load changes nothing, and neither does a file that looks half-written though it would load: the main file
     /// gone, a file empty that was not, a last line without an end that had one. Each is reported: by a warning,
     /// [`Stats::reloads_refused`](crate::Stats::reloads_refused), and [`on_reload`](WatchBuilder::on_reload).
+    ///
+    /// `registry.watch = true` in the configuration does the same without a word of the program's, and without a callback;
+    /// while a guard is held, that one stands back.
     ///
     /// It begins with a reload, for what has changed since the load; the callback hears of it if that was anything.
     ///
@@ -111,34 +89,8 @@ impl WatchBuilder {
     ///
     /// [`Kind::Config`](crate::Kind::Config) if the system gives no watcher (its bound on them is reached), or no thread.
     pub fn start(self) -> Result<Watch, Error> {
-        let failed = |why: String| {
-            let message = format!("the configuration's files cannot be watched: {why}");
-            Error::config(vec![Problem::new(message)])
-        };
-        let (wake, wakes) = mpsc::sync_channel(1);
-        let shared = Arc::new(Shared {
-            is_over: AtomicBool::new(false),
-            wake,
-        });
-        let told = Arc::clone(&shared);
-        let mut folders = Folders::new(move || told.wake()).map_err(|error| failed(error.to_string()))?;
-        let accepted = Snapshot::of(&self.registry.config());
-        folders.watch(accepted.paths());
-        let watching = Watching {
-            registry: Arc::downgrade(&self.registry.inner),
-            settles: self.settles,
-            on_reload: self.on_reload,
-            shared: Arc::clone(&shared),
-            wakes,
-            folders,
-            judged: None,
-            accepted,
-        };
-        let thread = thread::Builder::new().name("httputil-watch".to_owned());
-        let thread = thread
-            .spawn(move || watching.run())
-            .map_err(|error| failed(error.to_string()))?;
-        shared.wake();
+        let order = Order::of_program(self.settles, self.on_reload);
+        let (shared, thread) = watching::start(&self.registry, self.registry.config(), order)?;
         Ok(Watch {
             shared,
             thread: Some(thread),
@@ -148,8 +100,7 @@ impl WatchBuilder {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Release);
-        self.shared.wake();
+        self.shared.end();
         if let Some(thread) = self
             .thread
             .take()
@@ -157,108 +108,6 @@ impl Drop for Watch {
         {
             let _ = thread.join();
         }
-    }
-}
-
-struct Watching {
-    registry: Weak<Inner>,
-    settles: Duration,
-    on_reload: Option<OnReload>,
-    shared: Arc<Shared>,
-    wakes: Receiver<()>,
-    folders: Folders,
-    /// What the files held when they were last followed.
-    accepted: Snapshot,
-    /// What they held when they were last judged, well or not. Nothing at first: they may have changed since they were loaded.
-    judged: Option<Snapshot>,
-}
-
-impl Watching {
-    fn run(mut self) {
-        loop {
-            let _ = self.wakes.recv_timeout(LOOKS_EVERY);
-            let Some(now) = self.settled() else { return };
-            let is_first = self.judged.is_none();
-            if self.judged.as_ref() == Some(&now) {
-                continue;
-            }
-            let Some(inner) = self.registry.upgrade() else { return };
-            let Some(outcome) = self.judge(&Registry { inner }, &now) else {
-                // It changed while it was read.
-                self.shared.wake();
-                continue;
-            };
-            if is_first && outcome.as_ref().is_ok_and(ReloadReport::is_nothing) {
-                continue;
-            }
-            if let Some(on_reload) = &self.on_reload {
-                let told = catch_unwind(AssertUnwindSafe(|| on_reload(outcome)));
-                if told.is_err() {
-                    tracing::error!("the callback of a reload panicked");
-                }
-            }
-        }
-    }
-
-    /// What the files hold when they have not changed for a while; `None` if nobody wants to know any more.
-    fn settled(&mut self) -> Option<Snapshot> {
-        let mut before = self.accepted.again();
-        loop {
-            // A folder may have been made anew.
-            self.folders.watch(before.paths());
-            // Also when nothing of ours has changed: where other things happen all the time, that is often enough.
-            let until = Instant::now() + self.settles;
-            while !self.is_over()
-                && let Some(left) = until.checked_duration_since(Instant::now())
-            {
-                let _ = self.wakes.recv_timeout(left);
-            }
-            if self.is_over() {
-                return None;
-            }
-            let now = self.accepted.again();
-            if now == before {
-                return Some(now);
-            }
-            before = now;
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.shared.is_over.load(Ordering::Acquire) || self.registry.strong_count() == 0
-    }
-
-    /// Follows what the files hold, if it can be followed; `None` if they have changed under it.
-    fn judge(&mut self, registry: &Registry, now: &Snapshot) -> Option<Result<ReloadReport, Error>> {
-        // What is wrong with it says more than that it looks half-written.
-        let loaded = registry.config().load_again().and_then(|config| {
-            let doubts = now.doubts(&self.accepted);
-            if doubts.is_empty() {
-                Ok(config)
-            } else {
-                Err(Error::config(doubts))
-            }
-        });
-        if self.accepted.again() != *now {
-            return None;
-        }
-        self.judged = Some(now.clone());
-        let config = match loaded {
-            Ok(config) => config,
-            Err(error) => {
-                registry.inner.reloads.refuse();
-                tracing::warn!("configuration not reloaded, the earlier one stays in force: {error}");
-                return Some(Err(error));
-            }
-        };
-        let outcome = registry.reload(config);
-        if outcome.is_ok() {
-            // It may name other files.
-            self.accepted = Snapshot::of(&registry.config());
-            self.judged = Some(self.accepted.clone());
-            self.folders.watch(self.accepted.paths());
-        }
-        Some(outcome)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the watched files hold at one moment.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,14 +41,19 @@ impl Held {
 }
 
 impl Snapshot {
-    pub(super) fn of(config: &Config) -> Snapshot {
+    /// Of all files, or only of certificates, keys and revocation lists.
+    pub(super) fn of(config: &Config, all: bool) -> Snapshot {
         let main = config.files().first();
-        let own: BTreeMap<PathBuf, bool> = config
-            .own_files()
+        let (own, named) = if all {
+            (config.own_files(), config.named_files())
+        } else {
+            (BTreeSet::new(), config.tls_files())
+        };
+        let own: BTreeMap<PathBuf, bool> = own
             .into_iter()
             .map(|path| (path.clone(), Some(&path) == main))
             .collect();
-        let paths = own.keys().cloned().chain(config.named_files());
+        let paths = own.keys().cloned().chain(named);
         let files = paths.map(|path| {
             let held = Held::of(&path);
             (path, held)
