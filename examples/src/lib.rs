@@ -1,0 +1,13 @@
+//! Ten services of a storage system, each an annotated struct that is meant to be copied.
+//!
+//! | module | profile | what it speaks |
+//! |---|---|---|
+//! | [`events`] | `events` | S3 event notifications by webhook, signed, each target on its own |
+//!
+//! Each module holds the service, its types and its failure story; [`peers`] holds a server for each, which the binaries
+//! (`cargo run --bin event_webhooks`) and the tests run against. The rule that holds it together: what a service says on the
+//! wire is the protocol's, and what it does when the wire fails is its profile's, in `config/httputil.toml`.
+
+pub mod command;
+pub mod events;
+pub mod peers;

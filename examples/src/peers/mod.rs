@@ -1,0 +1,5 @@
+//! Servers that the services speak to where there is no real one: each checks what it is told, and says what it saw.
+
+mod webhook;
+
+pub use webhook::{Delivery, Webhook};

@@ -1,0 +1,4 @@
+//! The ten services against their peers, faults included.
+
+mod events;
+mod support;
