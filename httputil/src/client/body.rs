@@ -1,4 +1,4 @@
-//! The response's body as the user reads it: it holds the request's ticket, and its errors are ours.
+//! The response's body as the user reads it: its errors are ours.
 
 use std::fmt;
 use std::io;
@@ -22,13 +22,14 @@ pub struct Body {
     pooled: PooledBody,
     /// What is done with it on the way, if anything is.
     reading: Option<Box<Reading>>,
-    /// The request, until its body has ended: it counts as under way, and an error tells of it. Nobody ever locks it;
-    /// the mutex is what makes it shareable, which readers of bodies ask for.
+    /// The request, until its body has ended: an error tells of it. Nobody ever locks it; the mutex is what makes it
+    /// shareable, which readers of bodies ask for.
     request: Mutex<Option<Box<Prepared>>>,
 }
 
 impl Body {
-    pub(super) fn new(pooled: PooledBody, mut request: Box<Prepared>) -> Body {
+    pub(super) fn new(mut pooled: PooledBody, mut request: Box<Prepared>) -> Body {
+        pooled.hold(request.take_held());
         let reading = request.reading.take();
         let request = (!http_body::Body::is_end_stream(&pooled)).then_some(request);
         Body {

@@ -18,7 +18,7 @@ use crate::connect::{Refusal, Target};
 use crate::error::{Error, Kind, Problem};
 use crate::policy::{self, Standing, Visit};
 use crate::settings::{BaseUrl, Profile};
-use crate::wire::chance;
+use crate::wire::{Holding, chance};
 
 /// The URLs of a list, and what is remembered of each.
 pub(super) struct Endpoints {
@@ -32,7 +32,7 @@ pub(super) struct Journey {
     tail: String,
     /// Where it was.
     tried: Vec<usize>,
-    /// Where it is, until its answer's body has ended.
+    /// Where it is.
     visit: Option<Visit>,
 }
 
@@ -82,6 +82,13 @@ impl Journey {
             tried: self.tried.clone(),
             visit: None,
         }
+    }
+}
+
+impl Journey {
+    /// The place that the request has at its endpoint.
+    pub(super) fn take_place(&mut self) -> Option<Holding> {
+        self.visit.as_mut()?.place.take()
     }
 }
 

@@ -28,9 +28,9 @@ use super::retry::Outcome;
 use super::timings::Timings;
 use crate::connect::Target;
 use crate::error::{Error, Kind};
-use crate::pool::{Ticket, Way};
+use crate::pool::Way;
 use crate::settings::BaseUrl;
-use crate::wire::{Manner, PooledBody, RequestBody};
+use crate::wire::{Held, Holding, Manner, PooledBody, RequestBody};
 
 /// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not. The box goes on
 /// to the response's body.
@@ -59,10 +59,10 @@ pub(super) struct Prepared {
     pub(super) reading: Option<Box<Reading>>,
     /// Of the sending that was answered.
     pub(super) timings: Option<Timings>,
-    /// Held until the response's body has ended.
-    pub(super) ticket: Option<Ticket>,
+    /// The lease's.
+    pub(super) ticket: Option<Holding>,
     pub(super) deadline: Option<Instant>,
-    /// Held like the ticket.
+    /// In the limits.
     pub(super) places: Places,
     /// What the profile remembers of the host.
     pub(super) host: Option<Arc<PerHost>>,
@@ -291,6 +291,13 @@ impl Prepared {
         self.judge(pass, &outcome, began, sendings.sent_at);
         self.arrived(&outcome, began);
         outcome
+    }
+
+    /// What it holds until its exchange is over.
+    pub(super) fn take_held(&mut self) -> Held {
+        let visit = self.journey.as_mut().and_then(|journey| journey.take_place());
+        let Places { profile, host } = std::mem::take(&mut self.places);
+        [visit, host, profile, self.ticket.take()]
     }
 
     /// Looks at the answer that the user gets: whether its body is to be decompressed or bounded.

@@ -1,6 +1,7 @@
 //! The stages of a request's way that wait for a turn: the profile's around the whole request, a host's around an attempt.
 //!
-//! A place is held until the answer's body has ended or is dropped, or until nothing comes of the attempt. What is off is
+//! A place is held until the exchange is over (its answer's body read, dropped or out of time), or until nothing comes of the
+//! attempt. What is off is
 //! not on the way at all. Nobody waits for a host whose breaker is open.
 
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use super::execute::Prepared;
 use super::policies::PerHost;
 use super::retry::Fault;
 use crate::error::{Error, Kind, Phase};
-use crate::policy::{Limit, Permit, Rate, Shed};
+use crate::policy::{Limit, Rate, Shed};
 use crate::settings;
+use crate::wire::Holding;
 
 /// What the clients of a profile share.
 pub(super) struct Limits {
@@ -24,8 +26,8 @@ pub(super) struct Limits {
 /// The places that a request holds.
 #[derive(Default)]
 pub(super) struct Places {
-    profile: Option<Permit>,
-    host: Option<Permit>,
+    pub(super) profile: Option<Holding>,
+    pub(super) host: Option<Holding>,
 }
 
 impl Places {

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::wire::{Counts, Holding};
+
 /// A latency counts half as much after about this time, and an endpoint that was slow is tried again.
 const FADES_IN: Duration = Duration::from_secs(10);
 
@@ -21,7 +23,7 @@ const FAILURE: Duration = Duration::from_secs(1);
 /// The loads of some endpoints.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
-    loads: Vec<Load>,
+    loads: Vec<Arc<Load>>,
 }
 
 #[derive(Debug)]
@@ -36,11 +38,13 @@ struct Latency {
     at: Instant,
 }
 
-/// A request under way at an endpoint, until it is dropped.
+/// A request at an endpoint.
 #[derive(Debug)]
 pub(crate) struct Visit {
-    endpoints: Arc<Endpoints>,
+    load: Arc<Load>,
     pub(crate) index: usize,
+    /// For as long as it is under way there.
+    pub(crate) place: Option<Holding>,
 }
 
 /// What stands against an endpoint.
@@ -62,9 +66,11 @@ impl Latency {
 impl Endpoints {
     /// So many, of which nothing is known.
     pub(crate) fn new(many: usize, now: Instant) -> Arc<Endpoints> {
-        let load = || Load {
-            under_way: AtomicUsize::new(0),
-            latency: Mutex::new(Latency { seconds: 0.0, at: now }),
+        let load = || {
+            Arc::new(Load {
+                under_way: AtomicUsize::new(0),
+                latency: Mutex::new(Latency { seconds: 0.0, at: now }),
+            })
         };
         Arc::new(Endpoints {
             loads: (0..many).map(|_| load()).collect(),
@@ -73,7 +79,7 @@ impl Endpoints {
 
     /// Chooses one: not where the request was, as long as there are others. `chance` gives numbers from 0 up to 1.
     pub(crate) fn choose(
-        self: &Arc<Self>,
+        &self,
         now: Instant,
         standing: impl Fn(usize) -> Standing,
         mut chance: impl FnMut() -> f64,
@@ -117,13 +123,22 @@ impl Endpoints {
                 }
             }
         };
-        if let Some(load) = self.loads.get(index) {
-            load.under_way.fetch_add(1, Ordering::Relaxed);
-        }
+        let load = &self.loads[index];
+        load.under_way.fetch_add(1, Ordering::Relaxed);
         Visit {
-            endpoints: Arc::clone(self),
+            load: Arc::clone(load),
             index,
+            place: Some(Holding::of(Arc::clone(load) as Arc<dyn Counts>)),
         }
+    }
+
+    /// Requests under way at all of them.
+    #[cfg(test)]
+    pub(crate) fn under_way(&self) -> usize {
+        self.loads
+            .iter()
+            .map(|load| load.under_way.load(Ordering::Relaxed))
+            .sum()
     }
 
     /// Seconds until an answer, roughly, and requests under way where nothing is known.
@@ -138,11 +153,8 @@ impl Endpoints {
 impl Visit {
     /// Tells how long the answer took. A slower one counts at once, a faster one by and by.
     pub(crate) fn ended(&self, took: Duration, is_failure: bool, now: Instant) {
-        let Some(load) = self.endpoints.loads.get(self.index) else {
-            return;
-        };
         let took = if is_failure { took.max(FAILURE) } else { took }.as_secs_f64();
-        let mut latency = load.latency.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latency = self.load.latency.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = now.saturating_duration_since(latency.at).as_secs_f64();
         let weight = (-passed / FADES_IN.as_secs_f64()).exp();
         let seconds = if took > latency.seconds {
@@ -154,11 +166,9 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
-    fn drop(&mut self) {
-        if let Some(load) = self.endpoints.loads.get(self.index) {
-            load.under_way.fetch_sub(1, Ordering::Relaxed);
-        }
+impl Counts for Load {
+    fn gone(&self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

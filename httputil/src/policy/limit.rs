@@ -6,23 +6,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+
+use crate::wire::{Counts, Holding};
 
 /// One limit.
 #[derive(Debug)]
 pub(crate) struct Limit {
     most: usize,
-    running: Arc<Semaphore>,
+    running: Semaphore,
     waiting: AtomicUsize,
     /// `None` is without bound.
     queue: Option<usize>,
-}
-
-/// The right to run. Dropping it, by whatever way, lets the next one run.
-#[derive(Debug)]
-pub(crate) struct Permit {
-    _permit: OwnedSemaphorePermit,
 }
 
 /// Why a request was not admitted.
@@ -40,7 +36,7 @@ impl Limit {
         let most = most.min(Semaphore::MAX_PERMITS);
         Limit {
             most,
-            running: Arc::new(Semaphore::new(most)),
+            running: Semaphore::new(most),
             waiting: AtomicUsize::new(0),
             queue,
         }
@@ -57,31 +53,41 @@ impl Limit {
         self.running.available_permits() == self.most && self.waiting.load(Ordering::Relaxed) == 0
     }
 
-    /// A place without waiting; none while others wait.
-    pub(crate) fn try_admit(&self) -> Option<Permit> {
-        let permit = Arc::clone(&self.running).try_acquire_owned().ok()?;
-        Some(Permit { _permit: permit })
+    /// A place without waiting; none while others wait. To drop it, by whatever way, lets the next one run.
+    pub(crate) fn try_admit(self: &Arc<Self>) -> Option<Holding> {
+        let permit = self.running.try_acquire().ok()?;
+        Some(self.taken(permit))
+    }
+
+    fn taken(self: &Arc<Self>, permit: SemaphorePermit<'_>) -> Holding {
+        permit.forget();
+        Holding::of(Arc::clone(self) as Arc<dyn Counts>)
     }
 
     /// Waits for the turn, first come, first served.
     ///
     /// Dropping the future leaves the queue.
-    pub(crate) async fn admit(&self, deadline: Option<Instant>) -> Result<Permit, Shed> {
+    pub(crate) async fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Holding, Shed> {
         if let Some(permit) = self.try_admit() {
             return Ok(permit);
         }
         let Some(_place) = Place::take(&self.waiting, self.queue) else {
             return Err(Shed::QueueFull);
         };
-        let turn = Arc::clone(&self.running).acquire_owned();
+        let turn = self.running.acquire();
         let permit = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, turn)
                 .await
                 .map_err(|_| Shed::Deadline)?,
             None => turn.await,
         };
-        let permit = permit.expect("nobody closes the semaphore");
-        Ok(Permit { _permit: permit })
+        Ok(self.taken(permit.expect("nobody closes the semaphore")))
+    }
+}
+
+impl Counts for Limit {
+    fn gone(&self) {
+        self.running.add_permits(1);
     }
 }
 
@@ -136,7 +142,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_sheds_at_once_and_a_deadline_in_time() {
-        let limit = Limit::new(1, Some(1));
+        let limit = Arc::new(Limit::new(1, Some(1)));
         let _running = limit.admit(None).await.unwrap();
         let deadline = Instant::now() + Duration::from_secs(1);
         let (waits, shed) = tokio::join!(limit.admit(Some(deadline)), limit.admit(None));
@@ -144,7 +150,10 @@ mod tests {
         assert_eq!(waits.unwrap_err(), Shed::Deadline);
         assert_eq!(Instant::now(), deadline);
         assert_eq!(limit.waiting(), 0);
-        assert_eq!(Limit::new(0, Some(0)).admit(None).await.unwrap_err(), Shed::QueueFull);
+        assert_eq!(
+            Arc::new(Limit::new(0, Some(0))).admit(None).await.unwrap_err(),
+            Shed::QueueFull
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,7 +30,7 @@ pub(crate) use breaker::Breaker;
 pub(crate) use budget::Budget;
 pub(crate) use endpoint::{Endpoints, Standing, Visit};
 pub(crate) use hosts::Hosts;
-pub(crate) use limit::{Limit, Permit, Shed};
+pub(crate) use limit::{Limit, Shed};
 pub(crate) use rate::Rate;
 pub(crate) use redirect::{Hop, Refusal};
 pub(crate) use retry::{Ended, Retry};

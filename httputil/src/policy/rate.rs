@@ -3,12 +3,12 @@
 //! `governor`'s bucket is the same one (the generic cell rate algorithm). But those who wait for it are served in any
 //! order, its clock is not tokio's, and it brings a dozen crates along for the ten lines that are here.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::limit::{Limit, Permit, Shed};
+use super::limit::{Limit, Shed};
 
 /// One rate.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Rate {
     /// When the bucket is full again.
     full_at: Mutex<Instant>,
     /// The first in line waits at the bucket, the others behind.
-    line: Limit,
+    line: Arc<Limit>,
     may_wait: bool,
 }
 
@@ -31,7 +31,7 @@ impl Rate {
             interval,
             ahead: interval.saturating_mul(burst.saturating_sub(1)),
             full_at: Mutex::new(now),
-            line: Limit::new(1, queue.map(|queue| queue.saturating_sub(1))),
+            line: Arc::new(Limit::new(1, queue.map(|queue| queue.saturating_sub(1)))),
             may_wait: queue != Some(0),
         }
     }
@@ -57,7 +57,7 @@ impl Rate {
     ///
     /// Dropping the future leaves the line, and its turn to the next.
     pub(crate) async fn admit(&self, deadline: Option<Instant>) -> Result<(), Shed> {
-        let first: Permit = match self.line.try_admit() {
+        let first = match self.line.try_admit() {
             Some(first) if self.take(Instant::now()).is_ok() => {
                 drop(first);
                 return Ok(());
@@ -82,8 +82,6 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn rate(burst: u32, queue: Option<usize>) -> Arc<Rate> {

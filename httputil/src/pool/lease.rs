@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::Pool;
+use crate::wire::{Counts, Holding};
 
 /// A hold on a pool. It ends once: by [`Lease::end`], or when its owner drops it and calls `end`.
 #[derive(Debug)]
@@ -16,10 +17,6 @@ pub(crate) struct Lease {
     under_way: AtomicUsize,
     went: Notify,
 }
-
-/// A request under way through a lease, its body included.
-#[derive(Debug)]
-pub(crate) struct Ticket(Arc<Lease>);
 
 impl Lease {
     pub(crate) fn new(pool: Pool) -> Arc<Lease> {
@@ -66,11 +63,12 @@ impl Lease {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a request, unless the lease has ended.
-    pub(crate) fn begin(self: &Arc<Self>) -> Option<Ticket> {
+    /// Begins a request, unless the lease has ended. What comes back is its ticket, which it holds for as long as it is under
+    /// way, its body included.
+    pub(crate) fn begin(self: &Arc<Self>) -> Option<Holding> {
         // Counted first: `end` followed by a look at the count must see every request that got in.
-        let ticket = Ticket(Arc::clone(self));
         self.under_way.fetch_add(1, Ordering::AcqRel);
+        let ticket = Holding::of(Arc::clone(self) as Arc<dyn Counts>);
         (!self.has_ended()).then_some(ticket)
     }
 
@@ -99,10 +97,10 @@ impl Drop for Lease {
     }
 }
 
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.went.notify_waiters();
+impl Counts for Lease {
+    fn gone(&self) {
+        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.went.notify_waiters();
         }
     }
 }

@@ -37,6 +37,6 @@ pub(crate) use checkout::{Checked, CheckoutFailure, Fresh, Sighting};
 pub use counters::PoolStats;
 pub use hosts::{BreakerState, HostStats};
 pub(crate) use key::Key;
-pub(crate) use lease::{Lease, Ticket};
+pub(crate) use lease::Lease;
 pub(crate) use shared::Pool;
 pub(crate) use way::Way;

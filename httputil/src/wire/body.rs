@@ -19,7 +19,7 @@ use super::exchange::Exchange;
 use super::phases::Watch;
 use super::request::longer_by;
 use super::stream::Stream;
-use super::{CloseReason, Late, Place, drain};
+use super::{CloseReason, Held, Late, Place, drain};
 
 /// The body of a response over a pooled connection.
 pub(crate) struct PooledBody {
@@ -130,6 +130,28 @@ impl PooledBody {
         .abort_handle();
         let hold = Hold::Watched { shared, guard };
         PooledBody { first, hold, watch }
+    }
+
+    /// Keeps what the request holds until the exchange is over.
+    pub(crate) fn hold(&mut self, held: Held) {
+        match &mut self.hold {
+            // The wire is through with it, whatever is left to read.
+            Hold::Ended => drop(held),
+            Hold::H1 { exchange, .. } => exchange.hold(held),
+            Hold::H2(stream) => stream.hold(held),
+            Hold::Watched { shared, .. } => {
+                let mut watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let over = match &mut watched.stream {
+                    Some(stream) => {
+                        stream.hold(held);
+                        None
+                    }
+                    None => Some(held),
+                };
+                drop(watched);
+                drop(over);
+            }
+        }
     }
 
     /// No body at all.
@@ -295,7 +317,10 @@ impl PooledBody {
 impl Drop for PooledBody {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.hold, Hold::Ended) {
-            Hold::H1 { incoming, exchange } => drain::finish(incoming, exchange),
+            Hold::H1 { incoming, exchange } => {
+                exchange.let_go();
+                drain::finish(incoming, exchange);
+            }
             Hold::Watched { guard, shared } => {
                 guard.abort();
                 let stream = shared.lock().unwrap_or_else(PoisonError::into_inner).stream.take();

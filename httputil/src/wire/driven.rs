@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::engine::{Connection, Engine, Sender};
 use super::head::HeadSigns;
 use super::terms::Terms;
-use super::{H1, Link};
+use super::{H1, Held, Link};
 
 pub(super) const NO_DEADLINE: u64 = u64::MAX;
 
@@ -33,9 +33,7 @@ pub(super) struct Shared {
     /// A connection whose exchange is over and that hyper is not ready to use again.
     pub(super) has_settling: AtomicBool,
     settling: Mutex<Option<H1Parts>>,
-    /// The sender of the exchange under way. Kept here, so that the driver's end ends it, too: a request that is put into
-    /// hyper's queue in the very moment in which the driver drops it comes back only with the last sender.
-    sending: Mutex<Option<Sender>>,
+    under_way: Mutex<UnderWay>,
     engine: Mutex<Engine>,
     builder: http1::Builder,
     /// The sender of a connection that is to hibernate, until its driver has seen to that. Taken under the engine's lock,
@@ -44,6 +42,15 @@ pub(super) struct Shared {
     pub(super) is_drowsy: AtomicBool,
     /// A sleeper that nobody wants any more.
     pub(super) is_let_go: AtomicBool,
+}
+
+/// What the driver's end takes from the exchange under way.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    /// A request that is put into hyper's queue in the very moment in which the driver drops it comes back only with the
+    /// last sender.
+    pub(super) sender: Option<Sender>,
+    pub(super) held: Held,
 }
 
 pub(super) struct H1Parts {
@@ -72,7 +79,7 @@ impl Shared {
             is_polling: AtomicBool::new(false),
             has_settling: AtomicBool::new(false),
             settling: Mutex::new(None),
-            sending: Mutex::new(None),
+            under_way: Mutex::default(),
             engine: Mutex::new(Engine::running(connection)),
             builder,
             drowsy: Mutex::new(None),
@@ -91,14 +98,30 @@ impl Shared {
 
     /// Keeps the sender of an exchange, unless the driver has ended.
     pub(super) fn keep(&self, sender: Sender) {
-        *self.sending.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        self.under_way().sender = Some(sender);
         if self.link.is_gone() {
             drop(self.take_back());
         }
     }
 
-    pub(super) fn take_back(&self) -> Option<Sender> {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Keeps what its request holds, unless the driver has ended.
+    pub(super) fn hold(&self, held: Held) {
+        self.under_way().held = held;
+        if self.link.is_gone() {
+            drop(self.take_back());
+        }
+    }
+
+    pub(super) fn let_go(&self) -> Held {
+        std::mem::take(&mut self.under_way().held)
+    }
+
+    pub(super) fn take_back(&self) -> UnderWay {
+        std::mem::take(&mut *self.under_way())
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_deadline(&self, deadline: Option<Instant>) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use super::CloseReason;
-use super::driven::{NO_DEADLINE, Shared};
+use super::driven::{NO_DEADLINE, Shared, UnderWay};
 use super::engine::Engine;
 
 pub(super) struct Driver {
@@ -121,8 +121,10 @@ impl Drop for Driver {
         drop(settled);
         self.shared.link.retired();
         // After the mark that it sets: whoever keeps a sender later sees that.
-        drop(self.shared.take_back());
+        let UnderWay { sender, held } = self.shared.take_back();
+        drop(sender);
         let engine = std::mem::replace(&mut *self.shared.engine(), Engine::Ended);
         drop(engine);
+        drop(held);
     }
 }

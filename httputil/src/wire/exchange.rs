@@ -8,10 +8,10 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
-use super::driven::Shared;
+use super::driven::{Shared, UnderWay};
 use super::request::Completion;
 use super::terms::Terms;
-use super::{CloseReason, H1, SocketHandle, drain};
+use super::{CloseReason, H1, Held, SocketHandle, drain};
 use crate::error::Phase;
 
 /// A connection whose sender lies with the driver.
@@ -28,10 +28,12 @@ impl Lent {
     /// Closes the connection at once.
     fn abort(self, reason: CloseReason) {
         self.socket().set_reason(reason);
-        drop(self.shared.take_back());
+        let UnderWay { sender, held } = self.shared.take_back();
+        drop(sender);
         if let Some(driver) = self.shared.driver.get() {
             driver.abort();
         }
+        drop(held);
     }
 }
 
@@ -83,6 +85,16 @@ impl Exchange {
             }
         }
         self.is_kept = !response.body().is_end_stream() && drain::is_kept_after(response);
+    }
+
+    /// What the request holds is given back when the exchange is over, whoever ends it.
+    pub(super) fn hold(&self, held: Held) {
+        self.shared().hold(held);
+    }
+
+    /// What it holds is given back, although the rest of the answer may be read yet.
+    pub(super) fn let_go(&self) {
+        drop(self.shared().let_go());
     }
 
     /// Where the rest of the answer is to be read, if the connection could be used again then.
@@ -139,10 +151,12 @@ impl Exchange {
             return lent.abort(CloseReason::EarlyResponse);
         }
         let Lent { shared, terms } = lent;
+        let UnderWay { sender, held } = shared.take_back();
         // Without a sender the driver has ended.
-        if let Some(sender) = shared.take_back() {
+        if let Some(sender) = sender {
             H1::new(sender, shared, terms).settle();
         }
+        drop(held);
     }
 
     /// The connection belongs to another protocol now, and leaves the pool for good.

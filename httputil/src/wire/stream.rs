@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
-use super::{BodyFailure, Place, RequestBody, parking};
+use super::{BodyFailure, Held, Place, RequestBody, parking};
 use crate::error::Phase;
 
 type Outcome = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
@@ -24,6 +24,8 @@ pub(super) type Answer = Pin<Box<dyn Future<Output = Outcome> + Send + Sync>>;
 pub(super) struct Stream {
     parts: Option<(Remains, Place)>,
     is_over: bool,
+    /// Dropped with it, behind the place.
+    held: Held,
 }
 
 /// What is yet to come of a stream.
@@ -44,6 +46,7 @@ impl Stream {
         Stream {
             parts: Some((Remains::Answer(answer), place)),
             is_over: false,
+            held: Held::default(),
         }
     }
 
@@ -52,7 +55,13 @@ impl Stream {
         Stream {
             parts: Some((Remains::Body { incoming, patience }, place)),
             is_over: false,
+            held: Held::default(),
         }
+    }
+
+    /// What the request holds is given back with the stream's place; of one that is parked before, at once.
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held = held;
     }
 
     /// The answer, and the place that its body will hold.

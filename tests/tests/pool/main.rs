@@ -47,6 +47,7 @@ mod services;
 mod silence;
 mod timings;
 mod tower;
+mod unread;
 mod upgrade;
 mod versions;
 mod warm;

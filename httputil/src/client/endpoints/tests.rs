@@ -221,3 +221,19 @@ async fn a_path_through_the_tower_door_is_spread_too() {
     }
     assert_eq!(shares(&got).len(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_reads_is_under_way_until_its_deadline() {
+    let (client, ..) = client(&[], |policy| policy.timeout = Some(Duration::from_secs(1)));
+    let under_way = || {
+        let in_force = client.inner.in_force.load();
+        in_force.policies.endpoints.as_ref().unwrap().loads.under_way()
+    };
+    let kept = client.get("/").send().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(under_way(), 1);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(under_way(), 0);
+    drop(kept);
+    assert_eq!(under_way(), 0);
+}
