@@ -17,7 +17,8 @@ use crate::wire::PooledBody;
 /// The body of a response that [`Client`](crate::Client) gave as a `tower::Service`; trailers come as its last frame.
 ///
 /// It holds the connection. Read to its end, the connection goes back to the pool; dropped before, an HTTP/1 connection
-/// is closed and an HTTP/2 stream reset. The request's time-out holds for it too, whether or not somebody reads.
+/// is closed and an HTTP/2 stream reset. The request's time-out holds for it too, whether or not somebody reads; without one,
+/// `timeouts.read` ends a body that nobody asks for more of for as long.
 pub struct Body {
     pooled: PooledBody,
     /// What is done with it on the way, if anything is.

@@ -242,6 +242,14 @@ impl Failing {
         match failure {
             BodyFailure::Deadline => self.deadline(Phase::Body),
             BodyFailure::Late(late) => self.late(late),
+            BodyFailure::Unread(after) => {
+                let phase = Phase::Body;
+                let message = format!(
+                    "timed out after {} (timeouts.read), {phase}: nobody asked for more of it",
+                    Human(after)
+                );
+                self.describe(Error::new(Kind::Timeout { phase, after }, message))
+            }
             BodyFailure::Ping(after) => {
                 let message = format!("{} while the response's body was awaited", no_answer(after));
                 self.describe(Error::new(Kind::Body, message))

@@ -202,8 +202,8 @@ async fn half(mut stream: DuplexStream) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_does_not_wait_makes_no_silence() {
-    let client = client(|config| config.read_timeout(SECOND), half);
+async fn where_a_deadline_ends_it_a_reader_that_does_not_wait_makes_no_silence() {
+    let client = client(|config| config.timeout(SECOND * 30).read_timeout(SECOND), half);
     let mut answer = client.get(URL).send().await.unwrap();
     sleep(SECOND * 10).await;
     assert_eq!(answer.chunk().await.unwrap().as_deref(), Some(&b"half"[..]));
@@ -211,6 +211,35 @@ async fn a_reader_that_does_not_wait_makes_no_silence() {
     let began = Instant::now();
     assert!(answer.chunk().await.unwrap_err().is_timeout());
     assert_eq!(began.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_deadline_an_answer_is_over_that_nobody_asks_for_more_of() {
+    // Asked for nothing, for a piece in time, and for one more that does not come.
+    for asked in 0..=2 {
+        let client = client(|config| config.read_timeout(SECOND), half);
+        let mut answer = client.get(URL).send().await.unwrap();
+        for asks in 0..asked {
+            sleep(SECOND * 9 / 10).await;
+            let piece = tokio::time::timeout(SECOND / 100, answer.chunk()).await;
+            assert_eq!(piece.is_ok(), asks == 0);
+        }
+        // Whoever waits is told of the peer's silence first.
+        let bound = if asked == 2 { SECOND * 2 } else { SECOND };
+        sleep(bound - SECOND / 10).await;
+        assert_eq!(client.stats().in_use, 1, "{asked}");
+        sleep(SECOND / 5).await;
+        assert_eq!(client.stats().in_use, 0, "{asked}");
+        let error = loop {
+            match answer.chunk().await {
+                Ok(piece) => assert_eq!(piece.as_deref(), Some(&b"half"[..])),
+                Err(error) => break error,
+            }
+        };
+        let words = "(timeouts.read), reading the response body: nobody asked for more of it";
+        assert_late(Error::of(&error).unwrap(), Phase::Body, SECOND, words);
+        assert_closed(&client).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

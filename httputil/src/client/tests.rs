@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Client, memory};
 use crate::connect::Dialer;
 use crate::error::{Error, Kind, Phase};
-use crate::settings::{ClientConfig, Environment, Profile};
+use crate::settings::{ClientConfig, Environment, PhaseBound, Profile};
 use crate::wire::CloseReason;
 
 /// A client whose server lives in the same process and answers every request at once, except those to `/never`; `open`
@@ -149,6 +149,7 @@ async fn each_use_begins_the_idle_time_anew() {
 async fn a_connection_in_use_is_never_timed_out_as_idle() {
     let mut profile = Profile::named("test");
     profile.policy.timeout = None;
+    profile.policy.read = PhaseBound::Off;
     let (client, open) = client(profile);
     let response = client.get("http://server/500000").send().await.unwrap();
     tokio::time::advance(Duration::from_secs(500)).await;

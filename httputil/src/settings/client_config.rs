@@ -339,7 +339,7 @@ impl ClientConfig {
     }
 
     /// The longest silence while the next piece of the response's body is waited for; default none, and 60 s where there
-    /// is no bound on the whole request.
+    /// is no bound on the whole request. There it also ends a response that nobody asks for more of for as long.
     #[must_use]
     pub fn read_timeout(mut self, read: Duration) -> ClientConfig {
         self.profile.policy.read = PhaseBound::After(read);

@@ -22,8 +22,9 @@ pub struct Policy {
     /// `timeouts.response_header`: from the request's last byte being taken by the kernel (HTTP/1) or by the stream
     /// (HTTP/2) to the answer's head. Default `None`.
     pub response_header: Option<Duration>,
-    /// `timeouts.read`: the longest silence while the reader waits for the next piece of the response's body. Default: none;
-    /// 60 s where `timeout` is off.
+    /// `timeouts.read`: the longest silence while the reader waits for the next piece of the response's body. Where neither
+    /// `timeout` nor `attempt` would end it, a response whose reader asks for nothing for as long is over, too, since it holds
+    /// a connection. Default: none; 60 s where `timeout` is off.
     pub read: PhaseBound,
     /// `timeouts.write`: how long the peer may take nothing of the request while there is something to send. Default: none;
     /// 60 s where `timeout` is off.

@@ -2,11 +2,12 @@
 //!
 //! When it has been read to its end, the connection goes back to the pool; dropped before, an HTTP/1 connection is
 //! drained or closed and an HTTP/2 stream reset. The deadline holds although nobody reads: for HTTP/1 the connection's driver
-//! keeps it, for HTTP/2 a small task that takes the body away.
+//! keeps it, for HTTP/2 a small task that takes the body away. Without a deadline `timeouts.read` takes its place, counted from
+//! when the reader last asked.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +37,7 @@ enum Hold {
         exchange: Exchange,
     },
     H2(Stream),
-    /// An HTTP/2 body with a deadline that somebody else watches.
+    /// An HTTP/2 body with an end that somebody else watches for.
     Watched {
         shared: Arc<Mutex<Watched>>,
         guard: AbortHandle,
@@ -47,12 +48,16 @@ enum Hold {
 struct Watched {
     stream: Option<Stream>,
     reader: Option<Waker>,
+    /// When it is over, unless the reader asks for more.
+    until: Instant,
 }
 
 /// Why a body ended early.
 #[derive(Debug)]
 pub(crate) enum BodyFailure {
     Deadline,
+    /// Nobody asked for more of it for this time.
+    Unread(Duration),
     /// The bound of a phase.
     Late(Late),
     /// The server answered no ping within this time.
@@ -70,11 +75,13 @@ impl PooledBody {
             exchange.complete();
             return PooledBody::of(Hold::Ended);
         }
-        PooledBody {
+        let body = PooledBody {
             first: None,
             hold: Hold::H1 { incoming, exchange },
             watch,
-        }
+        };
+        body.leave();
+        body
     }
 
     pub(super) fn h2(
@@ -97,39 +104,31 @@ impl PooledBody {
             let (hold, watch) = (Hold::Ended, None);
             return PooledBody { first, hold, watch };
         }
-        let Some(deadline) = deadline else {
+        let unread_until = watch.as_ref().and_then(|watch| watch.unread_until());
+        let Some(until) = deadline.or(unread_until) else {
             let hold = Hold::H2(stream);
             return PooledBody { first, hold, watch };
         };
-        let half_time = stream.half_time(deadline);
-        let shared = Arc::new(Mutex::new(Watched {
-            stream: Some(stream),
-            reader: None,
-        }));
-        let watched = Arc::clone(&shared);
-        let guard = tokio::spawn(async move {
-            let look = || watched.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut received = None;
-            // A head that came later than that is a sign of life that is late enough.
-            if let Some(half_time) = half_time {
-                tokio::time::sleep_until(half_time).await;
-                received = look().stream.as_ref().and_then(Stream::received);
-            }
-            tokio::time::sleep_until(deadline).await;
-            let (stream, reader) = {
-                let mut watched = look();
-                (watched.stream.take(), watched.reader.take())
-            };
-            if let Some(stream) = stream {
-                stream.timed_out(received);
-            }
-            if let Some(reader) = reader {
-                reader.wake();
-            }
-        })
-        .abort_handle();
+        let half_time = deadline.and_then(|deadline| stream.half_time(deadline));
+        let (stream, reader) = (Some(stream), None);
+        let shared = Arc::new(Mutex::new(Watched { stream, reader, until }));
+        let guard = tokio::spawn(end(Arc::clone(&shared), half_time)).abort_handle();
         let hold = Hold::Watched { shared, guard };
         PooledBody { first, hold, watch }
+    }
+
+    /// From now on the reader does something else.
+    fn leave(&self) {
+        let Some(unread_until) = self.watch.as_ref().and_then(|watch| watch.unread_until()) else {
+            return;
+        };
+        match &self.hold {
+            Hold::H1 { exchange, .. } => exchange.bound(unread_until),
+            Hold::Watched { shared, .. } => {
+                shared.lock().unwrap_or_else(PoisonError::into_inner).until = unread_until;
+            }
+            Hold::H2(_) | Hold::Ended => {}
+        }
     }
 
     /// Keeps what the request holds until the exchange is over.
@@ -168,6 +167,39 @@ impl PooledBody {
     }
 }
 
+/// Ends an HTTP/2 body when its time is over. Whether it was silent since `half_time` says something of its connection.
+async fn end(watched: Arc<Mutex<Watched>>, half_time: Option<Instant>) {
+    let look = || watched.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut received = None;
+    // A head that came later than that is a sign of life that is late enough.
+    if let Some(half_time) = half_time {
+        tokio::time::sleep_until(half_time).await;
+        received = look().stream.as_ref().and_then(Stream::received);
+    }
+    let mut until = look().until;
+    let (stream, reader) = loop {
+        tokio::time::sleep_until(until).await;
+        let mut watched = look();
+        if watched.until <= until {
+            break (watched.stream.take(), watched.reader.take());
+        }
+        until = watched.until;
+    };
+    if let Some(stream) = stream {
+        stream.timed_out(received);
+    }
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+/// What has ended a body that was not the reader's to end.
+fn out_of_time(watch: Option<&Watch>) -> BodyFailure {
+    watch
+        .and_then(Watch::patience)
+        .map_or(BodyFailure::Deadline, BodyFailure::Unread)
+}
+
 impl Body for PooledBody {
     type Data = Bytes;
     type Error = BodyFailure;
@@ -176,7 +208,9 @@ impl Body for PooledBody {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        let (polled, is_over) = match &mut self.hold {
+        let this = &mut *self;
+        let out_of_time = || out_of_time(this.watch.as_deref());
+        let (polled, is_over) = match &mut this.hold {
             Hold::Ended => return Poll::Ready(None),
             Hold::H1 { incoming, exchange } => {
                 let polled = Pin::new(&mut *incoming).poll_frame(cx);
@@ -195,7 +229,7 @@ impl Body for PooledBody {
                 };
                 let polled = polled.map_err(|error| {
                     let failure = if exchange.is_timed_out() {
-                        BodyFailure::Deadline
+                        out_of_time()
                     } else {
                         BodyFailure::Hyper(error)
                     };
@@ -215,7 +249,7 @@ impl Body for PooledBody {
                         let polled = stream.poll_body(cx);
                         (polled, stream.is_over())
                     }
-                    None => (Poll::Ready(Some(Err(BodyFailure::Deadline))), true),
+                    None => (Poll::Ready(Some(Err(out_of_time()))), true),
                 };
                 if polled.is_pending() {
                     watched.reader = Some(cx.waker().clone());
@@ -231,15 +265,18 @@ impl Body for PooledBody {
             }
         };
         if is_over {
-            self.hold = Hold::Ended;
+            this.hold = Hold::Ended;
         }
-        let this = &mut *self;
         let Some(watch) = &mut this.watch else { return polled };
         if polled.is_ready() {
             watch.progress();
+            this.leave();
             return polled;
         }
-        let late = ready!(watch.poll_body(cx, || this.hold.received()));
+        let Poll::Ready(late) = watch.poll_body(cx, || this.hold.received()) else {
+            this.leave();
+            return Poll::Pending;
+        };
         let heard = watch.heard();
         std::mem::replace(&mut this.hold, Hold::Ended).late(heard);
         Poll::Ready(Some(Err(BodyFailure::Late(late))))

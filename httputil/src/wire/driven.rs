@@ -21,6 +21,8 @@ pub(super) struct Shared {
     /// Deadlines are kept as nanoseconds after this instant.
     pub(super) epoch: Instant,
     pub(super) deadline: AtomicU64,
+    /// What the driver's timer is set to, in the same way.
+    pub(super) armed: AtomicU64,
     pub(super) is_timed_out: AtomicBool,
     /// Bytes of HTTP received, above TLS.
     pub(super) received: Arc<AtomicU64>,
@@ -70,6 +72,7 @@ impl Shared {
             link,
             epoch: Instant::now(),
             deadline: AtomicU64::new(NO_DEADLINE),
+            armed: AtomicU64::new(NO_DEADLINE),
             is_timed_out: AtomicBool::new(false),
             received,
             head,
@@ -125,10 +128,21 @@ impl Shared {
     }
 
     pub(super) fn set_deadline(&self, deadline: Option<Instant>) {
-        let nanos = deadline.map_or(NO_DEADLINE, |deadline| {
-            u64::try_from(deadline.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NO_DEADLINE)
-        });
-        self.deadline.store(nanos, Ordering::Release);
+        let nanos = deadline.map_or(NO_DEADLINE, |deadline| self.nanos(deadline));
+        self.deadline.store(nanos, Ordering::SeqCst);
+    }
+
+    /// Sets another one in the middle of an exchange, when the driver has no reason of its own to look at it.
+    pub(super) fn move_deadline(&self, deadline: Instant) {
+        self.set_deadline(Some(deadline));
+        // It looks again when its timer is over, and that may be soon enough.
+        if self.armed.load(Ordering::SeqCst) > self.nanos(deadline) {
+            self.wake_driver();
+        }
+    }
+
+    fn nanos(&self, deadline: Instant) -> u64 {
+        u64::try_from(deadline.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(NO_DEADLINE)
     }
 
     /// Brings a settled connection home.

@@ -20,9 +20,8 @@ use super::engine::Engine;
 
 pub(super) struct Driver {
     shared: Arc<Shared>,
+    /// Set to what is `armed`.
     sleep: Pin<Box<Sleep>>,
-    /// The deadline that `sleep` is set to.
-    armed: u64,
     is_finished: bool,
 }
 
@@ -32,7 +31,6 @@ impl Driver {
         let driver = Driver {
             shared: Arc::clone(shared),
             sleep: Box::pin(tokio::time::sleep_until(shared.epoch)),
-            armed: NO_DEADLINE,
             is_finished: false,
         };
         let _ = shared.driver.set(tokio::spawn(driver).abort_handle());
@@ -40,22 +38,25 @@ impl Driver {
 
     /// Whether the exchange under way is out of time.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Shared {
+            epoch, deadline, armed, ..
+        } = &*self.shared;
         loop {
-            let deadline = self.shared.deadline.load(Ordering::Acquire);
+            let deadline = deadline.load(Ordering::SeqCst);
+            let mut until = armed.load(Ordering::Relaxed);
             // Only a nearer deadline sets the sleep anew; one that has moved away is looked at when the sleep is over.
-            if deadline < self.armed {
-                self.armed = deadline;
-                self.sleep
-                    .as_mut()
-                    .reset(self.shared.epoch + Duration::from_nanos(deadline));
+            if deadline < until {
+                until = deadline;
+                armed.store(until, Ordering::SeqCst);
+                self.sleep.as_mut().reset(*epoch + Duration::from_nanos(deadline));
             }
-            if self.armed == NO_DEADLINE || self.sleep.as_mut().poll(cx).is_pending() {
+            if until == NO_DEADLINE || self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if deadline <= self.armed {
+            if deadline <= until {
                 return Poll::Ready(());
             }
-            self.armed = NO_DEADLINE;
+            armed.store(NO_DEADLINE, Ordering::SeqCst);
         }
     }
 }

@@ -7,6 +7,7 @@ use http::Response;
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::driven::{Shared, UnderWay};
 use super::request::Completion;
@@ -136,6 +137,11 @@ impl Exchange {
             shared.link.home.suspect(&shared.link, shared.link.lent_at());
         }
         self.close(CloseReason::Timeout);
+    }
+
+    /// Bounds the rest of the answer.
+    pub(super) fn bound(&self, deadline: Instant) {
+        self.shared().move_deadline(deadline);
     }
 
     pub(super) fn is_timed_out(&self) -> bool {

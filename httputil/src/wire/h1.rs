@@ -142,8 +142,14 @@ impl H1 {
         manner: Manner,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let held = manner.expect.map(|wait| (wait, hold_body(&mut request)));
-        let mut watch =
-            phases.map(|phases| Box::new(Watch::over(phases, request.body_mut(), Some(self.socket().clone()))));
+        let mut watch = phases.map(|phases| {
+            Box::new(Watch::over(
+                phases,
+                request.body_mut(),
+                Some(self.socket().clone()),
+                deadline,
+            ))
+        });
         let completion = request.body().completion();
         let written = self.socket().written();
         let received = self.shared.received.load(Ordering::Relaxed);

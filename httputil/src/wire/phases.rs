@@ -7,6 +7,9 @@
 //!   nothing: no bound)
 //! ```
 //!
+//! A reader that does not wait for a piece makes no silence. But where no deadline would end an answer that nobody asks for
+//! more of, it is over after `read`, too: it holds a connection.
+//!
 //! A request has a [`Watch`] only where one of the bounds is on: one timer, made when the first wait begins, and set anew
 //! for each one. Whose turn it is changes without waking anybody; the watch looks again when a bound could have been
 //! reached at the earliest, and so is never late.
@@ -48,6 +51,8 @@ pub(super) struct Watch {
     /// Of a connection that is the exchange's alone: the socket says whether the peer takes what is written.
     socket: Option<SocketHandle>,
     began: Instant,
+    /// For how long a reader may ask for nothing.
+    patience: Option<Duration>,
     /// Since when somebody waits for a piece of the body.
     reading: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -73,14 +78,20 @@ impl Phases {
 
 impl Watch {
     /// Watches over the exchange of a request with this `body`, which begins now. The `socket` is that of a connection that
-    /// is the exchange's alone.
-    pub(super) fn over(phases: &Arc<Phases>, body: &mut RequestBody, socket: Option<SocketHandle>) -> Watch {
+    /// is the exchange's alone; the `deadline`, what ends it if nothing else does.
+    pub(super) fn over(
+        phases: &Arc<Phases>,
+        body: &mut RequestBody,
+        socket: Option<SocketHandle>,
+        deadline: Option<Instant>,
+    ) -> Watch {
         let follows = phases.response_header.or(phases.write).is_some();
         Watch {
             phases: Arc::clone(phases),
             upload: follows.then(|| body.follow(socket.is_none())).flatten(),
             socket,
             began: Instant::now(),
+            patience: phases.read.filter(|_| deadline.is_none()),
             reading: None,
             sleep: None,
             heard: 0,
@@ -110,6 +121,23 @@ impl Watch {
             // The request may be on its way still.
             earlier(read, watch.sending(now, None))
         })
+    }
+
+    /// For how long a reader may ask for nothing, if that is bounded.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    /// When an answer is over that nobody asks for more of from now on.
+    pub(super) fn unread_until(&self) -> Option<Instant> {
+        let patience = self.patience?;
+        // One who waits for a piece is told of the silence first.
+        let longest = if self.reading.is_some() {
+            patience.saturating_mul(2)
+        } else {
+            patience
+        };
+        Instant::now().checked_add(longest)
     }
 
     /// A piece of the body has come.

@@ -121,7 +121,7 @@ impl Place {
         phases: Option<&Arc<Phases>>,
     ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
         let shared = &self.shared;
-        let mut watch = phases.map(|phases| Box::new(Watch::over(phases, request.body_mut(), None)));
+        let mut watch = phases.map(|phases| Box::new(Watch::over(phases, request.body_mut(), None, deadline)));
         self.request = Some(request.body().completion());
         self.is_bodiless = request.method() == Method::HEAD;
         self.began = Began {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use httputil::Client;
 use httputil::settings::Limit;
+use httputil::{Client, Error};
 use httputil_tests::gate::Gate;
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::{PATIENCE, within};
@@ -61,6 +61,31 @@ async fn a_shutdown_waits_for_an_unread_answer_until_its_deadline() {
         let shutdown = within(PATIENCE, client.shutdown(PATIENCE * 2)).await;
         assert_eq!((shutdown.finished, shutdown.left), (1, 0), "{way:?}");
         drop(kept);
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_deadline_it_gives_all_back_after_the_time_between_two_pieces() {
+    let ca = TrustedCa::new();
+    for way in Way::ALL {
+        let gate = Gate::new();
+        let server = way
+            .start(Server::builder().handler(handlers::hold_body(&gate)), &ca)
+            .await;
+        let [limit, _] = limits();
+        let config = ca.config().no_timeout().read_timeout(SOON).limit(limit);
+        let client = Client::new(config).unwrap();
+        let kept = client.get(url(&server, "/")).send().await.unwrap();
+        assert_eq!(client.stats().in_use, 1, "{way:?}: it shows until then");
+        gate.open();
+        let next = within(PATIENCE, get(&client, &url(&server, "/"))).await;
+        assert_eq!(next, "first last", "{way:?}");
+        assert_at_rest(&client).await;
+        let error = kept.bytes().await.unwrap_err();
+        assert!(error.is_timeout(), "{way:?}: {error:?}");
+        let words = Error::of(&error).unwrap().to_string();
+        assert!(words.contains("(timeouts.read)"), "{way:?}: {words}");
         assert_all_gone(&client).await;
     }
 }
