@@ -59,6 +59,41 @@ async fn a_proxy_that_hangs_up_before_it_was_named_a_place_is_not_asked_for_the_
 }
 
 #[tokio::test]
+async fn a_proxy_that_is_silent_before_it_was_named_a_place_has_one_bound_and_is_blamed_for_all_hosts() {
+    const BOUND: Duration = Duration::from_millis(200);
+    let login = vec![Step::ReadBody(4), Step::write(vec![5, 2]), Step::ReadBody(1 + 4 + 4)];
+    for (user, plays) in [
+        ("", vec![Step::Stall]),
+        ("user:word@", [login, vec![Step::Stall]].concat()),
+    ] {
+        let proxy = Script::start([plays]).await;
+        let names = ["service.test", "other.test"];
+        let resolver = names.iter().fold(ScriptedResolver::new(), |resolver, name| {
+            resolver.name(name, Answer::to(["127.0.0.7:0", "127.0.0.8:0", "127.0.0.9:0"]))
+        });
+        let toml = format!(
+            "[default]\ntimeouts.proxy_connect = \"200ms\"\nproxy.url = 'socks5://{user}{}'",
+            proxy.addr()
+        );
+        let client = registry_in(&toml, &Environment::empty(), &resolver)
+            .client("default")
+            .unwrap();
+        let error = failure(&client, "http://service.test/").await;
+        assert_bound(&error, Phase::ProxyConnect, BOUND, "timeouts.proxy_connect");
+        assert_eq!(proxy.accepted(), 1, "no second address for it: {error}");
+        // It is left alone for a moment, whoever asks.
+        let mut remembered = 0;
+        for _ in 0..6 {
+            let error = failure(&client, "http://other.test/").await;
+            remembered += usize::from(error.to_string().contains("the error of the last try"));
+        }
+        assert!(remembered > 0);
+        assert_eq!(proxy.accepted(), 7 - remembered);
+        assert_balanced(&client.stats());
+    }
+}
+
+#[tokio::test]
 async fn of_a_name_that_is_resolved_here_the_proxy_is_asked_for_one_address_after_the_other() {
     // Version, command, reserved, kind, an IPv4 address, port.
     let asked = |reply, then: Vec<Step>| {
@@ -100,6 +135,52 @@ async fn of_a_name_that_is_resolved_here_the_proxy_is_asked_for_one_address_afte
     assert_says(&error, Kind::Proxy, &words);
     assert_eq!(proxy.accepted(), 6);
     assert_balanced(&client.stats());
+}
+
+#[tokio::test]
+async fn one_that_hangs_over_an_address_is_asked_for_the_next_until_timeouts_connect_is_over() {
+    let named = |then: Vec<Step>| {
+        let asked = vec![Step::ReadBody(GREETING), Step::write(vec![5, 0]), Step::ReadBody(10)];
+        [asked, then].concat()
+    };
+    let serves = [
+        vec![Step::write(vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0])],
+        steps::answer_all(answers::ok("hello")),
+    ];
+    let addresses = |count: u8| (1..=count).map(|n| ([127, 0, 1, n], 0).into()).collect();
+    let client = |proxy: &Script, count, connect: &str| {
+        let resolver = ScriptedResolver::new().name("service.test", Answer::Addresses(addresses(count)));
+        let toml = format!(
+            "[default]\ntimeouts.proxy_connect = \"200ms\"\ntimeouts.connect = \"{connect}\"\n\
+             proxy.url = 'socks5://{}'",
+            proxy.addr()
+        );
+        let registry = registry_in(&toml, &Environment::empty(), &resolver);
+        registry.client("default").unwrap()
+    };
+    let proxy = Script::start([named(vec![Step::Stall]), named(serves.concat())]).await;
+    let asks = client(&proxy, 3, "10s");
+    assert_eq!(get(&asks, "http://service.test/").await.unwrap(), "hello");
+
+    let proxy = Script::start([named(vec![Step::Stall])]).await;
+    let asks = client(&proxy, 12, "500ms");
+    let error = failure(&asks, "http://service.test/").await;
+    assert_says(
+        &error,
+        error.kind(),
+        &["timed out after 200 ms (timeouts.proxy_connect)"],
+    );
+    assert!(proxy.accepted() <= 3, "{}: {error}", proxy.accepted());
+    assert_balanced(&asks.stats());
+
+    // Of very many not all are asked for.
+    let refuses = vec![Step::write(vec![5, 5, 0, 1, 0, 0, 0, 0, 0, 0]), Step::Close];
+    let proxy = Script::start([named(refuses)]).await;
+    let asks = client(&proxy, 20, "10s");
+    let error = failure(&asks, "http://service.test/").await;
+    assert_says(&error, Kind::Proxy, &["(the last of 16 addresses that were tried)"]);
+    assert_eq!(proxy.accepted(), 16);
+    assert_balanced(&asks.stats());
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub(super) fn broken(proxy: &ProxyServer, error: io::Error) -> DialFailure {
 }
 
 /// The proxy took longer than `timeouts.proxy_connect` to say whether it reaches the target. Whose fault that is cannot
-/// be told, so that it is not remembered against the proxy.
+/// be told once the target has been named, so that it is not remembered against the proxy.
 pub(super) fn timed_out(proxy: &ProxyServer, target: &Target, after: Duration) -> DialFailure {
     let message = format!(
         "{} ({target} through {proxy}) timed out after {} (timeouts.proxy_connect)",

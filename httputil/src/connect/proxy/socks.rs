@@ -43,9 +43,9 @@ impl Address {
     }
 }
 
-/// Asks the proxy at the other end of `stream` to connect to `address`. Unbounded in time: `timeouts.proxy_connect` is the
-/// caller's to keep.
-pub(super) async fn exchange<S>(
+/// Asks the proxy at the other end of `stream`, which has let us in, to connect to `address`. Unbounded in time:
+/// `timeouts.proxy_connect` is the caller's to keep.
+pub(super) async fn ask<S>(
     proxy: &ProxyServer,
     address: &Address,
     target: &Target,
@@ -54,12 +54,6 @@ pub(super) async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    // The target has not been named yet: whatever fails here is the proxy's own.
-    log_in(proxy, stream).await.map_err(|failure| DialFailure {
-        of_proxy: true,
-        ..failure
-    })?;
-
     let mut request = vec![VERSION, 1, 0];
     match address {
         Address::Ip(IpAddr::V4(ip)) => {
@@ -104,7 +98,20 @@ where
     Ok(())
 }
 
-async fn log_in<S>(proxy: &ProxyServer, stream: &mut S) -> Result<(), DialFailure>
+/// Agrees on a way to log in, and does. Unbounded in time, too. The target has not been named yet: whatever fails here is the
+/// proxy's own.
+pub(super) async fn log_in<S>(proxy: &ProxyServer, stream: &mut S) -> Result<(), DialFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let greeted = greet(proxy, stream).await;
+    greeted.map_err(|failure| DialFailure {
+        of_proxy: true,
+        ..failure
+    })
+}
+
+async fn greet<S>(proxy: &ProxyServer, stream: &mut S) -> Result<(), DialFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

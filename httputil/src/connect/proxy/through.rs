@@ -81,15 +81,23 @@ impl Connector {
         }
         progress.enter(Phase::ProxyConnect);
         let bound = self.transport().timeouts.proxy_connect;
+        let mut was_named = false;
         let said = tokio::time::timeout(bound, async {
-            match address {
-                Some(address) => socks::exchange(proxy, address, target, &mut stream).await,
-                None => connect::open_tunnel(proxy, target, &mut stream).await,
-            }
+            let Some(address) = address else {
+                was_named = true;
+                return connect::open_tunnel(proxy, target, &mut stream).await;
+            };
+            socks::log_in(proxy, &mut stream).await?;
+            was_named = true;
+            socks::ask(proxy, address, target, &mut stream).await
         });
-        let said = said
-            .await
-            .unwrap_or_else(|_| Err(failure::timed_out(proxy, target, bound)));
+        let said = said.await.unwrap_or_else(|_| {
+            Err(DialFailure {
+                // Until then it cannot be the target's.
+                of_proxy: !was_named,
+                ..failure::timed_out(proxy, target, bound)
+            })
+        });
         settle(attempt, &said);
         said.map(|()| stream)
     }
