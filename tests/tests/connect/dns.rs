@@ -165,6 +165,28 @@ async fn the_first_answer_after_an_outage_is_used_by_the_next_dials() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_too_late_for_who_asked_serves_the_next() {
+    const TTL: Duration = Duration::from_secs(1);
+    let first = Server::builder().handler(handlers::fixed("first")).start().await;
+    let second = Server::builder().handler(handlers::fixed("second"));
+    let _second = second.start_beside(2, first.port()).await;
+    let resolver = names("a.test", 1);
+    let client = client_with_names(&resolver, "pool.reuse = false\ndns.ttl = \"1s\"\n");
+    let url = first.url_for("a.test", "/");
+    assert_eq!(get(&client, &url).await.unwrap(), "first");
+    tokio::time::sleep(TTL + Duration::from_millis(10)).await;
+    let gate = Gate::new();
+    gate.shut();
+    resolver.set("a.test", answer([loopback(2)]).after(&gate));
+    assert_eq!(get(&client, &url).await.unwrap(), "first", "the last answer stands in");
+    assert_eq!(resolver.pending(), 1, "and the look-up goes on");
+    gate.open();
+    resolver.until_quiet().await;
+    assert_eq!(get(&client, &url).await.unwrap(), "second");
+    assert_eq!(resolver.calls(), 2, "of the look-up that was under way");
+}
+
+#[tokio::test]
 async fn a_stuck_resolver_delays_only_its_name() {
     let server = Server::builder().start().await;
     let resolver = names("fast.test", 1).name("slow.test", Answer::Hang);

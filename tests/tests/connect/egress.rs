@@ -1,6 +1,7 @@
 //! `egress.*`: where requests may go, judged on each URL and on each address before it is dialled.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
 use http::HeaderMap;
 use httputil::settings::{Egress, Profile};
@@ -173,6 +174,34 @@ async fn connections_that_are_spread_over_addresses_go_to_none_that_is_refused()
     inside.assert_untouched();
     let stats = client.stats();
     assert_eq!((stats.egress_refused, stats.dial_failures_total()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_address_that_a_name_gets_later_is_judged_before_connections_are_spread_to_it() {
+    let server = Server::builder().start().await;
+    let beside = Server::builder().start_beside(3, server.port()).await;
+    let inside = Tripwire::on((loopback(2), server.port()));
+    let resolver = ScriptedResolver::new().name("many.test", answer([loopback(1)]));
+    let keys = "egress.deny = [\"127.0.0.2\"]\ndns.balance = \"round_robin\"\ndns.ttl = \"10ms\"";
+    let client = client_with_names(&resolver, keys);
+    let url = server.url_for("many.test", "/");
+    assert_eq!(get(&client, &url).await.unwrap(), "hello");
+    // No dial asks for the name here: it is looked up again while its connection serves on.
+    resolver.set("many.test", answer([1, 2, 3].map(loopback)));
+    while beside.requests() < 10 {
+        assert_eq!(get(&client, &url).await.unwrap(), "hello");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    inside.assert_untouched();
+    // Where all that is left is refused, what was there before stays.
+    resolver.set("many.test", answer([loopback(2)]));
+    let calls = resolver.calls();
+    while resolver.calls() < calls + 3 {
+        assert_eq!(get(&client, &url).await.unwrap(), "hello");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    inside.assert_untouched();
+    assert_eq!(client.stats().dial_failures_total(), 0);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod proxy_down;
 mod proxy_forward;
 mod proxy_hostile;
 mod proxy_kept;
+mod proxy_login;
 mod proxy_routes;
 mod proxy_secrets;
 mod proxy_socks;
