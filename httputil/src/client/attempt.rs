@@ -1,6 +1,5 @@
 //! One attempt of a request: sent, and sent again where the server has not acted on it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, StatusCode};
@@ -14,7 +13,7 @@ use super::retry::{Fault, Outcome};
 use super::timings::Timings;
 use crate::error::{Error, Kind};
 use crate::pool::{Checked, CheckoutFailure, Fresh};
-use crate::wire::{RequestBody, SendFailure};
+use crate::wire::{Marks, RequestBody, SendFailure};
 
 /// What is remembered of a request from one sending to the next.
 #[derive(Default)]
@@ -22,8 +21,8 @@ pub(super) struct Sendings {
     /// All attempts together, so that however they end a request is sent a bounded number of times.
     resends: Resends,
     pub(super) fresh: Fresh,
-    /// The other end of the last sending's connection.
-    pub(super) remote: Option<SocketAddr>,
+    /// The last sending's connection.
+    pub(super) on: Option<Marks>,
     /// Sent again, it is before those that came after it.
     turn: Option<u64>,
     /// To where it goes now.
@@ -45,7 +44,7 @@ impl Sendings {
     /// For another place: a connection or a turn at the former one means nothing there.
     pub(super) fn go_on(&mut self, options: Option<&RequestOptions>) {
         self.fresh = Sendings::fresh(options, Fresh::Any);
-        self.remote = None;
+        self.on = None;
         self.turn = None;
         self.attempts = 0;
         self.is_spent = false;
@@ -139,7 +138,7 @@ impl Prepared {
         };
         let mut defaults = in_force.defaults(accept, self.draft.decodes, tells_secrets, self.authorization.as_ref());
         defaults.signed = signed.as_ref();
-        sendings.remote = None;
+        sendings.on = None;
         let mut undialled = None;
         loop {
             self.failing.attempts += 1;
@@ -149,20 +148,20 @@ impl Prepared {
                 .await;
             let checked = match checked {
                 // No new connection can be had: an idle one is better than none.
-                Err(failure @ CheckoutFailure::Dial(_)) if matches!(fresh, Fresh::Rather) => {
-                    sendings.fresh = Fresh::Any;
-                    self.failing.attempts -= 1;
-                    undialled = Some(Box::new(failure));
-                    continue;
-                }
                 Err(failure) => {
+                    if let (CheckoutFailure::Dial(_), Fresh::Rather(failed)) = (&failure, fresh) {
+                        sendings.fresh = Fresh::Beside(failed);
+                        self.failing.attempts -= 1;
+                        undialled = Some(Box::new(failure));
+                        continue;
+                    }
                     let failure = undialled.map_or(failure, |first| *first);
                     return Err(self.failing.of_checkout(failure, pool_wait));
                 }
                 Ok(checked) => checked,
             };
             sendings.turn = Some(checked.turn);
-            sendings.remote = checked.remote();
+            sendings.on = Some(checked.marks());
             if let Some(why) = self.misfit(&checked) {
                 pool.put_back(checked);
                 return Err(self.failing.describe(Error::new(Kind::Request, why)).into());

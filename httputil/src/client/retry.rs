@@ -90,10 +90,10 @@ impl Prepared {
             Ok(response) => ELSEWHERE.contains(&response.status()),
             Err(_) => true,
         };
-        let ours = if is_elsewhere { Fresh::Rather } else { Fresh::Any };
+        let failed = sendings.on.filter(|_| is_elsewhere);
+        let ours = failed.map_or(Fresh::Any, Fresh::Rather);
         sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
-        if is_elsewhere
-            && let Some(remote) = sendings.remote
+        if let Some(remote) = failed.and_then(|failed| failed.remote)
             && self.route.proxy().is_none()
         {
             self.in_force.pool.blame(&self.target, &self.route, remote);

@@ -13,14 +13,19 @@ use super::following;
 use super::key::{Key, KeyRef};
 use super::queued::Queued;
 use super::shared::{Inner, Pool};
-use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Standing, Waiting};
+use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Rather, Standing, Waiting};
 use super::way::Way;
 use crate::connect::{DialFailure, Route, Spent, Target};
 use crate::error::Phase;
-use crate::wire::{Facts, H1, Link, Manner, Peek, Phases, Place, PooledBody, RequestBody, SendFailure, SocketHandle};
+use crate::wire::{
+    Facts, H1, Link, Manner, Marks, Peek, Phases, Place, PooledBody, RequestBody, SendFailure, SocketHandle,
+};
 
 /// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
 const PEEK_AFTER: Duration = Duration::from_millis(1);
+
+/// Who would rather have a new connection looks so often whether an idle one is there by now.
+const LOOKS_AROUND_AFTER: Duration = Duration::from_millis(250);
 
 /// A connection in the hands of one request.
 #[derive(Debug)]
@@ -102,9 +107,9 @@ impl Checked {
         }
     }
 
-    /// The address of the other end, if it has one.
-    pub(crate) fn remote(&self) -> Option<SocketAddr> {
-        self.link().facts.remote
+    /// By what the connection is told from others.
+    pub(crate) fn marks(&self) -> Marks {
+        self.link().facts.marks()
     }
 
     /// A handle on its socket, if no other request writes on it meanwhile.
@@ -145,15 +150,18 @@ impl Checked {
     }
 }
 
-/// Whether a request takes a connection that others have used.
+/// Which connections will do for a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fresh {
     /// Any.
     #[default]
     Any,
-    /// Rather not: it has just failed on one. Any, if for a new one it would have to wait until others have ended.
-    Rather,
-    /// Never.
+    /// Rather another than this one, on which it has just failed: an idle one to another address of the host, else a new
+    /// one, for which it need not wait until others have ended, else any other, if the new one is not there in a moment.
+    Rather(Marks),
+    /// The same, where no new one can be had.
+    Beside(Marks),
+    /// One that nobody has used.
     Only,
 }
 
@@ -187,8 +195,9 @@ impl Pool {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
         let mut follows = true;
+        let mut began = None;
         let checked = loop {
-            match inner.take((target, way), &handle, deadline, fresh, turn, follows)? {
+            match inner.take((target, way), &handle, deadline, (fresh, began), turn, follows)? {
                 Taken::Now(checked) => break checked,
                 Taken::Later(key) => {
                     follows = false;
@@ -201,7 +210,13 @@ impl Pool {
                 // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
                 Taken::Wait(key, waiting) => {
                     let id = waiting.id;
-                    let connection = match Box::pin(inner.wait(waiting, deadline, pool_wait)).await? {
+                    let began = *began.get_or_insert_with(Instant::now);
+                    let wait = Box::pin(inner.wait(waiting, deadline, (began, pool_wait), fresh));
+                    let Some(delivery) = wait.await? else {
+                        turn = Some(id);
+                        continue;
+                    };
+                    let connection = match delivery {
                         Delivery::Exclusive(h1) => Connection::H1(h1),
                         Delivery::Place(place) => Connection::Place(place),
                         Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
@@ -255,7 +270,7 @@ impl Inner {
         (target, way): (&Target, &Way),
         handle: &Handle,
         deadline: Option<Instant>,
-        fresh: Fresh,
+        (fresh, waits_since): (Fresh, Option<Instant>),
         mut turn: Option<u64>,
         follows: bool,
     ) -> Result<Taken, CheckoutFailure> {
@@ -278,18 +293,22 @@ impl Inner {
                 }
                 // One whose idle connection turns out to be dead asks again.
                 let turn = *turn.get_or_insert_with(|| state.next_turn());
-                let fresh = match fresh {
-                    Fresh::Any => false,
-                    Fresh::Rather => state.has_room_for_new(host, now),
-                    Fresh::Only => true,
-                };
                 let ask = Ask {
                     now,
                     turn,
                     deadline,
-                    fresh,
+                    fresh: fresh == Fresh::Only,
                 };
-                let outcome = state.checkout(host, ask, todo);
+                let rather = if waits_since.is_none() {
+                    Rather::New
+                } else {
+                    Rather::Idle
+                };
+                let outcome = match fresh {
+                    Fresh::Any | Fresh::Only => state.checkout(host, ask, todo),
+                    Fresh::Rather(failed) => state.checkout_beside(host, failed, rather, ask, todo),
+                    Fresh::Beside(failed) => state.checkout_beside(host, failed, Rather::Any, ask, todo),
+                };
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
                 Ok(Some((key, turn, Some(outcome))))
             })?;
@@ -339,22 +358,29 @@ impl Inner {
     }
 
     /// Waits for what the queue brings, for `pool_wait`. While a dial that serves the request is under way its own bounds
-    /// hold, and `pool_wait`, if it is over by then, ends the wait as soon as no dial serves the request any more.
+    /// hold, and `pool_wait`, if it is over by then, ends the wait as soon as no dial serves the request any more. Who
+    /// would rather have a new connection gets `None` when that takes its time and another one stands by: it is to ask again.
     async fn wait(
         self: &Arc<Self>,
         waiting: Waiting<H1, Place>,
         deadline: Option<Instant>,
-        pool_wait: Duration,
-    ) -> Result<Delivery<H1, Place>, CheckoutFailure> {
+        (began, pool_wait): (Instant, Duration),
+        fresh: Fresh,
+    ) -> Result<Option<Delivery<H1, Place>>, CheckoutFailure> {
         let mut queued = Queued::new(self, waiting);
         let (host, id) = (queued.host, queued.id);
-        let began = Instant::now();
+        let looks_around = |now: Instant| match fresh {
+            Fresh::Rather(failed) => now.checked_add(LOOKS_AROUND_AFTER).map(|at| (at, failed)),
+            _ => None,
+        };
+        let mut looks = looks_around(Instant::now());
         let gives_up = began.checked_add(pool_wait);
         let mut presses = began.checked_add(GIVES_WAY_AFTER);
         let mut has_waited = false;
         let mut dial_over = None;
         loop {
-            let bound = [deadline, gives_up.filter(|_| !has_waited), presses]
+            let look = looks.map(|(at, _)| at);
+            let bound = [deadline, gives_up.filter(|_| !has_waited), presses, look]
                 .into_iter()
                 .flatten()
                 .min();
@@ -366,7 +392,7 @@ impl Inner {
                 }
             };
             match within(bound, woken).await.flatten() {
-                Some(Some(delivery)) => return Ok(delivery),
+                Some(Some(delivery)) => return Ok(Some(delivery)),
                 // Passed by, its time being over; or the pool was torn down around us.
                 Some(None) => return Err(CheckoutFailure::Deadline(Phase::PoolWait)),
                 None => {}
@@ -389,6 +415,14 @@ impl Inner {
             }
             if has_waited && let Some(Standing::Cap(cap)) = &standing {
                 return Err(CheckoutFailure::PoolWait(cap.words()));
+            }
+            if let Some((at, failed)) = looks
+                && is_due(Some(at))
+            {
+                if self.with_state(|state, _| state.has_beside(host, failed)) {
+                    return Ok(None);
+                }
+                looks = looks_around(now);
             }
             if is_due(presses) {
                 if let Some(Standing::Cap(cap @ (Cap::Pool | Cap::Registry))) = standing

@@ -19,7 +19,7 @@ use super::way::Way;
 use super::{dial, following, reaper};
 use crate::connect::{Connector, Refusal, Route, Scheme, Target};
 use crate::settings::{BaseUrl, DnsBalance};
-use crate::wire::{CloseReason, H1, H2, Home, Link, Place};
+use crate::wire::{CloseReason, H1, H2, Home, Link, Marks, Place};
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
@@ -386,6 +386,10 @@ impl Exclusive for H1 {
         self.link()
     }
 
+    fn marks(&self) -> Marks {
+        self.link().facts.marks()
+    }
+
     fn generation(&self) -> u64 {
         self.link().seat.generation
     }
@@ -428,6 +432,10 @@ impl Multiplexed for H2 {
 
     fn place(&self) -> &AtomicUsize {
         &self.link().place
+    }
+
+    fn marks(&self) -> Marks {
+        self.link().facts.marks()
     }
 
     fn site(&self) -> u32 {

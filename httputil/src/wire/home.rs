@@ -183,6 +183,27 @@ impl Seat {
     pub(crate) const NO_SITE: u32 = u32::MAX;
 }
 
+/// By what a connection is told from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// A number of its own in this process.
+    pub(crate) number: u64,
+    /// The other end, if it has an address.
+    pub(crate) remote: Option<SocketAddr>,
+}
+
+impl Marks {
+    /// Whether this is another connection.
+    pub(crate) fn is_beside(&self, other: Marks) -> bool {
+        self.number != other.number
+    }
+
+    /// Whether this one leads to another address.
+    pub(crate) fn is_elsewhere(&self, other: Marks) -> bool {
+        self.remote.is_some() && other.remote.is_some() && self.remote != other.remote
+    }
+}
+
 /// What there is to tell of a connection, for its whole life.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -215,6 +236,15 @@ pub(crate) struct Link {
     is_gone: AtomicBool,
     /// Whether the pool counts on its coming home in a moment; written under the pool's lock only.
     pub(crate) is_settling: AtomicBool,
+}
+
+impl Facts {
+    pub(crate) fn marks(&self) -> Marks {
+        Marks {
+            number: self.number,
+            remote: self.remote,
+        }
+    }
 }
 
 impl Link {

@@ -47,7 +47,7 @@ pub(crate) use h1::H1;
 pub(crate) use h2::H2;
 pub(crate) use held::{Counts, Held, Holding};
 pub use home::CloseReason;
-pub(crate) use home::{Facts, Home, Link, Seat, chance, jittered};
+pub(crate) use home::{Facts, Home, Link, Marks, Seat, chance, jittered};
 pub(crate) use manner::Manner;
 pub(crate) use open::{Connection, open};
 pub(crate) use phases::{Late, Phases};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use httputil::{Client, Config, Environment, Kind, Registry};
+use httputil::{Client, CloseReason, Config, Environment, Kind, Registry};
 use httputil_tests::gate::Gate;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
@@ -13,18 +13,24 @@ use httputil_tests::server::{Server, handlers};
 use httputil_tests::tls::{Alpn, ServerTls};
 use httputil_tests::{PATIENCE, within};
 use hyper::body::Incoming;
+use tokio::task::JoinHandle;
 
-use crate::addresses::{answer, loopback};
-use crate::scene::assert_balanced;
+use crate::addresses::{Swallow, answer, loopback};
+use crate::scene::{assert_balanced, eventually};
 
-const RETRIES: &str = "[default]\ntimeouts.attempt = \"250ms\"\nretry.backoff.base = \"1ms\"\n\
-                       retry.backoff.max = \"1ms\"\nretry.max_attempts = 2\ntls.roots = \"bundled\"\n";
+const RETRIES: &str = "[default]\nretry.backoff.base = \"1ms\"\nretry.backoff.max = \"1ms\"\n\
+                       retry.max_attempts = 2\ntls.roots = \"bundled\"\n";
 
 /// A client for `a.test`, which is at `127.0.0.1` and then at `127.0.0.2`.
 fn client(keys: &str) -> Client {
-    let resolver = ScriptedResolver::new().name("a.test", answer([loopback(1), loopback(2)]));
+    client_to(keys, 2)
+}
+
+/// A client for `a.test`, which is at so many addresses.
+fn client_to(keys: &str, addresses: u8) -> Client {
+    let resolver = ScriptedResolver::new().name("a.test", answer((1..=addresses).map(loopback)));
     let config = Config::builder()
-        .embedded("test.toml", format!("{RETRIES}{keys}"))
+        .embedded("test.toml", format!("{RETRIES}timeouts.attempt = \"250ms\"\n{keys}"))
         .env(&Environment::empty())
         .load()
         .unwrap();
@@ -101,15 +107,25 @@ async fn an_answer_that_asks_for_patience_is_no_reason_to_go_elsewhere() {
     assert_eq!((first.accepted(), first.requests(), second.accepted()), (1, 2, 0));
 }
 
-#[tokio::test]
-async fn where_no_new_connection_can_be_had_a_retry_takes_an_idle_one() {
-    for h2 in [false, true] {
+/// A server with idle connections to it; the first request besides those that made them is answered 503.
+struct Warm {
+    server: Server,
+    resolver: ScriptedResolver,
+    client: Client,
+    /// What `/held` waits for.
+    gate: Gate,
+    /// Requests for `/`.
+    asked: Arc<AtomicUsize>,
+}
+
+impl Warm {
+    async fn new(connections: usize, h2: bool, keys: &str) -> Warm {
         let (gate, asked) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
         let (held, count) = (gate.clone(), Arc::clone(&asked));
         let handler = move |request: http::Request<Incoming>| {
             let (held, count) = (held.clone(), Arc::clone(&count));
             async move {
-                if request.uri().path() == "/warm" {
+                if request.uri().path() == "/held" {
                     held.pass().await;
                 } else if count.fetch_add(1, Ordering::SeqCst) == 0 {
                     return handlers::status(StatusCode::SERVICE_UNAVAILABLE);
@@ -120,33 +136,130 @@ async fn where_no_new_connection_can_be_had_a_retry_takes_an_idle_one() {
         let server = Server::builder().handler(handler);
         let server = if h2 { server.h2() } else { server }.start().await;
         let resolver = ScriptedResolver::new().name("a.test", answer([loopback(1)]));
+        let toml = format!("{RETRIES}{keys}\ndns.ttl = \"1ms\"\nhttp2.prior_knowledge = {h2}\n");
         let config = Config::builder()
-            .embedded(
-                "test.toml",
-                format!("{RETRIES}http2.prior_knowledge = {h2}\ndns.ttl = \"1ms\"\ndns.stale_for = \"0s\"\n"),
-            )
+            .embedded("test.toml", toml)
             .env(&Environment::empty())
             .load()
             .unwrap();
         let registry = Registry::builder().config(config).resolver(Arc::new(resolver.clone()));
         let client = registry.build().unwrap().client("default").unwrap();
-        let warm: Vec<_> = (0..3)
-            .map(|_| tokio::spawn(client.get(server.url_for("a.test", "/warm")).send()))
-            .collect();
-        within(PATIENCE, gate.arrived(3)).await;
-        gate.open();
-        for request in warm {
-            request.await.unwrap().unwrap().text().await.unwrap();
+        let warm = Warm {
+            server,
+            resolver,
+            client,
+            gate,
+            asked,
+        };
+        let held: Vec<_> = (0..connections).map(|_| warm.hold()).collect();
+        within(PATIENCE, warm.gate.arrived(connections)).await;
+        warm.gate.open();
+        for request in held {
+            assert_eq!(request.await.unwrap(), "hello");
         }
-        resolver.set("a.test", Answer::Fail("outage".into()));
-        let request = client.get(server.url_for("a.test", "/")).send();
-        let answer = within(PATIENCE, request).await.unwrap();
-        assert_eq!(answer.text().await.unwrap(), "hello", "h2: {h2}");
+        if !h2 {
+            eventually("all to be idle", || warm.client.stats().idle == connections as u64).await;
+        }
+        warm
+    }
+
+    /// A request that has its answer when the gate opens.
+    fn hold(&self) -> JoinHandle<String> {
+        let request = self.client.get(self.server.url_for("a.test", "/held"));
+        tokio::spawn(async move { request.send().await.unwrap().text().await.unwrap() })
+    }
+
+    /// A request that is answered 503 at first.
+    async fn ask(&self) -> String {
+        let request = self.client.get(self.server.url_for("a.test", "/")).timeout(PATIENCE);
+        let answer = within(PATIENCE, request.send()).await.unwrap();
+        let text = answer.text().await.unwrap();
+        assert_eq!((self.asked.load(Ordering::SeqCst), self.client.stats().retries), (2, 1));
+        text
+    }
+}
+
+#[tokio::test]
+async fn where_no_new_connection_can_be_had_a_retry_takes_an_idle_one() {
+    for (h2, connections) in [(false, 3), (false, 1), (true, 3)] {
+        let warm = Warm::new(connections, h2, "dns.stale_for = \"0s\"").await;
+        warm.resolver.set("a.test", Answer::Fail("outage".into()));
+        assert_eq!(warm.ask().await, "hello", "h2: {h2}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_new_connection_takes_long_a_retry_takes_one_that_is_idle_by_then() {
+    for is_in_use in [false, true] {
+        let warm = Warm::new(2, false, "").await;
+        let swallow = Swallow::on(loopback(9), warm.server.port());
+        warm.resolver.set("a.test", answer([loopback(9)]));
+        let (asking, held) = if is_in_use {
+            warm.gate.shut();
+            let held = warm.hold();
+            within(PATIENCE, warm.gate.arrived(3)).await;
+            let asking = warm.ask();
+            (asking, Some(held))
+        } else {
+            (warm.ask(), None)
+        };
+        let opens = async {
+            eventually("the retry's dial", || warm.client.stats().dials_in_progress == 1).await;
+            warm.gate.open();
+        };
+        let (text, ()) = tokio::join!(asking, opens);
+        assert_eq!(text, "hello");
+        assert_eq!(warm.server.accepted(), 2);
+        if let Some(held) = held {
+            held.await.unwrap();
+        }
+        drop(swallow);
+    }
+}
+
+#[tokio::test]
+async fn at_a_cap_a_retry_takes_another_idle_connection_and_closes_none() {
+    for key in ["pool.max_connections_per_host", "pool.max_connections"] {
+        let warm = Warm::new(3, false, &format!("{key} = 3")).await;
+        assert_eq!(warm.ask().await, "hello", "{key}");
+        let stats = warm.client.stats();
         assert_eq!(
-            (asked.load(Ordering::SeqCst), client.stats().retries),
-            (2, 1),
-            "h2: {h2}"
+            (warm.server.accepted(), stats.closed_total()),
+            (3, 0),
+            "{key}: {stats:?}"
         );
+        // Where there is no other, the one that failed makes room.
+        let warm = Warm::new(1, false, &format!("{key} = 1")).await;
+        assert_eq!(warm.ask().await, "hello", "{key}");
+        let stats = warm.client.stats();
+        let made_room = stats.closed_for(CloseReason::MadeRoom);
+        assert_eq!((warm.server.accepted(), made_room), (2, 1), "{key}: {stats:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_takes_an_idle_connection_to_another_address_before_a_new_one() {
+    for h2 in [false, true] {
+        let builder = || if h2 { Server::builder().h2() } else { Server::builder() };
+        let broken = builder().handler(handlers::always(StatusCode::SERVICE_UNAVAILABLE));
+        let broken = broken.start().await;
+        let _serving = [
+            builder().start_beside(2, broken.port()).await,
+            builder().start_beside(3, broken.port()).await,
+        ];
+        let keys = format!(
+            "dns.balance = \"round_robin\"\nhttp2.prior_knowledge = {h2}\nbreaker.enabled = false\n\
+             retry.budget.min_per_second = 1000\n"
+        );
+        let client = client_to(&keys, 3);
+        for _ in 0..60 {
+            let request = client.get(broken.url_for("a.test", "/")).send();
+            let answer = within(PATIENCE, request).await.unwrap();
+            assert_eq!(answer.text().await.unwrap(), "hello", "h2: {h2}");
+        }
+        let stats = client.stats();
+        assert!(broken.requests() >= 10, "h2: {h2}, {stats:?}");
+        assert!(stats.dialled <= 6, "h2: {h2}, {stats:?}");
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::sync;
 use super::{Bond, Exclusive, Multiplexed};
-use crate::wire::{self, CloseReason, Link};
+use crate::wire::{self, CloseReason, Link, Marks};
 
 /// Where connections live that tell of what becomes of them.
 pub(in crate::pool) trait Place: Send + Sync {
@@ -72,6 +72,15 @@ impl Tie {
             is_settling: AtomicBool::new(false),
             home,
         })
+    }
+
+    /// Each site has an address.
+    fn marks(&self, number: u32) -> Marks {
+        let site = u16::try_from(self.site()).ok();
+        Marks {
+            number: number.into(),
+            remote: site.map(|site| ([127, 0, 0, 1], site).into()),
+        }
     }
 }
 
@@ -248,6 +257,10 @@ impl Exclusive for One {
         &self.tie
     }
 
+    fn marks(&self) -> Marks {
+        self.tie.marks(self.number)
+    }
+
     fn generation(&self) -> u64 {
         self.generation
     }
@@ -286,6 +299,10 @@ impl Multiplexed for Many {
 
     fn place(&self) -> &AtomicUsize {
         &self.0.tie.place
+    }
+
+    fn marks(&self) -> Marks {
+        self.0.tie.marks(self.0.number)
     }
 
     fn site(&self) -> u32 {

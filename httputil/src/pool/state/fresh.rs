@@ -15,14 +15,23 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// Whether a request that wants a new connection need not wait for others to end.
     pub(in crate::pool) fn has_room_for_new(&self, index: usize, now: Instant) -> bool {
         let Some(host) = self.hosts.get(index) else { return true };
-        let may_share = host.protocol != Protocol::H2 || host.shared.len() < self.max_shared(host.sites.as_deref());
         match self.holds_back(host, now) {
-            None if may_share => true,
+            None if self.may_share(host) => true,
             None | Some(Cap::Host | Cap::Pool | Cap::Registry) => {
                 host.idle.oldest().is_some() || self.unused_shared(host).is_some()
             }
             Some(_) => false,
         }
+    }
+
+    /// Whether a new connection can be had without another's making room for it.
+    pub(super) fn has_room_to_spare(&self, index: usize, now: Instant) -> bool {
+        let Some(host) = self.hosts.get(index) else { return true };
+        self.may_share(host) && self.holds_back(host, now).is_none()
+    }
+
+    fn may_share(&self, host: &Host<C, S::Place>) -> bool {
+        host.protocol != Protocol::H2 || host.shared.len() < self.max_shared(host.sites.as_deref())
     }
 
     /// A shared connection of which no place is taken.

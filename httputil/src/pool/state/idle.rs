@@ -27,8 +27,19 @@ pub(in crate::pool) struct Closing {
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The newest idle connection of a host that is not due.
     pub(super) fn take_newest(&mut self, host: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<(C, Duration)> {
+        self.take_idle(host, |state| state.next_idle(host), now, todo)
+    }
+
+    /// The first idle connection of a host, of those that `next` names, that is not due.
+    pub(super) fn take_idle(
+        &mut self,
+        host: usize,
+        next: impl Fn(&Self) -> Option<usize>,
+        now: Instant,
+        todo: &mut Todo<C, S>,
+    ) -> Option<(C, Duration)> {
         loop {
-            let newest = self.next_idle(host)?;
+            let newest = next(self)?;
             let entry = self.unlink_and_remove(newest)?;
             let Held::Idle(connection) = entry.held else { continue };
             if entry.generation < self.renewed {

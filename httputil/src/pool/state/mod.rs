@@ -14,6 +14,7 @@
 
 mod dialled;
 mod dialling;
+mod elsewhere;
 #[cfg(any(test, feature = "bench-internals"))]
 #[cfg_attr(
     not(test),
@@ -53,13 +54,14 @@ use super::hosts::Directory;
 use super::key::{Key, KeyRef};
 use crate::connect::{DialFailure, Progress};
 use crate::settings;
-use crate::wire::{CloseReason, Seat};
+use crate::wire::{CloseReason, Marks, Seat};
 use dialling::Running;
 use host::Host;
 use lists::{BY_AGE, BY_REST, BY_TURN, List, Slab};
 use wheel::Wheel;
 
 pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
+pub(super) use elsewhere::Rather;
 pub(super) use idle::Closing;
 
 /// What ties a connection to its pool.
@@ -80,6 +82,7 @@ pub(super) trait Bond {
 pub(super) trait Exclusive {
     type Bond: Bond;
     fn bond(&self) -> &Arc<Self::Bond>;
+    fn marks(&self) -> Marks;
     /// The pool's generation when it was dialled.
     fn generation(&self) -> u64;
     /// When it is to take no more requests.
@@ -104,6 +107,7 @@ pub(super) trait Exclusive {
 pub(super) trait Multiplexed: Clone {
     type Place;
     fn place(&self) -> &AtomicUsize;
+    fn marks(&self) -> Marks;
     /// The pool's number of the host's address that it leads to, where that counts.
     fn site(&self) -> u32;
     fn try_acquire(&self) -> Option<Self::Place>;
@@ -401,6 +405,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 return Outcome::Place(place);
             }
         }
+        self.wait(host, ask, todo)
+    }
+
+    /// A place in the queue, and what has to be done for those who stand there.
+    fn wait(&mut self, host: usize, ask: Ask, todo: &mut Todo<C, S>) -> Outcome<C, S::Place> {
         let receiver = self.enqueue(host, ask);
         // A place may be free although others wait: they come first.
         self.serve_places(host, ask.now, todo);

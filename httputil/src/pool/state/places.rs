@@ -33,11 +33,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(entry) = self.in_turn(index)
             && let Some(place) = self.shared(entry).and_then(S::try_acquire)
         {
-            let site = self.site_at(entry);
-            if let Some(sites) = self.sites(index) {
-                sites.takes_turn(site);
-            }
-            self.given(entry, todo);
+            self.handed_out(index, entry, todo);
             return Some(place);
         }
         for may_crowd in [false, true] {
@@ -71,6 +67,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         best.map(|(entry, _)| entry)
     }
 
+    /// A place was given out, in its address's turn.
+    pub(super) fn handed_out(&mut self, index: usize, entry: usize, todo: &mut Todo<C, S>) {
+        let site = self.site_at(entry);
+        if let Some(sites) = self.sites(index) {
+            sites.takes_turn(site);
+        }
+        self.given(entry, todo);
+    }
+
     /// A place was given out: the connection is not idle, and without reuse it was the only one.
     fn given(&mut self, entry: usize, todo: &mut Todo<C, S>) {
         self.unlink_idle(entry);
@@ -80,7 +85,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Those that are too old, or have borne enough requests, end after the streams that they bear.
-    fn expel_worn_out(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+    pub(super) fn expel_worn_out(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let mut position = 0;
         while let Some(host) = self.hosts.get(index)
             && let Some(entry) = host.shared.get(position).copied()
@@ -295,7 +300,7 @@ fn has_place<S: Multiplexed>(connection: &S, limit: usize) -> bool {
 
 /// At about 70 % of its places, or when it gives none out, the next connection is due. Of very few places all are used
 /// before.
-fn is_crowded<S: Multiplexed>(connection: &S) -> bool {
+pub(super) fn is_crowded<S: Multiplexed>(connection: &S) -> bool {
     connection.is_choked()
         || connection
             .limit()

@@ -263,6 +263,11 @@ impl Sites {
         best.map(|(index, _)| number(index))
     }
 
+    /// How little an idle connection of this site is to be preferred, as above.
+    pub(super) fn turn(&self, site: u32) -> (usize, u64) {
+        self.get(site).map_or((0, 0), |site| (site.busy(), site.used))
+    }
+
     /// The site of which an idle connection is missed least.
     pub(super) fn fullest_idle(&self) -> Option<u32> {
         let idle = self.all.iter().enumerate().filter(|(_, site)| site.idle > 0);

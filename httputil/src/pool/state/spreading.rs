@@ -178,6 +178,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         (is_full && sites.has_too_many(site, now)).then_some(CloseReason::Rebalanced)
     }
 
+    /// The places of a host's idle connections, the newest first.
+    pub(super) fn idle_entries(&self, index: usize) -> impl Iterator<Item = usize> {
+        let newest = self.hosts.get(index).and_then(|host| host.idle.newest());
+        std::iter::successors(newest, |entry| List::<BY_HOST>::older(&self.entries, *entry))
+    }
+
     /// The place of an idle connection of the site: its newest, or its oldest.
     pub(super) fn idle_of(&self, index: usize, site: u32, newest: bool) -> Option<usize> {
         let idle = &self.hosts.get(index)?.idle;

@@ -2,6 +2,7 @@
 
 mod caps;
 mod dials;
+mod elsewhere;
 mod fresh;
 mod idle;
 mod renewal;

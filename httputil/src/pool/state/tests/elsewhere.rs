@@ -1,0 +1,157 @@
+//! Requests that have just failed on a connection, and would rather have another one.
+
+use super::super::{Exclusive, Rather};
+use super::*;
+use crate::wire::Marks;
+
+impl Room {
+    /// An idle connection to an address of the host.
+    fn idle_at(&mut self, host: usize, address: u32) -> Marks {
+        let one = self.one();
+        one.bond().lead_to(address);
+        let marks = one.marks();
+        self.act(|state, now, todo| state.check_in(host, one, now, todo));
+        marks
+    }
+
+    /// So many idle connections, each of which has been dialled.
+    fn dialled_and_idle<const N: usize>(&mut self, host: usize) -> [Marks; N] {
+        let mut waiting: Vec<_> = (0..N).map(|_| self.wait(host)).collect();
+        for _ in 0..N {
+            self.dialled(host);
+        }
+        let home = waiting.iter_mut().map(|waiting| {
+            let Ok(Delivery::Exclusive(one)) = waiting.receiver.try_recv() else {
+                panic!("it was dialled for");
+            };
+            let marks = one.marks();
+            self.act(|state, now, todo| state.check_in(host, one, now, todo));
+            marks
+        });
+        home.collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    /// The oldest dial becomes a shared connection of two places.
+    fn dialled_shared(&mut self, host: usize, number: u32) -> Many {
+        let (dial, many) = (self.dial(host), Many::new(number, 2));
+        self.act(|state, now, todo| state.dialled_shared(&dial, many.clone(), now, todo));
+        many
+    }
+
+    fn beside(&mut self, host: usize, failed: Marks, rather: Rather) -> Outcome<One, Seat> {
+        let turn = self.state.next_turn();
+        self.act(|state, now, todo| {
+            let ask = Ask {
+                now,
+                turn,
+                deadline: None,
+                fresh: false,
+            };
+            state.checkout_beside(host, failed, rather, ask, todo)
+        })
+    }
+}
+
+fn number(outcome: &Outcome<One, Seat>) -> Option<u64> {
+    match outcome {
+        Outcome::Idle(one, _) => Some(one.number.into()),
+        Outcome::Place(seat) => Some(seat.many().number().into()),
+        Outcome::Wait(_) => None,
+    }
+}
+
+#[test]
+fn an_idle_connection_to_another_address_comes_first() {
+    for spreads in [false, true] {
+        for rather in [Rather::New, Rather::Idle, Rather::Any] {
+            let mut room = Room::with(|_| {}, spreads);
+            let host = room.host("a", Protocol::H1);
+            let elsewhere = room.idle_at(host, 2);
+            let failed = room.idle_at(host, 1);
+            room.idle_at(host, 1);
+            let taken = room.beside(host, failed, rather);
+            assert_eq!(number(&taken), Some(elsewhere.number), "{rather:?}");
+            assert!(room.dials.is_empty(), "{rather:?}");
+        }
+    }
+}
+
+#[test]
+fn without_one_a_new_connection_comes_before_or_after_another_idle_one() {
+    for rather in [Rather::New, Rather::Idle, Rather::Any] {
+        let mut room = Room::new(|_| {});
+        let host = room.host("a", Protocol::H1);
+        let other = room.idle_at(host, 1);
+        let failed = room.idle_at(host, 1);
+        assert!(room.state.has_beside(host, failed));
+        let taken = room.beside(host, failed, rather);
+        assert_eq!(
+            number(&taken),
+            (rather != Rather::New).then_some(other.number),
+            "{rather:?}"
+        );
+        assert_eq!(room.dials.len(), usize::from(rather == Rather::New), "{rather:?}");
+        assert_eq!(room.state.has_beside(host, failed), rather == Rather::New);
+    }
+}
+
+#[test]
+fn the_one_that_failed_serves_only_where_no_new_one_can_be_had() {
+    for rather in [Rather::New, Rather::Idle, Rather::Any] {
+        let mut room = Room::new(|_| {});
+        let host = room.host("a", Protocol::H1);
+        let failed = room.idle_at(host, 1);
+        assert!(!room.state.has_beside(host, failed));
+        let taken = room.beside(host, failed, rather);
+        assert_eq!(
+            number(&taken),
+            (rather == Rather::Any).then_some(failed.number),
+            "{rather:?}"
+        );
+        assert_eq!(room.dials.len(), usize::from(rather != Rather::Any), "{rather:?}");
+    }
+}
+
+#[test]
+fn at_a_cap_no_other_connection_makes_room_for_a_new_one() {
+    let per_pool = |pool: &mut settings::Pool| pool.max_connections = Some(2);
+    for mut room in [Room::new(caps(2)), Room::new(per_pool)] {
+        let host = room.host("a", Protocol::H1);
+        let [other, failed] = room.dialled_and_idle(host);
+        let taken = room.beside(host, failed, Rather::New);
+        assert_eq!(number(&taken), Some(other.number));
+        assert!(room.left.is_empty(), "{:?}", room.left);
+        // The one that failed does.
+        let waits = room.beside(host, failed, Rather::New);
+        assert_eq!(number(&waits), None);
+        let gone = u32::try_from(failed.number).unwrap();
+        assert_eq!(room.left, [(gone, CloseReason::MadeRoom)]);
+        room.closed(host);
+        assert_eq!(room.dials.len(), 1);
+    }
+}
+
+#[test]
+fn places_of_another_shared_connection_serve_likewise() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H2);
+    let waits = room.wait(host);
+    let first = room.dialled_shared(host, 1);
+    // Nothing beside it, and room for another one.
+    let Outcome::Wait(mut new) = room.beside(host, first.marks(), Rather::New) else {
+        panic!("there is no other");
+    };
+    let second = room.dialled_shared(host, 2);
+    assert_eq!(served(&mut new.receiver), Some(0));
+    // Now there is none: whichever address it leads to.
+    for address in [1, 2] {
+        first.lead_to(1);
+        second.lead_to(address);
+        let taken = room.beside(host, first.marks(), Rather::New);
+        assert_eq!(number(&taken), Some(2), "{address}");
+        if let Outcome::Place(seat) = taken {
+            room.back(seat);
+        }
+    }
+    drop(waits);
+}
