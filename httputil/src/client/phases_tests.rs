@@ -226,7 +226,7 @@ async fn without_a_deadline_an_answer_is_over_that_nobody_asks_for_more_of() {
         }
         // Whoever waits is told of the peer's silence first.
         let bound = if asked == 2 { SECOND * 2 } else { SECOND };
-        sleep(bound - SECOND / 10).await;
+        sleep(bound.saturating_sub(SECOND / 10)).await;
         assert_eq!(client.stats().in_use, 1, "{asked}");
         sleep(SECOND / 5).await;
         assert_eq!(client.stats().in_use, 0, "{asked}");
