@@ -2,12 +2,14 @@
 //!
 //! | module | profile | what it speaks |
 //! |---|---|---|
+//! | [`audit`] | `audit` | batches of what was done, at least once and in order, spooled to disk |
 //! | [`events`] | `events` | S3 event notifications by webhook, signed, each target on its own |
 //!
 //! Each module holds the service, its types and its failure story; [`peers`] holds a server for each, which the binaries
 //! (`cargo run --bin event_webhooks`) and the tests run against. The rule that holds it together: what a service says on the
 //! wire is the protocol's, and what it does when the wire fails is its profile's, in `config/httputil.toml`.
 
+pub mod audit;
 pub mod command;
 pub mod events;
 pub mod peers;

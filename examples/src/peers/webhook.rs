@@ -1,7 +1,6 @@
 //! A webhook that checks signatures, and answers badly as often as it is told to.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -13,6 +12,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use url::Url;
 
+use super::answers::{Answers, lock};
 use crate::events::{Notification, SIGNATURE, is_signed};
 
 /// The server; dropped, it is gone with its connections.
@@ -34,13 +34,8 @@ pub struct Delivery {
 struct State {
     key: Option<Secret>,
     head: StatusCode,
-    told: Mutex<Told>,
-}
-
-#[derive(Default)]
-struct Told {
-    answers: VecDeque<StatusCode>,
-    deliveries: Vec<Delivery>,
+    answers: Answers,
+    deliveries: Mutex<Vec<Delivery>>,
 }
 
 impl Webhook {
@@ -49,7 +44,8 @@ impl Webhook {
         let state = Arc::new(State {
             key,
             head,
-            told: Mutex::default(),
+            answers: Answers::default(),
+            deliveries: Mutex::default(),
         });
         let answering = Arc::clone(&state);
         let handler = move |request| answer(Arc::clone(&answering), request);
@@ -69,20 +65,16 @@ impl Webhook {
 
     /// Answers the next requests by these, before it answers well again.
     pub fn answer_next(&self, statuses: impl IntoIterator<Item = StatusCode>) {
-        self.state.told().answers.extend(statuses);
+        self.state.answers.extend(statuses);
     }
 
     /// What it took, in order.
     pub fn deliveries(&self) -> Vec<Delivery> {
-        self.state.told().deliveries.clone()
+        lock(&self.state.deliveries).clone()
     }
 }
 
 impl State {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take(&self, headers: HeaderMap, body: &Bytes) -> StatusCode {
         if let Some(key) = &self.key {
             let given = headers.get(SIGNATURE).map_or(&b""[..], |value| value.as_bytes());
@@ -93,11 +85,10 @@ impl State {
         let Ok(notification) = serde_json::from_slice(body) else {
             return StatusCode::BAD_REQUEST;
         };
-        let mut told = self.told();
-        if let Some(status) = told.answers.pop_front() {
+        if let Some(status) = self.answers.next() {
             return status;
         }
-        told.deliveries.push(Delivery { headers, notification });
+        lock(&self.deliveries).push(Delivery { headers, notification });
         StatusCode::OK
     }
 }

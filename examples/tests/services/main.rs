@@ -1,4 +1,5 @@
 //! The ten services against their peers, faults included.
 
+mod audit;
 mod events;
 mod support;
