@@ -1,6 +1,11 @@
 //! What shapes connections: what was made by earlier settings serves no request that begins after the reload, nor one that
 //! waits.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Mutex;
+use std::task::Poll;
+
 use httputil::{CloseReason, Kind, ProfileChange};
 use httputil_tests::ca::Ca;
 use httputil_tests::gate::Gate;
@@ -146,6 +151,73 @@ async fn those_who_wait_are_served_by_the_new_settings_and_none_fails() {
     assert_eq!(server.seen().max_open, 1);
     assert_eq!(server.seen().connections[0].requests, 1);
     assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn the_cap_of_a_host_holds_however_often_its_connections_are_spread_another_way() {
+    let gate = Gate::new();
+    let server = Server::builder().handler(handlers::hold_body(&gate)).start().await;
+    let lines = "pool.max_connections_per_host = 1\ndns.overrides = { 'collector.test' = ['127.0.0.1'] }";
+    let spread = |balance: &str| config(&format!("{lines}\ndns.balance = '{balance}'"));
+    let registry = registry(lines);
+    let client = registry.client("default").unwrap();
+    let url = server.url_for("collector.test", "/");
+    let held = client.get(&url).send().await.unwrap();
+    let waiting: Vec<_> = (0..2).map(|_| spawn_get(&client, &url)).collect();
+    until(&client, "two to wait", |stats| stats.waiting == 2).await;
+    for _ in 0..3 {
+        for balance in ["round_robin", "first"] {
+            registry.reload(spread(balance)).unwrap();
+            assert_eq!(client.stats().waiting, 2);
+        }
+    }
+    gate.open();
+    held.bytes().await.unwrap();
+    for request in waiting {
+        request.await.unwrap().unwrap();
+    }
+    assert_eq!(server.seen().max_open, 1);
+    assert_all_gone(&client).await;
+}
+
+/// Behind a proxy the way is asked for anew.
+#[tokio::test]
+async fn those_who_ask_again_keep_their_places_and_the_cap_counts_what_drains() {
+    let gate = Gate::new();
+    let proxy = Proxy::builder().start().await;
+    let server = Server::builder().handler(handlers::hold_body(&gate)).start().await;
+    let lines = format!(
+        "pool.max_connections_per_host = 1\nproxy.no_proxy = []\nproxy.url = 'http://{}'",
+        proxy.addr()
+    );
+    let registry = registry(&lines);
+    let client = registry.client("default").unwrap();
+    let held = client.get(server.url("/")).send().await.unwrap();
+    let order = Mutex::new(Vec::new());
+    let ask = async |name: &'static str| {
+        client.get(server.url("/")).send().await.unwrap().bytes().await.unwrap();
+        order.lock().unwrap().push(name);
+    };
+    let (mut first, mut second) = (pin!(ask("first")), pin!(ask("second")));
+    assert!(poll_once(first.as_mut()).await.is_pending());
+    assert!(poll_once(second.as_mut()).await.is_pending());
+    assert_eq!(client.stats().waiting, 2);
+    registry
+        .reload(config(&format!("{lines}\ntcp.nodelay = false")))
+        .unwrap();
+    // The one that came last is the first to ask again.
+    assert!(poll_once(second.as_mut()).await.is_pending());
+    assert!(poll_once(first.as_mut()).await.is_pending());
+    assert_eq!((client.stats().waiting, proxy.accepted()), (2, 1));
+    gate.open();
+    held.bytes().await.unwrap();
+    tokio::join!(second, first);
+    assert_eq!(*order.lock().unwrap(), ["first", "second"]);
+    assert_all_gone(&client).await;
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
 #[tokio::test]

@@ -49,6 +49,8 @@ pub(super) struct Host<C, P> {
     pub(super) capped_at: Option<Instant>,
     /// Its addresses, where connections are spread over them.
     pub(super) sites: Option<Box<Sites>>,
+    /// Where the numbers of another list of these would begin.
+    sites_end: u32,
     /// When one of those who wait last asked for a slot that others have.
     pub(super) pressed_at: Option<Instant>,
 }
@@ -75,7 +77,21 @@ impl<C, P> Host<C, P> {
             ready: 0,
             capped_at: None,
             sites: spreads.then(Box::default),
+            sites_end: 0,
             pressed_at: None,
+        }
+    }
+
+    /// Under other settings: what was learnt under the earlier ones does not count. Connections do, and whoever waits.
+    pub(super) fn begin_anew(&mut self, protocol: Protocol, spreads: bool) {
+        self.protocol = protocol;
+        self.http1_only = false;
+        self.backoff = Backoff::default();
+        self.ready = 0;
+        self.capped_at = None;
+        if spreads != self.sites.is_some() {
+            self.sites_end = self.sites.as_ref().map_or(self.sites_end, |sites| sites.end());
+            self.sites = spreads.then(|| Box::new(Sites::beginning(self.sites_end)));
         }
     }
 
@@ -107,13 +123,25 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.sweep(now);
         }
         self.meet(key.runtime(), now);
-        // Behind a proxy the addresses are the proxy's affair.
-        let is_name = matches!(key.target.host, connect::Host::Name(_));
-        let spreads = self.limits.spreads && is_name && key.route.proxy().is_none();
+        let spreads = self.spreads_over_addresses(&key);
+        // It may be one of earlier settings, some of whose connections are still open: they count.
+        if let Some(index) = self.abandoned.remove(&key)
+            && let Some(host) = self.hosts.get_mut(index)
+        {
+            host.begin_anew(protocol, spreads);
+            self.index.insert(Arc::clone(&host.key), index);
+            return index;
+        }
         let host = self.hosts.insert(Host::new(Arc::clone(&key), protocol, spreads));
         self.directory.add(host, &key);
         self.index.insert(key, host);
         host
+    }
+
+    /// Whether the host's connections are spread over its addresses. Behind a proxy these are the proxy's affair.
+    pub(super) fn spreads_over_addresses(&self, key: &Key) -> bool {
+        let is_name = matches!(key.target.host, connect::Host::Name(_));
+        self.limits.spreads && is_name && key.route.proxy().is_none()
     }
 
     /// A host's key keeps its runtime's reactor (two descriptors), even after that runtime has shut down. So when a new
@@ -145,7 +173,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(super) fn sweep_abandoned(&mut self, now: Instant) {
         self.forget_if(now, |state, index| {
             let key = state.hosts.get(index).map(|host| &host.key);
-            key.is_some_and(|key| state.index.get(key) != Some(&index))
+            key.is_some_and(|key| state.abandoned.contains_key(key))
         });
     }
 
@@ -159,10 +187,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             .collect();
         for index in quiet {
             if let Some(host) = self.hosts.remove(index) {
-                // After a renewal another one may bear its name.
-                if self.index.get(&host.key) == Some(&index) {
-                    self.index.remove(&host.key);
-                }
+                self.index.remove(&host.key);
+                self.abandoned.remove(&host.key);
                 self.directory.remove(index);
             }
         }

@@ -280,6 +280,8 @@ pub(super) struct Limits {
 pub(super) struct State<C, S: Multiplexed> {
     limits: Limits,
     index: HashMap<Arc<Key>, usize>,
+    /// Hosts that nobody finds any more, as they were reached by another way under earlier settings.
+    abandoned: HashMap<Arc<Key>, usize>,
     hosts: Slab<Host<C, S::Place>>,
     entries: Slab<Entry<C, S>>,
     by_age: List<BY_AGE>,
@@ -325,6 +327,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             wheel: Wheel::new(epoch, limits.pool.idle_timeout),
             limits,
             index: HashMap::new(),
+            abandoned: HashMap::new(),
             hosts: Slab::default(),
             entries: Slab::default(),
             by_age: List::default(),

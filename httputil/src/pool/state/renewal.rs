@@ -4,10 +4,11 @@
 //! leaves when its request has ended, and dials under way are stopped. Those who wait stay where they stand, and are
 //! dialled for anew; where their host is reached by another way now, they are told to ask again.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::{Closing, Delivery, Dial, Exclusive, Key, Limits, Multiplexed, Protocol, State, Todo};
-use crate::connect::Backoff;
 use crate::wire::CloseReason;
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
@@ -24,8 +25,6 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     ) -> Closing {
         let closing = self.close_idle(CloseReason::Reloaded);
         self.renewed = self.generation;
-        // Connections remember numbers of addresses, which hosts that keep no list of them do not.
-        let keeps_sites = limits.spreads == self.limits.spreads;
         self.wheel.respan(limits.pool.idle_timeout);
         self.limits = limits;
         for running in &mut self.running {
@@ -38,19 +37,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let known: Vec<usize> = self.index.values().copied().collect();
         for index in known {
             self.expel_shared(index, todo);
-            let Some(host) = self.hosts.get_mut(index) else {
-                continue;
-            };
-            match begins_with(&host.key).filter(|_| keeps_sites) {
-                Some(protocol) => {
-                    host.protocol = protocol;
-                    host.http1_only = false;
-                    host.backoff = Backoff::default();
-                    host.ready = 0;
-                    host.capped_at = None;
+            let Some(host) = self.hosts.get(index) else { continue };
+            let (begins_with, spreads) = (begins_with(&host.key), self.spreads_over_addresses(&host.key));
+            match (begins_with, self.hosts.get_mut(index)) {
+                (Some(protocol), Some(host)) => {
+                    host.begin_anew(protocol, spreads);
                     self.pump(index, now, todo);
                 }
-                None => self.abandon(index, todo),
+                _ => self.abandon(index, todo),
             }
         }
         self.unblock(now, todo);
@@ -75,10 +69,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Nobody finds the host any more, and those who wait for it are to ask again. It is forgotten when nothing refers to
-    /// it.
+    /// it, and found again if somebody goes that way anew before that: what is open still counts.
     fn abandon(&mut self, index: usize, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get_mut(index) else { return };
         self.index.remove(&host.key);
+        self.abandoned.insert(Arc::clone(&host.key), index);
         while let Some(waiter) = host.queue.oldest() {
             self.waiting -= 1;
             todo.deliveries.push((waiter.sender, Delivery::Moved));

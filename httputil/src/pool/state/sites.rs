@@ -4,7 +4,8 @@
 //! A site is a slot. A connection remembers its number, so a slot is given to another address only when nothing of the
 //! first is open any more. An address that the resolver names no more is not *listed*: its connections end after their
 //! requests. One that could not be reached, or failed a request, is passed over for a while, and no others are closed or
-//! dialled for its sake.
+//! dialled for its sake. No list gives a number that an earlier list of its host has given: a connection that was made under
+//! other settings knows nothing of it.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -24,6 +25,8 @@ const DETOURS: usize = 15;
 #[derive(Debug, Default)]
 pub(super) struct Sites {
     all: Vec<Site>,
+    /// The number of the first.
+    begins: u32,
     /// Dials that know where they go.
     pub(super) decided: usize,
     turn: u64,
@@ -115,17 +118,38 @@ impl Site {
     }
 }
 
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(Seat::NO_SITE)
-}
-
 impl Sites {
+    /// A list whose numbers begin where those of an earlier one [end](Sites::end).
+    pub(super) fn beginning(at: u32) -> Sites {
+        Sites {
+            begins: at,
+            ..Sites::default()
+        }
+    }
+
+    /// One more than the highest number that was given.
+    pub(super) fn end(&self) -> u32 {
+        self.number(self.all.len())
+    }
+
+    fn number(&self, index: usize) -> u32 {
+        let number = u32::try_from(index)
+            .ok()
+            .and_then(|index| self.begins.checked_add(index));
+        number.unwrap_or(Seat::NO_SITE)
+    }
+
     fn get(&self, site: u32) -> Option<&Site> {
-        self.all.get(usize::try_from(site).ok()?)
+        self.all.get(usize::try_from(site.checked_sub(self.begins)?).ok()?)
     }
 
     fn get_mut(&mut self, site: u32) -> Option<&mut Site> {
-        self.all.get_mut(usize::try_from(site).ok()?)
+        self.all.get_mut(usize::try_from(site.checked_sub(self.begins)?).ok()?)
+    }
+
+    /// Whether it is a number of this list.
+    pub(super) fn knows(&self, site: u32) -> bool {
+        self.get(site).is_some()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -138,7 +162,7 @@ impl Sites {
     }
 
     pub(super) fn is_listed(&self, site: u32) -> bool {
-        // A connection that came by another way, such as a proxy, is nobody's business here.
+        // A connection that came by another way, such as a proxy or earlier settings, is nobody's business here.
         self.get(site).is_none_or(|site| site.is_listed)
     }
 
@@ -186,7 +210,7 @@ impl Sites {
         let site = &mut self.all[index];
         site.open += 1;
         site.used = self.turn;
-        number(index)
+        self.number(index)
     }
 
     /// Puts a site into a slot of which nothing is open.
@@ -260,7 +284,7 @@ impl Sites {
     pub(super) fn next_idle(&self) -> Option<u32> {
         let idle = self.all.iter().enumerate().filter(|(_, site)| site.idle > 0);
         let best = idle.min_by_key(|(_, site)| (site.busy(), site.used));
-        best.map(|(index, _)| number(index))
+        best.map(|(index, _)| self.number(index))
     }
 
     /// How little an idle connection of this site is to be preferred, as above.
@@ -272,7 +296,7 @@ impl Sites {
     pub(super) fn fullest_idle(&self) -> Option<u32> {
         let idle = self.all.iter().enumerate().filter(|(_, site)| site.idle > 0);
         let fullest = idle.max_by_key(|(_, site)| (!site.is_listed, site.open));
-        fullest.map(|(index, _)| number(index))
+        fullest.map(|(index, _)| self.number(index))
     }
 
     /// It was chosen.
@@ -351,13 +375,17 @@ impl Sites {
 impl Sites {
     /// What is open and what is idle at each site.
     pub(super) fn counts(&self) -> impl Iterator<Item = (u32, usize, usize)> {
-        let counts = |(index, site): (usize, &Site)| (number(index), site.open, site.idle);
+        let counts = |(index, site): (usize, &Site)| (self.number(index), site.open, site.idle);
         self.all.iter().enumerate().map(counts)
     }
 
     /// Whether another site than this can be used.
     pub(super) fn has_beside(&self, site: u32, now: Instant) -> bool {
-        let others = self.all.iter().enumerate().filter(|(index, _)| number(*index) != site);
+        let others = self
+            .all
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.number(*index) != site);
         others.into_iter().any(|(_, other)| other.is_usable(now))
     }
 

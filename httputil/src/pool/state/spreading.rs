@@ -86,7 +86,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// A dial is over; whether its connection stays. One that failed is no reason to try the same address at once.
     pub(super) fn leave_dial(&mut self, index: usize, site: u32, has_connected: bool, now: Option<Instant>) {
-        let Some(sites) = self.sites(index).filter(|_| site != Seat::NO_SITE) else {
+        let Some(sites) = self.sites(index).filter(|sites| sites.knows(site)) else {
             return;
         };
         sites.decided -= 1;

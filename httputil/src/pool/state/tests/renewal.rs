@@ -1,6 +1,10 @@
 //! Other settings for a pool in use.
 
+use std::net::SocketAddr;
+
+use super::super::Exclusive;
 use super::*;
+use crate::connect::Answer;
 use crate::pool::key::KeyRef;
 
 fn limits(change: impl FnOnce(&mut settings::Pool)) -> Limits {
@@ -157,14 +161,64 @@ fn those_whose_host_has_another_way_now_ask_again_and_the_host_is_forgotten_when
         })
     };
     assert_eq!(found(&room), None);
-    let another = room.host("a", Protocol::H1);
-    while room.dials.iter().any(|dial| dial.seat.host == host) {
+    while !room.dials.is_empty() {
         room.fails(host);
     }
     room.renew(Some(Protocol::H1));
     assert!(room.state.key(host).is_none(), "nothing refers to it");
-    assert_ne!(another, host);
-    assert!(found(&room).is_none() || found(&room) == Some(another));
+    assert_eq!(found(&room), None);
+}
+
+#[test]
+fn a_host_that_is_asked_for_again_before_that_is_the_same_and_caps_count_what_drains() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H1);
+    let busy = room.busy(host);
+    let mut waiting = room.wait(host);
+    room.renew_with(limits(caps(1)), None);
+    assert!(matches!(waiting.receiver.try_recv(), Ok(Delivery::Moved)));
+    assert_eq!(room.host("a", Protocol::H1), host);
+    let mut again = room.wait(host);
+    assert!(room.dials.is_empty(), "its connection is still open");
+    room.back_home(host, busy);
+    room.closed(host);
+    let number = room.dialled(host);
+    assert_eq!(served(&mut again.receiver), Some(number));
+}
+
+#[test]
+fn caps_count_what_drains_and_nobody_has_to_ask_again_where_connections_are_spread_from_now_on() {
+    let spread = |spreads| Limits {
+        spreads,
+        ..limits(caps(1))
+    };
+    let mut room = Room::with(caps(1), true);
+    let host = room.host("a", Protocol::H1);
+    let mut first = room.wait(host);
+    // A connection that remembers which of the addresses it leads to.
+    let (dial, one) = (room.dial(host), room.one());
+    let answer = Answer {
+        addresses: vec![SocketAddr::from(([10, 0, 0, 1], 80))],
+        is_current: true,
+        ask_again: None,
+    };
+    room.act(|state, now, todo| state.assign(&dial, answer, now, todo));
+    let site = room.state.arrived(&dial, None, room.now);
+    one.bond().lead_to(site);
+    room.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
+    let Ok(Delivery::Exclusive(busy)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    let mut waiting = room.wait(host);
+    for round in 0..4 {
+        room.renew_with(spread(round % 2 == 1), Some(Protocol::H1));
+        assert!(room.dials.is_empty() && waiting.receiver.try_recv().is_err());
+    }
+    room.back_home(host, busy);
+    room.state.leave_site(host, site);
+    room.closed(host);
+    let number = room.dialled(host);
+    assert_eq!(served(&mut waiting.receiver), Some(number));
 }
 
 #[test]
