@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::super::fakes::{Many, One, Seat};
 use super::super::{Ask, Bond, Exclusive, GIVES_WAY_AFTER, Held, Leaving, Multiplexed, Outcome, Todo};
 use super::events::{Event, Pick};
@@ -92,6 +94,10 @@ impl World {
 
     pub(super) fn checkout(&mut self, host: usize, id: u64, seconds: Option<u64>, fresh: bool) {
         let deadline = seconds.map(|seconds| self.now + Duration::from_secs(seconds));
+        self.ask(host, id, deadline, fresh);
+    }
+
+    pub(super) fn ask(&mut self, host: usize, id: u64, deadline: Option<Instant>, fresh: bool) {
         // A request that has to wait is known before what it leads to is judged.
         self.model.asks(host, id, deadline, fresh);
         let mut todo = Todo::default();
@@ -101,9 +107,13 @@ impl World {
             deadline,
             fresh,
         };
+        let before = self.busy_at(host);
         let outcome = self.state.checkout(host, ask, &mut todo);
         match outcome {
             Outcome::Idle(one, idle_for) => {
+                if todo.leaving.is_empty() {
+                    Self::check_turn(&before, one.bond().site());
+                }
                 self.model.took_idle(host, id, &one, idle_for);
                 self.served.push((host, id));
                 self.away.push(Away {
@@ -173,22 +183,30 @@ impl World {
             (dial, false)
         };
         let host = dial.seat.host;
-        self.model.dial_failed(host, dial.epoch, is_ours || goes_elsewhere);
+        let is_of_old = self.model.is_of_old(dial.seat.generation);
+        if is_of_old {
+            self.model.old_dial_over(host);
+        } else {
+            self.model.dial_failed(host, dial.epoch, is_ours || goes_elsewhere);
+        }
         let kind = if is_ours { Kind::LimitExceeded } else { Kind::Connect };
         let failure = DialFailure::new(kind, "refused");
         self.act(|state, now, todo| state.dial_failed(&dial, &failure, now, todo));
-        if goes_elsewhere && !self.model.in_backoff(&self.model.hosts[host]) {
+        if (goes_elsewhere || is_of_old) && !self.model.in_backoff(&self.model.hosts[host]) {
             let heard = &self.model.failed;
-            assert!(heard.is_empty(), "{heard:?} heard of one address's failure");
+            assert!(
+                heard.is_empty(),
+                "{heard:?} heard of one address's failure, or of what earlier settings led to"
+            );
         }
     }
 
     pub(super) fn give_way(&mut self, but: Option<Pick>) {
         let but = but.map(|host| host % self.model.hosts.len());
-        let due = self
-            .dials
-            .iter()
-            .position(|(dial, began)| Some(dial.seat.host) != but && *began + GIVES_WAY_AFTER <= self.now);
+        let due = self.dials.iter().position(|(dial, began)| {
+            let is_other = Some(dial.seat.host) != but && !self.stopped.contains(&dial.id);
+            is_other && *began + GIVES_WAY_AFTER <= self.now
+        });
         assert_eq!(self.state.give_way(but, self.now), due.is_some());
         if let Some(due) = due {
             let (dial, _) = self.dials.remove(due);

@@ -67,6 +67,20 @@ pub(super) enum Event {
     /// A dial has learnt where the name leads.
     Routed(Pick),
     Http1Required(Pick),
+    Renew(Renewal),
+    /// A dial of earlier settings ends, as it was told to.
+    Stopped(Pick),
+}
+
+/// Other settings come into force.
+#[derive(Clone, Debug)]
+pub(super) struct Renewal {
+    pub(super) max_connections_per_host: Option<usize>,
+    pub(super) max_connections: Option<usize>,
+    /// `dns.balance` is the other one from now on.
+    pub(super) flips: bool,
+    /// The bits of hosts that have another way, so that those who wait ask again; which is the same once more.
+    pub(super) moved: u8,
 }
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
@@ -105,7 +119,22 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => pick().prop_map(Event::Http1Required),
         3 => (pick(), 1..16_u8, any::<bool>()).prop_map(|(host, named, is_seen)| Event::Named(host, named, is_seen)),
         4 => pick().prop_map(Event::Routed),
+        1 => renewal().prop_map(Event::Renew),
+        2 => pick().prop_map(Event::Stopped),
     ]
+}
+
+fn renewal() -> impl Strategy<Value = Renewal> {
+    let caps = (prop::option::of(1..4_usize), prop::option::of(1..6_usize));
+    let moved = prop_oneof![1 => Just(0), 1 => 0..8_u8];
+    (caps, prop::bool::weighted(0.3), moved).prop_map(|((max_connections_per_host, max_connections), flips, moved)| {
+        Renewal {
+            max_connections_per_host,
+            max_connections,
+            flips,
+            moved,
+        }
+    })
 }
 
 #[derive(Clone, Debug)]

@@ -112,6 +112,7 @@ impl Model {
                 }
             }
             CloseReason::AddressGone => assert!(self.limits.spreads),
+            CloseReason::Reloaded => assert!(self.is_renewing),
             CloseReason::Suspect | CloseReason::CloseIdle | CloseReason::Stopped | CloseReason::Http1Required => {}
             other => panic!("closed for {other:?}"),
         }

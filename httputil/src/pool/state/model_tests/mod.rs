@@ -13,6 +13,7 @@ mod events;
 mod idle;
 mod judge;
 mod model;
+mod renewal;
 mod sites;
 mod world;
 

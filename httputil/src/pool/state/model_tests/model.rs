@@ -67,7 +67,9 @@ pub(super) struct Model {
     /// Over all hosts, the least recently used first.
     pub(super) idle: Vec<Idle>,
     pub(super) leases: usize,
-    generation: u64,
+    pub(super) generation: u64,
+    /// What it was when the latest settings came.
+    pub(super) renewed: u64,
     pub(super) now: Instant,
     pub(super) arrival: Option<Arrival>,
     /// What has been delivered to whom since the event began: host, waiter, and whether it was new.
@@ -87,6 +89,19 @@ pub(super) struct Model {
     pub(super) in_line: Vec<usize>,
     /// Shared connections that have to leave in this event.
     pub(super) must_leave: Vec<u32>,
+    /// Other settings come into force in this event.
+    pub(super) is_renewing: bool,
+}
+
+impl Host {
+    /// Nothing is known of it but this.
+    pub(super) fn begins_anew(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.http1_only = false;
+        self.failures = 0;
+        self.until = None;
+        self.epoch = 0;
+    }
 }
 
 impl Model {
@@ -111,6 +126,7 @@ impl Model {
             idle: Vec::new(),
             leases: 1,
             generation: 0,
+            renewed: 0,
             now: Instant::now(),
             arrival: None,
             delivered: Vec::new(),
@@ -123,6 +139,7 @@ impl Model {
             claim: None,
             in_line: Vec::new(),
             must_leave: Vec::new(),
+            is_renewing: false,
         }
     }
 
@@ -137,6 +154,7 @@ impl Model {
         self.may_make_room = false;
         self.made_own_room.clear();
         self.must_leave.clear();
+        self.is_renewing = false;
     }
 
     pub(super) fn claims(&mut self, host: usize) {
@@ -155,7 +173,7 @@ impl Model {
         is_claimed
     }
 
-    fn take_waiter(&mut self, host: usize, id: u64) -> Waiter {
+    pub(super) fn take_waiter(&mut self, host: usize, id: u64) -> Waiter {
         let waiters = &mut self.hosts[host].waiters;
         let position = waiters.iter().position(|waiter| waiter.id == id).expect("it waits");
         waiters.remove(position)
@@ -260,17 +278,30 @@ impl Model {
     }
 
     pub(super) fn dialled_exclusive(&mut self, host: usize, one: &One) {
-        self.dial_ended_well(host, Protocol::H1);
+        let is_of_old = self.is_of_old(one.generation());
+        if is_of_old {
+            self.hosts[host].dialling -= 1;
+            self.hosts[host].open += 1;
+        } else {
+            self.dial_ended_well(host, Protocol::H1);
+        }
         self.arrival = Some(Arrival {
             idle: self.would_idle(host, one),
             is_new: true,
-            must_go: None,
+            must_go: is_of_old.then_some(CloseReason::Reloaded),
             may_make_room: false,
         });
     }
 
     /// `generation` is the pool's when the dial began.
     pub(super) fn dialled_shared(&mut self, host: usize, many: &Many, generation: u64) {
+        if self.is_of_old(generation) {
+            self.must_leave.push(many.number());
+            self.hosts[host].dialling -= 1;
+            self.hosts[host].open += 1;
+            self.hosts[host].shared.push(many.clone());
+            return;
+        }
         if generation != self.generation {
             // It serves those who wait, and no others.
             self.must_leave.push(many.number());
@@ -325,6 +356,8 @@ impl Model {
         let [is_owed, may_be_owed] = self.owed_to_fresh(host, departing);
         let must_go = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
+        } else if self.is_of_old(one.generation()) {
+            Some(CloseReason::Reloaded)
         } else if one.generation() != self.generation {
             Some(if self.leases > 0 {
                 CloseReason::CloseIdle

@@ -1,6 +1,6 @@
 //! The world around the state machine: dials, connections in use, requests that wait; and what it does with each event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::fakes::{Many, One, Seat};
 use super::super::lists::{BY_TURN, List};
 use super::super::sites::Sites;
-use super::super::{Bond, Budget, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, State, Todo};
+use super::super::{Bond, Budget, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Protocol, State, Todo};
 use super::events::{Event, Pick, Setup};
 use super::model::{Model, Which};
 use crate::connect::{Route, Target};
@@ -52,6 +52,12 @@ pub(super) struct World {
     pub(super) named: Vec<Vec<SocketAddr>>,
     /// Dials that know where they go, and the site that is meant.
     pub(super) routed: BTreeMap<u64, u32>,
+    /// Dials of earlier settings, which were told to stop.
+    pub(super) stopped: BTreeSet<u64>,
+    /// What is supposed of each host at first.
+    pub(super) begins_with: Vec<Protocol>,
+    /// Whether `dns.balance` has been another one before.
+    pub(super) has_flipped: bool,
     /// Places that nobody wanted, in a row.
     unwanted: usize,
     _runtime: tokio::runtime::Runtime,
@@ -99,6 +105,9 @@ impl World {
             closing: Vec::new(),
             named: vec![addresses(1); setup.hosts.len()],
             routed: BTreeMap::new(),
+            stopped: BTreeSet::new(),
+            begins_with: setup.hosts.clone(),
+            has_flipped: false,
             unwanted: 0,
             _runtime: runtime,
         }
@@ -208,6 +217,8 @@ impl World {
                 self.model.http1_required(host);
                 self.act(|state, now, todo| state.http1_required(host, now, todo));
             }
+            Event::Renew(renewal) => self.renew(&renewal),
+            Event::Stopped(which) => self.old_dial_stops(which),
             other => self.connection(other),
         }
     }
@@ -280,7 +291,7 @@ impl World {
                     self.seats.push((host, seat));
                 }
                 Ok(Delivery::Failed(_)) => self.model.failed(host, id),
-                Ok(Delivery::Moved) => panic!("nothing was renewed"),
+                Ok(Delivery::Moved) => self.model.moved(host, id),
                 Err(TryRecvError::Empty) => self.requests.push(request),
                 Err(TryRecvError::Closed) => {
                     if self.state.hosts.get(host).unwrap().queue.position(id).is_some() {
