@@ -18,7 +18,7 @@ use crate::wire::{Marks, RequestBody, SendFailure};
 /// What is remembered of a request from one sending to the next.
 #[derive(Default)]
 pub(super) struct Sendings {
-    /// All attempts together, so that however they end a request is sent a bounded number of times.
+    /// All attempts together, hedges included, so that however they end a request is sent a bounded number of times.
     resends: Resends,
     pub(super) fresh: Fresh,
     /// The last sending's connection.
@@ -51,8 +51,9 @@ impl Sendings {
     }
 
     /// Those of a second attempt beside the first.
-    pub(super) fn beside(&self) -> Sendings {
+    pub(super) fn beside(&mut self) -> Sendings {
         Sendings {
+            resends: self.resends.beside(),
             attempts: self.attempts + 1,
             fresh: self.fresh,
             ..Sendings::default()

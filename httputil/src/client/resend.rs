@@ -1,5 +1,7 @@
 //! What may be sent again. Always on, and no retry: the server has not acted on the request, or could not have.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
@@ -28,16 +30,66 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often a request has been sent again.
 #[derive(Debug, Default)]
 pub(super) struct Resends {
-    all: u32,
+    all: All,
     unknown: u32,
     calmed: u32,
     misdirected: bool,
 }
 
+/// Of one attempt, or of two at once together.
+#[derive(Debug)]
+enum All {
+    Own(u32),
+    Shared(Arc<AtomicU32>),
+}
+
+impl Default for All {
+    fn default() -> All {
+        All::Own(0)
+    }
+}
+
+impl All {
+    fn so_far(&self) -> u32 {
+        match self {
+            All::Own(all) => *all,
+            All::Shared(all) => all.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts another one, if it may be.
+    fn another(&mut self) -> bool {
+        match self {
+            All::Own(all) => {
+                let may_be = *all < MAX_RESENDS;
+                *all += u32::from(may_be);
+                may_be
+            }
+            All::Shared(all) => {
+                let counted = |all: u32| (all < MAX_RESENDS).then_some(all + 1);
+                all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted).is_ok()
+            }
+        }
+    }
+}
+
 impl Resends {
+    /// Those of a second attempt beside this one: both count as one.
+    pub(super) fn beside(&mut self) -> Resends {
+        let all = match &self.all {
+            All::Own(all) => Arc::new(AtomicU32::new(*all)),
+            All::Shared(all) => Arc::clone(all),
+        };
+        self.all = All::Shared(Arc::clone(&all));
+        Resends {
+            all: All::Shared(all),
+            ..*self
+        }
+    }
+
     /// `calm` is whether the peer said `ENHANCE_YOUR_CALM`; `may_repeat`, what [`may_repeat`] says of the request.
     pub(super) fn judge(&mut self, processed: Processed, calm: bool, may_repeat: bool, can_replay: bool) -> Verdict {
-        if !can_replay || self.all >= MAX_RESENDS {
+        if !can_replay || self.all.so_far() >= MAX_RESENDS {
             return Verdict::GiveUp;
         }
         let verdict = match processed {
@@ -55,19 +107,18 @@ impl Resends {
             }
             Processed::Unknown | Processed::Maybe => return Verdict::GiveUp,
         };
-        self.all += 1;
-        verdict
+        // The other one may have been faster.
+        if self.all.another() { verdict } else { Verdict::GiveUp }
     }
 
     /// Whether an answer says that another connection is the right one: `421 Misdirected Request` may be sent again once,
     /// whatever the method (RFC 9110 §15.5.20).
     pub(super) fn is_misdirected(&mut self, status: StatusCode, can_replay: bool) -> bool {
-        if status != StatusCode::MISDIRECTED_REQUEST || !can_replay || self.misdirected || self.all >= MAX_RESENDS {
+        if status != StatusCode::MISDIRECTED_REQUEST || !can_replay || self.misdirected {
             return false;
         }
-        self.misdirected = true;
-        self.all += 1;
-        true
+        self.misdirected = self.all.another();
+        self.misdirected
     }
 }
 
@@ -103,6 +154,22 @@ mod tests {
             assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::Again);
         }
         assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn two_attempts_at_once_and_those_after_them_share_the_four() {
+        let mut first = Resends::default();
+        assert_eq!(first.judge(Processed::No, false, false, true), Verdict::Again);
+        let mut second = first.beside();
+        for _ in 0..2 {
+            assert_eq!(second.judge(Processed::No, false, false, true), Verdict::Again);
+        }
+        assert_eq!(first.judge(Processed::No, false, false, true), Verdict::Again);
+        let mut later = first.beside();
+        for resends in [&mut first, &mut second, &mut later] {
+            assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::GiveUp);
+            assert!(!resends.is_misdirected(StatusCode::MISDIRECTED_REQUEST, true));
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Peers that never let a request through get a bounded number of tries.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use h2::Reason;
-use httputil::{Client, Kind};
+use http::header::LOCATION;
+use httputil::{Client, ClientConfig, Kind};
+use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Last, Step as H2Step};
 use httputil_tests::one_attempt;
 use httputil_tests::script::{Script, Step, answers, steps};
@@ -75,6 +77,68 @@ async fn a_peer_that_refuses_every_stream_gets_five() {
         assert!(error.is_retryable(), "the server has not processed it");
         assert_at_rest(&client).await;
     }
+}
+
+#[tokio::test]
+async fn all_attempts_of_a_request_and_their_hedges_share_the_four_resends() {
+    // Attempts, and the sends that they come to: each attempt and its hedge once, and four more.
+    for (attempts, sends) in [(1, 6..=6), (3, 8..=10)] {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let server = H2Script::builder()
+            .on_stream(move |_| vec![H2Step::Hold(held.clone()), H2Step::RstStream(Reason::REFUSED_STREAM)])
+            .start()
+            .await;
+        let config = ClientConfig::default()
+            .no_breaker()
+            .http2_prior_knowledge(true)
+            .max_attempts(attempts)
+            .retry_budget(1.0, 1000)
+            .retry_backoff(Duration::from_millis(1), Duration::from_millis(1))
+            .hedge_after(Duration::from_millis(1));
+        let client = Client::new(config).unwrap();
+        let request = tokio::spawn(client.get(server.url("/")).send());
+        // The first one and its hedge, and then each that is refused again.
+        for arrived in 2..=6 {
+            gate.arrived(arrived).await;
+            gate.let_through(1);
+        }
+        gate.open();
+        let error = request.await.unwrap().unwrap_err();
+        assert!(error.is_retryable(), "the server has not processed it: {error}");
+        assert!(sends.contains(&server.requests()), "{attempts}: {}", server.requests());
+        assert_eq!(client.stats().resends, 4, "{attempts}");
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_gives_a_request_no_resends_beyond_its_own() {
+    let came = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&came);
+    let server = Server::builder()
+        .handler(move |request: http::Request<hyper::body::Incoming>| {
+            let path = request.uri().path().to_owned();
+            noted.lock().unwrap().push(path.clone());
+            let is_first = noted.lock().unwrap().len() == 1;
+            async move {
+                if path == "/there" || is_first {
+                    return handlers::status(StatusCode::MISDIRECTED_REQUEST);
+                }
+                let mut answer = handlers::status(StatusCode::FOUND);
+                answer.headers_mut().insert(LOCATION, "/there".parse().unwrap());
+                answer
+            }
+        })
+        .start()
+        .await;
+    let client = client();
+    let answer = client.get(server.url("/here")).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST);
+    // Misdirected before the hop, it is sent again once; behind it no more.
+    assert_eq!(*came.lock().unwrap(), ["/here", "/here", "/there"]);
+    drop(answer);
+    assert_at_rest(&client).await;
 }
 
 #[tokio::test]
