@@ -185,7 +185,7 @@ impl Prepared {
             method: &self.failing.method,
             url: &url,
             headers: &mut headers,
-            body: self.draft.body.bytes().cloned(),
+            body: self.draft.body.bytes(),
             number,
         };
         let signing = layer.sign(&mut attempt);

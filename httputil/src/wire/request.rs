@@ -19,9 +19,13 @@ use super::manner::Hold;
 use super::upload::{InPieces, PIECE, Upload};
 use crate::error::BoxError;
 
-/// A request body that knows whether it can be sent again.
+/// A request body that knows whether it can be sent again. Null where it is empty, and boxed where it is not: it goes
+/// through hyper by value with its request, a dozen moves, and most requests have none.
+#[derive(Debug, Default)]
+pub(crate) struct RequestBody(Option<Box<Filled>>);
+
 #[derive(Debug)]
-pub(crate) struct RequestBody {
+struct Filled {
     content: Content,
     touched: bool,
     /// What became of a stream; bytes are one piece and need none.
@@ -72,18 +76,11 @@ type AnyBody = UnsyncBoxBody<Bytes, BoxError>;
 
 impl RequestBody {
     pub(crate) fn empty() -> RequestBody {
-        RequestBody::of_bytes(Bytes::new())
+        RequestBody(None)
     }
 
     pub(crate) fn of_bytes(bytes: Bytes) -> RequestBody {
-        RequestBody {
-            content: Content::Bytes(bytes),
-            touched: false,
-            fate: None,
-            hold: None,
-            upload: None,
-            in_pieces: false,
-        }
+        RequestBody((!bytes.is_empty()).then(|| Box::new(Filled::new(Content::Bytes(bytes), None))))
     }
 
     pub(crate) fn new(body: reqwest::Body) -> RequestBody {
@@ -134,10 +131,106 @@ impl RequestBody {
     }
 
     fn of_stream(content: Content) -> RequestBody {
-        RequestBody {
+        RequestBody(Some(Box::new(Filled::new(content, Some(Arc::default())))))
+    }
+
+    /// The same body once more, if it can be had.
+    pub(crate) fn replay(&self) -> Option<RequestBody> {
+        match &self.0 {
+            None => Some(RequestBody::empty()),
+            Some(filled) => match &filled.content {
+                Content::Bytes(bytes) if !filled.touched => Some(RequestBody::of_bytes(bytes.clone())),
+                _ => None,
+            },
+        }
+    }
+
+    /// The whole body, unless it is a stream.
+    pub(crate) fn bytes(&self) -> Option<Bytes> {
+        match &self.0 {
+            None => Some(Bytes::new()),
+            Some(filled) => match &filled.content {
+                Content::Bytes(bytes) => Some(bytes.clone()),
+                Content::Stream(_) | Content::Any(_) => None,
+            },
+        }
+    }
+
+    /// Whether it can be sent once only.
+    pub(super) fn is_one_shot(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|filled| !matches!(filled.content, Content::Bytes(_)))
+    }
+
+    /// Whether the wire has taken anything of it.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.0.as_ref().is_some_and(|filled| filled.touched)
+    }
+
+    /// The length, where it is known beforehand.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
+    /// From now on it gives nothing before the hold is opened.
+    pub(super) fn hold(&mut self) -> Arc<Hold> {
+        match &mut self.0 {
+            Some(filled) => Arc::clone(filled.hold.get_or_insert_default()),
+            // There is nothing to be held.
+            None => Arc::default(),
+        }
+    }
+
+    /// It waits for nothing.
+    pub(crate) fn send_at_once(&mut self) {
+        if let Some(filled) = &mut self.0 {
+            filled.hold = None;
+        }
+    }
+
+    /// From now on it says how far it is; nothing, if there is nothing to send. With `in_pieces`, what is long is given
+    /// piece by piece.
+    pub(super) fn follow(&mut self, in_pieces: bool) -> Option<Arc<Upload>> {
+        let filled = self.0.as_mut().filter(|filled| !filled.is_end_stream())?;
+        if in_pieces {
+            filled.give_in_pieces();
+        }
+        let upload = Arc::new(Upload::new());
+        filled.upload = Some(Arc::clone(&upload));
+        Some(upload)
+    }
+
+    /// The caller's own `Content-Length`: a stream that gives more or less fails.
+    ///
+    /// # Errors
+    ///
+    /// The length that the body has for certain, if it is another.
+    pub(crate) fn declare(&mut self, length: u64) -> Result<(), u64> {
+        match &mut self.0 {
+            Some(filled) => filled.declare(length),
+            None if length == 0 => Ok(()),
+            None => Err(0),
+        }
+    }
+
+    /// Tells later whether the body was taken to its end.
+    pub(super) fn completion(&self) -> Completion {
+        let filled = self.0.as_deref();
+        Completion {
+            fate: filled.and_then(|filled| filled.fate.clone()),
+            length: self.length().unwrap_or(0),
+            hold: filled.and_then(|filled| filled.hold.clone()),
+        }
+    }
+}
+
+impl Filled {
+    fn new(content: Content, fate: Option<Arc<Fate>>) -> Filled {
+        Filled {
             content,
             touched: false,
-            fate: Some(Arc::default()),
+            fate,
             hold: None,
             upload: None,
             in_pieces: false,
@@ -151,82 +244,26 @@ impl RequestBody {
         std::panic::catch_unwind(AssertUnwindSafe(|| drop(content))).is_ok()
     }
 
-    /// The same body once more, if it can be had.
-    pub(crate) fn replay(&self) -> Option<RequestBody> {
-        match &self.content {
-            Content::Bytes(bytes) if !self.touched => Some(RequestBody::of_bytes(bytes.clone())),
-            _ => None,
-        }
+    fn give_in_pieces(&mut self) {
+        let content = std::mem::replace(&mut self.content, Content::Bytes(Bytes::new()));
+        self.content = match content {
+            Content::Bytes(bytes) => {
+                self.in_pieces = true;
+                // As a stream, it can be on its way.
+                self.fate.get_or_insert_default();
+                Content::Bytes(bytes)
+            }
+            Content::Stream(body) => Content::Any(Shut::new(InPieces::new(body).boxed_unsync())),
+            Content::Any(shut) => Content::Any(Shut::new(InPieces::new(shut.body.into_inner()).boxed_unsync())),
+        };
     }
 
-    /// The whole body, unless it is a stream.
-    pub(crate) fn bytes(&self) -> Option<&Bytes> {
-        match &self.content {
-            Content::Bytes(bytes) => Some(bytes),
-            Content::Stream(_) | Content::Any(_) => None,
-        }
-    }
-
-    /// Whether it can be sent once only.
-    pub(super) fn is_one_shot(&self) -> bool {
-        !matches!(self.content, Content::Bytes(_))
-    }
-
-    /// Whether the wire has taken anything of it.
-    pub(crate) fn is_touched(&self) -> bool {
-        self.touched
-    }
-
-    /// The length, where it is known beforehand.
-    pub(crate) fn length(&self) -> Option<u64> {
-        self.size_hint().exact()
-    }
-
-    /// From now on it gives nothing before the hold is opened.
-    pub(super) fn hold(&mut self) -> Arc<Hold> {
-        Arc::clone(self.hold.get_or_insert_default())
-    }
-
-    /// It waits for nothing.
-    pub(crate) fn send_at_once(&mut self) {
-        self.hold = None;
-    }
-
-    /// From now on it says how far it is; nothing, if there is nothing to send. With `in_pieces`, what is long is given
-    /// piece by piece.
-    pub(super) fn follow(&mut self, in_pieces: bool) -> Option<Arc<Upload>> {
-        if self.is_end_stream() {
-            return None;
-        }
-        if in_pieces {
-            let content = std::mem::replace(&mut self.content, Content::Bytes(Bytes::new()));
-            self.content = match content {
-                Content::Bytes(bytes) => {
-                    self.in_pieces = true;
-                    // As a stream, it can be on its way.
-                    self.fate.get_or_insert_default();
-                    Content::Bytes(bytes)
-                }
-                Content::Stream(body) => Content::Any(Shut::new(InPieces::new(body).boxed_unsync())),
-                Content::Any(shut) => Content::Any(Shut::new(InPieces::new(shut.body.into_inner()).boxed_unsync())),
-            };
-        }
-        let upload = Arc::new(Upload::new());
-        self.upload = Some(Arc::clone(&upload));
-        Some(upload)
-    }
-
-    /// The caller's own `Content-Length`: a stream that gives more or less fails.
-    ///
-    /// # Errors
-    ///
-    /// The length that the body has for certain, if it is another.
-    pub(crate) fn declare(&mut self, length: u64) -> Result<(), u64> {
+    fn declare(&mut self, length: u64) -> Result<(), u64> {
         if let Content::Bytes(bytes) = &self.content {
             let known = bytes.len() as u64;
             return if known == length { Ok(()) } else { Err(known) };
         }
-        if let Some(known) = self.length().filter(|known| *known != length) {
+        if let Some(known) = self.size_hint().exact().filter(|known| *known != length) {
             return Err(known);
         }
         let content = std::mem::replace(&mut self.content, Content::Bytes(Bytes::new()));
@@ -236,15 +273,6 @@ impl RequestBody {
             bytes @ Content::Bytes(_) => bytes,
         };
         Ok(())
-    }
-
-    /// Tells later whether the body was taken to its end.
-    pub(super) fn completion(&self) -> Completion {
-        Completion {
-            fate: self.fate.clone(),
-            length: self.length().unwrap_or(0),
-            hold: self.hold.clone(),
-        }
     }
 }
 
@@ -369,6 +397,25 @@ impl Body for RequestBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            None => Poll::Ready(None),
+            Some(filled) => filled.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|filled| filled.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |filled| filled.size_hint())
+    }
+}
+
+impl Filled {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
         if let Some(hold) = &self.hold
             && hold.poll_open(cx).is_pending()
         {
@@ -393,7 +440,8 @@ impl Body for RequestBody {
                 Poll::Pending => false,
             };
             // hyper asks no further once it has as much as the length promised, either.
-            let is_last = has_ended || self.is_end_stream() || (polled.is_ready() && self.length() == Some(0));
+            let is_last =
+                has_ended || self.is_end_stream() || (polled.is_ready() && self.size_hint().exact() == Some(0));
             // Now, while a panic can still keep the body from looking whole.
             if has_ended && !self.let_go() && !matches!(polled, Poll::Ready(Some(Err(_)))) {
                 polled = Poll::Ready(Some(Err(DROP_PANICKED.into())));
@@ -410,7 +458,7 @@ impl Body for RequestBody {
             match &polled {
                 Poll::Pending => upload.waits(),
                 Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() => {
-                    upload.gave(self.is_end_stream() || self.length() == Some(0));
+                    upload.gave(self.is_end_stream() || self.size_hint().exact() == Some(0));
                 }
                 Poll::Ready(_) => upload.gave(true),
             }
@@ -435,7 +483,7 @@ impl Body for RequestBody {
     }
 }
 
-impl Drop for RequestBody {
+impl Drop for Filled {
     fn drop(&mut self) {
         if self.fate.is_some()
             && !self.let_go()
