@@ -208,7 +208,7 @@ impl Prepared {
                         sighting,
                         self.failing.attempts,
                     ));
-                    return Ok(response);
+                    return Ok(response.map(|body| self.pooled = body));
                 }
                 Err(failure) => failure,
             };

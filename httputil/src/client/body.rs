@@ -3,16 +3,15 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 
 use super::execute::Prepared;
-use super::reading::{Broken, Reading};
+use super::reading::Broken;
 use crate::error::{Error, Kind};
-use crate::wire::PooledBody;
 
 /// The body of a response that [`Client`](crate::Client) gave as a `tower::Service`; trailers come as its last frame.
 ///
@@ -20,28 +19,28 @@ use crate::wire::PooledBody;
 /// is closed and an HTTP/2 stream reset. The request's time-out holds for it too, whether or not somebody reads; without one,
 /// `timeouts.read` ends a body that nobody asks for more of for as long.
 pub struct Body {
-    pooled: PooledBody,
-    /// What is done with it on the way, if anything is.
-    reading: Option<Box<Reading>>,
-    /// The request, until its body has ended: an error tells of it. Nobody ever locks it; the mutex is what makes it
+    /// The request with what is left of its answer, until that has ended: an error tells of it. The mutex is what makes it
     /// shareable, which readers of bodies ask for.
     request: Mutex<Option<Box<Prepared>>>,
 }
 
 impl Body {
-    pub(super) fn new(mut pooled: PooledBody, mut request: Box<Prepared>) -> Body {
-        pooled.hold(request.take_held());
-        let reading = request.reading.take();
-        let request = (!http_body::Body::is_end_stream(&pooled)).then_some(request);
+    pub(super) fn new(mut request: Box<Prepared>) -> Body {
+        let held = request.take_held();
+        request.pooled.hold(held);
+        let request = (!request.pooled.is_end_stream()).then_some(request);
         Body {
-            pooled,
-            reading,
             request: Mutex::new(request),
         }
     }
 
-    fn take_request(&mut self) -> Option<Box<Prepared>> {
-        self.request.get_mut().ok()?.take()
+    fn request(&mut self) -> &mut Option<Box<Prepared>> {
+        self.request.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look<T>(&self, over: T, look: impl FnOnce(&Prepared) -> T) -> T {
+        let request = self.request.lock().unwrap_or_else(PoisonError::into_inner);
+        request.as_deref().map_or(over, look)
     }
 }
 
@@ -50,45 +49,58 @@ impl http_body::Body for Body {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Body { pooled, reading, .. } = &mut *self;
-        let frame = ready!(match reading {
-            None => Pin::new(pooled).poll_frame(cx).map_err(Broken::Wire),
-            Some(reading) => reading.poll_frame(pooled, cx),
-        });
+        let slot = self.request();
+        let Some(request) = slot else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(request.poll_answer(cx));
         match frame {
-            Some(Err(broken)) => {
-                // Half-read: little more is drained, else the connection closed.
-                drop(std::mem::replace(&mut self.pooled, PooledBody::ended()));
-                let error = match self.take_request() {
-                    Some(request) => request.broken(broken),
-                    None => Error::new(Kind::Body, "the response's body failed"),
-                };
-                Poll::Ready(Some(Err(error)))
-            }
             Some(Ok(frame)) => {
-                if http_body::Body::is_end_stream(&*self) {
-                    drop(self.take_request());
+                if request.has_answered() {
+                    *slot = None;
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
+            Some(Err(broken)) => {
+                // Half-read: little more is drained, else the connection closed.
+                drop(request.take_pooled());
+                let error = request.broken(broken);
+                *slot = None;
+                Poll::Ready(Some(Err(error)))
+            }
             None => {
-                drop(self.take_request());
+                *slot = None;
                 Poll::Ready(None)
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.reading {
-            None => http_body::Body::is_end_stream(&self.pooled),
-            Some(reading) => reading.is_end_stream(&self.pooled),
-        }
+        self.look(true, Prepared::has_answered)
     }
 
     fn size_hint(&self) -> SizeHint {
+        self.look(SizeHint::with_exact(0), |request| match &request.reading {
+            None => request.pooled.size_hint(),
+            Some(reading) => reading.size_hint(&request.pooled),
+        })
+    }
+}
+
+impl Prepared {
+    /// The next piece of the answer's body, as the user is to have it.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.reading {
+            None => Pin::new(&mut self.pooled).poll_frame(cx).map_err(Broken::Wire),
+            Some(reading) => reading.poll_frame(&mut self.pooled, cx),
+        }
+    }
+
+    /// Whether the user has had all of it.
+    fn has_answered(&self) -> bool {
         match &self.reading {
-            None => http_body::Body::size_hint(&self.pooled),
-            Some(reading) => reading.size_hint(&self.pooled),
+            None => self.pooled.is_end_stream(),
+            Some(reading) => reading.is_end_stream(&self.pooled),
         }
     }
 }

@@ -8,16 +8,15 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::Response;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::attempt::Sendings;
 use super::execute::Prepared;
+use super::retry::Head;
 use super::token_file::TokenFile;
 use crate::connect::Target;
 use crate::error::{Error, Problem};
 use crate::settings::{Auth, BaseUrl, Basic, Profile, Token, check_origin};
-use crate::wire::PooledBody;
 
 /// The secrets of a profile.
 pub(super) struct Credentials {
@@ -165,12 +164,12 @@ impl Prepared {
     }
 
     /// Whether there is something better to say than what was refused.
-    pub(super) async fn renew(&self, response: &Response<PooledBody>) -> bool {
+    pub(super) async fn renew(&self, head: &Head) -> bool {
         let renewed = match (&self.in_force.credentials, &self.authorization) {
             (Some(credentials), Some(refused)) => credentials.renewed(refused).await,
             _ => None,
         };
-        let is_renewed = renewed.is_some() || self.refresh(response).await;
+        let is_renewed = renewed.is_some() || self.refresh(head).await;
         tracing::debug!(
             profile = &*self.in_force.name,
             method = %self.failing.method,

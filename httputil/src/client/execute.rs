@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::address::Address;
@@ -24,7 +24,7 @@ use super::options::{self, RequestOptions, Total};
 use super::policies::PerHost;
 use super::reading::{Codings, Reading};
 use super::redirect::{Redirected, read_on};
-use super::retry::Outcome;
+use super::retry::{Head, Outcome};
 use super::timings::Timings;
 use crate::connect::Target;
 use crate::error::{Error, Kind};
@@ -35,6 +35,8 @@ use crate::wire::{Held, Holding, Manner, PooledBody, RequestBody};
 /// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not. The box goes on
 /// to the response's body.
 pub(super) struct Prepared {
+    /// The body of the answer that came last, if one came. Here, since the head that goes beside it is moved often.
+    pub(super) pooled: PooledBody,
     /// Taken once, for all that the request does.
     pub(super) in_force: Arc<InForce>,
     pub(super) draft: Draft,
@@ -71,7 +73,7 @@ pub(super) struct Prepared {
 }
 
 /// Makes what the user gets of what came.
-pub(super) type Answer<A> = fn(Response<PooledBody>, Box<Prepared>) -> A;
+pub(super) type Answer<A> = fn(Head, Box<Prepared>) -> A;
 
 /// A request in neither language.
 pub(super) struct Written {
@@ -132,6 +134,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     let journey = endpoints.and_then(|endpoints| endpoints.journey(&failing.address));
     let decodes = in_force.codings.is_some() && Codings::are_for(&headers);
     Ok(Box::new(Prepared {
+        pooled: PooledBody::ended(),
         draft: Draft {
             path: Some(aim.path),
             headers,
@@ -217,35 +220,35 @@ impl Prepared {
             if self.in_force.credentials.is_some() {
                 self.authorize().await;
             }
-            let mut response = self.retried(&mut sendings).await?;
-            if response.status() == StatusCode::UNAUTHORIZED && !is_renewed && self.may_renew(&sendings) {
+            let mut head = self.retried(&mut sendings).await?;
+            if head.status() == StatusCode::UNAUTHORIZED && !is_renewed && self.may_renew(&sendings) {
                 is_renewed = true;
-                if Box::pin(self.renew(&response)).await {
-                    read_on(response.into_body()).await;
+                if Box::pin(self.renew(&head)).await {
+                    Box::pin(read_on(self.take_pooled())).await;
                     self.leave_host();
                     sendings.go_on(self.options.as_deref());
                     continue;
                 }
             }
-            if response.status().is_redirection() && self.max_redirects() > 0 {
-                // Boxed, so that the future of a request that is not redirected stays small.
-                let Some(last) = Box::pin(self.redirect(response, &mut sendings)).await? else {
-                    // It goes where it was sent.
-                    self.journey = None;
-                    continue;
-                };
-                response = last;
+            // Boxed, so that the future of a request that is not redirected stays small.
+            if head.status().is_redirection()
+                && self.max_redirects() > 0
+                && Box::pin(self.redirect(&head, &mut sendings)).await?
+            {
+                // It goes where it was sent.
+                self.journey = None;
+                continue;
             }
-            self.receive(&mut response)?;
+            self.receive(&mut head)?;
             // What only another sending would need.
             self.draft.headers = HeaderMap::new();
             self.draft.body = RequestBody::empty();
-            return Ok(answer(response, self));
+            return Ok(answer(head, self));
         }
     }
 
     /// Attempt by attempt, until one ends well, or none is left.
-    async fn retried(&mut self, sendings: &mut Sendings) -> Result<Response<PooledBody>, Error> {
+    async fn retried(&mut self, sendings: &mut Sendings) -> Result<Head, Error> {
         loop {
             sendings.attempts += 1;
             if self.journey.is_some() {
@@ -263,6 +266,7 @@ impl Prepared {
             };
             self.turn_elsewhere(sendings, &outcome);
             drop(outcome);
+            drop(self.take_pooled());
             self.leave_host();
             // Boxed, so that the future of a request that does not fail stays small.
             Box::pin(tokio::time::sleep(pause)).await;
@@ -300,12 +304,18 @@ impl Prepared {
         [visit, host, profile, self.ticket.take()]
     }
 
+    /// The body of the answer that came last.
+    pub(super) fn take_pooled(&mut self) -> PooledBody {
+        std::mem::replace(&mut self.pooled, PooledBody::ended())
+    }
+
     /// Looks at the answer that the user gets: whether its body is to be decompressed or bounded.
-    fn receive(&mut self, response: &mut Response<PooledBody>) -> Result<(), Error> {
+    fn receive(&mut self, head: &mut Head) -> Result<(), Error> {
         let codings = self.in_force.codings.as_ref().filter(|_| self.draft.decodes);
         let own = self.options.as_ref().and_then(|own| own.max_response_bytes);
         let max = own.or(self.in_force.profile.policy.max_response_bytes);
-        self.reading = Reading::begin(response, codings, max).map_err(|broken| self.broken(broken))?;
+        let reading = Reading::begin(head, &self.pooled, codings, max);
+        self.reading = reading.map_err(|broken| self.broken(broken))?;
         Ok(())
     }
 }

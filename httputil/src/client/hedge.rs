@@ -17,6 +17,7 @@ use super::execute::{Prepared, is_over_after};
 use super::options::may_retry;
 use super::retry::Outcome;
 use crate::policy::Retry;
+use crate::wire::PooledBody;
 
 /// Which of the two won.
 enum Won {
@@ -84,6 +85,7 @@ impl Prepared {
     /// The same request once more; `None` if its body cannot be had twice.
     fn twin(&self) -> Option<Box<Prepared>> {
         Some(Box::new(Prepared {
+            pooled: PooledBody::ended(),
             reading: None,
             in_force: Arc::clone(&self.in_force),
             draft: self.draft.twin()?,

@@ -14,14 +14,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method};
 use url::Url;
 
 use super::address::without_user;
 use super::execute::Prepared;
-use super::retry::Fault;
+use super::retry::{Fault, Head};
 use crate::error::{BoxError, Error, Kind, Phase};
-use crate::wire::PooledBody;
 
 /// What a layer gives back: a future in a box.
 pub type LayerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -210,12 +209,12 @@ impl Prepared {
     }
 
     /// Whether the layer wants the request, which was refused, to be signed anew and sent once more.
-    pub(super) async fn refresh(&self, response: &Response<PooledBody>) -> bool {
+    pub(super) async fn refresh(&self, head: &Head) -> bool {
         let Some(Layer(layer)) = self.asked_layer() else {
             return false;
         };
         let refused = Refused {
-            headers: response.headers().clone(),
+            headers: head.headers().clone(),
         };
         let refreshing = layer.refresh(&refused);
         match self.deadline {

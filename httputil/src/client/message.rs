@@ -17,9 +17,10 @@ use super::execute::Prepared;
 use super::in_force::InForce;
 use super::reading::Codings;
 use super::redirect::Redirects;
+use super::retry::Head;
 use crate::connect::ProxyServer;
 use crate::pool::Key;
-use crate::wire::{PooledBody, RequestBody};
+use crate::wire::RequestBody;
 
 /// What of a request goes over the wire, besides its method.
 pub(super) struct Draft {
@@ -202,10 +203,10 @@ impl Draft {
 }
 
 /// hyper's response with our body.
-pub(super) fn to_http(response: Response<PooledBody>, mut request: Box<Prepared>) -> Response<Body> {
+pub(super) fn to_http(head: Head, mut request: Box<Prepared>) -> Response<Body> {
     let timings = request.timings.take();
     let redirects = request.take_redirects();
-    let mut response = response.map(|body| Body::new(body, request));
+    let mut response = head.map(|()| Body::new(request));
     if let Some(redirects) = redirects {
         response.extensions_mut().insert(redirects);
     }
@@ -216,15 +217,15 @@ pub(super) fn to_http(response: Response<PooledBody>, mut request: Box<Prepared>
 }
 
 /// reqwest's response around ours.
-pub(super) fn to_reqwest(response: Response<PooledBody>, mut request: Box<Prepared>) -> reqwest::Response {
-    let (parts, body) = response.into_parts();
+pub(super) fn to_reqwest(head: Head, mut request: Box<Prepared>) -> reqwest::Response {
+    let (parts, ()) = head.into_parts();
     let mut builder = Response::builder();
     if let Address::Url(sent) = &request.failing.address {
         builder = builder.url(sent.url().clone());
     }
     let timings = request.timings.take();
     let redirects = request.take_redirects();
-    let body = reqwest::Body::wrap(ForReqwest(Body::new(body, request)));
+    let body = reqwest::Body::wrap(ForReqwest(Body::new(request)));
     let mut rebuilt = builder
         .body(body)
         .expect("a builder without headers and with a fixed status cannot fail");

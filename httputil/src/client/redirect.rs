@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use http_body::Body as _;
 use url::Url;
 
@@ -16,6 +16,7 @@ use super::address::{bare, without_user};
 use super::attempt::Sendings;
 use super::execute::{Aim, Prepared, aim};
 use super::options;
+use super::retry::Head;
 use crate::error::{Cut, Error, Kind};
 use crate::policy::{Hop, Refusal};
 use crate::settings::Redirect;
@@ -77,29 +78,25 @@ impl Redirected {
 }
 
 impl Prepared {
-    /// Makes the request ready to go where the answer sends it. The answer comes back if it is the user's.
-    pub(super) async fn redirect(
-        &mut self,
-        response: Response<PooledBody>,
-        sendings: &mut Sendings,
-    ) -> Result<Option<Response<PooledBody>>, Error> {
+    /// Makes the request ready to go where the answer sends it; `false` if the answer is the user's.
+    pub(super) async fn redirect(&mut self, head: &Head, sendings: &mut Sendings) -> Result<bool, Error> {
         let rules = Redirect {
             max: self.max_redirects(),
             ..self.in_force.profile.policy.redirect
         };
         let Some(url) = self.failing.address.url() else {
-            return Ok(Some(response));
+            return Ok(false);
         };
-        let status = response.status();
+        let status = head.status();
         let hop = rules.hop(
             &url,
             &self.failing.method,
             status,
-            response.headers(),
+            head.headers(),
             self.redirected.len(),
         );
         let hop = match hop {
-            None => return Ok(Some(response)),
+            None => return Ok(false),
             Some(Err(refusal)) => {
                 let error = Error::new(Kind::Redirect, words(&refusal, status, rules.max));
                 return Err(self.failing.describe(error));
@@ -108,10 +105,10 @@ impl Prepared {
         };
         if hop.keeps_body && sendings.is_spent {
             // Nobody can send the body twice but the caller.
-            return Ok(Some(response));
+            return Ok(false);
         }
         let from = without_user(url.into_owned());
-        read_on(response.into_body()).await;
+        read_on(self.take_pooled()).await;
         self.leave_host();
         self.turn(hop)?;
         self.in_force.pool.count_redirect();
@@ -124,7 +121,7 @@ impl Prepared {
         );
         self.redirected.push(Redirected { url: from, status });
         sendings.go_on(self.options.as_deref());
-        Ok(None)
+        Ok(true)
     }
 
     /// How many redirects it follows: by its own word, else by its profile's.

@@ -15,7 +15,7 @@ use super::options::{may_repeat, may_retry};
 use crate::error::{Error, Kind, Phase};
 use crate::policy::{Budget, Ended};
 use crate::pool::Fresh;
-use crate::wire::{PooledBody, chance};
+use crate::wire::chance;
 
 /// Answers by which a server says that it, or the one behind it, cannot do it; another might.
 const ELSEWHERE: [StatusCode; 3] = [
@@ -73,8 +73,11 @@ fn may_pass(error: &Error) -> bool {
     }
 }
 
+/// The head of an answer. Its body lies in the [`Prepared`] that was answered.
+pub(super) type Head = Response<()>;
+
 /// How an attempt ended.
-pub(super) type Outcome = Result<Response<PooledBody>, Fault>;
+pub(super) type Outcome = Result<Head, Fault>;
 
 impl Prepared {
     /// Whether an attempt may have to be followed by another one, so that the request is to be kept.

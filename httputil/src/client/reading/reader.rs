@@ -48,23 +48,24 @@ impl Reading {
     ///
     /// The answer says itself that it is larger than `max`.
     pub(in crate::client) fn begin(
-        response: &mut Response<PooledBody>,
+        head: &mut Response<()>,
+        body: &PooledBody,
         codings: Option<&Codings>,
         max: Option<u64>,
     ) -> Result<Option<Box<Reading>>, Broken> {
         // No body, as of HEAD: its header is that of another answer.
-        if (codings.is_none() && max.is_none()) || response.body().is_end_stream() {
+        if (codings.is_none() && max.is_none()) || body.is_end_stream() {
             return Ok(None);
         }
-        let codings = codings.filter(|_| response.status() != StatusCode::PARTIAL_CONTENT);
-        let coding = codings.and_then(|codings| codings.coding_of(response.headers()));
+        let codings = codings.filter(|_| head.status() != StatusCode::PARTIAL_CONTENT);
+        let coding = codings.and_then(|codings| codings.coding_of(head.headers()));
         let decoder = coding.and_then(Decoder::new);
         if decoder.is_some() {
-            response.headers_mut().remove(CONTENT_ENCODING);
-            response.headers_mut().remove(CONTENT_LENGTH);
+            head.headers_mut().remove(CONTENT_ENCODING);
+            head.headers_mut().remove(CONTENT_LENGTH);
         } else if max.is_none() {
             return Ok(None);
-        } else if let Some(max) = max.filter(|max| response.body().size_hint().lower() > *max) {
+        } else if let Some(max) = max.filter(|max| body.size_hint().lower() > *max) {
             return Err(Broken::TooLarge(max));
         }
         Ok(Some(Box::new(Reading {
