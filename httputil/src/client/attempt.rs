@@ -7,68 +7,14 @@ use tokio::time::Instant;
 
 use super::execute::{Prepared, is_over_after};
 use super::framing;
-use super::options::{self, RequestOptions};
-use super::resend::{Resends, Verdict, may_repeat};
+use super::options;
+use super::resend::{Verdict, may_repeat};
 use super::retry::{Fault, Outcome};
+use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
 use crate::pool::{Checked, CheckoutFailure, Fresh};
-use crate::wire::{Marks, RequestBody, SendFailure};
-
-/// What is remembered of a request from one sending to the next.
-#[derive(Default)]
-pub(super) struct Sendings {
-    /// All attempts together, hedges included, so that however they end a request is sent a bounded number of times.
-    resends: Resends,
-    pub(super) fresh: Fresh,
-    /// The last sending's connection.
-    pub(super) on: Option<Marks>,
-    /// Sent again, it is before those that came after it.
-    turn: Option<u64>,
-    /// To where it goes now.
-    pub(super) attempts: u32,
-    /// The draft lacks what another sending would need.
-    pub(super) is_spent: bool,
-    /// When it was put on a connection last.
-    pub(super) sent_at: Option<Instant>,
-}
-
-impl Sendings {
-    pub(super) fn of(options: Option<&RequestOptions>) -> Sendings {
-        Sendings {
-            fresh: Sendings::fresh(options, Fresh::Any),
-            ..Sendings::default()
-        }
-    }
-
-    /// For another place: a connection or a turn at the former one means nothing there.
-    pub(super) fn go_on(&mut self, options: Option<&RequestOptions>) {
-        self.fresh = Sendings::fresh(options, Fresh::Any);
-        self.on = None;
-        self.turn = None;
-        self.attempts = 0;
-        self.is_spent = false;
-    }
-
-    /// Those of a second attempt beside the first.
-    pub(super) fn beside(&mut self) -> Sendings {
-        Sendings {
-            resends: self.resends.beside(),
-            attempts: self.attempts + 1,
-            fresh: self.fresh,
-            ..Sendings::default()
-        }
-    }
-
-    /// What connection is wanted, where the request itself leaves the choice to `ours`.
-    pub(super) fn fresh(options: Option<&RequestOptions>, ours: Fresh) -> Fresh {
-        if options.is_some_and(|options| options.fresh_connection) {
-            Fresh::Only
-        } else {
-            ours
-        }
-    }
-}
+use crate::wire::{RequestBody, SendFailure};
 
 impl Prepared {
     /// Why the connection cannot bear the request, if it cannot.
@@ -130,7 +76,7 @@ impl Prepared {
         (self.failing.attempt, deadline) = self.bound_of_attempt(asked);
         let in_force = &*self.in_force;
         let pool = &in_force.pool;
-        let pool_wait = in_force.profile.policy.pool_wait;
+        let pool_wait = sendings.pool_wait(in_force.profile.policy.pool_wait);
         let (accept, tells_secrets) = (self.failing.address.is_reqwest(), self.tells_secrets);
         let signed = match self.layer {
             None => None,
@@ -143,6 +89,7 @@ impl Prepared {
         let mut undialled = None;
         loop {
             self.failing.attempts += 1;
+            sendings.wait();
             let Sendings { fresh, turn, .. } = *sendings;
             let checked = pool
                 .checkout(&self.target, &mut self.route, fresh, turn, deadline, pool_wait)
@@ -182,8 +129,7 @@ impl Prepared {
                 draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
             sendings.is_spent = !can_replay;
             self.strip(sent.headers_mut(), checked.is_h2());
-            let sent_at = Instant::now();
-            sendings.sent_at = Some(sent_at);
+            let sent_at = sendings.go(pool);
             let phases = in_force.phases.as_ref();
             let mut failure = match checked.send(sent, deadline, phases, manner).await {
                 Ok(response) if sendings.resends.is_misdirected(response.status(), can_replay) => {

@@ -10,9 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-use super::attempt::Sendings;
 use super::execute::Prepared;
 use super::retry::Head;
+use super::sendings::Sendings;
 use super::token_file::TokenFile;
 use crate::connect::Target;
 use crate::error::{Error, Problem};

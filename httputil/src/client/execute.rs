@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::address::Address;
-use super::attempt::Sendings;
 use super::credentials::Credentials;
 use super::endpoints::Journey;
 use super::failure::Failing;
@@ -25,6 +24,7 @@ use super::policies::PerHost;
 use super::reading::{Codings, Reading};
 use super::redirect::{Redirected, read_on};
 use super::retry::{Head, Outcome};
+use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::connect::Target;
 use crate::error::{Error, Kind};

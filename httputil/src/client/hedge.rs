@@ -1,22 +1,24 @@
-//! The stage of a request's way that asks twice: when an attempt has no answer after `hedge.after`, a second one is made
-//! beside it, and the first good answer wins.
+//! The stage of a request's way that asks twice: when an attempt has no answer `hedge.after` after it was sent, a second one
+//! is made beside it, and the first good answer wins.
 //!
 //! Only of requests that may be sent twice, with a body that can be replayed, where the host's retry budget pays for it, its
-//! breaker lets it through and its limits have a place without waiting: a hedge is there to be quick, never to add to a
-//! queue. The loser is dropped like a request that its caller gave up: over HTTP/2 its stream is reset and the connection
+//! breaker lets it through, and its limits and the pool have a place without waiting: a hedge is there to be quick, never to
+//! add to a queue. The loser is dropped like a request that its caller gave up: over HTTP/2 its stream is reset and the connection
 //! serves on; over HTTP/1, where nobody can take a request back, its connection is closed. Off, it is not on the way at all.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::Sendings;
 use super::execute::{Prepared, is_over_after};
 use super::options::may_retry;
 use super::retry::Outcome;
-use crate::policy::Retry;
+use super::sendings::{Sendings, Sight};
+use crate::policy::{Budget, Retry};
 use crate::wire::PooledBody;
 
 /// Which of the two won.
@@ -44,13 +46,26 @@ impl Prepared {
         let in_force = Arc::clone(&self.in_force);
         let rules = &in_force.policies.retry;
         let mut beside = sendings.beside();
+        let sight = sendings.sight();
+        let mut is_hedged = false;
         let won = {
             let mut first = pin!(self.guarded_attempt(sendings));
-            match tokio::time::timeout(after, first.as_mut()).await {
-                Ok(outcome) => Won::First(outcome),
-                Err(_) if !twin.may_be_asked().await => Won::First(first.await),
-                Err(_) => {
-                    in_force.pool.count_hedge();
+            let late = async {
+                until_late(&sight, after).await;
+                twin.may_be_asked().await
+            };
+            let early = tokio::select! {
+                biased;
+                outcome = first.as_mut() => Some(outcome),
+                may_be = late => {
+                    is_hedged = may_be;
+                    None
+                }
+            };
+            match early {
+                Some(outcome) => Won::First(outcome),
+                None if !is_hedged => Won::First(first.await),
+                None => {
                     let profile = &*in_force.name;
                     tracing::debug!(profile, method = %twin.failing.method, ?after, "hedged: no answer yet");
                     let mut second = pin!(twin.judged_attempt(&mut beside));
@@ -70,6 +85,10 @@ impl Prepared {
                 }
             }
         };
+        if is_hedged && beside.sent_at.is_none() {
+            // There was no connection to be had at once.
+            twin.pay_back();
+        }
         match won {
             Won::First(outcome) => outcome,
             Won::Second(outcome) => {
@@ -123,13 +142,28 @@ impl Prepared {
         if self.refused_for(Instant::now()).is_some() || !self.try_enter_host() {
             return false;
         }
-        let budget = self.host.as_ref().and_then(|host| host.budget.as_ref());
-        let is_paid = budget.is_some_and(|budget| budget.withdraw());
-        if !is_paid {
+        if !self.budget().is_some_and(Budget::withdraw) {
             self.leave_host();
             self.in_force.pool.count_retry_denied();
+            return false;
         }
-        is_paid
+        // Last, since a turn cannot be given back: others wait for the next one by now.
+        let has_turn = self.try_take_turn();
+        if !has_turn {
+            self.leave_host();
+            self.pay_back();
+        }
+        has_turn
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        self.host.as_ref()?.budget.as_deref()
+    }
+
+    fn pay_back(&self) {
+        if let Some(budget) = self.budget() {
+            budget.pay_back();
+        }
     }
 
     /// Takes over what a request holds until its answer's body has ended.
@@ -139,6 +173,26 @@ impl Prepared {
         self.places.take_over(&mut other.places);
         self.failing.attempts = self.failing.attempts.max(other.failing.attempts + 1);
     }
+}
+
+/// Waits until an attempt that is polled beside this has been on a connection for so long.
+async fn until_late(sight: &Sight, after: Duration) {
+    let mut sleep = pin!(tokio::time::sleep(after));
+    poll_fn(|cx| {
+        loop {
+            // Nobody need wake this: whatever sends the attempt polls this, too.
+            let due = sight.sent_at().and_then(|sent_at| sent_at.checked_add(after));
+            let Some(due) = due else { return Poll::Pending };
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            if sleep.deadline() != due {
+                sleep.as_mut().reset(due);
+            }
+            ready!(sleep.as_mut().poll(cx));
+        }
+    })
+    .await;
 }
 
 /// Whether there is nothing better to wait for.

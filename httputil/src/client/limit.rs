@@ -124,15 +124,20 @@ impl Prepared {
         Ok(())
     }
 
-    /// The same without waiting; whether there was a place.
+    /// The host's place without waiting; whether there was one.
     pub(super) fn try_enter_host(&mut self) -> bool {
         let host = self.host.as_deref();
-        let limits = &self.in_force.policies.limits;
         if let Some(limit) = host.and_then(|host| host.limit.as_ref()) {
             let Some(place) = limit.try_admit() else { return false };
             self.places.host = Some(place);
         }
-        limits.rate.as_ref().is_none_or(|rate| rate.try_admit())
+        true
+    }
+
+    /// The turn by the profile's rate without waiting; whether there was one.
+    pub(super) fn try_take_turn(&self) -> bool {
+        let rate = self.in_force.policies.limits.rate.as_ref();
+        rate.is_none_or(|rate| rate.try_admit())
     }
 
     /// Gives the host's place back, when nothing has come of an attempt.

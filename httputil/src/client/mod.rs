@@ -42,6 +42,7 @@ mod reading;
 mod redirect;
 mod resend;
 mod retry;
+mod sendings;
 mod service;
 mod shutdown;
 #[cfg(test)]

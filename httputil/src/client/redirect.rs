@@ -13,10 +13,10 @@ use http_body::Body as _;
 use url::Url;
 
 use super::address::{bare, without_user};
-use super::attempt::Sendings;
 use super::execute::{Aim, Prepared, aim};
 use super::options;
 use super::retry::Head;
+use super::sendings::Sendings;
 use crate::error::{Cut, Error, Kind};
 use crate::policy::{Hop, Refusal};
 use crate::settings::Redirect;

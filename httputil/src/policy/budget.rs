@@ -76,6 +76,14 @@ impl Budget {
         })
     }
 
+    /// A retry that was paid for is not made after all.
+    pub(crate) fn pay_back(&self) {
+        self.with_window(|window| {
+            let part = window.part();
+            *part = part.saturating_add(RETRY);
+        });
+    }
+
     fn with_window<T>(&self, act: impl FnOnce(&mut Window) -> T) -> T {
         let second = self.began.elapsed().as_secs();
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,6 +128,14 @@ mod tests {
         (0..200).for_each(|_| budget.deposit());
         assert_eq!(spend(&budget), 20);
         assert_eq!(spend(&budget), 0);
+    }
+
+    #[test]
+    fn what_is_paid_back_may_be_spent_again() {
+        let budget = Budget::new(0.0, 1);
+        assert_eq!(spend(&budget), 10);
+        budget.pay_back();
+        assert_eq!(spend(&budget), 1);
     }
 
     #[tokio::test(start_paused = true)]

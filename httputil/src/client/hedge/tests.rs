@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::client::memory::{self, Came, answer, settled};
 use crate::client::timings::Timings;
-use crate::settings::{Jitter, Policy, Profile};
+use crate::settings::{Jitter, Limit, Policy, Profile, Rate};
 
 /// Milliseconds until an answer, and its status.
 type Script = &'static [(u64, u16)];
@@ -19,10 +19,22 @@ type Case = (Script, (u16, u128), usize, (u64, u64));
 /// A client that asks a second time after 100 ms; its servers answer the first, the second, … request as the script says, and
 /// count those whose answer nobody waits for any more.
 fn client(script: Script, change: impl FnOnce(&mut Policy)) -> (Client, Came, Arc<AtomicUsize>) {
+    client_with(script, |profile| change(&mut profile.policy))
+}
+
+/// One that has no more connections than that.
+fn client_capped(most: usize, script: Script) -> (Client, Came, Arc<AtomicUsize>) {
+    client_with(script, |profile| {
+        profile.policy.retry.budget_ratio = 0.0;
+        profile.transport.pool.max_connections_per_host = Some(most);
+    })
+}
+
+fn client_with(script: Script, change: impl FnOnce(&mut Profile)) -> (Client, Came, Arc<AtomicUsize>) {
     let mut profile = Profile::named("test");
     profile.policy.hedge_after = Some(Duration::from_millis(100));
     profile.policy.retry.max_attempts = 1;
-    change(&mut profile.policy);
+    change(&mut profile);
     let (next, gone) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&gone);
     let (client, came) = memory::client(profile, move |_| {
@@ -209,4 +221,85 @@ async fn given_up_it_leaves_neither_behind() {
     assert!(patience.await.is_err());
     settled().await;
     assert_eq!((given_up.load(Ordering::SeqCst), client.stats().in_use), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_a_connection_is_not_hedged_and_a_hedge_does_not_wait_for_one() {
+    let (client, came, _) = client_capped(1, &[(300, 200)]);
+    let first = tokio::spawn(client.get("http://server/").retry(false).send());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    // More of them than hedges are free.
+    let waiting: Vec<_> = (0..15)
+        .map(|_| tokio::spawn(client.get("http://server/").send()))
+        .collect();
+    for (served, each) in [first].into_iter().chain(waiting).enumerate() {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        assert_eq!(client.stats().waiting, 15 - served, "the queue is theirs alone");
+        let response = each.await.unwrap().unwrap();
+        assert_eq!(response.bytes().await.unwrap(), "no");
+        settled().await;
+    }
+    assert_eq!((came.lock().unwrap().len(), counts(&client)), (16, (0, 0)));
+    assert_eq!(client.stats().retries_denied, 0, "what was not sent has cost nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_time_begins_when_the_first_is_sent() {
+    let (client, came, _) = client_capped(2, &[(1000, 200), (1000, 200), (150, 200), (20, 200)]);
+    let unhedged = || client.get("http://server/").retry(false);
+    let running: Vec<_> = (0..2).map(|_| tokio::spawn(unhedged().send())).collect();
+    settled().await;
+    let began = Instant::now();
+    let third = tokio::spawn(client.get("http://server/").send());
+    for each in running {
+        each.await.unwrap().unwrap().bytes().await.unwrap();
+    }
+    assert_eq!(third.await.unwrap().unwrap().status(), 200);
+    let took = began.elapsed().as_millis();
+    assert!((1120..1130).contains(&took), "{took}");
+    assert_eq!((came.lock().unwrap().len(), counts(&client)), (4, (1, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_forbids_it_leaves_the_budget_and_the_rate_as_they_are() {
+    let rate = |rate: Rate, burst| {
+        let mut limit = Limit::default();
+        (limit.rate, limit.burst) = (Some(rate), Some(burst));
+        limit
+    };
+    // Without a budget: its turn is the next request's.
+    let (client, ..) = client_of_one(|policy| {
+        policy.limit = rate(Rate::per_minute(1), 2);
+        (policy.retry.budget_ratio, policy.retry.budget_min_per_second) = (0.0, 0);
+    });
+    assert_eq!(get(&client).await, (200, 250));
+    assert_eq!(get(&client).await, (200, 250), "the second of two turns");
+    assert_eq!(client.stats().retries_denied, 2);
+
+    // Without a turn: what is free of the budget stays.
+    let (client, ..) = client_of_one(|policy| {
+        policy.limit = rate(Rate::per_second(4), 1);
+        (policy.retry.budget_ratio, policy.retry.budget_min_per_second) = (0.0, 1);
+    });
+    for _ in 0..20 {
+        assert_eq!(get(&client).await.0, 200);
+    }
+    assert_eq!((client.stats().retries_denied, counts(&client)), (0, (0, 0)));
+}
+
+/// A client whose answers take 250 ms.
+fn client_of_one(change: impl FnOnce(&mut Policy)) -> (Client, Came, Arc<AtomicUsize>) {
+    client(&[(250, 200)], change)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_winner_s_body_is_under_way_until_it_is_read() {
+    let (client, ..) = client(&[(10_000, 200), (20, 200)], |_| {});
+    let won = client.get("http://server/").send().await.unwrap();
+    assert_eq!(counts(&client), (1, 1));
+    let shutdown = client.shutdown(Duration::from_millis(10)).await;
+    assert_eq!((shutdown.finished, shutdown.left), (0, 1));
+    won.bytes().await.unwrap();
+    let shutdown = client.shutdown(Duration::from_millis(10)).await;
+    assert_eq!((shutdown.finished, shutdown.left), (0, 0));
 }

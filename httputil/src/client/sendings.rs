@@ -1,0 +1,118 @@
+//! What a request remembers from one sending to the next, and what its hedge sees of it meanwhile.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::options::RequestOptions;
+use super::resend::Resends;
+use crate::pool::{Fresh, Pool};
+use crate::wire::Marks;
+
+/// What is remembered of a request from one sending to the next.
+#[derive(Default)]
+pub(super) struct Sendings {
+    /// All attempts together, hedges included, so that however they end a request is sent a bounded number of times.
+    pub(super) resends: Resends,
+    pub(super) fresh: Fresh,
+    /// The last sending's connection.
+    pub(super) on: Option<Marks>,
+    /// Sent again, it is before those that came after it.
+    pub(super) turn: Option<u64>,
+    /// To where it goes now.
+    pub(super) attempts: u32,
+    /// The draft lacks what another sending would need.
+    pub(super) is_spent: bool,
+    /// When it was put on a connection last.
+    pub(super) sent_at: Option<Instant>,
+    /// Of one that may be hedged.
+    sight: Option<Arc<Sight>>,
+    /// It is the hedge.
+    is_beside: bool,
+}
+
+/// What is seen of an attempt while it is under way: since when it is on a connection, if it is.
+#[derive(Debug, Default)]
+pub(super) struct Sight(Mutex<Option<Instant>>);
+
+impl Sight {
+    pub(super) fn sent_at(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, sent_at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sent_at;
+    }
+}
+
+impl Sendings {
+    pub(super) fn of(options: Option<&RequestOptions>) -> Sendings {
+        Sendings {
+            fresh: Sendings::fresh(options, Fresh::Any),
+            ..Sendings::default()
+        }
+    }
+
+    /// For another place: a connection or a turn at the former one means nothing there.
+    pub(super) fn go_on(&mut self, options: Option<&RequestOptions>) {
+        self.fresh = Sendings::fresh(options, Fresh::Any);
+        self.on = None;
+        self.turn = None;
+        self.attempts = 0;
+        self.is_spent = false;
+    }
+
+    /// Those of a second attempt beside the first.
+    pub(super) fn beside(&mut self) -> Sendings {
+        Sendings {
+            resends: self.resends.beside(),
+            attempts: self.attempts + 1,
+            fresh: self.fresh,
+            is_beside: true,
+            ..Sendings::default()
+        }
+    }
+
+    /// What is to be seen of the attempt that is about to begin.
+    pub(super) fn sight(&mut self) -> Arc<Sight> {
+        let sight = self.sight.get_or_insert_default();
+        sight.show(None);
+        Arc::clone(sight)
+    }
+
+    /// How long it waits for a connection at a cap: whoever is asked a second time is asked at once, and nobody else waits
+    /// longer for that.
+    pub(super) fn pool_wait(&self, of_profile: Duration) -> Duration {
+        if self.is_beside { Duration::ZERO } else { of_profile }
+    }
+
+    /// It waits for a connection.
+    pub(super) fn wait(&self) {
+        if let Some(sight) = &self.sight {
+            sight.show(None);
+        }
+    }
+
+    /// It is put on a connection now.
+    pub(super) fn go(&mut self, pool: &Pool) -> Instant {
+        if self.is_beside && self.sent_at.is_none() {
+            pool.count_hedge();
+        }
+        let sent_at = Instant::now();
+        self.sent_at = Some(sent_at);
+        if let Some(sight) = &self.sight {
+            sight.show(Some(sent_at));
+        }
+        sent_at
+    }
+
+    /// What connection is wanted, where the request itself leaves the choice to `ours`.
+    pub(super) fn fresh(options: Option<&RequestOptions>, ours: Fresh) -> Fresh {
+        if options.is_some_and(|options| options.fresh_connection) {
+            Fresh::Only
+        } else {
+            ours
+        }
+    }
+}
