@@ -1,0 +1,263 @@
+//! The phases of a breaker, one step after another, at instants that the tests choose.
+
+use super::*;
+
+const SETTINGS: settings::Breaker = settings::Breaker {
+    enabled: true,
+    failure_ratio: 0.8,
+    min_requests: 20,
+    window: Duration::from_secs(10),
+    open_for: Duration::from_secs(5),
+    max_open_for: Duration::from_secs(12),
+    half_open_requests: 3,
+};
+
+fn pass(breaker: &Arc<Breaker>, now: Instant) -> Option<Pass> {
+    match breaker.admit(|| now) {
+        Admission::Admitted { pass, .. } => Some(pass),
+        Admission::Refused { .. } => None,
+    }
+}
+
+fn ends(breaker: &Arc<Breaker>, verdict: Verdict, now: Instant) -> bool {
+    let pass = pass(breaker, now).expect("it is let through");
+    matches!(pass.ended(verdict, now, || 0.0), Change::Opened { .. })
+}
+
+fn refused(breaker: &Arc<Breaker>, now: Instant) -> Option<Duration> {
+    let refuses_for = breaker.refuses_for(now);
+    match breaker.admit(|| now) {
+        Admission::Admitted { .. } => {
+            assert_eq!(refuses_for, None);
+            None
+        }
+        Admission::Refused { retry_after, .. } => {
+            assert_eq!(refuses_for, Some(retry_after));
+            Some(retry_after)
+        }
+    }
+}
+
+fn opened(now: Instant) -> Arc<Breaker> {
+    let breaker = Breaker::new(SETTINGS, now);
+    for _ in 0..19 {
+        assert!(!ends(&breaker, Verdict::Failure, now));
+    }
+    assert!(ends(&breaker, Verdict::Failure, now));
+    breaker
+}
+
+#[test]
+fn it_opens_at_the_ratio_of_enough_requests() {
+    let now = Instant::now();
+    let breaker = Breaker::new(SETTINGS, now);
+    for _ in 0..4 {
+        assert!(!ends(&breaker, Verdict::Success, now));
+    }
+    for failures in 1..16 {
+        assert!(!ends(&breaker, Verdict::Failure, now), "{failures}");
+    }
+    assert!(ends(&breaker, Verdict::Failure, now));
+    assert_eq!(breaker.state(now), BreakerState::Open);
+    assert_eq!(
+        refused(&breaker, now + Duration::from_secs(2)),
+        Some(Duration::from_secs(3))
+    );
+}
+
+#[test]
+fn failures_older_than_the_window_are_forgotten() {
+    let now = Instant::now();
+    let breaker = Breaker::new(SETTINGS, now);
+    for second in 0..40 {
+        assert!(!ends(&breaker, Verdict::Failure, now + Duration::from_secs(second)));
+    }
+    assert_eq!(breaker.state(now + Duration::from_secs(40)), BreakerState::Closed);
+}
+
+#[test]
+fn enough_probes_close_it_and_no_more_are_let_through() {
+    let now = Instant::now();
+    let breaker = opened(now);
+    let later = now + Duration::from_secs(5);
+    let probes: Vec<Pass> = (0..3).map(|_| pass(&breaker, later).unwrap()).collect();
+    assert_eq!(refused(&breaker, later), Some(Duration::from_secs(1)));
+    assert_eq!(breaker.state(later), BreakerState::HalfOpen);
+    for probe in probes {
+        let _ = probe.ended(Verdict::Success, later, || 0.0);
+    }
+    assert_eq!(breaker.state(later), BreakerState::Closed);
+    assert!(!ends(&breaker, Verdict::Failure, later));
+}
+
+#[test]
+fn a_failed_probe_opens_it_for_twice_as_long_up_to_the_cap() {
+    let mut now = Instant::now();
+    let breaker = opened(now);
+    for open_for in [5, 10, 12, 12].map(Duration::from_secs) {
+        assert_eq!(refused(&breaker, now), Some(open_for));
+        now += open_for;
+        assert!(ends(&breaker, Verdict::Failure, now));
+    }
+    now += SETTINGS.max_open_for;
+    let probes: Vec<Pass> = (0..3).map(|_| pass(&breaker, now).unwrap()).collect();
+    for probe in probes {
+        let _ = probe.ended(Verdict::Success, now, || 0.0);
+    }
+    // Recovered: the next opening is a first one again.
+    for _ in 0..20 {
+        ends(&breaker, Verdict::Failure, now);
+    }
+    assert_eq!(refused(&breaker, now), Some(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_cancelled_probe_leaves_its_place_to_another() {
+    let now = Instant::now();
+    let breaker = opened(now);
+    let later = now + Duration::from_secs(5);
+    for _ in 0..50 {
+        drop(pass(&breaker, later).expect("the last one's place is free"));
+    }
+    for _ in 0..3 {
+        ends(&breaker, Verdict::Success, later);
+    }
+    assert_eq!(breaker.state(later), BreakerState::Closed);
+}
+
+#[test]
+fn a_request_of_an_earlier_phase_says_nothing() {
+    let now = Instant::now();
+    let breaker = Breaker::new(SETTINGS, now);
+    let early: Vec<Pass> = (0..2).map(|_| pass(&breaker, now).unwrap()).collect();
+    for _ in 0..20 {
+        ends(&breaker, Verdict::Failure, now);
+    }
+    let later = now + Duration::from_secs(5);
+    let _probe = pass(&breaker, later).unwrap();
+    for pass in early {
+        assert_eq!(pass.ended(Verdict::Failure, later, || 0.0), Change::Nothing);
+    }
+    assert_eq!(breaker.state(later), BreakerState::HalfOpen);
+}
+
+#[test]
+fn people_can_force_it_either_way_and_let_go() {
+    let now = Instant::now();
+    let breaker = Breaker::new(SETTINGS, now);
+    breaker.force_open();
+    assert_eq!(refused(&breaker, now), Some(SETTINGS.open_for));
+    breaker.force_close();
+    for _ in 0..50 {
+        assert!(!ends(&breaker, Verdict::Failure, now));
+    }
+    breaker.reset(now);
+    assert_eq!(breaker.state(now), BreakerState::Closed);
+    assert!(!breaker.is_at_rest(now));
+    assert!(breaker.is_at_rest(now + Duration::from_secs(11)));
+}
+
+#[test]
+fn settings_out_of_all_bounds_do_not_overflow() {
+    let now = Instant::now();
+    let endless = settings::Breaker {
+        min_requests: 1,
+        window: Duration::MAX,
+        open_for: Duration::MAX,
+        max_open_for: Duration::MAX,
+        ..SETTINGS
+    };
+    let breaker = Breaker::new(endless, now);
+    assert!(ends(&breaker, Verdict::Failure, now));
+    assert!(refused(&breaker, now).is_some());
+}
+
+#[test]
+fn a_probe_that_never_ends_gives_way_to_another() {
+    let now = Instant::now();
+    let breaker = opened(now);
+    let later = now + Duration::from_secs(5);
+    let hung: Vec<Pass> = (0..3).map(|_| pass(&breaker, later).unwrap()).collect();
+    assert!(refused(&breaker, later + Duration::from_millis(4999)).is_some());
+    let much_later = later + Duration::from_secs(5);
+    for _ in 0..3 {
+        assert!(!ends(&breaker, Verdict::Success, much_later));
+    }
+    assert_eq!(breaker.state(much_later), BreakerState::Closed);
+    for probe in hung {
+        assert_eq!(probe.ended(Verdict::Failure, much_later, || 0.0), Change::Nothing);
+    }
+}
+
+#[test]
+fn chance_spreads_those_that_open_together_and_only_shortens() {
+    let now = Instant::now();
+    for (chance, millis) in [(0.0, 5000), (0.5, 4750), (1.0, 4500)] {
+        let once = settings::Breaker {
+            min_requests: 1,
+            ..SETTINGS
+        };
+        let breaker = Breaker::new(once, now);
+        let open_for = Duration::from_millis(millis);
+        let change = pass(&breaker, now).unwrap().ended(Verdict::Failure, now, || chance);
+        assert_eq!(change, Change::Opened { open_for });
+        assert_eq!(refused(&breaker, now), Some(open_for));
+    }
+}
+
+#[test]
+fn the_first_probe_and_the_last_success_are_told_of() {
+    let now = Instant::now();
+    let breaker = opened(now);
+    let later = now + Duration::from_secs(5);
+    let told: Vec<(bool, Change)> = (0..3)
+        .map(|_| match breaker.admit(|| later) {
+            Admission::Admitted { pass, begins } => (begins, pass.ended(Verdict::Success, later, || 0.0)),
+            Admission::Refused { .. } => panic!("it is let through"),
+        })
+        .collect();
+    let nothing = Change::Nothing;
+    assert_eq!(told, [(true, nothing), (false, nothing), (false, Change::Closed)]);
+}
+
+#[test]
+fn an_open_breaker_that_nobody_asks_is_forgotten_in_the_end() {
+    let now = Instant::now();
+    let breaker = opened(now);
+    assert!(!breaker.is_at_rest(now + Duration::from_secs(17)));
+    assert!(breaker.is_at_rest(now + Duration::from_secs(18)));
+    breaker.force_open();
+    assert!(!breaker.is_at_rest(now + Duration::from_hours(1)));
+}
+
+#[test]
+fn threads_that_fail_and_recover_at_once_leave_no_probe_behind() {
+    let quick = settings::Breaker {
+        min_requests: 2,
+        open_for: Duration::from_nanos(1),
+        max_open_for: Duration::from_nanos(1),
+        ..SETTINGS
+    };
+    let breaker = Breaker::new(quick, Instant::now());
+    std::thread::scope(|scope| {
+        for thread in 0..4_u32 {
+            let breaker = &breaker;
+            scope.spawn(move || {
+                for number in 0..20_000_u32 {
+                    if let Admission::Admitted { pass, .. } = breaker.admit(Instant::now) {
+                        let verdict = match (number / 7 + thread) % 3 {
+                            0 => Verdict::Success,
+                            1 => Verdict::Failure,
+                            _ => continue,
+                        };
+                        let _ = pass.ended(verdict, Instant::now(), || 0.0);
+                    }
+                }
+            });
+        }
+    });
+    match &breaker.lock().phase {
+        Phase::HalfOpen { under_way, .. } => assert_eq!(*under_way, 0),
+        Phase::Closed(_) | Phase::Open { .. } => {}
+    }
+}

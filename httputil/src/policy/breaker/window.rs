@@ -1,0 +1,60 @@
+//! What a breaker has counted of late: requests and failures, in slices of time, so that the oldest are forgotten by and by.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Verdict;
+
+/// Parts of the window.
+const SLICES: usize = 10;
+
+/// Requests and failures, in slices of time.
+#[derive(Debug)]
+pub(super) struct Window {
+    slices: [Slice; SLICES],
+    newest: usize,
+    pub(super) began: Instant,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Slice {
+    pub(super) requests: u32,
+    pub(super) failures: u32,
+}
+
+impl Window {
+    pub(super) fn new(now: Instant) -> Window {
+        Window {
+            slices: [Slice::default(); SLICES],
+            newest: 0,
+            began: now,
+        }
+    }
+
+    pub(super) fn add(&mut self, verdict: Verdict, length: Duration, now: Instant) {
+        let slice = (length / 10).max(Duration::from_nanos(1));
+        let passed = now.saturating_duration_since(self.began).as_nanos() / slice.as_nanos();
+        if passed >= SLICES as u128 {
+            *self = Window::new(now);
+        } else {
+            for _ in 0..passed {
+                self.newest = (self.newest + 1) % SLICES;
+                self.slices[self.newest] = Slice::default();
+                self.began += slice;
+            }
+        }
+        let newest = &mut self.slices[self.newest];
+        newest.requests = newest.requests.saturating_add(1);
+        if verdict == Verdict::Failure {
+            newest.failures = newest.failures.saturating_add(1);
+        }
+    }
+
+    pub(super) fn sum(&self) -> Slice {
+        self.slices.iter().fold(Slice::default(), |sum, slice| Slice {
+            requests: sum.requests.saturating_add(slice.requests),
+            failures: sum.failures.saturating_add(slice.failures),
+        })
+    }
+}
