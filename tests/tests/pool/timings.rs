@@ -110,3 +110,68 @@ async fn the_tower_door_has_them_too() {
     let timings = response.extensions().get::<Timings>().unwrap();
     assert_eq!((timings.reused(), timings.remote_addr()), (false, Some(server.addr())));
 }
+
+#[tokio::test]
+async fn the_way_through_a_proxy_is_told_apart_from_the_way_to_it() {
+    let (said, refused) = ([5, 0, 0, 1, 0, 0, 0, 0, 0, 0], [5, 5, 0, 1, 0, 0, 0, 0, 0, 0]);
+    let asked = |held: &Gate, reply: [u8; 10]| {
+        let greeting = [Step::ReadBody(3), Step::write(vec![5, 0]), Step::ReadBody(10)];
+        [
+            greeting.to_vec(),
+            vec![Step::Hold(held.clone()), Step::write(reply.to_vec())],
+        ]
+        .concat()
+    };
+    let serves = || steps::answer_all(answers::ok("hello"));
+    for (scheme, pauses) in [("http", 1), ("socks5", 2)] {
+        let gate = Gate::new();
+        gate.shut();
+        let tunnel = [
+            Step::ReadHead,
+            Step::Hold(gate.clone()),
+            Step::write("HTTP/1.1 200 Connection established\r\n\r\n"),
+        ];
+        let script = match scheme {
+            "http" => vec![[tunnel.to_vec(), serves()].concat()],
+            // The first address takes its time, too, before it is refused.
+            _ => vec![
+                [asked(&gate, refused), vec![Step::Close]].concat(),
+                [asked(&gate, said), serves()].concat(),
+            ],
+        };
+        let proxy = Script::start(script).await;
+        let resolver = ScriptedResolver::new().name("a.test", Answer::to(["127.0.0.7:0", "127.0.0.8:0"]));
+        let keys = format!("proxy.url = '{scheme}://{}'", proxy.addr());
+        let client = TrustedCa::new().registry(&keys, &resolver).client("default").unwrap();
+        let ask = || {
+            // For another protocol an http proxy opens a tunnel; the server stays with this one.
+            let request = client.get("http://a.test/").header("connection", "upgrade");
+            let sent = request.header("upgrade", "x").send();
+            tokio::spawn(async move {
+                let response = sent.await.unwrap();
+                let timings = response.extensions().get::<Timings>().cloned();
+                response.bytes().await.unwrap();
+                timings.unwrap()
+            })
+        };
+        let request = ask();
+        let mut held = Duration::ZERO;
+        for pause in 1..=pauses {
+            gate.arrived(pause).await;
+            let began = std::time::Instant::now();
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            held += began.elapsed();
+            gate.let_through(1);
+        }
+        let told = request.await.unwrap();
+        let through = told.proxy().expect("it went through a proxy");
+        assert!(through >= held && told.queue() >= through, "{scheme}: {told:?}");
+        assert!(
+            told.connect().unwrap() < held && told.first_byte() < held,
+            "{scheme}: {told:?}"
+        );
+        assert_eq!(told.remote_addr(), Some(proxy.addr()), "{scheme}");
+        let next = ask().await.unwrap();
+        assert!(next.reused() && next.proxy().is_none(), "{scheme}: {next:?}");
+    }
+}
