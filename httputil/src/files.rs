@@ -56,3 +56,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refused> {
     }
     Ok(bytes)
 }
+
+/// Whether everybody on the machine may read the file.
+#[cfg(unix)]
+pub(crate) fn is_open_to_all(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_open_to_all(_: &Path) -> bool {
+    false
+}

@@ -71,6 +71,13 @@ impl TokenFile {
     /// Why the file holds no token, in words that name it.
     pub(super) fn open(path: &Path, profile: &str) -> Result<TokenFile, String> {
         let (token, stamp) = read(path)?;
+        if files::is_open_to_all(path) {
+            tracing::warn!(
+                file = %path.display(),
+                profile,
+                "everybody on this machine can read the token (auth.bearer); take the right away: chmod o-r"
+            );
+        }
         Ok(TokenFile {
             path: path.to_owned(),
             profile: profile.to_owned(),

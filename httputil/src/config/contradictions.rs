@@ -284,7 +284,7 @@ fn disagreements(
 }
 
 /// The value of a known key that is not secret.
-fn shown(node: &Node) -> String {
+pub(crate) fn shown(node: &Node) -> String {
     match &node.value {
         Value::Text(text) | Value::Raw(text) => super::layer::quoted(text),
         Value::Whole(number) => number.to_string(),

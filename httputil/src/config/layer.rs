@@ -40,7 +40,8 @@ pub(crate) fn variable(profile: &str, path: &str) -> String {
     format!(
         "HTTPUTIL_{}__{}",
         profile.to_ascii_uppercase(),
-        path.to_ascii_uppercase().replace('.', "__")
+        // Only the name of a header has a dash.
+        path.to_ascii_uppercase().replace('.', "__").replace('-', "_")
     )
 }
 

@@ -12,6 +12,7 @@ use super::layer::Layer;
 use super::names::{DEFAULT, GLOBAL, REGISTRY};
 use super::schema::schema;
 use super::tree::{Node, Table, Value, find, overlay};
+use crate::error::Origin;
 
 /// One table that counts for a profile.
 pub(crate) struct Link<'a> {
@@ -48,6 +49,21 @@ impl<'a> Chain<'a> {
             .iter()
             .filter(move |link| link.own || !own)
             .filter_map(|link| find(link.table, path).map(|node| (link.name, node)))
+    }
+
+    /// The place in force of a key that was written with as much weight as the other one was, or more.
+    pub(crate) fn written_beside(&self, path: &str, other: &str) -> Option<(&'a str, &'a Node)> {
+        let weight = |path: &str| self.0.iter().position(|link| find(link.table, path).is_some());
+        let mine = weight(path)?;
+        weight(other)
+            .is_none_or(|other| mine <= other)
+            .then(|| self.written(path).next())?
+    }
+
+    /// Where the value in force of a key is written.
+    pub(crate) fn place(&self, path: &str) -> Origin {
+        let written = self.written(path).next();
+        written.map_or(Origin::BuiltIn, |(_, node)| node.origin.clone())
     }
 
     /// All of them as one table.

@@ -58,6 +58,7 @@ mod tree;
 mod values;
 mod variables;
 mod walk;
+mod warnings;
 mod watched;
 
 pub use builder::ConfigBuilder;

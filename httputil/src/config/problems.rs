@@ -37,6 +37,11 @@ impl Problems {
         }
     }
 
+    /// All of them; nothing is an error.
+    pub(crate) fn into_list(self) -> Vec<Problem> {
+        self.list
+    }
+
     /// One error of all of them, or nothing if there are none.
     pub(crate) fn into_result(mut self) -> Result<(), Error> {
         if self.more > 0 {

@@ -120,6 +120,37 @@ fn values_of_the_command_line_count_and_are_checked() {
     );
 }
 
+const DOUBTFUL: &str = "[a]\nbreaker.enabled = false\nbreaker.window = \"5s\"\n";
+
+#[test]
+fn what_is_hardly_meant_is_a_warning_and_no_mistake() {
+    let desk = Desk::with(DOUBTFUL).file("httputil.staging.toml", "");
+    let warning = "httputil.toml:3:18: a.breaker.window = \"5s\": has no effect beside breaker.enabled = false";
+    assert_eq!(
+        desk.run(&["check"]).said(),
+        format!(
+            "warning: {warning}\n  3 | breaker.window = …\n    |         ^^^^^^\n\
+             httputil.toml: no mistake in 2 profiles, 1 warning\n\
+             httputil.toml, httputil.staging.toml (HTTPUTIL_ENV=staging): no mistake in 2 profiles, 1 warning\n"
+        )
+    );
+    let report = desk.run(&["check", "--format", "json"]).json();
+    assert_eq!(
+        (&report["sound"], &report["warnings"][0]["severity"]),
+        (&true.into(), &"warning".into())
+    );
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&report["warnings"][0]["line"], &report["warnings"][0]["text"]),
+        (&3.into(), &warning.into())
+    );
+    assert_eq!(
+        desk.run(&["check", "--format", "github"]).said(),
+        "::warning file=httputil.toml,line=3,col=18::a.breaker.window = \"5s\": has no effect beside \
+         breaker.enabled = false\n"
+    );
+}
+
 #[test]
 fn programs_read_json() {
     let desk = Desk::with(BROKEN).variable("HTTPUTIL_TELEMETRY__TIMEOUT", "10");
@@ -129,6 +160,7 @@ fn programs_read_json() {
     assert_eq!(report["sound"], false);
     let problems = report["problems"].as_array().unwrap();
     assert_eq!(problems.len(), 3);
+    assert_eq!(problems[0]["severity"], "error");
     assert_eq!(problems[0]["file"], "httputil.toml");
     assert_eq!((&problems[0]["line"], &problems[0]["column"]), (&2.into(), &1.into()));
     assert_eq!(

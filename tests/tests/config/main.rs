@@ -18,3 +18,4 @@ mod secrets;
 mod service_settings;
 mod shipped;
 mod underlined;
+mod warnings;

@@ -53,9 +53,9 @@ fn check(
     report: &mut Report,
 ) -> Result<(), Outcome> {
     let loaded = source.builder(file, environment)?.load();
-    let problems: Vec<Problem> = match &loaded {
-        Ok(_) => Vec::new(),
-        Err(error) => error.problems().to_vec(),
+    let (problems, warnings): (Vec<Problem>, Vec<Problem>) = match &loaded {
+        Ok(config) => (Vec::new(), config.warnings()),
+        Err(error) => (error.problems().to_vec(), Vec::new()),
     };
     report.add(Checked {
         main: file.or(found).map(Path::to_owned),
@@ -66,6 +66,7 @@ fn check(
         environment: environment.map(str::to_owned),
         profiles: loaded.map_or(0, |config| config.profiles().len()),
         problems,
+        warnings,
     });
     Ok(())
 }

@@ -32,6 +32,8 @@ pub(crate) struct Checked {
     pub(crate) environment: Option<String>,
     pub(crate) profiles: usize,
     pub(crate) problems: Vec<Problem>,
+    /// What is no mistake and hardly meant.
+    pub(crate) warnings: Vec<Problem>,
 }
 
 /// All of them.
@@ -40,15 +42,14 @@ pub(crate) struct Report {
     checked: Vec<Checked>,
     /// Each once: what is wrong in the main file is wrong in every environment.
     problems: Vec<Problem>,
+    /// The same of warnings, which leave the exit code alone.
+    warnings: Vec<Problem>,
 }
 
 impl Report {
     pub(crate) fn add(&mut self, checked: Checked) {
-        for problem in &checked.problems {
-            if !self.problems.contains(problem) {
-                self.problems.push(problem.clone());
-            }
-        }
+        add_new(&mut self.problems, &checked.problems);
+        add_new(&mut self.warnings, &checked.warnings);
         self.checked.push(checked);
     }
 
@@ -70,16 +71,24 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let (bold, red) = (Style::new().bold(), AnsiColor::Red.on_default().bold());
+        let bold = Style::new().bold();
+        let (red, yellow) = (
+            AnsiColor::Red.on_default().bold(),
+            AnsiColor::Yellow.on_default().bold(),
+        );
         let mut text = String::new();
-        for problem in &self.problems {
+        for (problem, is_warning) in self.all() {
             let line = problem.to_string();
             let origin = problem.origin().map(Origin::to_string).unwrap_or_default();
             let rest = line.strip_prefix(&origin).unwrap_or(&line);
+            let colour = if is_warning { yellow } else { red };
+            if is_warning {
+                let _ = write!(text, "{yellow}warning{yellow:#}: ");
+            }
             let _ = writeln!(text, "{bold}{origin}{bold:#}{rest}");
             if let Some(excerpt) = problem.excerpt() {
                 let (shown, underline) = excerpt.split_once('\n').unwrap_or((&excerpt, ""));
-                let _ = writeln!(text, "  {shown}\n  {red}{underline}{red:#}");
+                let _ = writeln!(text, "  {shown}\n  {colour}{underline}{colour:#}");
             }
         }
         for checked in &self.checked {
@@ -88,9 +97,16 @@ impl Report {
         text
     }
 
+    /// The mistakes, then the warnings, and whether it is one.
+    fn all(&self) -> impl Iterator<Item = (&Problem, bool)> {
+        let problems = self.problems.iter().map(|problem| (problem, false));
+        problems.chain(self.warnings.iter().map(|warning| (warning, true)))
+    }
+
     fn json(&self) -> String {
-        let problem = |problem: &Problem| {
+        let problem = |(problem, is_warning): (&Problem, bool)| {
             let mut fields = problem.origin().map_or_else(|| json!({}), of_origin);
+            fields["severity"] = if is_warning { "warning" } else { "error" }.into();
             fields["message"] = problem.message().into();
             fields["text"] = problem.to_string().into();
             if let Some(found) = problem.found() {
@@ -113,14 +129,15 @@ impl Report {
         pretty(&json!({
             "sound": self.is_sound(),
             "checked": self.checked.iter().map(checked).collect::<Vec<_>>(),
-            "problems": self.problems.iter().map(problem).collect::<Vec<_>>(),
+            "problems": self.all().filter(|(_, is_warning)| !is_warning).map(problem).collect::<Vec<_>>(),
+            "warnings": self.all().filter(|(_, is_warning)| *is_warning).map(problem).collect::<Vec<_>>(),
         }))
     }
 
     /// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>
     fn github(&self) -> String {
         let mut text = String::new();
-        for problem in &self.problems {
+        for (problem, is_warning) in self.all() {
             let place = match problem.origin() {
                 Some(Origin::File { path, line, column, .. }) => {
                     format!(
@@ -135,7 +152,8 @@ impl Report {
                 Some(Origin::File { .. } | Origin::WholeFile(_)) => problem.message().to_owned(),
                 _ => problem.to_string(),
             };
-            let _ = writeln!(text, "::error{place}::{}", data(&message));
+            let severity = if is_warning { "warning" } else { "error" };
+            let _ = writeln!(text, "::{severity}{place}::{}", data(&message));
         }
         text
     }
@@ -161,11 +179,25 @@ fn shown(file: &std::path::Path) -> String {
 }
 
 fn verdict(checked: &Checked) -> String {
-    match (checked.problems.len(), checked.profiles) {
+    let verdict = match (checked.problems.len(), checked.profiles) {
         (0, 1) => "no mistake in 1 profile".to_owned(),
         (0, profiles) => format!("no mistake in {profiles} profiles"),
         (1, _) => "1 mistake".to_owned(),
         (mistakes, _) => format!("{mistakes} mistakes"),
+    };
+    match checked.warnings.len() {
+        0 => verdict,
+        1 => format!("{verdict}, 1 warning"),
+        warnings => format!("{verdict}, {warnings} warnings"),
+    }
+}
+
+/// Adds what is not there yet.
+fn add_new(list: &mut Vec<Problem>, others: &[Problem]) {
+    for problem in others {
+        if !list.contains(problem) {
+            list.push(problem.clone());
+        }
     }
 }
 

@@ -124,19 +124,6 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
     }
 }
 
-/// Whether everybody on the machine may read the file.
-#[cfg(unix)]
-pub(super) fn is_open_to_all(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_open_to_all(_: &Path) -> bool {
-    false
-}
-
 tokio::task_local! {
     /// Whether the server of the handshake under way has asked for a client certificate. rustls tells the resolver
     /// alone, and that is shared by all connections of an identity.

@@ -10,11 +10,12 @@ use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::sync::OnceCell;
 
-use super::client_certificate::{ClientCertificate, Shown, is_open_to_all};
+use super::client_certificate::{ClientCertificate, Shown};
 use super::material::Material;
 use super::rules;
 use crate::connect::DialFailure;
 use crate::error::{Kind, Problem};
+use crate::files::is_open_to_all;
 use crate::settings::Tls;
 
 /// The identities of one registry; two registries share none.

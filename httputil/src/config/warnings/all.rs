@@ -1,0 +1,36 @@
+//! All warnings of a configuration.
+
+use super::{idle, shadowed, trust, unreached};
+use crate::config::Config;
+use crate::config::problems::Problems;
+use crate::error::Problem;
+
+impl Config {
+    /// What may be written and is hardly meant, each with its place: certificates that are not verified, one `tls.server_name`
+    /// for all hosts, secrets that everybody on the machine can read, bounds that others end before, keys that a switch makes
+    /// idle, variables that a file is stronger than. `httputil check` shows it. Reads the permissions of files.
+    ///
+    /// ```
+    /// let text = "[telemetry]\nbreaker = { enabled = false, window = '5s' }";
+    /// let config = httputil::Config::builder().embedded("built in", text).load()?;
+    /// let warnings = config.warnings();
+    /// assert_eq!(
+    ///     warnings[0].to_string(),
+    ///     "built in:2:40: telemetry.breaker.window = \"5s\": has no effect beside breaker.enabled = false"
+    /// );
+    /// # Ok::<(), httputil::Error>(())
+    /// ```
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Problem> {
+        let mut found = Problems::default();
+        for (name, profile) in &self.loaded.profiles {
+            let Ok(chain) = self.chain(name) else { continue };
+            trust::within(profile, &chain, &mut found);
+            unreached::within(profile, &chain, &mut found);
+            idle::within(profile, &chain, &mut found);
+        }
+        trust::open_files(&self.loaded.layers, &mut found);
+        shadowed::between(self, &mut found);
+        self.underlined(found.into_list())
+    }
+}
