@@ -4,6 +4,7 @@ mod by_itself;
 #[path = "../pool/common.rs"]
 #[allow(dead_code, reason = "shared with the tests of `pool`, which use the rest")]
 mod common;
+mod every_key;
 mod leases;
 mod load;
 mod policy;
