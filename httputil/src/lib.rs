@@ -180,6 +180,12 @@
 //! auth.bearer = { file = "/run/secrets/search-token" }
 //! ```
 //!
+//! # Cookies
+//!
+//! With the feature `cookies` and `cookies = true`, cookies that answers set go with later requests to their hosts. All clients
+//! of a profile share them, nothing writes them down, and they follow the rule of credentials: those of the profile's own
+//! origins only, where any are written, and none after a redirect to another origin.
+//!
 //! # Layers
 //!
 //! There are two places for layers of your own. A [`RequestLayer`] is around whole requests, whichever door they come by;

@@ -59,8 +59,11 @@ impl Prepared {
         })
     }
 
-    /// Takes out what is not for this connection's peer.
-    fn strip(&self, headers: &mut HeaderMap, is_h2: bool) {
+    /// Takes out what is not for this connection's peer, and adds the cookies for it, unless a layer has signed without them.
+    fn fit(&self, headers: &mut HeaderMap, is_h2: bool, is_signed: bool) {
+        if !is_signed {
+            self.add_cookies(headers);
+        }
         if self.manner.has_h1_headers && is_h2 {
             framing::strip_for_h2(headers);
         }
@@ -128,7 +131,7 @@ impl Prepared {
             let (mut sent, can_replay) =
                 draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
             sendings.is_spent = !can_replay;
-            self.strip(sent.headers_mut(), checked.is_h2());
+            self.fit(sent.headers_mut(), checked.is_h2(), signed.is_some());
             let sent_at = sendings.go(pool);
             let phases = in_force.phases.as_ref();
             let mut failure = match checked.send(sent, deadline, phases, manner).await {

@@ -139,7 +139,9 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
             path: Some(aim.path),
             headers,
             body,
-            keeps_headers: max_redirects > 0 || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
+            keeps_headers: max_redirects > 0
+                || in_force.cookies.is_on()
+                || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
             decodes,
         },
         in_force,
@@ -292,6 +294,9 @@ impl Prepared {
         }
         let began = Instant::now();
         let outcome = self.attempt(sendings).await;
+        if let Ok(response) = &outcome {
+            self.keep_cookies(response);
+        }
         self.judge(pass, &outcome, began, sendings.sent_at);
         self.arrived(&outcome, began);
         outcome

@@ -9,7 +9,7 @@ use crate::error::{Human, Problem};
 use crate::settings;
 use crate::settings::{
     BaseUrl, Breaker, Compression, Policy, Profile, Retry, TlsVersion, Transport, check_header_name, check_method,
-    check_status, is_https, without_coding, without_feature,
+    check_status, is_https, without_coding, without_cookies, without_feature,
 };
 
 /// The mistakes of settings that were made in code, in the words of those in a file.
@@ -25,6 +25,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .map(|(key, value, least, most)| format!("{name}.{key} = {value}: expected a whole number, {least} to {most}"));
     let missing = without_feature(&profile.transport.dns);
     let missing = missing.map(|why| format!("{name}.dns.resolver = \"hickory\": {why}"));
+    let cookies = without_cookies(&profile.policy).map(|why| format!("{name}.cookies = true: {why}"));
     let hosts = hosts(&profile.transport).map(|(host, why)| format!("{name}.dns.overrides.{host}: {why}"));
     let together = contradictions(&profile.transport).map(|words| format!("{name}.{words}"));
     let compression = compression(profile).map(|words| format!("{name}.compression.{words}"));
@@ -40,6 +41,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .chain(interface(profile))
         .chain(base_url(profile))
         .chain(missing)
+        .chain(cookies)
         .chain(hosts)
         .chain(egress)
         .chain(compression)

@@ -9,6 +9,7 @@ use http::header::ACCEPT_ENCODING;
 use http::{HeaderName, HeaderValue};
 
 use super::Client;
+use super::cookies::Cookies;
 use super::credentials::{Credentials, own_origins};
 use super::into_url::First;
 use super::message::Made;
@@ -33,6 +34,8 @@ pub(super) struct InForce {
     pub(super) origins: Vec<Target>,
     /// `auth`, and the secret ones of `headers`.
     pub(super) credentials: Option<Credentials>,
+    /// `cookies`
+    pub(super) cookies: Cookies,
     /// `base_url`, or the first of them.
     pub(super) base: Option<BaseUrl>,
     /// The bounds of `timeouts.{response_header,read,write}`, if any is on.
@@ -85,6 +88,7 @@ impl InForce {
             headers,
             origins,
             credentials,
+            cookies: policies.cookies.of_client(&profile),
             codings,
             name: Arc::from(profile.name.as_str()),
             profile,
@@ -120,8 +124,12 @@ impl Client {
         if now.pool.is(&pool) && now.profile == profile && Arc::ptr_eq(&now.policies, &policies) {
             return Ok(None);
         }
+        let cookies = now.cookies.clone();
         drop(now);
-        let in_force = InForce::new(pool, profile, policies)?;
+        let mut in_force = InForce::new(pool, profile, policies)?;
+        if let Some(later) = Arc::get_mut(&mut in_force) {
+            later.cookies = std::mem::take(&mut later.cookies).or_earlier(&cookies);
+        }
         Ok(Some(Successor { client: self, in_force }))
     }
 }

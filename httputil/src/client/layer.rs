@@ -178,7 +178,8 @@ impl Prepared {
             self.tells_secrets,
             self.authorization.as_ref(),
         );
-        let before = defaults.without_host(self.draft.headers.clone());
+        let mut before = defaults.without_host(self.draft.headers.clone());
+        self.add_cookies(&mut before);
         let mut headers = before.clone();
         let mut attempt = Attempt {
             method: &self.failing.method,

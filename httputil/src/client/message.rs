@@ -32,7 +32,8 @@ pub(super) struct Draft {
     pub(super) body: RequestBody,
     /// Which coding the answer has is left to us.
     pub(super) decodes: bool,
-    /// An answer may ask for the request once more: elsewhere, without its body, or with other credentials.
+    /// An answer may ask for the request once more: elsewhere, without its body, or with other credentials; or what is added to
+    /// a sending is another one's at another place.
     pub(super) keeps_headers: bool,
 }
 

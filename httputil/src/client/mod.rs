@@ -8,6 +8,7 @@
 //! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, [`in_force`] the settings that a
 //! request takes along, `options` what it wants otherwise than its profile, `policies` what is known of each host,
 //! `redirect` goes where an answer sends the request, `credentials` are the profile's own, one of them a `token_file`,
+//! `cookies` are what answers have set,
 //! `retry` makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `layer` lets the user
 //! sign it, `resend` says what may be sent
 //! again within one, `address` and `message` turn the users' types into hyper's and back, `reading` decompresses and bounds,
@@ -19,6 +20,7 @@ mod attempt;
 mod body;
 mod breaker;
 mod builder;
+mod cookies;
 mod credentials;
 mod endpoints;
 mod execute;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::cookies::Cookies;
 use super::endpoints::Endpoints;
 use super::in_code;
 use super::limit::Limits;
@@ -24,6 +25,8 @@ pub(crate) struct Policies {
     pub(super) retry: Retry,
     pub(super) limits: Limits,
     pub(super) endpoints: Option<Endpoints>,
+    /// Those of the profile's clients; one with a pool of its type's own has its own.
+    pub(super) cookies: Cookies,
     /// Of these, those of retries, breakers and limits are read here.
     settings: settings::Policy,
     first: OnceLock<(Target, Arc<PerHost>)>,
@@ -51,6 +54,7 @@ impl Policies {
             retry,
             limits: Limits::of(profile.policy.limit),
             endpoints: Endpoints::of(profile)?,
+            cookies: Cookies::of(profile.policy.cookies),
             settings: profile.policy.clone(),
             first: OnceLock::new(),
             others: Hosts::new(MANY_HOSTS),
@@ -58,7 +62,7 @@ impl Policies {
     }
 
     /// The same for a profile whose settings have changed. What follows the same rule as before keeps its state: each
-    /// host's budget, breaker and limit, and the profile's own limits. What is under way goes on by the earlier ones.
+    /// host's budget, breaker and limit, the profile's own limits, and its cookies. What is under way goes on by the earlier ones.
     ///
     /// # Errors
     ///
@@ -66,12 +70,18 @@ impl Policies {
     pub(crate) fn succeeding(earlier: &Arc<Policies>, profile: &settings::Profile) -> Result<Arc<Policies>, Error> {
         let (was, is) = (&earlier.settings, &profile.policy);
         let has_same_ends = was.base_url == is.base_url && was.hedge_after == is.hedge_after;
-        if has_same_ends && was.retry == is.retry && was.breaker == is.breaker && was.limit == is.limit {
+        if has_same_ends
+            && was.cookies == is.cookies
+            && was.retry == is.retry
+            && was.breaker == is.breaker
+            && was.limit == is.limit
+        {
             return Ok(Arc::clone(earlier));
         }
         let mut later = Policies::of(profile)?;
         if let Some(policies) = Arc::get_mut(&mut later) {
             policies.limits = Limits::succeeding(&earlier.limits, is.limit);
+            policies.cookies = std::mem::take(&mut policies.cookies).or_earlier(&earlier.cookies);
             if let Some((target, host)) = earlier.first.get() {
                 let _ = policies.first.set((target.clone(), policies.carry(host, was)));
             }

@@ -11,7 +11,8 @@ use super::tree::{Node, Value};
 use crate::connect::Proxies;
 use crate::error::{Origin, Problem};
 use crate::settings::{
-    Profile, Registry, Tls, Transport, header_mistakes, is_https, unverified, without_coding, without_watch,
+    Profile, Registry, Tls, Transport, header_mistakes, is_https, unverified, without_coding, without_cookies,
+    without_watch,
 };
 
 /// Checks one profile; `environment` is `HTTPUTIL_ENV` as it is written. A value that several profiles inherit is
@@ -81,6 +82,11 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         && let Some((table, node)) = chain.written("compression.accept").next()
     {
         problems.add(|| wrong_value(node.origin.clone(), table, "compression.accept", &shown(node), &why));
+    }
+    if let Some(why) = without_cookies(&profile.policy)
+        && let Some((table, node)) = chain.written("cookies").next()
+    {
+        problems.add(|| wrong_value(node.origin.clone(), table, "cookies", &shown(node), why));
     }
     if transport.tls.insecure_skip_verify {
         insecure(profile, chain, environment, problems);

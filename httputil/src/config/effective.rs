@@ -63,6 +63,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
         redirect,
         hedge_after,
         compression,
+        cookies,
         max_response_bytes,
     } = policy;
     let mut values = vec![
@@ -118,6 +119,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
             list(accept.iter().map(|coding| Coding::name(*coding))),
         ),
         ("compression.max_ratio", max_ratio.to_string()),
+        ("cookies", cookies.to_string()),
         ("limit.max_response_bytes", largest.unwrap_or_else(|| quoted("none"))),
     ]);
     values

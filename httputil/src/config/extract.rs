@@ -50,6 +50,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         redirect,
         hedge,
         compression,
+        cookies,
         settings: _,
     } = keys;
     profile.description = description;
@@ -88,6 +89,7 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
         hedge.after.as_ref().map(duration_or_none),
     );
     set_compression(&mut profile.policy.compression, compression);
+    set(&mut profile.policy.cookies, cookies);
     let largest = limit.max_response_bytes;
     set(
         &mut profile.policy.max_response_bytes,

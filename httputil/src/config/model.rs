@@ -94,6 +94,8 @@ pub(crate) struct ProfileKeys {
     /// Compressed answers.
     #[serde(default)]
     pub(crate) compression: CompressionKeys,
+    /// Cookies that answers set go with later requests to their hosts. Needs the feature `cookies`.
+    pub(crate) cookies: Option<bool>,
     /// The service's own values.
     #[expect(dead_code, reason = "`Config::setting` reads the merged table itself")]
     pub(crate) settings: Option<Free>,

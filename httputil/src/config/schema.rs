@@ -266,6 +266,7 @@ breaker.open_for duration 1µs..
 breaker.window duration 1µs..
 compression.accept codings
 compression.max_ratio whole 1..4294967295
+cookies flag
 description text own
 dns.balance one of first round_robin transport
 dns.overrides addresses transport

@@ -7,6 +7,7 @@
 //! rate       how fast they go
 //! endpoint   which of several hosts is asked
 //! redirect   where an answer sends the request
+//! cookies    what answers set, for later requests
 //! hosts      the state that breakers and budgets keep per host, bounded
 //! ```
 //!
@@ -16,6 +17,8 @@
 mod backoff;
 pub(crate) mod breaker;
 mod budget;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod endpoint;
 mod hosts;
 mod limit;
@@ -28,6 +31,8 @@ mod simulation;
 
 pub(crate) use breaker::Breaker;
 pub(crate) use budget::Budget;
+#[cfg(feature = "cookies")]
+pub(crate) use cookies::Jar;
 pub(crate) use endpoint::{Endpoints, Standing, Visit};
 pub(crate) use hosts::Hosts;
 pub(crate) use limit::{Limit, Shed};

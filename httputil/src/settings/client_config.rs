@@ -421,6 +421,14 @@ impl ClientConfig {
         self
     }
 
+    /// Whether cookies that answers set go with later requests, as [`Policy`](super::Policy) says. Default not. Needs the
+    /// feature `cookies`, without which it is refused.
+    #[must_use]
+    pub fn cookies(mut self, keep: bool) -> ClientConfig {
+        self.profile.policy.cookies = keep;
+        self
+    }
+
     /// How large a response's body may be, decompressed; beyond it, its reader gets
     /// [`Kind::TooLarge`](crate::Kind::TooLarge), at once where the answer says its length. Default without bound.
     #[must_use]

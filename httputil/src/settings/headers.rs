@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, HeaderName};
+use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use url::Url;
 
 use super::secret::tells_a_secret;
@@ -139,6 +139,12 @@ pub(crate) fn header_mistakes(policy: &Policy) -> Vec<(String, Cow<'static, str>
         add(
             "headers.authorization",
             "contradicts auth: a request bears one Authorization".into(),
+        );
+    }
+    if policy.cookies && policy.headers.contains_key(COOKIE.as_str()) {
+        add(
+            "headers.cookie",
+            "contradicts cookies = true: a request bears one Cookie".into(),
         );
     }
     for origin in origins {

@@ -36,6 +36,7 @@ pub use environment::Environment;
 pub use headers::{Auth, Basic, DefaultHeader, Token};
 pub(crate) use headers::{check_origin, header_mistakes};
 pub use limit::{Limit, Rate};
+pub(crate) use policy::without_cookies;
 pub use policy::{PhaseBound, Policy};
 pub use profile::Profile;
 pub use proxy::{Proxy, ProxyChoice};

@@ -56,8 +56,22 @@ pub struct Policy {
     pub redirect: Redirect,
     /// `compression.*`: which compressed answers are asked for.
     pub compression: Compression,
+    /// `cookies`: whether cookies that answers set go with later requests. Default `false`. Needs the feature `cookies`.
+    ///
+    /// They are kept in memory, by all clients of the profile together (a service that is `isolated` has its own), for their own
+    /// hosts (RFC 6265; a Unix socket is none): at most 180 and 32 KiB of one registered domain, 3000 in all. Where `base_url` or `auth.origins` is
+    /// set, only those origins' are kept and sent; after a redirect to another origin none goes along. A request's own `Cookie`
+    /// replaces them.
+    pub cookies: bool,
     /// `limit.max_response_bytes`: how large a response's body may be, decompressed. Default `None`.
     pub max_response_bytes: Option<u64>,
+}
+
+/// Why cookies cannot be kept, if they cannot: this program was built without them.
+pub(crate) fn without_cookies(policy: &Policy) -> Option<&'static str> {
+    let is_missing = policy.cookies && !cfg!(feature = "cookies");
+    is_missing
+        .then_some("this program was built without cookies; turn on httputil's feature \"cookies\", or leave it out")
 }
 
 /// A bound whose default depends on whether the whole request has one.
@@ -110,6 +124,7 @@ impl Default for Policy {
             limit: Limit::default(),
             redirect: Redirect::default(),
             compression: Compression::default(),
+            cookies: false,
             max_response_bytes: None,
         }
     }

@@ -92,6 +92,7 @@ pinned! {
     nobody_is_asked_twice: |p| p.policy.hedge_after => None;
     three_codings_are_asked_for_as_far_as_they_were_built_in: |p| p.policy.compression.accept => [Coding::Gzip, Coding::Br, Coding::Zstd];
     a_hundred_bytes_may_come_of_one: |p| p.policy.compression.max_ratio => 100;
+    no_cookie_is_kept: |p| p.policy.cookies => false;
     a_response_may_have_any_size: |p| p.policy.max_response_bytes => None;
     the_user_agent_is_ours: |p| p.policy.user_agent => concat!("httputil/", "0.1.0");
     an_idle_http1_connection_hibernates_after_5_s: |p| p.transport.pool.hibernate_after => Some(seconds(5));

@@ -51,7 +51,7 @@ fn the_places_are_those_that_origins_tells() {
 #[test]
 fn what_nobody_wrote_is_the_built_in_default() {
     let explanation = Config::empty().explain("default").unwrap();
-    assert_eq!(explanation.keys.len(), 111);
+    assert_eq!(explanation.keys.len(), 112);
     for key in &explanation.keys {
         assert_eq!(*key.origin(), Origin::BuiltIn, "{}", key.key);
         assert!(key.shadowed().is_empty() && key.follows.is_none(), "{}", key.key);
@@ -139,7 +139,7 @@ fn the_table_is_straight_and_in_order() {
     let mut lines = table.lines();
     assert_eq!(lines.next(), Some("a"));
     let keys: Vec<&str> = lines.clone().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(keys[..4], ["base_url", "description", "headers", "timeout"]);
+    assert_eq!(keys[..5], ["base_url", "cookies", "description", "headers", "timeout"]);
     assert_eq!(keys.last(), Some(&"settings.b"));
     let column = |line: &str| {
         line.find("built-in")

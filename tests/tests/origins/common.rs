@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::LOCATION;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use httputil::{Client, Error, Redirects};
@@ -18,7 +18,7 @@ use httputil_tests::{PATIENCE, within};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-type Routes = Arc<Mutex<HashMap<String, (StatusCode, String)>>>;
+type Routes = Arc<Mutex<HashMap<String, (StatusCode, Vec<(HeaderName, String)>)>>>;
 
 /// A server that remembers what it was asked, sends some of it on, and echoes the rest.
 pub(crate) struct Place {
@@ -45,14 +45,29 @@ impl Place {
 
     /// From now on it answers a path with a redirect.
     pub(crate) fn sends(&self, path: &str, status: u16, location: impl Into<String>) {
-        let status = StatusCode::from_u16(status).unwrap();
-        let route = (status, location.into());
+        self.answers_with(path, status, [(LOCATION, location.into())]);
+    }
+
+    /// From now on it answers a path with this status and these headers.
+    pub(crate) fn answers_with(
+        &self,
+        path: &str,
+        status: u16,
+        headers: impl IntoIterator<Item = (HeaderName, String)>,
+    ) {
+        let route = (StatusCode::from_u16(status).unwrap(), headers.into_iter().collect());
         self.routes.lock().unwrap().insert(path.to_owned(), route);
+    }
+
+    /// From now on it sets a cookie where it is asked for a path.
+    #[cfg(feature = "cookies")]
+    pub(crate) fn sets(&self, path: &str, cookie: &str) {
+        self.answers_with(path, 200, [(http::header::SET_COOKIE, cookie.to_owned())]);
     }
 
     /// From now on it answers a path with this status.
     pub(crate) fn answers(&self, path: &str, status: u16) {
-        self.sends(path, status, "");
+        self.answers_with(path, status, []);
     }
 
     /// From now on it echoes a path.
@@ -81,14 +96,13 @@ async fn answer(request: Request<Incoming>, routes: Routes, seen: Arc<Mutex<Vec<
     if let Ok(echoed) = serde_json::from_slice(&echo) {
         seen.lock().unwrap().push(echoed);
     }
-    let Some((status, location)) = route else {
+    let Some((status, headers)) = route else {
         return handlers::full(echo);
     };
-    let mut reply = handlers::full("not here");
+    let mut reply = handlers::full(if status.is_success() { echo } else { "not here".into() });
     *reply.status_mut() = status;
-    if !location.is_empty() {
-        let location = HeaderValue::from_str(&location).unwrap();
-        reply.headers_mut().insert(LOCATION, location);
+    for (name, value) in headers {
+        reply.headers_mut().append(name, HeaderValue::from_str(&value).unwrap());
     }
     reply
 }

@@ -2,7 +2,10 @@
 
 mod auth;
 mod common;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod crossing;
 mod default_headers;
 mod layers;
 mod redirects;
+mod without_features;
