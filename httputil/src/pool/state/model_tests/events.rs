@@ -119,7 +119,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => pick().prop_map(Event::Http1Required),
         3 => (pick(), 1..16_u8, any::<bool>()).prop_map(|(host, named, is_seen)| Event::Named(host, named, is_seen)),
         4 => pick().prop_map(Event::Routed),
-        1 => renewal().prop_map(Event::Renew),
+        2 => renewal().prop_map(Event::Renew),
         2 => pick().prop_map(Event::Stopped),
     ]
 }
@@ -127,7 +127,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
 fn renewal() -> impl Strategy<Value = Renewal> {
     let caps = (prop::option::of(1..4_usize), prop::option::of(1..6_usize));
     let moved = prop_oneof![1 => Just(0), 1 => 0..8_u8];
-    (caps, prop::bool::weighted(0.3), moved).prop_map(|((max_connections_per_host, max_connections), flips, moved)| {
+    (caps, prop::bool::weighted(0.4), moved).prop_map(|((max_connections_per_host, max_connections), flips, moved)| {
         Renewal {
             max_connections_per_host,
             max_connections,

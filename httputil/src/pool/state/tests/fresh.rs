@@ -166,3 +166,15 @@ fn there_is_none_while_the_host_is_left_alone_or_enough_handshakes_are_under_way
     let _wait: Vec<_> = (0..16).map(|_| room.wait(slow)).collect();
     assert!(!has_room(&room, slow));
 }
+
+#[test]
+fn one_connection_leaves_and_no_more_where_nobody_else_waits() {
+    for mut room in each_cap(2) {
+        let host = room.host("a", Protocol::H1);
+        let _served = room.fill(host, 2);
+        let _fresh = room.wait_fresh(host);
+        room.idle(host);
+        let stays = room.idle(host);
+        assert_eq!((room.left.len(), room.taken(host)), (1, stays));
+    }
+}

@@ -186,24 +186,35 @@ fn a_host_that_is_asked_for_again_before_that_is_the_same_and_caps_count_what_dr
     assert_eq!(served(&mut again.receiver), Some(number));
 }
 
-#[test]
-fn caps_count_what_drains_and_nobody_has_to_ask_again_where_connections_are_spread_from_now_on() {
-    let spread = |spreads| Limits {
+fn spread(spreads: bool) -> Limits {
+    Limits {
         spreads,
         ..limits(caps(1))
-    };
+    }
+}
+
+impl Room {
+    /// The oldest dial to a host of one address, when it knows where to go.
+    fn routed(&mut self, host: usize) -> (Dial, u32) {
+        let dial = self.dial(host);
+        let answer = Answer {
+            addresses: vec![SocketAddr::from(([10, 0, 0, 1], 80))],
+            is_current: true,
+            ask_again: None,
+        };
+        self.act(|state, now, todo| state.assign(&dial, answer, now, todo));
+        let site = self.state.arrived(&dial, None, self.now);
+        (dial, site)
+    }
+}
+
+#[test]
+fn caps_count_what_drains_and_nobody_has_to_ask_again_where_connections_are_spread_from_now_on() {
     let mut room = Room::with(caps(1), true);
     let host = room.host("a", Protocol::H1);
     let mut first = room.wait(host);
     // A connection that remembers which of the addresses it leads to.
-    let (dial, one) = (room.dial(host), room.one());
-    let answer = Answer {
-        addresses: vec![SocketAddr::from(([10, 0, 0, 1], 80))],
-        is_current: true,
-        ask_again: None,
-    };
-    room.act(|state, now, todo| state.assign(&dial, answer, now, todo));
-    let site = room.state.arrived(&dial, None, room.now);
+    let ((dial, site), one) = (room.routed(host), room.one());
     one.bond().lead_to(site);
     room.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
     let Ok(Delivery::Exclusive(busy)) = first.receiver.try_recv() else {
@@ -219,6 +230,24 @@ fn caps_count_what_drains_and_nobody_has_to_ask_again_where_connections_are_spre
     room.closed(host);
     let number = room.dialled(host);
     assert_eq!(served(&mut waiting.receiver), Some(number));
+}
+
+#[test]
+fn a_dial_that_knew_where_to_go_is_none_of_a_later_list_of_addresses() {
+    let mut room = Room::with(caps(1), true);
+    let host = room.host("a", Protocol::H1);
+    let _waits = room.wait(host);
+    let (old, _) = room.routed(host);
+    for spreads in [false, true] {
+        room.renew_with(spread(spreads), Some(Protocol::H1));
+    }
+    room.fail(&old);
+    let (new, site) = room.routed(host);
+    let sites = room.state.hosts.get(host).unwrap().sites.as_deref().unwrap();
+    assert_eq!(sites.counts().collect::<Vec<_>>(), [(site, 1, 0)]);
+    room.fail(&new);
+    let sites = room.state.hosts.get(host).unwrap().sites.as_deref().unwrap();
+    assert_eq!((sites.counts().next(), sites.decided), (Some((site, 0, 0)), 0));
 }
 
 #[test]
