@@ -112,6 +112,25 @@ fn a_connection_that_goes_while_it_changes_hands_is_not_kept() {
 }
 
 #[test]
+fn other_settings_lose_nobody_and_what_was_made_before_serves_nobody_who_comes_after() {
+    for protocol in [Protocol::H1, Protocol::H2, Protocol::Unknown] {
+        let run = move || {
+            let room = Room::new("a", |pool| pool.max_connections = Some(2), protocol, Budget::new(None));
+            all(vec![
+                (Arc::clone(&room), Wish::Requests(2)),
+                (Arc::clone(&room), Wish::Requests(2)),
+                (Arc::clone(&room), Wish::GoesAway),
+                (Arc::clone(&room), Wish::Renews),
+                (Arc::clone(&room), Wish::Renews),
+            ]);
+            room.ends();
+        };
+        shuttle::check_random(run, 1000);
+        shuttle::check_pct(run, 1000, 3);
+    }
+}
+
+#[test]
 fn pools_that_share_a_cap_wake_each_other() {
     check(|| {
         let budget = Budget::new(Some(1));

@@ -1,5 +1,6 @@
 //! Requests, dials and sockets, a thread each, with chance for a world.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
@@ -10,8 +11,8 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::time::Instant;
 
 use super::super::budget::Budget;
-use super::super::core::{Core, World};
-use super::super::key::Key;
+use super::super::core::{Core, StateOf, World};
+use super::super::key::{Key, KeyRef};
 use super::super::queued::Queued;
 use super::super::reaper::Running;
 use super::super::state::fakes::{Many, One, Place, Seat, Tie};
@@ -35,7 +36,7 @@ pub(super) struct Chance {
 /// A pool with one host.
 pub(super) struct Room {
     core: Arc<Core<Chance>>,
-    host: usize,
+    key: Arc<Key>,
 }
 
 #[derive(Clone, Copy)]
@@ -54,12 +55,22 @@ pub(super) enum Wish {
     Looks,
     /// Somebody has waited for long at the cap over all pools.
     Presses,
+    /// Other settings come into force; now and then the host has another way, which is the same once more.
+    Renews,
 }
 
 fn handle() -> Handle {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
     runtime.handle().clone()
+}
+
+fn limits() -> Limits {
+    Limits {
+        pool: settings::Pool::default(),
+        max_shared_per_host: 2,
+        spreads: false,
+    }
 }
 
 fn chance(one_in: u32) -> bool {
@@ -138,11 +149,7 @@ impl Room {
         protocol: Protocol,
         budget: Arc<Budget>,
     ) -> Arc<Room> {
-        let mut limits = Limits {
-            pool: settings::Pool::default(),
-            max_shared_per_host: 2,
-            spreads: false,
-        };
+        let mut limits = limits();
         change(&mut limits.pool);
         let world = Chance {
             protocol,
@@ -154,11 +161,18 @@ impl Room {
         let core = Core::new(name.into(), limits, budget, world);
         let target = Target::of(&format!("http://{name}/").parse().unwrap()).unwrap();
         let key = Arc::new(Key::new(target, Route::Direct, handle()).unwrap());
-        let host = core.with_state(|state, _| {
-            state.leases = 1;
-            state.add_host(key, protocol, Instant::now())
+        core.with_state(|state, _| state.leases = 1);
+        Arc::new(Room { core, key })
+    }
+
+    /// The number of the host, which it does not keep where other settings lead to it another way.
+    fn host(&self, state: &mut StateOf<Chance>) -> usize {
+        let found = state.find(KeyRef {
+            target: &self.key.target,
+            route: &self.key.route,
+            runtime: self.key.runtime(),
         });
-        Arc::new(Room { core, host })
+        found.unwrap_or_else(|| state.add_host(Arc::clone(&self.key), self.core.world.protocol, Instant::now()))
     }
 
     pub(super) fn grant(&self, wish: Wish) {
@@ -186,30 +200,60 @@ impl Room {
             Wish::Presses => {
                 thread::yield_now();
                 let pool = Arc::clone(&self.core) as _;
-                self.core.budget.press(&pool, self.host, Instant::now());
+                let host = self.core.with_state(|state, _| self.host(state));
+                self.core.budget.press(&pool, host, Instant::now());
+            }
+            Wish::Renews => {
+                let mut limits = limits();
+                limits.pool.max_connections = chance(2).then_some(1);
+                limits.spreads = chance(2);
+                let protocol = chance(2).then_some(self.core.world.protocol);
+                self.core.renew(limits, |_| protocol, |_| {});
             }
             Wish::Looks => {
                 for id in 0..3 {
-                    self.core
-                        .with_state(|state, _| state.standing(self.host, id, Instant::now()));
+                    self.core.with_state(|state, _| {
+                        let host = self.host(state);
+                        state.standing(host, id, Instant::now())
+                    });
                 }
             }
         }
     }
 
     fn request(&self, fresh: bool, goes_away: bool) {
-        let outcome = self.core.with_state(|state, todo| {
+        let mut turn = None;
+        while self.ask(&mut turn, fresh, goes_away).is_break() {}
+    }
+
+    /// Asks for a connection, and uses it; breaks off where it is to ask again.
+    fn ask(&self, turn: &mut Option<u64>, fresh: bool, goes_away: bool) -> ControlFlow<()> {
+        let (outcome, renewed) = self.core.with_state(|state, todo| {
             let ask = Ask {
                 now: Instant::now(),
-                turn: state.next_turn(),
+                turn: *turn.get_or_insert_with(|| state.next_turn()),
                 deadline: None,
                 fresh,
             };
-            state.checkout(self.host, ask, todo)
+            let host = self.host(state);
+            (state.checkout(host, ask, todo), state.renewed())
         });
+        let use_it = |one: One| {
+            assert!(
+                one.generation >= renewed,
+                "it was made by settings of before the request"
+            );
+            self.exchange(one);
+        };
         let waiting = match outcome {
-            Outcome::Idle(one, _) => return self.exchange(one),
-            Outcome::Place(seat) => return drop(seat),
+            Outcome::Idle(one, _) => {
+                use_it(one);
+                return ControlFlow::Continue(());
+            }
+            Outcome::Place(seat) => {
+                drop(seat);
+                return ControlFlow::Continue(());
+            }
             Outcome::Wait(waiting) => waiting,
         };
         let mut queued = Queued::new(&self.core, waiting);
@@ -219,16 +263,18 @@ impl Room {
             thread::yield_now();
             match polled {
                 std::task::Poll::Ready(delivery) => delivery,
-                std::task::Poll::Pending => return,
+                std::task::Poll::Pending => return ControlFlow::Continue(()),
             }
         } else {
             future::block_on(queued.delivery())
         };
         match delivery.expect("its time is never over") {
-            Delivery::Exclusive(one) => self.exchange(one),
+            Delivery::Exclusive(one) => use_it(one),
             Delivery::Place(seat) => self.stream(seat),
-            Delivery::Failed(_) | Delivery::Moved => {}
+            Delivery::Failed(_) => {}
+            Delivery::Moved => return ControlFlow::Break(()),
         }
+        ControlFlow::Continue(())
     }
 
     /// A request on an HTTP/1 connection.
