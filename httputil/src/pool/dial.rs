@@ -85,7 +85,7 @@ impl Pending {
             home,
             || Seat {
                 site: self.site.load(Ordering::Relaxed),
-                ..self.dial.seat
+                ..self.dial.seat.clone()
             },
             self,
         )

@@ -202,8 +202,12 @@ mod tests {
         let socket = Socket::new(Raw::Memory(ours));
         let handle = socket.handle();
         let settings = Http2::default();
-        let signs = Signs::new(settings.keepalive_timeout, 0);
-        let tap = Tap::new(Arc::clone(&signs), handle.clone(), KeepAlive::new(&settings, 0));
+        let signs = Signs::new(settings.keepalive_timeout, Arc::default());
+        let tap = Tap::new(
+            Arc::clone(&signs),
+            handle.clone(),
+            KeepAlive::new(&settings, Arc::default()),
+        );
         let mut counted = Counted::tapped(MaybeTls::Plain(socket), tap);
         counted.write_all(PREFACE).await.unwrap();
         peer.read_exact(&mut [0; PREFACE.len()]).await.unwrap();

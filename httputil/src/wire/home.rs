@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{H1, SocketHandle};
+use super::{Complaints, H1, SocketHandle};
 use crate::connect::{Spent, TlsInfo};
 
 /// Why a connection was closed.
@@ -164,7 +164,7 @@ pub(crate) trait Home: Send + Sync + 'static {
 }
 
 /// What a connection must know of its place in the pool, said when it is dialled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Seat {
     /// The pool's number of the host that the connection is for.
     pub(crate) host: usize,
@@ -172,8 +172,8 @@ pub(crate) struct Seat {
     pub(crate) generation: u64,
     /// Offer HTTP/1 only: the host has asked for it.
     pub(crate) http1_only: bool,
-    /// The ping interval is doubled this many times: the host has complained.
-    pub(crate) calm: u8,
+    /// How often the host has complained.
+    pub(crate) complaints: Arc<Complaints>,
     /// The pool's number of the host's address that the connection leads to, where that counts.
     pub(crate) site: u32,
 }

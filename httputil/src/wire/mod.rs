@@ -51,6 +51,7 @@ pub(crate) use home::{Facts, Home, Link, Marks, Seat, chance, jittered};
 pub(crate) use manner::Manner;
 pub(crate) use open::{Connection, open};
 pub(crate) use phases::{Late, Phases};
+pub(crate) use pings::Complaints;
 pub(crate) use place::Place;
 pub(crate) use request::RequestBody;
 pub(crate) use send::{Cause, Processed, SendFailure};

@@ -89,8 +89,8 @@ pub(crate) async fn open(
         }
         Alpn::H2 => {
             let settings = &connector.transport().http2;
-            let signs = Signs::new(settings.keepalive_timeout, seat.calm);
-            let keep_alive = KeepAlive::new(settings, seat.calm);
+            let signs = Signs::new(settings.keepalive_timeout, Arc::clone(&seat.complaints));
+            let keep_alive = KeepAlive::new(settings, Arc::clone(&seat.complaints));
             let tap = Tap::new(Arc::clone(&signs), socket.clone(), keep_alive);
             let wire = TokioIo::new(Counted::tapped(stream, tap).asked(asked, &socket));
             let executor = Executor::default();

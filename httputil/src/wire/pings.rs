@@ -14,7 +14,8 @@
 //! one sleep a connection, which stays set from one request to the next.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -28,10 +29,30 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// A clock that is looked at so much too late, and a quarter of the time-out, has been looked at by nobody meanwhile.
 const LATE: Duration = Duration::from_millis(100);
 
-/// When to ping a peer that has complained `calm` times: `http2.keepalive_interval`, doubled each time, jittered.
-fn interval(interval: Duration, calm: u8) -> Duration {
-    let doubled = 1_u32.checked_shl(calm.into()).unwrap_or(u32::MAX);
-    jittered(interval.saturating_mul(doubled).min(LONGEST))
+/// How often a host has complained of too much (`ENHANCE_YOUR_CALM`). All its connections know of it at once.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints(AtomicU8);
+
+impl Complaints {
+    /// More of them change nothing.
+    const MOST: u8 = 6;
+
+    pub(crate) fn add(&self) {
+        let more = |count: u8| (count < Complaints::MOST).then_some(count + 1);
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+
+    pub(super) fn count(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// When to ping: after the interval, doubled with every complaint.
+    fn slowed(&self, interval: Duration) -> Duration {
+        match self.count() {
+            0 => interval,
+            count => interval.saturating_mul(1 << count).min(LONGEST),
+        }
+    }
 }
 
 /// What everybody may know of a connection's pings.
@@ -76,7 +97,9 @@ pub(super) enum Silence {
 /// The clock of one connection.
 #[derive(Debug)]
 pub(super) struct KeepAlive {
+    /// `http2.keepalive_interval`, jittered.
     interval: Duration,
+    complaints: Arc<Complaints>,
     timeout: Duration,
     while_idle: bool,
     /// When something last came, as far as that has been looked at.
@@ -90,10 +113,11 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Of a new connection to a host that has complained `calm` times.
-    pub(super) fn new(settings: &Http2, calm: u8) -> KeepAlive {
+    /// Of a new connection to a host that has complained so often.
+    pub(super) fn new(settings: &Http2, complaints: Arc<Complaints>) -> KeepAlive {
         KeepAlive {
-            interval: interval(settings.keepalive_interval, calm),
+            interval: jittered(settings.keepalive_interval.min(LONGEST)),
+            complaints,
             timeout: settings.keepalive_timeout.min(LONGEST),
             while_idle: settings.keepalive_while_idle,
             last: Instant::now(),
@@ -124,7 +148,7 @@ impl KeepAlive {
         loop {
             let due = match self.asked {
                 Some(asked) => asked + self.timeout,
-                None if in_use || self.while_idle => self.last + self.interval,
+                None if in_use || self.while_idle => self.last + self.complaints.slowed(self.interval),
                 None => {
                     // One that has run down wakes nobody any more.
                     if self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed()) {
@@ -177,7 +201,7 @@ mod tests {
                 keepalive_while_idle: while_idle,
                 ..Http2::default()
             },
-            0,
+            Arc::default(),
         );
         // Without the jitter.
         keep_alive.interval = INTERVAL;
@@ -196,16 +220,24 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_doubles_with_every_complaint_and_never_overflows() {
-        let ten = Duration::from_secs(10);
-        for (calm, seconds) in [(0, 10.0), (1, 20.0), (3, 80.0), (31, 86_400.0), (255, 86_400.0)] {
-            let interval = interval(ten, calm).as_secs_f64();
-            assert!(
-                (seconds * 0.9..=seconds * 1.1).contains(&interval),
-                "{calm}: {interval}"
-            );
+    fn the_interval_doubles_with_every_complaint_up_to_a_bound() {
+        let (complaints, ten) = (Complaints::default(), Duration::from_secs(10));
+        for seconds in [10, 20, 40, 80, 160, 320, 640, 640] {
+            assert_eq!(complaints.slowed(ten), Duration::from_secs(seconds));
+            complaints.add();
         }
-        assert!(interval(Duration::MAX, 200) < Duration::MAX);
+        assert_eq!(complaints.slowed(Duration::MAX), LONGEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_there_is_pinged_more_seldom_from_a_complaint_on() {
+        let mut keep_alive = keep_alive(true);
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Ask, 10));
+        keep_alive.heard();
+        // Its clock is set by then.
+        assert!(is_pending(&mut keep_alive, true).await);
+        keep_alive.complaints.add();
+        assert_eq!(silence(&mut keep_alive, true).await, (Silence::Ask, 20));
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::frames::{Event, Frames};
-use super::pings::{KeepAlive, Pings, Silence};
+use super::pings::{Complaints, KeepAlive, Pings, Silence};
 use super::probe::{self, Probe};
 use super::window::Window;
 use super::{CloseReason, Link, Peek, SocketHandle};
@@ -66,16 +66,16 @@ pub(super) struct Signs {
     socket_task: OnceLock<Waker>,
     /// A ping of our own is wanted.
     wants_probe: AtomicBool,
-    /// The host has not complained of pings.
-    may_probe: bool,
+    /// How often the host has complained: then it is not pinged out of turn.
+    complaints: Arc<Complaints>,
     /// Told when the first SETTINGS come, or at the end.
     settled: Notify,
     pub(super) pings: Pings,
 }
 
 impl Signs {
-    /// Of a new connection, with `http2.keepalive_timeout`, to a host that has complained `calm` times.
-    pub(super) fn new(keepalive_timeout: Duration, calm: u8) -> Arc<Signs> {
+    /// Of a new connection, with `http2.keepalive_timeout`, to a host that has complained so often.
+    pub(super) fn new(keepalive_timeout: Duration, complaints: Arc<Complaints>) -> Arc<Signs> {
         Arc::new(Signs {
             received: Arc::default(),
             // Until the peer's SETTINGS have come: more might wait within h2, and be lost with the connection.
@@ -87,7 +87,7 @@ impl Signs {
             driver: OnceLock::new(),
             socket_task: OnceLock::new(),
             wants_probe: AtomicBool::new(false),
-            may_probe: calm == 0,
+            complaints,
             settled: Notify::new(),
             pings: Pings::new(keepalive_timeout),
         })
@@ -168,7 +168,7 @@ impl Signs {
             self.lift(Bar::Doubt);
             return false;
         }
-        if is_new && self.may_probe && self.once.load(Ordering::Relaxed) & CALM == 0 {
+        if is_new && self.complaints.count() == 0 && self.once.load(Ordering::Relaxed) & CALM == 0 {
             self.wants_probe.store(true, Ordering::Release);
             if let Some(task) = self.socket_task.get() {
                 task.wake_by_ref();

@@ -106,3 +106,44 @@ async fn each_complaint_of_a_host_doubles_the_time_between_its_pings_and_those_o
     assert_eq!((calm.accepted(), complaining.accepted()), (1, 3));
     assert_all_gone(&client).await;
 }
+
+#[tokio::test]
+async fn a_complaint_slows_the_pings_on_a_connection_that_is_there_already() {
+    const PINGS: usize = 10;
+    let gate = Gate::new();
+    let start = |reason: Reason| {
+        let gate = gate.clone();
+        H2Script::builder()
+            .on_stream(move |stream| match stream.head.uri.path() {
+                "/held" => vec![Step::Hold(gate.clone()), Step::Answer("held".into())],
+                _ => vec![Step::GoAway(Last::This, reason), Step::Answer("fine".into())],
+            })
+            .start()
+    };
+    let (calm, complaining) = (start(Reason::NO_ERROR).await, start(Reason::ENHANCE_YOUR_CALM).await);
+    let client = h2_client(|transport| {
+        transport.http2.keepalive_interval = Duration::from_millis(100);
+        transport.http2.keepalive_timeout = PATIENCE;
+        transport.http2.max_connections_per_host = 8;
+    });
+    let held = [&calm, &complaining].map(|server| spawn_get(&client, &server.url("/held")));
+    within(PATIENCE, gate.arrived(2)).await;
+    for server in [&calm, &complaining] {
+        for _ in 0..3 {
+            let request = client.get(server.url("/")).fresh_connection(true);
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "fine");
+        }
+    }
+    let pings = |server: &H2Script| server.frames().count(0, h2_script::Kind::Ping);
+    let (before, before_that) = (pings(&complaining), pings(&calm));
+    calm.frames().until(0, h2_script::Kind::Ping, before_that + PINGS).await;
+    // An eighth as many, and one that was due.
+    let fewer = pings(&complaining) - before;
+    assert!(fewer <= PINGS / 2, "{fewer} pings beside {PINGS}");
+    gate.open();
+    for held in held {
+        assert_eq!(held.await.unwrap().unwrap(), "held");
+    }
+    assert_eq!((calm.accepted(), complaining.accepted()), (4, 4));
+    assert_all_gone(&client).await;
+}

@@ -250,7 +250,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 host: index,
                 generation,
                 http1_only: host.http1_only,
-                calm: host.calm,
+                complaints: Arc::clone(&host.complaints),
                 site: Seat::NO_SITE,
             },
             key: Arc::clone(&host.key),

@@ -13,6 +13,7 @@ use super::queue::Queue;
 use super::sites::Sites;
 use super::{Exclusive, Key, Multiplexed, Protocol, State};
 use crate::connect::{self, Backoff, Progress};
+use crate::wire::Complaints;
 
 /// Hosts without a connection are forgotten when there are more of them than this.
 pub(super) const QUIET_HOSTS: usize = 1024;
@@ -23,7 +24,7 @@ pub(super) struct Host<C, P> {
     /// It has asked for HTTP/1.1.
     pub(super) http1_only: bool,
     /// How often it has complained.
-    pub(super) calm: u8,
+    pub(super) complaints: Arc<Complaints>,
     pub(super) idle: List<BY_HOST>,
     /// Connections of either kind that are idle.
     pub(super) resting: usize,
@@ -61,7 +62,7 @@ impl<C, P> Host<C, P> {
             key,
             protocol,
             http1_only: false,
-            calm: 0,
+            complaints: Arc::default(),
             idle: List::default(),
             resting: 0,
             shared: Vec::new(),

@@ -286,10 +286,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.pump(index, now, todo);
     }
 
-    /// The host has complained: its next connections are pinged half as often.
+    /// The host has complained: its connections are pinged half as often from now on.
     pub(in crate::pool) fn calm(&mut self, index: usize) {
-        if let Some(host) = self.hosts.get_mut(index) {
-            host.calm = (host.calm + 1).min(6);
+        if let Some(host) = self.hosts.get(index) {
+            host.complaints.add();
         }
     }
 }
