@@ -110,7 +110,13 @@ impl Prepared {
     pub(super) fn broken(&self, broken: Broken) -> Error {
         let failing = &self.failing;
         let (kind, message) = match broken {
-            Broken::Wire(failure) => return failing.of_body(failure),
+            Broken::Wire(failure) => {
+                // Behind a proxy that passes it on nobody knows who has broken it off.
+                if failure.is_the_peer_s() && self.route.forwards().is_none() {
+                    self.judge_again();
+                }
+                return failing.of_body(failure);
+            }
             Broken::Corrupt(corrupt) => (Kind::Decode, corrupt.to_string()),
             Broken::TooLarge(max) => (
                 Kind::TooLarge,

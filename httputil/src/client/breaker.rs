@@ -1,8 +1,9 @@
 //! The stage of a request's way that asks the host's breaker before an attempt, and tells it how the attempt ended; and the
 //! handle by which people see a breaker and take it in hand.
 //!
-//! Only what is the host's fault counts against it. An attempt is judged by the header of its answer, resends included; one
-//! that its caller gave up says nothing and gives its place among the probes back.
+//! Only what is the host's fault counts against it. An attempt is judged by the header of its answer, resends included, and
+//! once more if the host breaks the answer's body off; one that its caller gave up says nothing and gives its place among the
+//! probes back. Of those who hear of one failed dial, one counts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,14 +146,27 @@ impl Prepared {
 
     /// Tells the breaker how the attempt ended that it let through. `began` is when the attempt did, `sent` when it was put on a
     /// connection last.
-    pub(super) fn judge(&self, pass: Option<Pass>, outcome: &Outcome, began: Instant, sent: Option<Instant>) {
+    pub(super) fn judge(&mut self, pass: Option<Pass>, outcome: &Outcome, began: Instant, sent: Option<Instant>) {
         let Some(pass) = pass else { return };
         let now = Instant::now();
         let Some(verdict) = verdict(outcome, began, sent, now) else {
             return;
         };
+        self.success = (verdict == Verdict::Success).then(|| pass.success());
+        self.tell_of(pass.ended(verdict, now, chance));
+    }
+
+    /// Tells the breaker that the host has broken off what it had answered well.
+    pub(super) fn judge_again(&self) {
+        let breaker = self.host.as_ref().and_then(|host| host.breaker.as_ref());
+        if let (Some(breaker), Some(success)) = (breaker, self.success) {
+            self.tell_of(breaker.take_back(success, Instant::now(), chance));
+        }
+    }
+
+    fn tell_of(&self, change: Change) {
         let profile = &*self.in_force.name;
-        match pass.ended(verdict, now, chance) {
+        match change {
             Change::Nothing => {}
             Change::Opened { open_for } => {
                 self.in_force.pool.count_breaker_opening();
@@ -183,11 +197,11 @@ fn verdict(outcome: &Outcome, began: Instant, sent: Option<Instant>, now: Instan
                 Verdict::Success
             });
         }
+        Err(fault) if fault.is_our_own => return None,
         Err(fault) => fault,
     };
     let is_failure = match fault.error.kind() {
-        Kind::Connection => !fault.is_our_own,
-        Kind::Connect | Kind::Tls => true,
+        Kind::Connection | Kind::Connect | Kind::Tls => true,
         Kind::Timeout { phase, .. } => match phase {
             Phase::Connect | Phase::TlsHandshake => true,
             // Not that of a request which had spent its time in a queue of ours.

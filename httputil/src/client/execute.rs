@@ -28,6 +28,7 @@ use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::connect::Target;
 use crate::error::{Error, Kind};
+use crate::policy::breaker::Success;
 use crate::pool::Way;
 use crate::settings::BaseUrl;
 use crate::wire::{Held, Holding, Manner, PooledBody, RequestBody};
@@ -68,6 +69,8 @@ pub(super) struct Prepared {
     pub(super) places: Places,
     /// What the profile remembers of the host.
     pub(super) host: Option<Arc<PerHost>>,
+    /// What the host's breaker has counted the answer as.
+    pub(super) success: Option<Success>,
     /// Where it may go, if there is a choice.
     pub(super) journey: Option<Box<Journey>>,
 }
@@ -162,6 +165,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         deadline: total.deadline,
         places: Places::default(),
         host: None,
+        success: None,
         journey,
     }))
 }

@@ -111,10 +111,11 @@ impl Failing {
     pub(super) fn of_checkout(&self, failure: CheckoutFailure, pool_wait: Duration) -> Fault {
         let error = match failure {
             CheckoutFailure::Dial(failure) => {
-                let (again_at, is_lasting) = (failure.again_at, failure.is_lasting);
+                let (again_at, is_lasting, is_our_own) = (failure.again_at, failure.is_lasting, failure.is_echo);
                 let fault = Fault::from(self.of_dial(failure));
                 return Fault {
                     again_at,
+                    is_our_own,
                     is_lasting: is_lasting || fault.is_lasting,
                     ..fault
                 };
@@ -260,6 +261,10 @@ impl Failing {
                 );
                 self.describe(Error::new(Kind::Body, message))
             }
+            BodyFailure::RuntimeGone => self.describe(Error::new(
+                Kind::Body,
+                "the tokio runtime that drove the connection was shut down before the response's body had ended",
+            )),
             BodyFailure::Cut => self.describe(Error::new(
                 Kind::Body,
                 "the server reset the stream before the response's body had ended",

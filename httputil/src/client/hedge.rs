@@ -124,6 +124,7 @@ impl Prepared {
             deadline: self.deadline,
             places: super::limit::Places::default(),
             host: self.host.clone(),
+            success: None,
             journey: self.journey.as_ref().map(|journey| Box::new(journey.twin())),
         }))
     }

@@ -31,7 +31,7 @@ pub(super) struct Fault {
     pub(super) again_at: Option<Instant>,
     /// Another attempt would fare no better.
     pub(super) is_lasting: bool,
-    /// The host has no part in it, though the error's kind may look so.
+    /// It says nothing of the host, though the error's kind may look so: that has no part in it, or it was said before.
     pub(super) is_our_own: bool,
 }
 

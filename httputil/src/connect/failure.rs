@@ -22,6 +22,8 @@ pub(crate) struct DialFailure {
     pub(crate) is_lasting: bool,
     /// Before this nobody dials there, and all hear of this failure.
     pub(crate) again_at: Option<Instant>,
+    /// Another request that waited for the same dial has heard of it, too.
+    pub(crate) is_echo: bool,
 }
 
 impl DialFailure {
@@ -33,6 +35,7 @@ impl DialFailure {
             of_proxy: false,
             is_lasting: false,
             again_at: None,
+            is_echo: false,
         }
     }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) use pass::{Admission, Change, Pass, Verdict};
+pub(crate) use pass::{Admission, Change, Pass, Success, Verdict};
 use state::{Forced, Phase, State};
 use window::{Slice, Window};
 
@@ -209,10 +209,7 @@ impl Breaker {
         let next = match &mut state.phase {
             Phase::Closed(window) => {
                 window.add(verdict, self.settings.window, now);
-                let Slice { requests, failures } = window.sum();
-                let opens = requests >= self.settings.min_requests
-                    && f64::from(failures) >= self.settings.failure_ratio * f64::from(requests);
-                opens.then_some(Verdict::Failure)
+                self.has_failed(window).then_some(Verdict::Failure)
             }
             Phase::HalfOpen {
                 under_way, succeeded, ..
@@ -228,6 +225,35 @@ impl Breaker {
             None => Change::Nothing,
             Some(verdict) => self.turn(generation, verdict, now, chance()),
         }
+    }
+
+    /// Whether too many of those in the window have failed.
+    fn has_failed(&self, window: &Window) -> bool {
+        let Slice { requests, failures } = window.sum();
+        requests >= self.settings.min_requests
+            && f64::from(failures) >= self.settings.failure_ratio * f64::from(requests)
+    }
+
+    /// What was counted as a success was none after all.
+    pub(crate) fn take_back(&self, success: Success, now: Instant, chance: impl FnOnce() -> f64) -> Change {
+        let Success(generation) = success;
+        let mut state = self.lock();
+        if state.generation != generation || state.forced.is_some() {
+            return Change::Nothing;
+        }
+        let opens = match &mut state.phase {
+            Phase::Closed(window) => {
+                window.turn_to_failure(self.settings.window, now);
+                self.has_failed(window)
+            }
+            Phase::HalfOpen { .. } => true,
+            Phase::Open { .. } => false,
+        };
+        drop(state);
+        if !opens {
+            return Change::Nothing;
+        }
+        self.turn(generation, Verdict::Failure, now, chance())
     }
 
     /// Opens after failures, closes after successes, unless somebody has been faster.

@@ -5,8 +5,9 @@ use std::time::Duration;
 /// When requests to a host are refused at once, since too many before them have failed.
 ///
 /// Each host has a breaker, and the clients of one profile share it. Failures are the host's only: no connection, no TLS, a
-/// reset, no header in time, and the answers 502, 503 and 504. Other answers are successes; what is cancelled, or failed by
-/// our own doing (a queue, a limit, a name look-up, a proxy), says nothing.
+/// reset, also in the middle of a body, no header or no next piece of a body in time, and the answers 502, 503 and 504. Of the
+/// requests that waited for one dial that failed, one counts. Other answers are successes; what is cancelled, or failed by our
+/// own doing (a queue, a limit, a name look-up, a proxy), says nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Breaker {

@@ -21,6 +21,7 @@ use super::phases::Watch;
 use super::request::longer_by;
 use super::stream::Stream;
 use super::{CloseReason, Held, Late, Place, drain};
+use crate::error::Phase;
 
 /// The body of a response over a pooled connection.
 pub(crate) struct PooledBody {
@@ -66,7 +67,21 @@ pub(crate) enum BodyFailure {
     Short(u64),
     /// It was reset before its end.
     Cut,
+    /// The runtime that drove the connection has shut down.
+    RuntimeGone,
     Hyper(hyper::Error),
+}
+
+impl BodyFailure {
+    /// Whether the peer is to blame: it broke the answer off, or fell silent while its next piece was awaited.
+    pub(crate) fn is_the_peer_s(&self) -> bool {
+        match self {
+            BodyFailure::Late(late) => late.phase == Phase::Body,
+            BodyFailure::Ping(_) | BodyFailure::Short(_) | BodyFailure::Cut => true,
+            BodyFailure::Hyper(error) => !error.is_parse() && !error.is_user(),
+            BodyFailure::Deadline | BodyFailure::Unread(_) | BodyFailure::RuntimeGone => false,
+        }
+    }
 }
 
 impl PooledBody {
@@ -230,6 +245,8 @@ impl Body for PooledBody {
                 let polled = polled.map_err(|error| {
                     let failure = if exchange.is_timed_out() {
                         out_of_time()
+                    } else if exchange.is_runtime_gone() {
+                        BodyFailure::RuntimeGone
                     } else {
                         BodyFailure::Hyper(error)
                     };

@@ -150,6 +150,10 @@ impl Exchange {
             .is_some_and(|lent| lent.shared.is_timed_out.load(Ordering::Acquire))
     }
 
+    pub(super) fn is_runtime_gone(&self) -> bool {
+        self.shared().link.socket.reason() == Some(CloseReason::RuntimeGone)
+    }
+
     /// The answer has been read to its end: the connection goes home, if the request is through too.
     pub(super) fn complete(&mut self) {
         let Some(lent) = self.lent.take() else { return };

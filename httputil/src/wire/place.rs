@@ -13,7 +13,7 @@ use super::phases::Watch;
 use super::reasons::{is_complaint, is_refused, is_reset, is_runtime_gone};
 use super::request::Completion;
 use super::stream::Stream;
-use super::{BodyFailure, Cause, Link, Phases, PooledBody, Processed, RequestBody, SendFailure, terms};
+use super::{BodyFailure, Cause, CloseReason, Link, Phases, PooledBody, Processed, RequestBody, SendFailure, terms};
 use crate::error::Phase;
 
 /// The right to one stream. Dropping it gives the place back.
@@ -240,6 +240,8 @@ impl Place {
         let pings = &self.shared.signs.pings;
         if pings.is_missed() {
             BodyFailure::Ping(pings.timeout())
+        } else if self.shared.link.socket.reason() == Some(CloseReason::RuntimeGone) {
+            BodyFailure::RuntimeGone
         } else {
             BodyFailure::Hyper(error)
         }

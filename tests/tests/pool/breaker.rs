@@ -7,12 +7,13 @@ use ::tower::Service;
 use http_body_util::Empty;
 use httputil::settings::Breaker;
 use httputil::{BreakerState, Client, ClientConfig, Config, Environment, Kind, Registry};
+use httputil_tests::gate::Gate;
 use httputil_tests::script::{Script, Step, answers, steps};
-use httputil_tests::server::Server;
+use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::ClosedPort;
 use httputil_tests::{PATIENCE, within};
 
-use crate::common::{TrustedCa, assert_all_gone, assert_at_rest, get};
+use crate::common::{TrustedCa, assert_all_gone, assert_at_rest, get, spawn_get, until};
 
 fn quick() -> Breaker {
     let mut breaker = Breaker::default();
@@ -62,6 +63,68 @@ async fn a_host_whose_handshakes_fail_or_that_hangs_up_is_left_alone() {
         assert_eq!(until_refused(&client, &url).await, 5, "{scheme}");
         assert_at_rest(&client).await;
     }
+}
+
+#[tokio::test]
+async fn those_who_wait_for_one_dial_that_fails_count_once() {
+    let ca = TrustedCa::new();
+    let handshake = Gate::new();
+    let server = Script::start([vec![Step::Hold(handshake.clone()), Step::Close]]).await;
+    let client = Client::new(ca.config().breaker(quick())).unwrap();
+    let url = format!("https://localhost:{}/", server.port());
+    let burst: Vec<_> = (0..30).map(|_| spawn_get(&client, &url)).collect();
+    handshake.arrived(1).await;
+    until(&client, "all to wait", |stats| stats.waiting == 30).await;
+    handshake.open();
+    for each in burst {
+        assert_eq!(each.await.unwrap().unwrap_err().kind(), Kind::Tls);
+    }
+    assert_eq!(client.breaker(&url).unwrap().state(), BreakerState::Closed);
+    assert_eq!(until_refused(&client, &url).await, 4);
+    assert_at_rest(&client).await;
+}
+
+#[tokio::test]
+async fn a_body_that_the_server_breaks_off_or_falls_silent_in_counts_against_it() {
+    let half = answers::cut(8, "half");
+    let broken: fn(ClientConfig) -> ClientConfig = |config| config;
+    let silent: fn(ClientConfig) -> ClientConfig = |config| config.read_timeout(Duration::from_millis(20));
+    for (end, change) in [(Step::Close, broken), (Step::Reset, broken), (Step::Stall, silent)] {
+        let life = vec![Step::ReadRequest, Step::Write(half.clone()), end];
+        let server = Script::start([life]).await;
+        let client = Client::new(change(ClientConfig::default().max_attempts(1).breaker(quick()))).unwrap();
+        let mut sent = 0;
+        let error = loop {
+            match within(PATIENCE, client.get(server.url("/")).send()).await {
+                Ok(answer) => assert!(within(PATIENCE, answer.bytes()).await.is_err()),
+                Err(error) => break error,
+            }
+            sent += 1;
+        };
+        assert!(matches!(error.kind(), Kind::BreakerOpen { .. }), "{error}");
+        assert_eq!((sent, server.requests()), (5, 5));
+        assert_at_rest(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_dropped_too_large_or_out_of_the_request_s_time_says_nothing_of_the_server() {
+    let gate = Gate::new();
+    let server = Server::builder().handler(handlers::hold_body(&gate)).start().await;
+    let client = client(quick());
+    for _ in 0..10 {
+        let url = server.url("/");
+        drop(client.get(&url).send().await.unwrap());
+        let late = client.get(&url).timeout(Duration::from_millis(100));
+        if let Ok(answer) = late.send().await {
+            assert!(answer.bytes().await.unwrap_err().is_timeout());
+        }
+        let large = client.get(&url).max_response_bytes(1).send().await.unwrap();
+        assert!(large.bytes().await.is_err());
+    }
+    assert_eq!(client.breaker(&server.url("")).unwrap().state(), BreakerState::Closed);
+    gate.open();
+    assert_at_rest(&client).await;
 }
 
 #[tokio::test]

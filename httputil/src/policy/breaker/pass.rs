@@ -32,6 +32,10 @@ pub(crate) enum Verdict {
     Failure,
 }
 
+/// A success that may yet turn out to be none: only the answer's header was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Success(pub(super) u64);
+
 /// What a verdict has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -41,6 +45,11 @@ pub(crate) enum Change {
 }
 
 impl Pass {
+    /// What it will be counted as if it ends well.
+    pub(crate) fn success(&self) -> Success {
+        Success(self.generation)
+    }
+
     /// Tells how the request ended, and hears what that has changed.
     pub(crate) fn ended(mut self, verdict: Verdict, now: Instant, chance: impl FnOnce() -> f64) -> Change {
         self.is_over = true;

@@ -261,3 +261,30 @@ fn threads_that_fail_and_recover_at_once_leave_no_probe_behind() {
         Phase::Closed(_) | Phase::Open { .. } => {}
     }
 }
+
+#[test]
+fn a_success_that_is_taken_back_is_a_failure_and_no_second_request() {
+    let now = Instant::now();
+    let breaker = Breaker::new(SETTINGS, now);
+    let answered = |now: Instant| {
+        let pass = pass(&breaker, now).expect("it is let through");
+        let success = pass.success();
+        assert_eq!(pass.ended(Verdict::Success, now, || 0.0), Change::Nothing);
+        success
+    };
+    let all: Vec<Success> = (0..20).map(|_| answered(now)).collect();
+    // Four of five.
+    for success in &all[..15] {
+        assert_eq!(breaker.take_back(*success, now, || 0.0), Change::Nothing);
+    }
+    let open_for = SETTINGS.open_for;
+    assert_eq!(breaker.take_back(all[15], now, || 0.0), Change::Opened { open_for });
+
+    // A probe's, while others are awaited; and one of an earlier phase says nothing.
+    let later = now + SETTINGS.open_for;
+    let probe = answered(later);
+    assert_eq!(breaker.take_back(all[16], later, || 0.0), Change::Nothing);
+    let open_for = open_for * 2;
+    assert_eq!(breaker.take_back(probe, later, || 0.0), Change::Opened { open_for });
+    assert_eq!(breaker.take_back(probe, later, || 0.0), Change::Nothing);
+}

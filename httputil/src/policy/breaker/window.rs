@@ -33,6 +33,21 @@ impl Window {
     }
 
     pub(super) fn add(&mut self, verdict: Verdict, length: Duration, now: Instant) {
+        let newest = self.newest(length, now);
+        newest.requests = newest.requests.saturating_add(1);
+        if verdict == Verdict::Failure {
+            newest.failures = newest.failures.saturating_add(1);
+        }
+    }
+
+    /// A request that was counted as none has failed since.
+    pub(super) fn turn_to_failure(&mut self, length: Duration, now: Instant) {
+        let newest = self.newest(length, now);
+        newest.failures = newest.failures.saturating_add(1);
+    }
+
+    /// The slice of this moment.
+    fn newest(&mut self, length: Duration, now: Instant) -> &mut Slice {
         let slice = (length / 10).max(Duration::from_nanos(1));
         let passed = now.saturating_duration_since(self.began).as_nanos() / slice.as_nanos();
         if passed >= SLICES as u128 {
@@ -44,11 +59,7 @@ impl Window {
                 self.began += slice;
             }
         }
-        let newest = &mut self.slices[self.newest];
-        newest.requests = newest.requests.saturating_add(1);
-        if verdict == Verdict::Failure {
-            newest.failures = newest.failures.saturating_add(1);
-        }
+        &mut self.slices[self.newest]
     }
 
     pub(super) fn sum(&self) -> Slice {

@@ -205,8 +205,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     fn fail(&mut self, index: usize, failed: Vec<Waiter<C, S::Place>>, failure: &DialFailure, todo: &mut Todo<C, S>) {
         self.waiting -= failed.len();
         self.queue_shrank(index);
-        for waiter in failed {
-            todo.deliveries.push((waiter.sender, Delivery::Failed(failure.clone())));
+        for (nth, waiter) in failed.into_iter().enumerate() {
+            let is_echo = nth > 0;
+            let failure = DialFailure {
+                is_echo,
+                ..failure.clone()
+            };
+            todo.deliveries.push((waiter.sender, Delivery::Failed(failure)));
         }
     }
 
