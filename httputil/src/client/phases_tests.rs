@@ -322,3 +322,42 @@ async fn the_total_time_out_says_that_the_request_was_being_sent() {
     let words = "timed out after 1 s (timeout), sending the request";
     assert_late(&error, Phase::Write, SECOND, words);
 }
+
+/// Writes the beginning of an answer, and then this again and again, in time for each bound.
+async fn drip(mut stream: DuplexStream, beginning: &[u8], drop: &[u8]) {
+    head(&mut stream).await;
+    let _ = stream.write_all(beginning).await;
+    while stream.write_all(drop).await.is_ok() {
+        sleep(SECOND.mul_f64(0.3)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn informational_answers_and_header_bytes_do_not_renew_the_header_s_time() {
+    let bound = |config: ClientConfig| config.response_header_timeout(SECOND);
+    let informational = client(bound, |stream| drip(stream, b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"));
+    let bytes = client(bound, |stream| drip(stream, b"HTTP/1.1 200 OK\r\nx-a: ", b"a"));
+    for client in [informational, bytes] {
+        let began = Instant::now();
+        let error = client.get(URL).send().await.unwrap_err();
+        assert_late(&error, Phase::ResponseHeader, SECOND, "(timeouts.response_header)");
+        assert_eq!(began.elapsed(), SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_s_extension_does_not_renew_the_time_between_two_pieces() {
+    let client = client(
+        |config| config.read_timeout(SECOND),
+        |stream| {
+            let beginning = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n4;";
+            drip(stream, beginning, b"a")
+        },
+    );
+    let mut answer = client.get(URL).send().await.unwrap();
+    assert_eq!(answer.chunk().await.unwrap().as_deref(), Some(&b"half"[..]));
+    let began = Instant::now();
+    let error = answer.chunk().await.unwrap_err();
+    assert_late(Error::of(&error).unwrap(), Phase::Body, SECOND, "(timeouts.read)");
+    assert_eq!(began.elapsed(), SECOND);
+}

@@ -285,8 +285,11 @@ impl Body for PooledBody {
             this.hold = Hold::Ended;
         }
         let Some(watch) = &mut this.watch else { return polled };
-        if polled.is_ready() {
-            watch.progress();
+        if let Poll::Ready(next) = &polled {
+            // A piece of nothing is none: a peer could send them for ever.
+            if !matches!(next, Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty)) {
+                watch.progress();
+            }
             this.leave();
             return polled;
         }

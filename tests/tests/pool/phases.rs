@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use httputil::{Client, ClientConfig, CloseReason, Error, Kind, Phase};
 use httputil_tests::gate::Gate;
-use httputil_tests::h2_script::{H2Script, Step as H2Step};
+use httputil_tests::h2_script::{Frame, H2Script, Kind as FrameKind, Step as H2Step};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::{PATIENCE, one_attempt, within};
 use hyper::body::Incoming;
@@ -181,4 +181,33 @@ async fn an_http2_connection_that_is_silent_until_a_header_is_late_gets_no_new_s
     client.stop();
     server.stop().await;
     until(&client, "all to be closed", |stats| stats.open == 0).await;
+}
+
+#[tokio::test]
+async fn frames_without_a_byte_of_the_body_do_not_renew_the_time_between_two_pieces() {
+    let data = |flags: u8, payload: &'static [u8]| Frame {
+        kind: FrameKind::Data,
+        flags,
+        stream: 1,
+        payload: Bytes::from_static(payload),
+    };
+    // Nothing, nothing but padding, and what is of no stream.
+    for drop in [data(0, b""), data(8, b"\x03\0\0\0"), Frame::ping(*b"are you?")] {
+        let server = H2Script::builder()
+            .on_stream(|_| vec![H2Step::Head, H2Step::Data("half".into())])
+            .start()
+            .await;
+        let config = one_attempt().http2_prior_knowledge(true).read_timeout(BOUND);
+        let client = Client::new(config.timeout(PATIENCE)).unwrap();
+        let answer = client.get(server.url("/")).send().await.unwrap();
+        let read = tokio::spawn(answer.bytes());
+        while !read.is_finished() {
+            server.connection(0).inject(drop.clone());
+            tokio::time::sleep(BOUND / 6).await;
+        }
+        let error = read.await.unwrap().unwrap_err();
+        let ours = Error::of(&error).unwrap();
+        assert_late(Way::H2Tls, ours, Phase::Body, "(timeouts.read)");
+        assert_all_gone(&client).await;
+    }
 }
