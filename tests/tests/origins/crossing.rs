@@ -161,6 +161,33 @@ async fn https_is_left_for_http_only_where_that_is_allowed_and_never_with_secret
 }
 
 #[tokio::test]
+async fn where_only_https_is_spoken_no_redirect_leaves_it() {
+    // What redirects may do is another question: both guards must hold.
+    let (ca, _file, client) = trusting(|profile| {
+        profile.policy.redirect.downgrade = true;
+        profile.transport.egress.https_only = true;
+    });
+    let tls = ServerTls::new(ca.issue(["127.0.0.1"])).alpn(Alpn::Both).build();
+    let (safe, open) = (Place::start_as(Server::builder().tls(tls)).await, Place::start().await);
+    for status in [301, 307] {
+        safe.sends("/from", status, open.url("/there"));
+        for door in Door::BOTH {
+            let error = door.get(&client, &safe.url("/from")).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Egress, "{error}");
+            assert!(error.to_string().contains("egress.https_only"), "{error}");
+            assert_eq!(error.url().map(ToString::to_string), Some(open.url("/there")));
+        }
+    }
+    safe.sends("/from", 302, safe.url("/there"));
+    assert_eq!(
+        Door::BOTH[0].get(&client, &safe.url("/from")).await.unwrap().status,
+        200
+    );
+    assert_eq!(open.accepted(), 0);
+    assert_at_rest(&client).await;
+}
+
+#[tokio::test]
 async fn a_redirect_passes_the_same_guards_as_a_request() {
     let (own, other) = (Place::start().await, Place::start().await);
     own.sends("/from", 307, other.url("/to"));

@@ -7,5 +7,6 @@ mod cookies;
 mod crossing;
 mod default_headers;
 mod layers;
+mod proxied;
 mod redirects;
 mod without_features;
