@@ -36,6 +36,8 @@ mod limit;
 #[cfg(test)]
 mod memory;
 mod message;
+#[cfg(test)]
+mod noise_tests;
 mod options;
 #[cfg(test)]
 mod phases_tests;

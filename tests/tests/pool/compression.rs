@@ -1,6 +1,9 @@
 //! Answers that come compressed: asked for, undone, bounded, and their connections as good as any.
 
 use std::future::Ready;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use compression_codecs::EncodeV2;
@@ -349,4 +352,32 @@ async fn a_decompressed_body_that_is_dropped_leaves_its_connection_as_any_other(
         assert_at_rest(&client).await;
         assert_eq!(client.stats().idle, u64::from(stays), "of {} bytes", plain.len());
     }
+}
+
+#[tokio::test]
+async fn the_answers_of_a_redirect_and_of_an_attempt_that_failed_are_not_decoded() {
+    let came = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&came);
+    let handler = move |_| {
+        let status = match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => StatusCode::FOUND,
+            1 => StatusCode::SERVICE_UNAVAILABLE,
+            _ => return std::future::ready(handlers::full("fine")),
+        };
+        let mut reply = handlers::full("no gzip at all");
+        *reply.status_mut() = status;
+        let headers = reply.headers_mut();
+        headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        headers.insert("location", HeaderValue::from_static("/there"));
+        std::future::ready(reply)
+    };
+    let server = Server::builder().handler(handler).start().await;
+    let config = one_attempt()
+        .accept_encoding(ALL)
+        .max_attempts(2)
+        .retry_backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let client = Client::new(config).unwrap();
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    assert_eq!(came.load(Ordering::SeqCst), 3);
+    assert_all_gone(&client).await;
 }

@@ -1,5 +1,6 @@
 //! How a request ends is not for its headers to say.
 
+use ::tower::ServiceExt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Frame;
@@ -202,6 +203,49 @@ async fn a_wrong_length_of_a_known_body_is_refused_before_anything_is_sent() {
     assert!(h2c.send().await.unwrap_err().to_string().contains("h2c is not spoken"));
     let tunnel = client.request(http::Method::CONNECT, server.url("/"));
     assert_eq!(tunnel.send().await.unwrap_err().kind(), Kind::Request);
+    assert_eq!(server.accepted(), 0);
+}
+
+#[tokio::test]
+async fn through_the_other_door_no_header_says_how_a_request_ends_either() {
+    let server = Server::builder().start().await;
+    let client = Client::new(one_attempt()).unwrap();
+    for (name, value, words) in [
+        ("content-length", "3", "content-length: 3, and the body has 5 bytes"),
+        ("content-length", "5, 5", "expected a number of bytes"),
+        ("transfer-encoding", "gzip, chunked", "only chunked can be sent"),
+        ("expect", "200-ok", "only 100-continue is known"),
+        ("host", "a b", "expected a host"),
+    ] {
+        let request = Request::post(server.url("/")).header(name, value);
+        let request = request.body(Full::new(Bytes::from("hello"))).unwrap();
+        let error = client.clone().oneshot(request).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Request);
+        assert!(error.to_string().contains(words), "{name}: {value}: {error}");
+    }
+    assert_eq!(server.accepted(), 0);
+}
+
+#[tokio::test]
+async fn a_header_that_holds_a_line_break_is_never_sent() {
+    let server = Server::builder().start().await;
+    let client = Client::new(one_attempt()).unwrap();
+    for value in ["canary\r\nx-b: 1", "canary\n", "canary\r", "canary\0"] {
+        let error = client
+            .get(server.url("/"))
+            .header("x-a", value)
+            .send()
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Request);
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        let name = client.get(server.url("/")).header(value, "1").send().await.unwrap_err();
+        assert_eq!(name.kind(), Kind::Request);
+        let token = client.get(server.url("/")).bearer_auth(value).send().await.unwrap_err();
+        assert_eq!(token.kind(), Kind::Request);
+        // The other door's requests cannot even hold one.
+        assert!(HeaderValue::from_str(value).is_err());
+    }
     assert_eq!(server.accepted(), 0);
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use httputil::Client;
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Kind, Step};
+use httputil_tests::one_attempt;
 use tokio::task::JoinHandle;
 
 use crate::common::{get, h2_client, until, until_read};
@@ -158,4 +159,34 @@ async fn a_client_that_stops_does_not_wait_for_what_it_took_back() {
     drop((client, cancelled));
     // At thirty a second it would take longer than this waits.
     server.until_ended(0).await;
+}
+
+#[tokio::test]
+async fn requests_that_lose_to_their_hedges_are_paced_too() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = H2Script::builder()
+        .max_concurrent_streams(1000)
+        .on_stream(move |stream| match stream.overall % 2 {
+            0 => vec![Step::Hold(held.clone()), Step::Answer("late".into())],
+            _ => vec![Step::Answer("fine".into())],
+        })
+        .start()
+        .await;
+    let mut config = one_attempt()
+        .hedge_after(Duration::from_millis(1))
+        .retry_budget(10.0, 1000)
+        .http2_prior_knowledge(true);
+    config.profile_mut().transport.http2.max_streams_per_connection = 1000;
+    let client = Client::new(config).unwrap();
+    let began = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(get(&client, &server.url("/")).await, "fine");
+    }
+    let resets = server.frames().count(0, Kind::RstStream) as f64;
+    let most = 16.0 + 30.0 * began.elapsed().as_secs_f64();
+    assert!(resets <= most + 1.0, "{resets} resets in {:?}", began.elapsed());
+    assert_eq!((client.stats().hedges_won, server.accepted()), (100, 1));
+    gate.open();
+    until(&client, "all places to be given back", |stats| stats.in_use == 0).await;
 }
