@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::execute::{Prepared, is_over_after};
@@ -13,8 +13,8 @@ use super::retry::{Fault, Outcome};
 use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
-use crate::pool::{Checked, CheckoutFailure, Fresh};
-use crate::wire::{RequestBody, SendFailure};
+use crate::pool::{Checked, CheckoutFailure, Fresh, Sighting, Wanted};
+use crate::wire::{PooledBody, RequestBody, SendFailure, SocketHandle};
 
 impl Prepared {
     /// Why the connection cannot bear the request, if it cannot.
@@ -27,13 +27,13 @@ impl Prepared {
         )
     }
 
-    /// When an attempt begins that is to be made now. What was done before the first takes next to nothing, unless the
+    /// When an attempt begins that is made `now`. What was done before the first takes next to nothing, unless the
     /// request had to wait for its turn or for a token.
-    fn beginning(&self, sendings: &Sendings) -> Instant {
+    fn beginning(&self, sendings: &Sendings, now: Instant) -> Instant {
         if sendings.attempts == 1 && self.redirected.is_empty() && !self.may_have_waited() {
             self.failing.began
         } else {
-            Instant::now()
+            now
         }
     }
 
@@ -72,31 +72,38 @@ impl Prepared {
         }
     }
 
-    /// One attempt: sends the request, and again where the server has not acted on it.
-    pub(super) async fn attempt(&mut self, sendings: &mut Sendings) -> Outcome {
-        let mut asked = self.beginning(sendings);
+    /// One attempt, made `now`: sends the request, and again where the server has not acted on it.
+    pub(super) async fn attempt(&mut self, sendings: &mut Sendings, mut now: Instant) -> Outcome {
+        let mut asked = self.beginning(sendings, now);
         let deadline;
         (self.failing.attempt, deadline) = self.bound_of_attempt(asked);
         let in_force = &*self.in_force;
         let pool = &in_force.pool;
         let pool_wait = sendings.pool_wait(in_force.profile.policy.pool_wait);
         let (accept, tells_secrets) = (self.failing.address.is_reqwest(), self.tells_secrets);
-        let signed = match self.layer {
-            None => None,
+        let mut signed = None;
+        if self.layer.is_some() {
             // Boxed, so that the future of a request without a layer stays small.
-            Some(_) => Box::pin(self.signed(sendings.attempts)).await?,
-        };
+            signed = Box::pin(self.signed(sendings.attempts)).await?;
+            now = Instant::now();
+        }
         let mut defaults = in_force.defaults(accept, self.draft.decodes, tells_secrets, self.authorization.as_ref());
         defaults.signed = signed.as_ref();
         sendings.on = None;
+        sendings.answered_at = None;
         let mut undialled = None;
         loop {
             self.failing.attempts += 1;
             sendings.wait();
             let Sendings { fresh, turn, .. } = *sendings;
-            let checked = pool
-                .checkout(&self.target, &mut self.route, fresh, turn, deadline, pool_wait)
-                .await;
+            let wanted = Wanted {
+                now,
+                fresh,
+                turn,
+                deadline,
+                pool_wait,
+            };
+            let checked = pool.checkout(&self.target, &mut self.route, wanted).await;
             let checked = match checked {
                 // No new connection can be had: an idle one is better than none.
                 Err(failure) => {
@@ -104,6 +111,7 @@ impl Prepared {
                         sendings.fresh = Fresh::Beside(failed);
                         self.failing.attempts -= 1;
                         undialled = Some(Box::new(failure));
+                        now = Instant::now();
                         continue;
                     }
                     let failure = undialled.map_or(failure, |first| *first);
@@ -132,33 +140,18 @@ impl Prepared {
                 draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
             sendings.is_spent = !can_replay;
             self.fit(sent.headers_mut(), checked.is_h2(), signed.is_some());
-            let sent_at = sendings.go(pool);
+            sendings.go(pool, checked.at);
             let phases = in_force.phases.as_ref();
             let mut failure = match checked.send(sent, deadline, phases, manner).await {
                 Ok(response) if sendings.resends.is_misdirected(response.status(), can_replay) => {
                     drop(response);
                     sendings.fresh = Fresh::Only;
-                    asked = Instant::now();
+                    now = Instant::now();
+                    asked = now;
                     pool.count_resend();
                     continue;
                 }
-                Ok(response) => {
-                    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
-                        && let Some(proxy) = self.route.forwards()
-                    {
-                        return Err(Fault::lasting(self.failing.of_proxy_login(proxy)));
-                    }
-                    let writing = socket.map(|socket| socket.wrote_at().saturating_duration_since(sent_at));
-                    self.timings = Some(Timings::new(
-                        self.failing.began,
-                        (asked, sent_at),
-                        writing,
-                        response.version(),
-                        sighting,
-                        self.failing.attempts,
-                    ));
-                    return Ok(response.map(|body| self.pooled = body));
-                }
+                Ok(response) => return self.answered(response, sendings, asked, sighting, socket),
                 Err(failure) => failure,
             };
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
@@ -174,8 +167,38 @@ impl Prepared {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            asked = Instant::now();
+            now = Instant::now();
+            asked = now;
         }
+    }
+
+    /// Takes an answer to what was sent at last over the connection of this `sighting`, `asked` for then.
+    fn answered(
+        &mut self,
+        response: Response<PooledBody>,
+        sendings: &mut Sendings,
+        asked: Instant,
+        sighting: Sighting,
+        socket: Option<SocketHandle>,
+    ) -> Outcome {
+        let answered_at = Instant::now();
+        sendings.answered_at = Some(answered_at);
+        if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            && let Some(proxy) = self.route.forwards()
+        {
+            return Err(Fault::lasting(self.failing.of_proxy_login(proxy)));
+        }
+        let sent_at = sendings.sent_at.unwrap_or(answered_at);
+        let writing = socket.map(|socket| socket.wrote_at().saturating_duration_since(sent_at));
+        self.timings = Some(Timings::new(
+            self.failing.began,
+            (asked, sent_at, answered_at),
+            writing,
+            response.version(),
+            sighting,
+            self.failing.attempts,
+        ));
+        Ok(response.map(|body| self.pooled = body))
     }
 
     /// Whether the request is sent again within the attempt, after which pause, and over which connection.

@@ -15,6 +15,7 @@ use url::Url;
 use super::execute::Prepared;
 use super::policies::Policies;
 use super::retry::{Fault, Outcome};
+use super::sendings::Sendings;
 use crate::connect::Target;
 use crate::error::{Error, Human, Kind, Phase};
 use crate::policy::breaker::{Admission, Change, Pass, Verdict};
@@ -117,11 +118,11 @@ impl std::fmt::Debug for Breaker {
 
 impl Prepared {
     /// Asks the breaker, if there is one, whether an attempt may be made.
-    pub(super) fn pass_breaker(&self) -> Result<Option<Pass>, Fault> {
+    pub(super) fn pass_breaker(&self, now: Instant) -> Result<Option<Pass>, Fault> {
         let Some(breaker) = self.host.as_ref().and_then(|host| host.breaker.as_ref()) else {
             return Ok(None);
         };
-        match breaker.admit(Instant::now) {
+        match breaker.admit(|| now) {
             Admission::Admitted { pass, begins } => {
                 if begins {
                     tracing::info!(profile = &*self.in_force.name, host = %self.target, "breaker half-open: asking whether the host is back");
@@ -144,12 +145,11 @@ impl Prepared {
         }
     }
 
-    /// Tells the breaker how the attempt ended that it let through. `began` is when the attempt did, `sent` when it was put on a
-    /// connection last.
-    pub(super) fn judge(&mut self, pass: Option<Pass>, outcome: &Outcome, began: Instant, sent: Option<Instant>) {
+    /// Tells the breaker how the attempt ended that it let through. `began` is when the attempt did.
+    pub(super) fn judge(&mut self, pass: Option<Pass>, outcome: &Outcome, began: Instant, sendings: &Sendings) {
         let Some(pass) = pass else { return };
-        let now = Instant::now();
-        let Some(verdict) = verdict(outcome, began, sent, now) else {
+        let now = sendings.answered_at.unwrap_or_else(Instant::now);
+        let Some(verdict) = verdict(outcome, began, sendings.sent_at, now) else {
             return;
         };
         self.success = (verdict == Verdict::Success).then(|| pass.success());

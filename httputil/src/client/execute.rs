@@ -290,18 +290,19 @@ impl Prepared {
     /// An attempt, if the host's breaker lets it through and is told how it ended; only such a request pays into the host's
     /// budget.
     pub(super) async fn judged_attempt(&mut self, sendings: &mut Sendings) -> Outcome {
-        let pass = self.pass_breaker()?;
+        // One look at the clock for all that comes before the request is sent.
+        let began = Instant::now();
+        let pass = self.pass_breaker(began)?;
         if sendings.attempts == 1
             && let Some(budget) = self.host.as_ref().and_then(|host| host.budget.as_ref())
         {
-            budget.deposit();
+            budget.deposit(began);
         }
-        let began = Instant::now();
-        let outcome = self.attempt(sendings).await;
+        let outcome = self.attempt(sendings, began).await;
         if let Ok(response) = &outcome {
             self.keep_cookies(response);
         }
-        self.judge(pass, &outcome, began, sendings.sent_at);
+        self.judge(pass, &outcome, began, sendings);
         self.arrived(&outcome, began);
         outcome
     }

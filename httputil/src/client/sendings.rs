@@ -26,6 +26,8 @@ pub(super) struct Sendings {
     pub(super) is_spent: bool,
     /// When it was put on a connection last.
     pub(super) sent_at: Option<Instant>,
+    /// When the answer came, if the attempt has one.
+    pub(super) answered_at: Option<Instant>,
     /// Of one that may be hedged.
     sight: Option<Arc<Sight>>,
     /// It is the hedge.
@@ -94,17 +96,15 @@ impl Sendings {
         }
     }
 
-    /// It is put on a connection now.
-    pub(super) fn go(&mut self, pool: &Pool) -> Instant {
+    /// It is put on a connection, which was to be had `at` that time.
+    pub(super) fn go(&mut self, pool: &Pool, at: Instant) {
         if self.is_beside && self.sent_at.is_none() {
             pool.count_hedge();
         }
-        let sent_at = Instant::now();
-        self.sent_at = Some(sent_at);
+        self.sent_at = Some(at);
         if let Some(sight) = &self.sight {
-            sight.show(Some(sent_at));
+            sight.show(Some(at));
         }
-        sent_at
     }
 
     /// What connection is wanted, where the request itself leaves the choice to `ours`.

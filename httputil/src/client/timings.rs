@@ -41,10 +41,10 @@ pub struct Timings {
 }
 
 impl Timings {
-    /// `asked` is when a connection was asked for, `sent` when the request was put on it.
+    /// `asked` is when a connection was asked for, `sent` when the request was put on it, `answered` when the head came.
     pub(super) fn new(
         began: Instant,
-        (asked, sent): (Instant, Instant),
+        (asked, sent, answered): (Instant, Instant, Instant),
         writing: Option<Duration>,
         version: Version,
         sighting: Sighting,
@@ -53,7 +53,7 @@ impl Timings {
         Timings {
             began,
             queue: sent.saturating_duration_since(asked),
-            first_byte: sent.elapsed(),
+            first_byte: answered.saturating_duration_since(sent),
             send: writing,
             version,
             sighting,

@@ -55,8 +55,8 @@ impl Budget {
     }
 
     /// A request that is no retry.
-    pub(crate) fn deposit(&self) {
-        self.with_window(|window| {
+    pub(crate) fn deposit(&self, now: Instant) {
+        self.with_window(now, |window| {
             let part = window.part();
             *part = part.saturating_add(self.deposit);
         });
@@ -64,7 +64,7 @@ impl Budget {
 
     /// Whether one retry may be made; it is paid for then.
     pub(crate) fn withdraw(&self) -> bool {
-        self.with_window(|window| {
+        self.with_window(Instant::now(), |window| {
             let balance = window
                 .parts
                 .iter()
@@ -78,14 +78,14 @@ impl Budget {
 
     /// A retry that was paid for is not made after all.
     pub(crate) fn pay_back(&self) {
-        self.with_window(|window| {
+        self.with_window(Instant::now(), |window| {
             let part = window.part();
             *part = part.saturating_add(RETRY);
         });
     }
 
-    fn with_window<T>(&self, act: impl FnOnce(&mut Window) -> T) -> T {
-        let second = self.began.elapsed().as_secs();
+    fn with_window<T>(&self, now: Instant, act: impl FnOnce(&mut Window) -> T) -> T {
+        let second = now.saturating_duration_since(self.began).as_secs();
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         window.move_to(second);
         act(&mut window)
@@ -125,7 +125,7 @@ mod tests {
     fn retries_are_a_part_of_the_requests_beside_the_reserve() {
         let budget = Budget::new(0.1, 1);
         assert_eq!(spend(&budget), 10);
-        (0..200).for_each(|_| budget.deposit());
+        (0..200).for_each(|_| budget.deposit(Instant::now()));
         assert_eq!(spend(&budget), 20);
         assert_eq!(spend(&budget), 0);
     }
@@ -158,13 +158,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_paid_in_is_gone_after_ten_seconds() {
         let budget = Budget::new(0.5, 0);
-        (0..20).for_each(|_| budget.deposit());
+        (0..20).for_each(|_| budget.deposit(Instant::now()));
         tokio::time::advance(Duration::from_secs(9)).await;
         assert!(budget.withdraw());
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(!budget.withdraw());
         tokio::time::advance(Duration::from_hours(1)).await;
-        (0..2).for_each(|_| budget.deposit());
+        (0..2).for_each(|_| budget.deposit(Instant::now()));
         assert_eq!(spend(&budget), 1);
     }
 }

@@ -268,7 +268,7 @@ impl World {
                 }
             }
             if attempt == 1 {
-                budget.deposit();
+                budget.deposit(Instant::now());
             }
         }
         self.seen.attempts[bucket] += 1;

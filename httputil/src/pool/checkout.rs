@@ -33,6 +33,8 @@ pub(crate) struct Checked {
     pub(crate) key: Arc<Key>,
     /// The request's number in the order in which requests came.
     pub(crate) turn: u64,
+    /// When it was to be had.
+    pub(crate) at: Instant,
     connection: Connection,
 }
 
@@ -165,6 +167,18 @@ pub(crate) enum Fresh {
     Only,
 }
 
+/// What a request wants of a checkout.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// The time at which it is asked for.
+    pub(crate) now: Instant,
+    pub(crate) fresh: Fresh,
+    /// What an earlier checkout gave: with it, the request keeps its place before those that have come since.
+    pub(crate) turn: Option<u64>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) pool_wait: Duration,
+}
+
 /// What can be had without waiting.
 enum Taken {
     Now(Checked),
@@ -180,28 +194,25 @@ impl Pool {
     /// A connection to `target` by the way `to` it: idle, returning, or dialled. Where the pool has other settings than
     /// those that led there, the way is found anew.
     ///
-    /// With the `turn` that an earlier checkout gave, the request keeps its place
-    /// before those that have come since. Dropping the future leaves the queue; a dial that it began goes on and
+    /// Dropping the future leaves the queue; a dial that it began goes on and
     /// serves the pool.
     pub(crate) async fn checkout(
         &self,
         target: &Target,
         way: &mut Way,
-        fresh: Fresh,
-        mut turn: Option<u64>,
-        deadline: Option<Instant>,
-        pool_wait: Duration,
+        mut wanted: Wanted,
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
         let mut follows = true;
         let mut began = None;
         let checked = loop {
-            match inner.take((target, way), &handle, deadline, (fresh, began), turn, follows)? {
+            match inner.take((target, way), &handle, wanted, began, follows)? {
                 Taken::Now(checked) => break checked,
                 Taken::Later(key) => {
                     follows = false;
-                    Box::pin(following::catch_up(inner, key, deadline)).await;
+                    Box::pin(following::catch_up(inner, key, wanted.deadline)).await;
+                    wanted.now = Instant::now();
                 }
                 Taken::Elsewhere => {
                     let found = self.route(target, way.needs_tunnel());
@@ -210,10 +221,14 @@ impl Pool {
                 // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
                 Taken::Wait(key, waiting) => {
                     let id = waiting.id;
+                    let Wanted {
+                        deadline, pool_wait, ..
+                    } = wanted;
                     let began = *began.get_or_insert_with(Instant::now);
-                    let wait = Box::pin(inner.wait(waiting, deadline, (began, pool_wait), fresh));
+                    let wait = Box::pin(inner.wait(waiting, deadline, (began, pool_wait), wanted.fresh));
                     let Some(delivery) = wait.await? else {
-                        turn = Some(id);
+                        wanted.turn = Some(id);
+                        wanted.now = Instant::now();
                         continue;
                     };
                     let connection = match delivery {
@@ -221,13 +236,15 @@ impl Pool {
                         Delivery::Place(place) => Connection::Place(place),
                         Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
                         Delivery::Moved => {
-                            turn = Some(id);
+                            wanted.turn = Some(id);
+                            wanted.now = Instant::now();
                             continue;
                         }
                     };
                     break Checked {
                         key,
                         turn: id,
+                        at: Instant::now(),
                         connection,
                     };
                 }
@@ -269,19 +286,24 @@ impl Inner {
         &self,
         (target, way): (&Target, &Way),
         handle: &Handle,
-        deadline: Option<Instant>,
-        (fresh, waits_since): (Fresh, Option<Instant>),
-        mut turn: Option<u64>,
+        wanted: Wanted,
+        waits_since: Option<Instant>,
         follows: bool,
     ) -> Result<Taken, CheckoutFailure> {
+        let Wanted {
+            now,
+            fresh,
+            mut turn,
+            deadline,
+            ..
+        } = wanted;
         self.warm_up();
         let ttl = || self.world.peek().connector.transport().dns.ttl;
+        // Nobody waits for its answer any more.
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(CheckoutFailure::Deadline(Phase::PoolWait));
+        }
         loop {
-            let now = Instant::now();
-            // Nobody waits for its answer any more.
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return Err(CheckoutFailure::Deadline(Phase::PoolWait));
-            }
             let asked = self.with_state(|state, todo| {
                 if way.generation() != state.renewed() {
                     return Ok(None);
@@ -334,7 +356,12 @@ impl Inner {
                 Outcome::Place(place) => Connection::Place(place),
                 Outcome::Wait(waiting) => return Ok(Taken::Wait(key, waiting)),
             };
-            return Ok(Taken::Now(Checked { key, turn, connection }));
+            return Ok(Taken::Now(Checked {
+                key,
+                turn,
+                at: now,
+                connection,
+            }));
         }
     }
 
