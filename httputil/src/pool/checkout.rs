@@ -1,7 +1,9 @@
 //! Getting a connection for a request.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -18,7 +20,7 @@ use super::way::Way;
 use crate::connect::{DialFailure, Route, Spent, Target};
 use crate::error::Phase;
 use crate::wire::{
-    Facts, H1, Link, Manner, Marks, Peek, Phases, Place, PooledBody, RequestBody, SendFailure, SocketHandle,
+    Awaited, Facts, H1, Link, Manner, Marks, Peek, Phases, Place, PooledBody, RequestBody, SendFailure, SocketHandle,
 };
 
 /// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
@@ -123,31 +125,41 @@ impl Checked {
         matches!(self.connection, Connection::Place(_))
     }
 
-    /// Sends the request and waits for the head of its answer.
+    /// Sends the request; what comes back waits for the head of its answer.
     pub(crate) fn send(
         self,
         request: Request<RequestBody>,
         deadline: Option<Instant>,
         phases: Option<&Arc<Phases>>,
         manner: Manner,
-    ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
-        let (h1, h2, settling) = match self.connection {
-            Connection::H1(h1) => (Some(h1.send(request, deadline, phases, manner)), None, None),
-            // Boxed, so that the futures of the other kinds stay small.
-            Connection::Place(place) if place.is_to_settle(&request) => (
-                None,
-                None,
-                Some(Box::pin(place.send_when_settled(request, deadline, phases.cloned()))),
-            ),
-            Connection::Place(place) => (None, Some(Box::pin(place.send(request, deadline, phases))), None),
-        };
-        async move {
-            match (h1, h2, settling) {
-                (Some(answer), ..) => answer.await,
-                (_, Some(answer), _) => answer.await,
-                (.., Some(answer)) => answer.await,
-                (None, None, None) => unreachable!("one of them was just made"),
+    ) -> Sending {
+        match self.connection {
+            Connection::H1(h1) => Sending::H1(h1.send(request, deadline, phases, manner)),
+            // Boxed, so that the future of the other kind stays small.
+            Connection::Place(place) if place.is_to_settle(&request) => {
+                Sending::H2(Box::pin(place.send_when_settled(request, deadline, phases.cloned())))
             }
+            Connection::Place(place) => Sending::H2(Box::pin(place.send(request, deadline, phases))),
+        }
+    }
+}
+
+type Sent = Result<Response<PooledBody>, SendFailure>;
+
+/// A request that was sent.
+#[must_use = "nobody hears of an answer that is not awaited"]
+pub(crate) enum Sending {
+    H1(Awaited),
+    H2(Pin<Box<dyn Future<Output = Sent> + Send>>),
+}
+
+impl Future for Sending {
+    type Output = Sent;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Sent> {
+        match &mut *self {
+            Sending::H1(awaited) => Pin::new(awaited).poll(cx),
+            Sending::H2(sending) => sending.as_mut().poll(cx),
         }
     }
 }

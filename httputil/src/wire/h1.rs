@@ -8,15 +8,14 @@
 //! Whoever holds the [`H1`] may send the next request. What moves the bytes is the connection's
 //! [`driver`](super::driver); both meet in [`Shared`].
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
-use hyper::client::conn::{TrySendError, http1};
+use http::{Request, StatusCode};
+use hyper::client::conn::http1;
 use tokio::time::Instant;
 
 use super::driven::{Bed, H1Parts, Shared};
@@ -26,11 +25,10 @@ use super::exchange::{Exchange, Lent};
 use super::head::HeadSigns;
 use super::manner::Hold as BodyHold;
 use super::phases::Watch;
+use super::stream::Answer;
 use super::terms::Terms;
 use super::upgrade::Asked;
-use super::{
-    Cause, CloseReason, Late, Link, Manner, Peek, Phases, PooledBody, Processed, RequestBody, SendFailure, SocketHandle,
-};
+use super::{Awaited, CloseReason, Link, Manner, Peek, Phases, RequestBody, SocketHandle};
 
 /// The right to put the next request on an HTTP/1 connection. Dropping it closes the connection politely.
 pub(crate) struct H1 {
@@ -140,9 +138,9 @@ impl H1 {
         deadline: Option<Instant>,
         phases: Option<&Arc<Phases>>,
         manner: Manner,
-    ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
+    ) -> Awaited {
         let held = manner.expect.map(|wait| (wait, hold_body(&mut request)));
-        let mut watch = phases.map(|phases| {
+        let watch = phases.map(|phases| {
             Box::new(Watch::over(
                 phases,
                 request.body_mut(),
@@ -162,61 +160,24 @@ impl H1 {
             self.terms.allow_upgrade();
             self.shared.engine().allow_upgrade();
         }
-        // The one box on a request's way: hyper's future has room for the request itself, and each future around it would
-        // be moved with that room (measured: 6 000 instructions a request).
         let H1 { hold, shared, terms } = self;
         let Hold::Awake(mut sender) = hold else {
             unreachable!("the pool wakes a connection before it gives it away")
         };
+        // The one box on a request's way: hyper's future has room for the request itself, and whatever holds it would be
+        // moved with that room (measured: 6 000 instructions a request).
         let answer = Box::pin(sender.try_send_request(request));
+        let answer: Answer = match held {
+            None => answer,
+            Some((wait, body)) => Box::pin(unless_held(answer, wait, body)),
+        };
         shared.keep(sender);
-        let mut exchange = Exchange::new(Lent { shared, terms }, completion, written);
-        // The request is on its way; what is left to wait for is small.
-        async move {
-            let answered = match (held, &mut watch) {
-                (None, None) => Ok(answer.await),
-                (Some((wait, body)), None) => Ok(Box::pin(unless_held(answer, wait, body)).await),
-                (None, Some(watch)) => in_time(answer, watch, &exchange).await,
-                (Some((wait, body)), Some(watch)) => {
-                    in_time(Box::pin(unless_held(answer, wait, body)), watch, &exchange).await
-                }
-            };
-            let answered = match answered {
-                Ok(answered) => answered,
-                Err(late) => {
-                    return Err(too_late(
-                        late,
-                        exchange,
-                        received,
-                        watch.map_or(0, |watch| watch.heard()),
-                    ));
-                }
-            };
-            match answered {
-                Ok(response) => {
-                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        if asked.as_ref().is_some_and(|asked| asked.is_granted_by(&response)) {
-                            exchange.hand_over();
-                            return Ok(response.map(|_| PooledBody::ended()));
-                        }
-                        exchange.close(CloseReason::Error);
-                        return Err(SendFailure {
-                            processed: Processed::Maybe,
-                            request: None,
-                            cause: asked.map_or(Cause::UnaskedUpgrade, |asked| Cause::WrongUpgrade(asked.protocols())),
-                            has_answer: true,
-                            calm: false,
-                        });
-                    }
-                    if let Some(why) = exchange.late_failure() {
-                        exchange.close(CloseReason::Error);
-                        return Err(SendFailure::of_body(why));
-                    }
-                    exchange.answered(&response);
-                    Ok(response.map(|body| PooledBody::h1(body, exchange, watch)))
-                }
-                Err(error) => Err(unanswered(error, exchange, received)),
-            }
+        Awaited {
+            answer,
+            exchange: Some(Exchange::new(Lent { shared, terms }, completion, written)),
+            watch,
+            received,
+            asked,
         }
     }
 
@@ -262,66 +223,6 @@ impl std::fmt::Debug for H1 {
     }
 }
 
-/// Why there was no answer; `received` is what had been received before the request.
-fn unanswered(mut error: TrySendError<Request<RequestBody>>, mut exchange: Exchange, received: u64) -> SendFailure {
-    let request = error.take_message().map(Box::new);
-    let shared = exchange.shared();
-    let has_answer = exchange.received() != received;
-    let is_unasked = is_unasked(error.error());
-    let rejection = shared.link.socket.rejection().map(str::to_owned);
-    let rejection = rejection.filter(|_| !exchange.is_reused());
-    let processed = if (is_unasked || rejection.is_some()) && !exchange.is_reused() {
-        // It would do so on the next connection, too.
-        Processed::Maybe
-    } else if request.is_some() || exchange.is_unwritten() {
-        Processed::No
-    } else if exchange.is_reused() && !has_answer {
-        Processed::Unknown
-    } else {
-        Processed::Maybe
-    };
-    let cause = if shared.is_timed_out.load(Ordering::Acquire) {
-        if exchange.is_reused() && !has_answer {
-            shared.link.home.suspect(&shared.link, shared.link.lent_at());
-        }
-        Cause::Deadline(exchange.phase())
-    } else if shared.link.socket.reason() == Some(CloseReason::RuntimeGone) {
-        Cause::RuntimeGone
-    } else if is_unasked {
-        Cause::Unasked
-    } else if let Some(words) = rejection {
-        Cause::Rejected(words)
-    } else {
-        Cause::Hyper(error.into_error())
-    };
-    exchange.close(CloseReason::Error);
-    SendFailure {
-        processed,
-        request,
-        cause,
-        has_answer,
-        calm: false,
-    }
-}
-
-/// A bound of ours was reached; `heard` is what had been received in the middle of the wait.
-fn too_late(late: Late, mut exchange: Exchange, received: u64, heard: u64) -> SendFailure {
-    let processed = if exchange.is_unwritten() {
-        Processed::No
-    } else {
-        Processed::Maybe
-    };
-    let has_answer = exchange.received() != received;
-    exchange.late(heard);
-    SendFailure {
-        processed,
-        request: None,
-        cause: Cause::Late(late),
-        has_answer,
-        calm: false,
-    }
-}
-
 /// Keeps the body back until the hold is opened, by `100 Continue` among others (RFC 9110 §10.1.1).
 fn hold_body(request: &mut Request<RequestBody>) -> Arc<BodyHold> {
     let hold = request.body_mut().hold();
@@ -344,25 +245,4 @@ where
     }
     hold.open();
     answer.await
-}
-
-/// Waits for the answer for as long as the bounds of the phases let it.
-async fn in_time<A>(mut answer: Pin<Box<A>>, watch: &mut Watch, exchange: &Exchange) -> Result<A::Output, Late>
-where
-    A: Future + ?Sized,
-{
-    poll_fn(|cx| match answer.as_mut().poll(cx) {
-        Poll::Ready(answered) => Poll::Ready(Ok(answered)),
-        Poll::Pending => watch.poll_head(cx, || exchange.received()).map(Err),
-    })
-    .await
-}
-
-/// Whether the server sent bytes before the request was written. hyper has no other way to tell.
-fn is_unasked(error: &hyper::Error) -> bool {
-    use std::error::Error as _;
-    error.is_canceled()
-        && error
-            .source()
-            .is_some_and(|source| source.to_string() == "received unexpected message from connection")
 }

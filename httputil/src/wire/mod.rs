@@ -9,6 +9,7 @@
 //! it takes no more requests, its socket is gone. The rule: a connection counts as closed when its [`Socket`] is
 //! dropped, nowhere else.
 
+mod awaited;
 mod body;
 mod bucket;
 mod counted;
@@ -42,6 +43,7 @@ mod upgrade;
 mod upload;
 mod window;
 
+pub(crate) use awaited::Awaited;
 pub(crate) use body::{BodyFailure, PooledBody};
 pub(crate) use h1::H1;
 pub(crate) use h2::H2;
