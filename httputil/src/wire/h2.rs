@@ -56,7 +56,8 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        let task = tokio::spawn(future);
+        // Boxed: its type has room for a whole connection, and each request's copy of it would be moved nine times.
+        let task = tokio::spawn(Box::pin(future));
         self.socket_task.get_or_init(|| task.abort_handle());
     }
 }
