@@ -22,6 +22,8 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     /// Set to what is `armed`.
     sleep: Pin<Box<Sleep>>,
+    /// Whether it has been polled since it was set.
+    is_awaited: bool,
     is_finished: bool,
 }
 
@@ -31,6 +33,7 @@ impl Driver {
         let driver = Driver {
             shared: Arc::clone(shared),
             sleep: Box::pin(tokio::time::sleep_until(shared.epoch)),
+            is_awaited: false,
             is_finished: false,
         };
         let _ = shared.driver.set(tokio::spawn(driver).abort_handle());
@@ -49,8 +52,14 @@ impl Driver {
                 until = deadline;
                 armed.store(until, Ordering::SeqCst);
                 self.sleep.as_mut().reset(*epoch + Duration::from_nanos(deadline));
+                self.is_awaited = false;
             }
-            if until == NO_DEADLINE || self.sleep.as_mut().poll(cx).is_pending() {
+            if until == NO_DEADLINE || (self.is_awaited && !self.sleep.is_elapsed()) {
+                return Poll::Pending;
+            }
+            // From then on it wakes this task, and need not be polled again for that.
+            self.is_awaited = true;
+            if self.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             if deadline <= until {
