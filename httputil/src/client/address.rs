@@ -53,11 +53,12 @@ impl Address {
         }
     }
 
-    pub(super) fn target(&self) -> Result<Target, &'static str> {
+    /// Where it leads; mostly to the host of `other`.
+    pub(super) fn target(&self, other: Option<&Target>) -> Result<Target, &'static str> {
         match self {
-            Address::Url(request) => Target::of(request.url()),
-            Address::Uri(uri) => Target::of_uri(uri),
-            Address::Joined(url) => Target::of(url),
+            Address::Url(request) => Target::of_like(request.url(), other),
+            Address::Uri(uri) => Target::of_uri_like(uri, other),
+            Address::Joined(url) => Target::of_like(url, other),
         }
     }
 

@@ -193,7 +193,8 @@ pub(super) fn aim(
     let expect_continue = in_force.profile.policy.expect_continue;
     let manner = framing::settle(&failing.method, headers, body, expect_continue);
     let manner = manner.map_err(|reason| Error::new(Kind::Request, reason))?;
-    let target = failing.address.target().map_err(refuse)?;
+    let target = failing.address.target(in_force.first_target.get()).map_err(refuse)?;
+    in_force.first_target.get_or_init(|| target.clone());
     if let Some(socket) = target.socket()
         && in_force.base.as_ref().and_then(BaseUrl::socket) != Some(socket)
     {

@@ -3,7 +3,7 @@
 //! The rule: a request takes them once, when it begins, and keeps them to its end, so that whatever it does it does by one
 //! set of settings, also where others are in force meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderName, HeaderValue};
@@ -42,6 +42,8 @@ pub(super) struct InForce {
     pub(super) phases: Option<Arc<Phases>>,
     pub(super) made: Made,
     pub(super) first: First,
+    /// Where the first request went, and most others go.
+    pub(super) first_target: OnceLock<Target>,
     pub(super) policies: Arc<Policies>,
     /// Those that answers may have, if any.
     pub(super) codings: Option<Codings>,
@@ -97,6 +99,7 @@ impl InForce {
             base: bases.into_iter().next(),
             made: Made::default(),
             first: First::default(),
+            first_target: OnceLock::new(),
             policies,
         }))
     }

@@ -37,7 +37,7 @@ impl Scheme {
 /// A host that no URL's parser has seen.
 pub(super) fn parse_host(name: &str) -> Result<Host, &'static str> {
     match url::Host::parse(name) {
-        Ok(url::Host::Domain(name)) => Ok(Host::Name(name)),
+        Ok(url::Host::Domain(name)) => Ok(Host::Name(name.into())),
         Ok(url::Host::Ipv4(ip)) => Ok(Host::Ip(IpAddr::V4(ip))),
         Ok(url::Host::Ipv6(ip)) => Ok(Host::Ip(IpAddr::V6(ip))),
         Err(_) if name.is_empty() => Err("the URI has no host"),
@@ -67,10 +67,24 @@ fn plain_length(authority: &str) -> usize {
     authority.len() - port - usize::from(port > 0 || authority.ends_with(':'))
 }
 
+/// Whether this may stand behind a host: a port, or nothing.
+fn is_port(text: &str) -> bool {
+    text.is_empty() || text.starts_with(':') && text.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+}
+
+fn port_of(scheme: Scheme, port: &str) -> Result<u16, &'static str> {
+    match port {
+        "" | ":" => Ok(scheme.default_port()),
+        port => port[1..]
+            .parse()
+            .map_err(|_| "the URI's port must be a number from 1 to 65535"),
+    }
+}
+
 /// A host as the URL's one parse gave it: lower-case, IDNA applied, brackets gone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Host {
-    Name(String),
+    Name(Arc<str>),
     Ip(IpAddr),
     /// A Unix socket, in place of a host.
     Socket(Arc<Path>),
@@ -87,6 +101,11 @@ pub(crate) struct Target {
 impl Target {
     /// Takes the target out of a URL, or says why there is none.
     pub(crate) fn of(url: &Url) -> Result<Target, &'static str> {
+        Target::of_like(url, None)
+    }
+
+    /// The same where the host is mostly that of `other`: its name is shared then, and not copied.
+    pub(crate) fn of_like(url: &Url, other: Option<&Target>) -> Result<Target, &'static str> {
         if let Some(path) = socket_of(url) {
             return Ok(Target {
                 scheme: Scheme::Http,
@@ -96,7 +115,10 @@ impl Target {
         }
         let scheme = Scheme::of(url.scheme())?;
         let host = match url.host() {
-            Some(url::Host::Domain(name)) if !name.is_empty() => Host::Name(name.to_owned()),
+            Some(url::Host::Domain(name)) if !name.is_empty() => Host::Name(match other.and_then(Target::name) {
+                Some(other) if **other == *name => Arc::clone(other),
+                _ => name.into(),
+            }),
             Some(url::Host::Ipv4(ip)) => Host::Ip(IpAddr::V4(ip)),
             Some(url::Host::Ipv6(ip)) => Host::Ip(IpAddr::V6(ip)),
             _ => return Err("the URL has no host"),
@@ -106,12 +128,17 @@ impl Target {
     }
 
     /// The same of a URI, whose host has not been through a URL's parser: `http` takes what it finds.
-    pub(crate) fn of_uri(uri: &Uri) -> Result<Target, &'static str> {
+    pub(crate) fn of_uri_like(uri: &Uri, other: Option<&Target>) -> Result<Target, &'static str> {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err("the URI is not absolute: it must name scheme and host, as http://host/path does");
         };
         let scheme = Scheme::of(scheme)?;
         let text = authority.as_str();
+        let other = other.and_then(Target::name);
+        let behind = other.and_then(|other| text.strip_prefix(&**other).filter(|rest| is_port(rest)));
+        if let (Some(other), Some(port)) = (other, behind) {
+            return Target::new(scheme, Host::Name(Arc::clone(other)), port_of(scheme, port)?);
+        }
         let (host, port) = match plain_length(text) {
             0 => {
                 let name = authority.host();
@@ -121,16 +148,17 @@ impl Target {
             }
             length => {
                 let (name, port) = text.split_at(length);
-                (Host::Name(name.to_owned()), port)
+                (Host::Name(name.into()), port)
             }
         };
-        let port = match port {
-            "" | ":" => scheme.default_port(),
-            port => port[1..]
-                .parse()
-                .map_err(|_| "the URI's port must be a number from 1 to 65535")?,
-        };
-        Target::new(scheme, host, port)
+        Target::new(scheme, host, port_of(scheme, port)?)
+    }
+
+    fn name(&self) -> Option<&Arc<str>> {
+        match &self.host {
+            Host::Name(name) => Some(name),
+            _ => None,
+        }
     }
 
     pub(super) fn new(scheme: Scheme, host: Host, port: u16) -> Result<Target, &'static str> {
@@ -238,7 +266,10 @@ mod tests {
             "http://server:0/",
         ] {
             let url = Target::of(&text.parse().unwrap());
-            assert_eq!(Target::of_uri(&text.parse().unwrap()), url, "{text}");
+            let uri = text.parse().unwrap();
+            assert_eq!(Target::of_uri_like(&uri, None), url, "{text}");
+            let other = Target::new(Scheme::Https, Host::Name("server".into()), 1).ok();
+            assert_eq!(Target::of_uri_like(&uri, other.as_ref()), url, "{text}, after another");
         }
     }
 
@@ -253,7 +284,7 @@ mod tests {
             ("http://1.2.3.999/", "neither a name nor an address"),
             ("http://xn--a/", "neither a name nor an address"),
         ] {
-            let error = Target::of_uri(&text.parse().unwrap()).unwrap_err();
+            let error = Target::of_uri_like(&text.parse().unwrap(), None).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");
         }
     }

@@ -127,7 +127,7 @@ impl Names {
         };
         let name = match &target.host {
             Host::Ip(ip) => return Ok(at(vec![SocketAddr::new(*ip, target.port)])),
-            Host::Name(name) => name.as_str(),
+            Host::Name(name) => &**name,
             // Nobody looks for the address of a socket.
             Host::Socket(_) => return Ok(at(Vec::new())),
         };

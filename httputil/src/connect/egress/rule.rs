@@ -122,8 +122,8 @@ fn parse_what(host: &str) -> Result<What, Cow<'static, str>> {
         return Err("a star stands for all names beneath one, at its beginning: \"*.example.com\"".into());
     }
     match parse_host(name.strip_suffix('.').unwrap_or(name)) {
-        Ok(Host::Name(name)) if is_beneath => Ok(What::Beneath(name)),
-        Ok(Host::Name(name)) => Ok(What::Name(name)),
+        Ok(Host::Name(name)) if is_beneath => Ok(What::Beneath(name.to_string())),
+        Ok(Host::Name(name)) => Ok(What::Name(name.to_string())),
         // `127.1`, `0x7f000001`: a URL may say so, a rule is to be read.
         Ok(Host::Ip(ip)) => Err(format!("write the address as \"{ip}\"").into()),
         _ => Err(WANTED.into()),

@@ -99,8 +99,8 @@ fn parse_name(host: &str) -> Result<What, &'static str> {
         None => (host, false),
     };
     match parse_host(name.strip_suffix('.').unwrap_or(name)) {
-        Ok(Host::Name(name)) if beneath => Ok(What::Beneath(name)),
-        Ok(Host::Name(name)) => Ok(What::Suffix(name)),
+        Ok(Host::Name(name)) if beneath => Ok(What::Beneath(name.to_string())),
+        Ok(Host::Name(name)) => Ok(What::Suffix(name.to_string())),
         _ => Err(WANTED),
     }
 }

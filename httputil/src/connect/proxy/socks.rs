@@ -37,7 +37,7 @@ impl Address {
                 proxy,
                 "cannot be asked for the host: its name has more than the 255 bytes that SOCKS5 can bear",
             )),
-            Host::Name(name) => Ok(Some(Address::Name(name.clone()))),
+            Host::Name(name) => Ok(Some(Address::Name(name.to_string()))),
             Host::Socket(_) => Err(failure::for_target(proxy, "cannot be asked for a Unix socket")),
         }
     }
