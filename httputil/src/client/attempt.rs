@@ -189,11 +189,10 @@ impl Prepared {
             return Err(Fault::lasting(self.failing.of_proxy_login(proxy)));
         }
         let sent_at = sendings.sent_at.unwrap_or(answered_at);
-        let writing = socket.map(|socket| socket.wrote_at().saturating_duration_since(sent_at));
         self.timings = Some(Timings::new(
             self.failing.began,
             (asked, sent_at, answered_at),
-            writing,
+            socket.map(|socket| socket.wrote_at()),
             response.version(),
             sighting,
             self.failing.attempts,

@@ -32,29 +32,32 @@ use crate::pool::Sighting;
 #[non_exhaustive]
 pub struct Timings {
     began: Instant,
-    queue: Duration,
-    first_byte: Duration,
-    send: Option<Duration>,
+    asked: Instant,
+    sent: Instant,
+    wrote: Option<Instant>,
+    answered: Instant,
     version: Version,
     sighting: Sighting,
     attempts: u32,
 }
 
 impl Timings {
-    /// `asked` is when a connection was asked for, `sent` when the request was put on it, `answered` when the head came.
+    /// `asked` is when a connection was asked for, `sent` when the request was put on it, `wrote` when the kernel last took some
+    /// of it, `answered` when the head came.
     pub(super) fn new(
         began: Instant,
         (asked, sent, answered): (Instant, Instant, Instant),
-        writing: Option<Duration>,
+        wrote: Option<Instant>,
         version: Version,
         sighting: Sighting,
         attempts: u32,
     ) -> Timings {
         Timings {
             began,
-            queue: sent.saturating_duration_since(asked),
-            first_byte: answered.saturating_duration_since(sent),
-            send: writing,
+            asked,
+            sent,
+            wrote,
+            answered,
             version,
             sighting,
             attempts,
@@ -63,7 +66,7 @@ impl Timings {
 
     /// From asking for a connection to having one, dialled for this request or not.
     pub fn queue(&self) -> Duration {
-        self.queue
+        self.sent.saturating_duration_since(self.asked)
     }
 
     /// The name look-up of the dial. `None` where the connection was reused, as for the other phases of the dial.
@@ -89,12 +92,12 @@ impl Timings {
     /// From having a connection to the last byte of the request that the kernel had taken when the answer's header came.
     /// `None` over HTTP/2, where requests share a connection.
     pub fn send(&self) -> Option<Duration> {
-        self.send
+        self.wrote.map(|wrote| wrote.saturating_duration_since(self.sent))
     }
 
     /// From having a connection to the answer's header.
     pub fn first_byte(&self) -> Duration {
-        self.first_byte
+        self.answered.saturating_duration_since(self.sent)
     }
 
     /// From the request's beginning to now: read when the body has ended, the whole request.
