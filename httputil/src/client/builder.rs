@@ -38,8 +38,8 @@ pub(super) fn shim() -> &'static reqwest::Client {
 #[must_use = "a request is not sent before `send()`"]
 pub struct RequestBuilder {
     client: Client,
-    /// The first mistake, once there is one: it knows the request that it was made in.
-    request: Result<reqwest::Request, Error>,
+    /// The first mistake, once there is one: it knows the request that it was made in. In the box that its address stays in.
+    request: Result<Box<reqwest::Request>, Error>,
     options: Option<Box<RequestOptions>>,
 }
 
@@ -47,11 +47,13 @@ impl RequestBuilder {
     pub(super) fn new(client: Client, method: Method, url: impl IntoUrl) -> RequestBuilder {
         let request = into_url::resolve(&client.inner, url).and_then(|url| {
             if url.username().is_empty() && url.password().is_none() {
-                return Ok(reqwest::Request::new(method, url));
+                return Ok(Box::new(reqwest::Request::new(method, url)));
             }
             // Credentials become a header.
             let begun = shim().request(method, url).build();
-            begun.map_err(|error| failure::of_url(&client.inner, error))
+            begun
+                .map(Box::new)
+                .map_err(|error| failure::of_url(&client.inner, error))
         });
         RequestBuilder {
             client,
@@ -79,9 +81,10 @@ impl RequestBuilder {
         self.request = self.request.and_then(|request| {
             // reqwest drops a request that it could not change.
             let failing = Failing::of_built(&self.client.inner, &request);
-            let changed = change(reqwest::RequestBuilder::from_parts(shim().clone(), request));
+            let changed = change(reqwest::RequestBuilder::from_parts(shim().clone(), *request));
             changed
                 .build()
+                .map(Box::new)
                 .map_err(|error| failing.of_building(failure::Building::by_reqwest(what, error)))
         });
         self
@@ -224,7 +227,7 @@ impl RequestBuilder {
     pub fn try_clone(&self) -> Option<RequestBuilder> {
         Some(RequestBuilder {
             client: self.client.clone(),
-            request: Ok(self.request.as_ref().ok()?.try_clone()?),
+            request: Ok(Box::new(self.request.as_ref().ok()?.try_clone()?)),
             options: self.options.clone(),
         })
     }
@@ -257,14 +260,14 @@ impl RequestBuilder {
                 Err(Failing::of_built(&client.inner, &request).describe(Error::new(Kind::Request, message)))
             }),
         };
-        (client, request)
+        (client, request.map(|request| *request))
     }
 
     /// Goes on building a request.
     pub fn from_parts(client: Client, request: reqwest::Request) -> RequestBuilder {
         RequestBuilder {
             client,
-            request: Ok(request),
+            request: Ok(Box::new(request)),
             options: None,
         }
     }

@@ -90,7 +90,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub(super) fn of(mut request: reqwest::Request, options: Option<Box<RequestOptions>>) -> Written {
+    pub(super) fn of(mut request: Box<reqwest::Request>, options: Option<Box<RequestOptions>>) -> Written {
         Written {
             method: std::mem::take(request.method_mut()),
             version: request.version(),
@@ -101,7 +101,7 @@ impl Written {
                 .map_or_else(RequestBody::empty, RequestBody::new),
             timeout: request.timeout().copied(),
             options,
-            address: Address::Url(Box::new(request)),
+            address: Address::Url(request),
         }
     }
 }

@@ -260,7 +260,7 @@ impl Client {
         &self,
         request: reqwest::Request,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        self.send(Ok(Written::of(request, None)))
+        self.send(Ok(Written::of(Box::new(request), None)))
     }
 
     /// [`execute`](Client::execute) with what this request wants otherwise than the profile: reqwest's request has a place
@@ -270,7 +270,7 @@ impl Client {
         request: reqwest::Request,
         options: RequestOptions,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        self.send(Ok(Written::of(request, Some(Box::new(options)))))
+        self.send(Ok(Written::of(Box::new(request), Some(Box::new(options)))))
     }
 
     pub(super) fn send(
