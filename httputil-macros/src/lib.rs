@@ -17,6 +17,8 @@ mod parse;
 mod profiles;
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod snapshots;
 
 use proc_macro2::TokenStream;

@@ -5,11 +5,12 @@
 //! Nothing is read for crates that are not the user's own (from a registry, a git checkout, a vendor folder), and
 //! where there is no file there is no check.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use toml::de::DeTable;
 
@@ -62,31 +63,37 @@ pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Ve
     let shown = shown(&main);
     let mut files = environment_files(&main);
     files.insert(0, main);
-    let mut known = BTreeSet::from(["default".to_owned()]);
+    let mut known = Vec::new();
     for (index, file) in files.iter().enumerate() {
-        if let Err((message, is_readable)) = read(file, &mut known) {
-            // All services of the crate read this file; one of them says so, and none is judged by half of it.
-            if first_time(&message) {
-                errors.at(
-                    service.profile.span,
-                    format!("{message}; no profile can be checked until it is mended"),
-                );
+        known.push(match read(file) {
+            Ok(names) => names,
+            Err((message, is_readable)) => {
+                // All services of the crate read this file; one of them says so, and none is judged by half of it.
+                if first_time(&message) {
+                    errors.at(
+                        service.profile.span,
+                        format!("{message}; no profile can be checked until it is mended"),
+                    );
+                }
+                if !is_readable {
+                    // Tracking it would be one more error, and this one builds again anyway.
+                    files.remove(index);
+                }
+                return files;
             }
-            if !is_readable {
-                // Tracking it would be one more error, and this one builds again anyway.
-                files.remove(index);
-            }
-            return files;
-        }
+        });
     }
+    let is_known = |name: &str| name == "default" || known.iter().any(|names| names.contains(name));
     for profile in service.profiles() {
-        if profile.valid && !known.contains(&profile.name) {
+        if profile.valid && !is_known(&profile.name) {
             let name = &profile.name;
-            let hint = match nearest(name, known.iter().map(String::as_str)) {
+            let names = known.iter().flat_map(|names| names.iter().map(String::as_str));
+            let known: BTreeSet<&str> = names.chain(["default"]).collect();
+            let hint = match nearest(name, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("add a table `[{name}]` to it"),
             };
-            let all = known.iter().cloned().collect::<Vec<_>>().join(", ");
+            let all = known.into_iter().collect::<Vec<_>>().join(", ");
             errors.at(
                 profile.span,
                 format!("no profile `{name}` in {shown}; {hint} (it has: {all})"),
@@ -130,13 +137,31 @@ fn is_environment(name: &str) -> bool {
         && !["local", "schema"].contains(&name)
 }
 
-/// Adds the file's profiles to `known`, or says why it can't, and whether at least its bytes could be read.
-fn read(file: &Path, known: &mut BTreeSet<String>) -> Result<(), (String, bool)> {
+/// The profiles of a file.
+type Names = Arc<BTreeSet<String>>;
+
+/// What tells that a file is not the one that was read.
+type Stamp = (Option<SystemTime>, u64);
+
+/// The file's profiles, or why they can't be had, and whether at least its bytes could be read.
+///
+/// A crate may have hundreds of services, and each looks here, so a file is read once. (An editor's process sees many
+/// builds, and a file change between them.)
+fn read(file: &Path) -> Result<Names, (String, bool)> {
+    static READ: Mutex<BTreeMap<PathBuf, (Stamp, Names)>> = Mutex::new(BTreeMap::new());
     let shown = shown(file);
     let unreadable = |reason: &dyn std::fmt::Display| (format!("{shown}: {reason}"), false);
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     if !metadata.is_file() || metadata.len() > LARGEST {
         return Err(unreadable(&"not a file of at most 4 MiB"));
+    }
+    let stamp = (metadata.modified().ok(), metadata.len());
+    let mut known = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, names)) = known
+        .get(file)
+        .filter(|(known, _)| *known == stamp && stamp.0.is_some())
+    {
+        return Ok(Arc::clone(names));
     }
     let bytes = std::fs::read(file).map_err(|error| unreadable(&error))?;
     let text = String::from_utf8(bytes).map_err(|_| (format!("{shown}: not UTF-8"), true))?;
@@ -146,13 +171,12 @@ fn read(file: &Path, known: &mut BTreeSet<String>) -> Result<(), (String, bool)>
         let reason = error.message().lines().next().unwrap_or("not TOML");
         (format!("{shown}:{line}:{column}: {reason}"), true)
     })?;
-    for (key, value) in table.get_ref() {
-        let name = key.get_ref().as_ref();
-        if value.get_ref().is_table() && is_name(name) && !RESERVED.contains(&name) {
-            known.insert(name.to_owned());
-        }
-    }
-    Ok(())
+    let tables = table.get_ref().iter().filter(|(_, value)| value.get_ref().is_table());
+    let names = tables.map(|(key, _)| key.get_ref().as_ref());
+    let names = names.filter(|name| is_name(name) && !RESERVED.contains(name));
+    let names: Names = Arc::new(names.map(str::to_owned).collect());
+    known.insert(file.to_owned(), (stamp, Arc::clone(&names)));
+    Ok(names)
 }
 
 /// Line and column, from 1, columns in characters.
