@@ -68,7 +68,7 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
                 .as_text()
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| wanted(key))?;
-            node.value = Value::Text(beneath(folder, text));
+            node.value = Value::Text(beneath(folder, text)?);
         }
         Kind::Names => {
             let names = match &node.value {
@@ -101,10 +101,11 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
     Ok(())
 }
 
-/// A path relative to `folder`. The folder is UTF-8 or the path stays as it is: a tree holds text.
-pub(crate) fn beneath(folder: Option<&Path>, path: &str) -> String {
-    let joined = folder.map(|folder| folder.join(path));
-    joined.as_deref().and_then(Path::to_str).unwrap_or(path).to_owned()
+/// A path relative to `folder`. A tree holds text, and a path that was left as it is would be relative to another folder.
+pub(crate) fn beneath(folder: Option<&Path>, path: &str) -> Check<String> {
+    let joined = folder.map_or_else(|| Path::new(path).to_owned(), |folder| folder.join(path));
+    let text = joined.into_os_string().into_string();
+    text.map_err(|_| "the name of the file's folder is not UTF-8; write the whole path, from the root on".into())
 }
 
 type Check<T> = Result<T, Cow<'static, str>>;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use super::kind::beneath;
 use super::layer::{name_beside, shown_key};
 use super::merge::Chain;
 use super::problems::Problems;
@@ -53,11 +54,7 @@ pub(crate) fn check(node: &mut Node, folder: Option<&Path>) -> Result<(), Cow<'s
     };
     let text = entry.node.as_text().filter(|text| !text.is_empty()).ok_or(WANTED)?;
     let elsewhere = match word.as_str() {
-        "file" => {
-            let path = folder.map_or_else(|| Path::new(text).to_owned(), |folder| folder.join(text));
-            // The folder is UTF-8 or the path stays as it is: a tree holds text.
-            Elsewhere::File(path.to_str().unwrap_or(text).to_owned())
-        }
+        "file" => Elsewhere::File(beneath(folder, text)?),
         "env" => Elsewhere::Variable(text.to_owned()),
         _ => return Err(WANTED.into()),
     };

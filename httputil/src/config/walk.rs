@@ -198,11 +198,18 @@ impl Walk<'_> {
                 continue;
             }
             let text = node.as_text();
-            let Err(message) = text.ok_or(item.wanted().into()).and_then(|text| item.check(text)) else {
-                if let (Item::Path, Some(text)) = (item, text) {
-                    node.value = Value::Text(beneath(self.folder, text));
+            let checked = text.ok_or(item.wanted().into()).and_then(|text| {
+                item.check(text)?;
+                (item == Item::Path).then(|| beneath(self.folder, text)).transpose()
+            });
+            let message = match checked {
+                Ok(path) => {
+                    if let Some(path) = path {
+                        node.value = Value::Text(path);
+                    }
+                    continue;
                 }
-                continue;
+                Err(message) => message,
             };
             fine = false;
             self.problems.add(|| match text {

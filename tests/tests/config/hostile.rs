@@ -234,6 +234,35 @@ mod unix {
             .unwrap();
         assert_eq!(config.profiles(), ["a", "default"]);
     }
+
+    /// Relative to nothing else: that might be another file of the name.
+    #[test]
+    fn a_relative_path_below_a_folder_that_is_not_utf8_is_refused() {
+        let scenario = Scenario::new();
+        let folder = scenario.folder().join(OsStr::from_bytes(b"folder\xff"));
+        std::fs::create_dir(&folder).unwrap();
+        let main = folder.join("httputil.toml");
+        let load = |text: &str| {
+            std::fs::write(&main, text).unwrap();
+            Config::builder().file(&main).load()
+        };
+        for text in [
+            "[a.tls]\nca_file = \"ca.pem\"",
+            "[a.tls]\ncrl_files = [\"ca.crl\"]",
+            "[a.auth]\nbearer = { file = \"token\" }",
+        ] {
+            let problems = load(text).unwrap_err();
+            assert_eq!(problems.problems().len(), 1, "{problems}");
+            let message = problems.problems()[0].message();
+            assert!(
+                message.contains("folder is not UTF-8; write the whole path"),
+                "{message}"
+            );
+        }
+        let whole = load("[a.tls]\nca_file = \"/ca.pem\"\ncrl_files = [\"/ca.crl\"]").unwrap();
+        let tls = whole.profile("a").unwrap().transport.tls;
+        assert_eq!(tls.ca_file.as_deref(), Some(std::path::Path::new("/ca.pem")));
+    }
 }
 
 #[test]
