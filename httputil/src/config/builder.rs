@@ -173,11 +173,19 @@ impl ConfigBuilder {
             .values()
             .map(|profile| (profile, Chain::of(&layers, &profile.name, &lineages[&profile.name])));
         contradictions::between(chains, &mut problems);
+        let mut unknown = Vec::new();
+        if !registry.strict {
+            unknown = problems.take_unknown_keys();
+            excerpt::underline(&sources, &mut unknown);
+        }
         problems.into_result().map_err(|mut error| {
             excerpt::underline(&sources, error.problems_mut());
             error
         })?;
 
+        for key in &unknown {
+            tracing::warn!("{key}");
+        }
         if !files.is_empty() {
             let shown: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
             tracing::info!(
@@ -195,6 +203,7 @@ impl ConfigBuilder {
             environment: self.environment,
             files,
             sources,
+            unknown,
         }))
     }
 }

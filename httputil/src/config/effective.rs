@@ -127,13 +127,21 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
 
 /// The keys of `[registry]`, with their values.
 pub(crate) fn registry_values(registry: &Registry) -> Vec<(&'static str, String)> {
-    let Registry { max_connections, watch } = registry;
+    let Registry {
+        max_connections,
+        watch,
+        strict,
+    } = registry;
     let max_connections = match max_connections {
         MaxConnections::Auto => quoted("auto"),
         MaxConnections::AtMost(number) => number.to_string(),
         MaxConnections::Unbounded => quoted("none"),
     };
-    vec![("max_connections", max_connections), ("watch", watch.to_string())]
+    vec![
+        ("max_connections", max_connections),
+        ("watch", watch.to_string()),
+        ("strict", strict.to_string()),
+    ]
 }
 
 fn add_timeouts(values: &mut Vec<(&'static str, String)>, timeouts: &Timeouts) {

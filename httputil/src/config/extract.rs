@@ -101,7 +101,11 @@ pub(crate) fn profile(name: &str, merged: Table) -> Result<Profile, Misfit> {
 /// `[registry]`: what is written, over the defaults.
 pub(crate) fn registry(merged: Table) -> Result<Registry, Misfit> {
     let node = Node::new(Origin::BuiltIn, Value::Table(merged));
-    let RegistryKeys { max_connections, watch } = RegistryKeys::deserialize(Reader::of(&node))?;
+    let RegistryKeys {
+        max_connections,
+        watch,
+        strict,
+    } = RegistryKeys::deserialize(Reader::of(&node))?;
     let mut registry = Registry::default();
     let max_connections = max_connections.map(|key| match key {
         OrNone(None) => MaxConnections::Unbounded,
@@ -110,6 +114,7 @@ pub(crate) fn registry(merged: Table) -> Result<Registry, Misfit> {
     });
     set(&mut registry.max_connections, max_connections);
     set(&mut registry.watch, watch);
+    set(&mut registry.strict, strict);
     Ok(registry)
 }
 

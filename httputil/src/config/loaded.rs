@@ -43,6 +43,8 @@ pub(super) struct Loaded {
     pub(super) environment: Environment,
     pub(super) files: Vec<PathBuf>,
     pub(super) sources: Vec<Source>,
+    /// Keys that this version does not know, where that is no mistake.
+    pub(super) unknown: Vec<Problem>,
 }
 
 /// Files and names only: values may be secrets.
@@ -113,6 +115,7 @@ impl Config {
             environment: Environment::empty(),
             files: Vec::new(),
             sources: Vec::new(),
+            unknown: Vec::new(),
         })
     }
 

@@ -552,4 +552,7 @@ pub(crate) struct RegistryKeys {
     /// Follow the files that the configuration was read from, and those that it names, when they change; needs httputil's
     /// feature of that name. Certificates, keys, revocation lists and tokens are followed in any case.
     pub(crate) watch: Option<bool>,
+    /// Refuse keys that this version does not know. `false` makes a warning of each, while programs of several versions read
+    /// one file; anything else stays a mistake.
+    pub(crate) strict: Option<bool>,
 }

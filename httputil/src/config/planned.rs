@@ -4,7 +4,7 @@
 const PROFILE: [&str; 1] = ["auth.oauth2"];
 
 /// Keys of `[registry]`.
-const REGISTRY: [&str; 2] = ["metrics.max_hosts", "strict"];
+const REGISTRY: [&str; 1] = ["metrics.max_hosts"];
 
 /// What a path is, as far as the plans go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(in_profile("auth.oauth2"), Planned::Key);
         assert_eq!(in_profile("auth"), Planned::Section);
         assert_eq!(in_profile("compresion"), Planned::No);
-        assert_eq!(in_registry("strict"), Planned::Key);
+        assert_eq!(in_registry("metrics.max_hosts"), Planned::Key);
     }
 
     #[test]

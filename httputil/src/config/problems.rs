@@ -37,6 +37,13 @@ impl Problems {
         }
     }
 
+    /// Takes those of keys that this version does not know.
+    pub(crate) fn take_unknown_keys(&mut self) -> Vec<Problem> {
+        self.list
+            .extract_if(.., |problem| problem.is_of_unknown_key())
+            .collect()
+    }
+
     /// All of them; nothing is an error.
     pub(crate) fn into_list(self) -> Vec<Problem> {
         self.list

@@ -385,7 +385,14 @@ user_agent header";
             .iter()
             .map(|(path, key)| format!("{path} {}", words(key)))
             .collect();
-        assert_eq!(text, ["max_connections whole 1..4294967295 none auto", "watch flag"]);
+        assert_eq!(
+            text,
+            [
+                "max_connections whole 1..4294967295 none auto",
+                "strict flag",
+                "watch flag"
+            ]
+        );
     }
 
     fn words(key: &Key) -> String {

@@ -364,14 +364,14 @@ impl Walk<'_> {
                     .or_else(|| hint(self.kind, &entry.key, profile, path));
                 let hint = hint.map(|hint| format!("; did you mean {hint}?"));
                 let message = format!("unknown key{}", hint.unwrap_or_default());
-                problem(&entry.key, profile, path, &message)
+                problem(&entry.key, profile, path, &message).of_unknown_key()
             }),
             (Planned::Section, Value::Table(table)) => {
                 table.retain(|name, entry| self.unknown(profile, &format!("{path}.{name}"), entry));
             }
             (Planned::Key | Planned::Section, _) => self.problems.add(|| {
                 let message = "known, but not available in this version";
-                problem(&entry.key, profile, path, message)
+                problem(&entry.key, profile, path, message).of_unknown_key()
             }),
         }
         false

@@ -60,6 +60,8 @@ pub struct Problem {
     value: Option<String>,
     message: String,
     excerpt: Option<Box<Excerpt>>,
+    /// That it is a key which this version does not know, and nothing worse.
+    is_unknown_key: bool,
 }
 
 /// A line of a file with a key underlined; nothing of a value is in it.
@@ -97,6 +99,7 @@ impl Problem {
             value: None,
             message: message.into(),
             excerpt: None,
+            is_unknown_key: false,
         }
     }
 
@@ -108,6 +111,7 @@ impl Problem {
             value: None,
             message: message.into(),
             excerpt: None,
+            is_unknown_key: false,
         }
     }
 
@@ -121,6 +125,7 @@ impl Problem {
                 value: Some(value),
                 message: message.to_owned(),
                 excerpt: None,
+                is_unknown_key: false,
             },
             _ => Problem::at(origin, format!("{key} = {value}: {message}")),
         }
@@ -149,6 +154,16 @@ impl Problem {
     #[must_use]
     pub fn excerpt(&self) -> Option<String> {
         self.excerpt.as_ref().map(ToString::to_string)
+    }
+
+    /// The same, as one of a key that this version does not know.
+    pub(crate) fn of_unknown_key(mut self) -> Problem {
+        self.is_unknown_key = true;
+        self
+    }
+
+    pub(crate) fn is_of_unknown_key(&self) -> bool {
+        self.is_unknown_key
     }
 
     pub(crate) fn underline(&mut self, excerpt: Excerpt) {

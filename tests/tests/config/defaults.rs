@@ -143,6 +143,7 @@ fn open_files_bound_all_pools_together() {
     for config in [Config::empty(), Config::builder().load().unwrap(), empty_table] {
         assert_eq!(config.registry().max_connections, MaxConnections::Auto);
         assert!(!config.registry().watch);
+        assert!(config.registry().strict);
     }
 }
 

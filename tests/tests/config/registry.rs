@@ -98,7 +98,8 @@ fn it_knows_and_explains_where_it_was_written() {
         scenario.relative(&config.explain("registry").unwrap()),
         "registry\n\
          max_connections  8      HTTPUTIL_REGISTRY__MAX_CONNECTIONS, over httputil.toml:2:19\n\
-         watch            false  built-in default\n"
+         watch            false  built-in default\n\
+         strict           true   built-in default\n"
     );
     assert_eq!(
         config.origin("registry", "max_conections").unwrap_err().to_string(),
@@ -111,6 +112,46 @@ fn it_knows_and_explains_where_it_was_written() {
     let untouched = Scenario::new().config();
     assert_eq!(
         untouched.explain("registry").unwrap().to_string(),
-        "registry\nmax_connections  \"auto\"  built-in default\nwatch            false   built-in default\n"
+        "registry\nmax_connections  \"auto\"  built-in default\nwatch            false   built-in default\nstrict           true    built-in default\n"
     );
+}
+
+/// For a fleet in mid-rollout: older programs read a file that newer ones know more of.
+#[test]
+fn a_key_that_is_not_known_is_a_warning_where_that_is_wished_for_and_everything_else_stays_a_mistake() {
+    let text = "[registry]\nstrict = false\nshards = 4\n[a]\ntimeout = '5s'\ntimout = 'canary'\npool.spare = 'canary'\n\
+                [a.cach]\nsize = 5\n";
+    let scenario = Scenario::main_file(text).variable("HTTPUTIL_A__POOL__SPARES", "canary");
+    let config = scenario.config();
+    assert_eq!(
+        config.profile("a").unwrap().policy.timeout,
+        Some(std::time::Duration::from_secs(5))
+    );
+    let warnings = config.warnings();
+    let lines: Vec<String> = warnings.iter().map(|warning| scenario.relative(warning)).collect();
+    assert_eq!(
+        lines,
+        [
+            "httputil.toml:3:1: registry.shards: unknown key",
+            "httputil.toml:6:1: a.timout: unknown key; did you mean timeout?",
+            "httputil.toml:7:6: a.pool.spare: unknown key",
+            "httputil.toml:8:4: a.cach: unknown key",
+            "HTTPUTIL_A__POOL__SPARES: unknown key",
+        ]
+    );
+    assert_eq!(warnings[1].excerpt().unwrap(), "6 | timout = …\n  | ^^^^^^");
+    let still = Scenario::main_file("[registry]\nstrict = false\n[a]\ntimeout = '5'\nnew = 1\n[b]\ninherits = 'c'\n")
+        .variable("HTTPUTIL_C__TIMEOUT", "5s")
+        .variable("HTTPUTIL_NEW", "5s");
+    assert_eq!(
+        still.messages(),
+        "httputil.toml:4:11: a.timeout = \"5\": expected a duration such as \"10s\" or \"250ms\"\n\
+         HTTPUTIL_C__TIMEOUT: no profile is called c; did you mean HTTPUTIL_A__TIMEOUT?\n\
+         HTTPUTIL_NEW: unknown variable\n\
+         httputil.toml:7:12: b.inherits: no profile is called c; did you mean a?"
+    );
+    // Whatever layer says it, the strongest counts.
+    let strict =
+        Scenario::main_file("[registry]\nstrict = false\n[a]\nnew = 1\n").variable("HTTPUTIL_REGISTRY__STRICT", "true");
+    assert_eq!(strict.messages(), "httputil.toml:4:1: a.new: unknown key");
 }

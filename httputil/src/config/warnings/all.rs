@@ -8,7 +8,7 @@ use crate::error::Problem;
 impl Config {
     /// What may be written and is hardly meant, each with its place: certificates that are not verified, one `tls.server_name`
     /// for all hosts, secrets that everybody on the machine can read, bounds that others end before, keys that a switch makes
-    /// idle, variables that a file is stronger than. `httputil check` shows it. Reads the permissions of files.
+    /// idle, variables that a file is stronger than; and with `registry.strict = false` keys that this version does not know. `httputil check` shows it. Reads the permissions of files.
     ///
     /// ```
     /// let text = "[telemetry]\nbreaker = { enabled = false, window = '5s' }";
@@ -31,6 +31,7 @@ impl Config {
         }
         trust::open_files(&self.loaded.layers, &mut found);
         shadowed::between(self, &mut found);
-        self.underlined(found.into_list())
+        let known = self.underlined(found.into_list());
+        self.loaded.unknown.iter().cloned().chain(known).collect()
     }
 }
