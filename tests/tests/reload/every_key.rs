@@ -27,6 +27,7 @@ breaker.open_for          6s
 breaker.window            20s
 compression.accept        gzip
 compression.max_ratio     50
+cookies                   true
 dns.balance               round_robin
 dns.overrides             { 'x.example' = ['10.0.0.1:1'] }
 dns.prefer                ipv4
@@ -125,8 +126,9 @@ tls.server_name           other.example
 user_agent                other";
 
 /// What a client does not follow by itself, or what this program was built without.
-const LEFT_OUT: [&str; 6] = [
+const LEFT_OUT: [&str; 7] = [
     "compression.accept",
+    "cookies",
     "description",
     "dns.resolver",
     "inherits",
@@ -196,7 +198,8 @@ async fn what_shapes_connections_renews_them_and_nothing_else_does() {
     let server = Server::builder().start().await;
     for (key, value) in others {
         let is_missing = (key == "dns.resolver" && !cfg!(feature = "hickory"))
-            || (key == "compression.accept" && !cfg!(feature = "compression"));
+            || (key == "compression.accept" && !cfg!(feature = "compression"))
+            || (key == "cookies" && !cfg!(feature = "cookies"));
         if is_missing {
             continue;
         }
