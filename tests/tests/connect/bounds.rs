@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use httputil::{Client, Error, Phase};
+use httputil::settings::DnsBalance;
+use httputil::{Client, ClientConfig, Error, Phase};
 use httputil_tests::leaks::Baseline;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers};
+use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::BlackHole;
 use httputil_tests::{PATIENCE, within};
 
@@ -181,4 +183,51 @@ async fn futures_of<T, F: Future<Output = T>>(n: usize, make: impl Fn() -> F) ->
     })
     .await;
     done
+}
+
+/// A file says a year at most; in code nothing stands between a duration and the clock.
+#[tokio::test]
+async fn times_that_no_clock_can_hold_are_for_ever() {
+    const EVER: Duration = Duration::MAX;
+    for h2 in [false, true] {
+        for balance in [DnsBalance::First, DnsBalance::RoundRobin] {
+            let builder = if h2 { Server::builder().h2() } else { Server::builder() };
+            let server = builder.handler(handlers::echo).start().await;
+            let mut config = ClientConfig::default()
+                .http2_prior_knowledge(h2)
+                .timeout(EVER)
+                .attempt_timeout(EVER)
+                .pool_wait(EVER)
+                .dns_timeout(EVER)
+                .connect_timeout(EVER)
+                .tls_handshake_timeout(EVER)
+                .proxy_connect_timeout(EVER)
+                .response_header_timeout(EVER)
+                .read_timeout(EVER)
+                .write_timeout(EVER)
+                .expect_continue_timeout(EVER)
+                .idle_timeout(EVER)
+                .max_lifetime(EVER)
+                .hibernate_after(EVER)
+                .http2_keepalive(EVER, EVER)
+                .dns_ttl(EVER)
+                .dns_stale_for(EVER)
+                .retry_backoff(EVER, EVER)
+                .hedge_after(EVER);
+            let profile = config.profile_mut();
+            profile.transport.dns.balance = balance;
+            let (retry, breaker) = (&mut profile.policy.retry, &mut profile.policy.breaker);
+            retry.max_retry_after = EVER;
+            (breaker.window, breaker.open_for, breaker.max_open_for) = (EVER, EVER, EVER);
+            let client = Client::new(config).unwrap();
+            for _ in 0..3 {
+                let request = client.post(server.url_for("localhost", "/")).body("body");
+                let sent = request.header("expect", "100-continue").send();
+                let answer = within(PATIENCE, sent).await.unwrap();
+                assert!(answer.text().await.unwrap().contains("body"), "h2: {h2}, {balance:?}");
+            }
+            assert_eq!(server.accepted(), 1, "h2: {h2}, {balance:?}");
+            assert_balanced(&client.stats());
+        }
+    }
 }
