@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::connect::{Identity, Proxies};
 use crate::error::Error;
 use crate::pool::Pool;
-use crate::settings::{Profile, Transport};
+use crate::settings::{Profile, Roots, Transport};
 
 pub(super) struct Holding {
     pub(super) config: Config,
@@ -44,6 +44,12 @@ impl Recipe {
         self.transport == other.transport
             && Arc::ptr_eq(&self.identity, &other.identity)
             && self.proxies.are(&other.proxies)
+    }
+
+    /// Whether the platform says who is trusted.
+    pub(super) fn trusts_platform(&self) -> bool {
+        let tls = &self.transport.tls;
+        tls.roots == Roots::Platform && tls.ca_file.is_none()
     }
 }
 

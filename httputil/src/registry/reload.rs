@@ -13,7 +13,7 @@ use super::names::Inner;
 use super::report::{ProfileChange, ReloadReport};
 use crate::client::{Policies, Successor};
 use crate::config::Config;
-use crate::connect::Connector;
+use crate::connect::{Connector, read_platform_again};
 use crate::error::{Error, Problem};
 use crate::pool::Pool;
 use crate::settings::{MaxConnections, Profile};
@@ -47,8 +47,8 @@ impl Registry {
     ///
     /// Clients of a profile that is gone go on with the settings that they had, and follow it again when it comes back.
     /// Clients made in code, with [`Client::new`](crate::Client::new), follow no configuration; neither do the values that
-    /// a service read from `[profile.settings]` when it was constructed. The platform's trusted roots are read once a
-    /// process.
+    /// a service read from `[profile.settings]` when it was constructed. The platform's trusted roots are read again, if
+    /// they have been needed: where they are others than before, that is a change of transport.
     ///
     /// What a profile's certificates, keys and revocation lists hold is reloaded by itself when it changes, within seconds
     /// (at once with the feature `watch`); and so is everything else, with `registry.watch = true`. What cannot be used
@@ -92,6 +92,10 @@ impl Registry {
     /// One at a time.
     fn put_in_force(&self, config: Config, is_news: bool) -> Result<ReloadReport, Error> {
         let inner = &*self.inner;
+        let trusts_platform = inner.holding().pools.values().any(|held| held.recipe.trusts_platform());
+        if trusts_platform {
+            read_platform_again();
+        }
         let reloaded = {
             let holding = &mut *inner.holding();
             Plan::make(inner, holding, &config).and_then(|plan| {

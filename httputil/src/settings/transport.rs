@@ -129,7 +129,8 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// `tls.max_version`. Default 1.3.
     pub max_version: TlsVersion,
-    /// `tls.roots`: where trusted roots come from. Default the platform's.
+    /// `tls.roots`: where trusted roots come from. Default the platform's, which are read when they are needed first, and
+    /// again when a registry is reloaded.
     pub roots: Roots,
     /// `tls.ca_file`: a PEM file that replaces the roots.
     pub ca_file: Option<PathBuf>,

@@ -9,6 +9,7 @@ mod leases;
 mod load;
 mod policy;
 mod refused;
+mod roots;
 mod scene;
 mod transport;
 mod watch;

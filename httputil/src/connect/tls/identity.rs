@@ -117,6 +117,7 @@ impl Identity {
         Identity::new(match &self.source {
             Source::Settings(material) => Source::Settings(Box::new(Material {
                 tls: Identity::settings_for_proxies(&material.tls),
+                platform: material.platform,
                 own: material.own.clone(),
                 extra: material.extra.clone(),
                 crls: material.crls.clone(),

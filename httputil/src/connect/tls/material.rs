@@ -9,12 +9,14 @@ use super::client_certificate::ClientCertificate;
 use super::pins::Pin;
 use super::{crls, roots};
 use crate::error::Problem;
-use crate::settings::Tls;
+use crate::settings::{Roots, Tls};
 
 /// Checked: what is in it can be used.
 #[derive(PartialEq)]
 pub(super) struct Material {
     pub(super) tls: Tls,
+    /// Of the platform's roots, where these are trusted.
+    pub(super) platform: Option<u64>,
     /// `tls.ca_file`
     pub(super) own: Option<Vec<CertificateDer<'static>>>,
     /// `tls.extra_ca_file`
@@ -30,7 +32,9 @@ impl Material {
     pub(super) fn read(tls: &Tls, provider: &CryptoProvider) -> Result<Material, Problem> {
         let certificates = |path: &Option<_>, key| path.as_deref().map(|path| roots::read_own(path, key)).transpose();
         let of_key = |key: &str, value: &str, why: &str| Problem::new(format!("{key} = {value:?}: {why}"));
+        let trusts_platform = tls.roots == Roots::Platform && tls.ca_file.is_none();
         Ok(Material {
+            platform: trusts_platform.then(roots::platform_generation),
             own: certificates(&tls.ca_file, "tls.ca_file")?,
             extra: certificates(&tls.extra_ca_file, "tls.extra_ca_file")?,
             crls: crls::read(&tls.crl_files)?,

@@ -1,7 +1,7 @@
 //! Trusted roots: the platform's, the bundled ones, or PEM files.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -13,8 +13,18 @@ use crate::files;
 use crate::settings::Roots;
 
 /// Reading the platform's store takes tens of milliseconds, so all registries share one copy.
-static PLATFORM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+static PLATFORM: Mutex<Platform> = Mutex::new(Platform {
+    generation: 0,
+    store: None,
+});
 static BUNDLED: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+
+/// The platform's roots as they were read last, if they were.
+struct Platform {
+    /// Raised when they turned out to be others than before.
+    generation: u64,
+    store: Option<Arc<RootCertStore>>,
+}
 
 /// The store that `tls.roots` names. Blocking when the platform's store is read for the first time.
 pub(super) fn load(roots: Roots) -> Result<Arc<RootCertStore>, DialFailure> {
@@ -25,21 +35,57 @@ pub(super) fn load(roots: Roots) -> Result<Arc<RootCertStore>, DialFailure> {
             })
         }))),
         Roots::Platform => {
-            if let Some(store) = PLATFORM.get() {
-                return Ok(Arc::clone(store));
+            let known = lock().store.clone();
+            if let Some(store) = known {
+                return Ok(store);
             }
-            let found = rustls_native_certs::load_native_certs();
-            let store = platform(found.certs, found.errors.first().map(ToString::to_string))?;
             // A failure is not kept, so that installing the package cures a running program.
-            Ok(Arc::clone(PLATFORM.get_or_init(|| Arc::new(store))))
+            let store = read_platform()?;
+            Ok(Arc::clone(lock().store.get_or_insert_with(|| Arc::new(store))))
         }
     }
+}
+
+fn lock() -> MutexGuard<'static, Platform> {
+    PLATFORM.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// By what identities that trust the platform are told from those that trusted it when it had other roots.
+pub(super) fn platform_generation() -> u64 {
+    lock().generation
+}
+
+/// Reads the platform's store again, if anybody has needed it: identities that are made from now on trust what it holds now.
+/// One that cannot be read, or holds nothing, changes nothing. Blocking.
+pub(crate) fn read_platform_again() {
+    if lock().store.is_none() {
+        return;
+    }
+    match read_platform() {
+        Ok(store) => {
+            let mut known = lock();
+            if known.store.as_ref().is_none_or(|known| known.roots != store.roots) {
+                known.generation += 1;
+                known.store = Some(Arc::new(store));
+            }
+        }
+        Err(failure) => tracing::warn!("{}; those that it had before stay trusted", failure.message),
+    }
+}
+
+fn read_platform() -> Result<RootCertStore, DialFailure> {
+    let found = rustls_native_certs::load_native_certs();
+    platform(found.certs, found.errors.first().map(ToString::to_string))
 }
 
 fn platform(certificates: Vec<CertificateDer<'static>>, error: Option<String>) -> Result<RootCertStore, DialFailure> {
     let mut store = RootCertStore::empty();
     // Platform stores hold old certificates that no verifier takes; one bad apple must not cost the others.
     store.add_parsable_certificates(certificates);
+    // Files of a folder come in any order, and two stores are to be compared.
+    store.roots.sort_by(|one, other| {
+        (&*one.subject_public_key_info, &*one.subject).cmp(&(&*other.subject_public_key_info, &*other.subject))
+    });
     if store.is_empty() {
         let why = error.map(|error| format!(" ({error})")).unwrap_or_default();
         return Err(DialFailure::new(
