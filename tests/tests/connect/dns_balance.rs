@@ -315,6 +315,37 @@ async fn after_a_quiet_time_no_request_goes_to_an_address_that_has_vanished_sinc
 }
 
 #[tokio::test]
+async fn a_name_that_leads_here_and_there_in_turn_fails_no_request() {
+    for h2 in [false, true] {
+        let fleet = Fleet::of(3, h2).await;
+        fleet.lead_to([1]);
+        let client = client_with_names(
+            &fleet.resolver,
+            &format!("dns.balance = \"round_robin\"\ndns.ttl = \"20ms\"\nhttp2.prior_knowledge = {h2}"),
+        );
+        let load = Load::begin(&client, &fleet.url(), 4);
+        for turn in 0..12 {
+            fleet.lead_to([turn % 3 + 1, (turn + 1) % 3 + 1]);
+            let calls = fleet.resolver.calls();
+            fleet.resolver.until_calls(calls + 2).await;
+            if turn % 2 == 0 {
+                client.close_idle_connections();
+            }
+        }
+        load.end().await;
+        let stats = client.stats();
+        assert!(stats.closed_for(CloseReason::AddressGone) >= 3, "{stats:?}");
+        assert_eq!(stats.dial_failures_total(), 0, "{stats:?}");
+        eventually("the pool to be at rest", || {
+            let stats = client.stats();
+            stats.in_use == 0 && stats.dials_in_progress == 0
+        })
+        .await;
+        assert_balanced(&client.stats());
+    }
+}
+
+#[tokio::test]
 async fn by_default_connections_stay_where_they_are_and_no_name_is_looked_up_without_a_dial() {
     let fleet = Fleet::of(2, false).await;
     fleet.lead_to([1]);

@@ -7,7 +7,7 @@ use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
 
 use crate::addresses::{Swallow, answer, has_ipv6, loopback};
-use crate::scene::{assert_says, client_with_names, config, failure, get};
+use crate::scene::{assert_balanced, assert_says, client_with_names, config, failure, get};
 
 #[tokio::test]
 async fn an_override_needs_no_look_up_and_brings_its_port() {
@@ -38,6 +38,35 @@ async fn the_addresses_of_an_override_are_raced_like_any_others() {
     overrides.insert("many.test".to_owned(), addresses.to_vec());
     let client = Client::new(config(|profile| profile.transport.dns.overrides = overrides)).unwrap();
     assert_eq!(get(&client, server.url_for("many.test", "/")).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn requests_are_spread_over_the_addresses_of_an_override_each_with_its_port() {
+    for h2 in [false, true] {
+        let server = || {
+            let builder = Server::builder();
+            if h2 { builder.h2() } else { builder }
+        };
+        let servers = [server().start().await, server().start().await, server().start().await];
+        let addresses = servers
+            .each_ref()
+            .map(|server| format!("'{}'", server.addr()))
+            .join(", ");
+        let keys = format!(
+            "dns.balance = \"round_robin\"\nhttp2.prior_knowledge = {h2}\n\
+             dns.overrides = {{ \"many.test\" = [{addresses}] }}"
+        );
+        let client = client_with_names(&ScriptedResolver::new(), &keys);
+        for _ in 0..60 {
+            assert_eq!(get(&client, "http://many.test/").await.unwrap(), "hello");
+        }
+        let requests = servers.each_ref().map(|server| server.requests());
+        assert!(
+            requests.iter().all(|share| (10..=30).contains(share)),
+            "h2: {h2}, {requests:?}"
+        );
+        assert_balanced(&client.stats());
+    }
 }
 
 #[tokio::test]
