@@ -168,7 +168,7 @@ async fn requests_that_lose_to_their_hedges_are_paced_too() {
     let server = H2Script::builder()
         .max_concurrent_streams(1000)
         .on_stream(move |stream| match stream.overall % 2 {
-            0 => vec![Step::Hold(held.clone()), Step::Answer("late".into())],
+            1 => vec![Step::Hold(held.clone()), Step::Answer("late".into())],
             _ => vec![Step::Answer("fine".into())],
         })
         .start()
@@ -179,6 +179,9 @@ async fn requests_that_lose_to_their_hedges_are_paced_too() {
         .http2_prior_knowledge(true);
     config.profile_mut().transport.http2.max_streams_per_connection = 1000;
     let client = Client::new(config).unwrap();
+    // From here on it is known how many streams there may be.
+    let first = client.get(server.url("/")).retry(false).send().await.unwrap();
+    assert_eq!(first.text().await.unwrap(), "fine");
     let began = Instant::now();
     for _ in 0..100 {
         assert_eq!(get(&client, &server.url("/")).await, "fine");
