@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::execute::Written;
 use super::failure::{self, Failing};
-use super::{Client, IntoUrl, RequestOptions, into_url};
+use super::{Client, IntoUrl, RequestOptions, into_url, multipart};
 use crate::error::{Error, Kind};
 
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
@@ -217,9 +217,13 @@ impl RequestBuilder {
         })
     }
 
-    /// Sets a multipart form as the body (`multipart/form-data`).
+    /// Sets a multipart form as the body (`multipart/form-data`). One with a line break or NUL in the name of a part or of its
+    /// file is a mistake: it could begin a header there.
     pub fn multipart(self, form: Form) -> RequestBuilder {
-        self.map(|inner| inner.multipart(form), "multipart form")
+        let what = "multipart form";
+        let names = multipart::check(&form);
+        let checked = self.change(|_| names.map_err(|broken| failure::Building::new(what, broken)));
+        checked.map(|inner| inner.multipart(form), what)
     }
 
     /// The same request once more; `None` if its body is a stream.

@@ -326,7 +326,7 @@ pub(super) struct Building {
 }
 
 impl Building {
-    fn new(what: &str, source: impl StdError + Send + Sync + 'static) -> Building {
+    pub(super) fn new(what: &str, source: impl StdError + Send + Sync + 'static) -> Building {
         Building {
             what: format!("{what}: {source}"),
             source: Arc::new(source),

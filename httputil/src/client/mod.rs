@@ -36,6 +36,7 @@ mod limit;
 #[cfg(test)]
 mod memory;
 mod message;
+mod multipart;
 #[cfg(test)]
 mod noise_tests;
 mod options;

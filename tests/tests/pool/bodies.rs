@@ -3,6 +3,8 @@
 use httputil::Kind;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
+use httputil_tests::server::handlers::{self, Echoed};
+use reqwest::multipart::{Form, Part};
 
 use crate::common::{TrustedCa, Way, client, get, until, url};
 
@@ -63,6 +65,35 @@ async fn http_1_0_is_reused_only_where_it_says_keep_alive() {
         }
         assert_eq!(server.accepted(), connections, "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_line_break_in_a_name_of_a_part_is_refused_before_it_begins_a_header() {
+    let server = Server::builder().handler(handlers::echo).start().await;
+    let client = client();
+    let form = |name: &str, file: &str| {
+        let part = Part::text("any\r\nvalue").file_name(file.to_owned());
+        Form::new().part(name.to_owned(), part)
+    };
+    for (name, file) in [
+        ("part", "canary\r\nx-b: 1"),
+        ("canary\nx-b: 1", "file"),
+        ("part", "canary\0"),
+    ] {
+        let request = client.post(server.url("/")).multipart(form(name, file));
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Request);
+        let text = error.to_string();
+        assert!(
+            text.contains("multipart form: a part's name, its file's name or"),
+            "{text}"
+        );
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+    assert_eq!(server.accepted(), 0);
+    let fine = client.post(server.url("/")).multipart(form("part", "c:\\new\\file"));
+    let echoed: Echoed = fine.send().await.unwrap().json().await.unwrap();
+    assert!(echoed.body.contains("\r\n\r\nany\r\nvalue\r\n"), "{}", echoed.body);
 }
 
 #[tokio::test]
