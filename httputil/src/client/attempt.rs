@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
 use super::execute::{Prepared, is_over_after};
 use super::framing;
 use super::options;
 use super::resend::{Verdict, may_repeat};
-use super::retry::{Fault, Outcome};
+use super::retry::{Fault, Head, Outcome};
 use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
-use crate::pool::{Checked, CheckoutFailure, Fresh, Sighting, Wanted};
-use crate::wire::{PooledBody, RequestBody, SendFailure, SocketHandle};
+use crate::pool::{Checked, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
+use crate::wire::{RequestBody, SendFailure, SocketHandle};
+
+/// What there is to tell of the connection of a sending.
+struct Over {
+    sighting: Sighting,
+    socket: Option<SocketHandle>,
+}
 
 impl Prepared {
     /// Why the connection cannot bear the request, if it cannot.
@@ -77,18 +83,13 @@ impl Prepared {
         let mut asked = self.beginning(sendings, now);
         let deadline;
         (self.failing.attempt, deadline) = self.bound_of_attempt(asked);
-        let in_force = &*self.in_force;
-        let pool = &in_force.pool;
-        let pool_wait = sendings.pool_wait(in_force.profile.policy.pool_wait);
-        let (accept, tells_secrets) = (self.failing.address.is_reqwest(), self.tells_secrets);
+        let pool_wait = sendings.pool_wait(self.in_force.profile.policy.pool_wait);
         let mut signed = None;
         if self.layer.is_some() {
             // Boxed, so that the future of a request without a layer stays small.
-            signed = Box::pin(self.signed(sendings.attempts)).await?;
+            signed = Box::pin(self.signed(sendings.attempts)).await?.map(Box::new);
             now = Instant::now();
         }
-        let mut defaults = in_force.defaults(accept, self.draft.decodes, tells_secrets, self.authorization.as_ref());
-        defaults.signed = signed.as_ref();
         sendings.on = None;
         sendings.answered_at = None;
         let mut undialled = None;
@@ -103,8 +104,8 @@ impl Prepared {
                 deadline,
                 pool_wait,
             };
-            let checked = pool.checkout(&self.target, &mut self.route, wanted).await;
-            let checked = match checked {
+            let pool = &self.in_force.pool;
+            let checked = match pool.checkout(&self.target, &mut self.route, wanted).await {
                 // No new connection can be had: an idle one is better than none.
                 Err(failure) => {
                     if let (CheckoutFailure::Dial(_), Fresh::Rather(failed)) = (&failure, fresh) {
@@ -119,39 +120,21 @@ impl Prepared {
                 }
                 Ok(checked) => checked,
             };
-            sendings.turn = Some(checked.turn);
-            sendings.on = Some(checked.marks());
-            if let Some(why) = self.misfit(&checked) {
-                pool.put_back(checked);
-                return Err(self.failing.describe(Error::new(Kind::Request, why)).into());
-            }
-            let (manner, sighting, socket) = (self.manner, checked.sighting(), checked.own_socket());
-            let keep = self.draft.keeps_headers
-                || checked.may_be_stale()
-                || checked.is_h2()
-                || self.may_follow(sendings.attempts);
-            let (draft, failing) = (&mut self.draft, &mut self.failing);
-            // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
-            // stream.
-            failing.is_first = !checked.may_be_stale();
-            let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
-            let path = path.map_err(|reason| Fault::lasting(failing.describe(Error::new(Kind::Request, reason))))?;
-            let (mut sent, can_replay) =
-                draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
-            sendings.is_spent = !can_replay;
-            self.fit(sent.headers_mut(), checked.is_h2(), signed.is_some());
-            sendings.go(pool, checked.at);
-            let phases = in_force.phases.as_ref();
-            let mut failure = match checked.send(sent, deadline, phases, manner).await {
+            let (sending, over) = self.put_on(checked, signed.as_deref(), sendings, deadline)?;
+            let can_replay = !sendings.is_spent;
+            let mut failure = match sending.await {
                 Ok(response) if sendings.resends.is_misdirected(response.status(), can_replay) => {
                     drop(response);
                     sendings.fresh = Fresh::Only;
                     now = Instant::now();
                     asked = now;
-                    pool.count_resend();
+                    self.in_force.pool.count_resend();
                     continue;
                 }
-                Ok(response) => return self.answered(response, sendings, asked, sighting, socket),
+                Ok(response) => {
+                    let head = response.map(|body| self.pooled = body);
+                    return self.answered(head, sendings, asked, over);
+                }
                 Err(failure) => failure,
             };
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
@@ -163,27 +146,64 @@ impl Prepared {
             let Some(pause) = again else {
                 return Err(self.failing.fault_of_send(failure, &self.route));
             };
-            pool.count_resend();
+            self.in_force.pool.count_resend();
             if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
+                // Boxed like all that is rare.
+                Box::pin(tokio::time::sleep(pause)).await;
             }
             now = Instant::now();
             asked = now;
         }
     }
 
-    /// Takes an answer to what was sent at last over the connection of this `sighting`, `asked` for then.
-    fn answered(
+    /// Puts the request on a connection; what the answer is told of that comes back too. Not in the attempt itself, which would
+    /// keep room for the request and the connection while it waits.
+    fn put_on(
         &mut self,
-        response: Response<PooledBody>,
+        checked: Checked,
+        signed: Option<&HeaderMap>,
         sendings: &mut Sendings,
-        asked: Instant,
-        sighting: Sighting,
-        socket: Option<SocketHandle>,
-    ) -> Outcome {
+        deadline: Option<Instant>,
+    ) -> Result<(Sending, Over), Fault> {
+        sendings.turn = Some(checked.turn);
+        sendings.on = Some(checked.marks());
+        if let Some(why) = self.misfit(&checked) {
+            self.in_force.pool.put_back(checked);
+            return Err(self.failing.describe(Error::new(Kind::Request, why)).into());
+        }
+        let over = Over {
+            sighting: checked.sighting(),
+            socket: checked.own_socket(),
+        };
+        let keep =
+            self.draft.keeps_headers || checked.may_be_stale() || checked.is_h2() || self.may_follow(sendings.attempts);
+        let mut defaults = self.in_force.defaults(
+            self.failing.address.is_reqwest(),
+            self.draft.decodes,
+            self.tells_secrets,
+            self.authorization.as_ref(),
+        );
+        defaults.signed = signed;
+        let (draft, failing) = (&mut self.draft, &mut self.failing);
+        // On a connection that was neither used nor idle there is no keep-alive race to lose; HTTP/2 may still refuse the
+        // stream.
+        failing.is_first = !checked.may_be_stale();
+        let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
+        let path = path.map_err(|reason| Fault::lasting(failing.describe(Error::new(Kind::Request, reason))))?;
+        let (mut sent, can_replay) =
+            draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
+        sendings.is_spent = !can_replay;
+        self.fit(sent.headers_mut(), checked.is_h2(), signed.is_some());
+        sendings.go(&self.in_force.pool, checked.at);
+        let sending = checked.send(sent, deadline, self.in_force.phases.as_ref(), self.manner);
+        Ok((sending, over))
+    }
+
+    /// Takes the head of an answer to what was put on a connection that was `asked` for then.
+    fn answered(&mut self, head: Head, sendings: &mut Sendings, asked: Instant, over: Over) -> Outcome {
         let answered_at = Instant::now();
         sendings.answered_at = Some(answered_at);
-        if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
             && let Some(proxy) = self.route.forwards()
         {
             return Err(Fault::lasting(self.failing.of_proxy_login(proxy)));
@@ -192,12 +212,12 @@ impl Prepared {
         self.timings = Some(Timings::new(
             self.failing.began,
             (asked, sent_at, answered_at),
-            socket.map(|socket| socket.wrote_at()),
-            response.version(),
-            sighting,
+            over.socket.map(|socket| socket.wrote_at()),
+            head.version(),
+            over.sighting,
             self.failing.attempts,
         ));
-        Ok(response.map(|body| self.pooled = body))
+        Ok(head)
     }
 
     /// Whether the request is sent again within the attempt, after which pause, and over which connection.

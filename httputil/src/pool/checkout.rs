@@ -212,55 +212,14 @@ impl Pool {
         &self,
         target: &Target,
         way: &mut Way,
-        mut wanted: Wanted,
+        wanted: Wanted,
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
-        let mut follows = true;
-        let mut began = None;
-        let checked = loop {
-            match inner.take((target, way), &handle, wanted, began, follows)? {
-                Taken::Now(checked) => break checked,
-                Taken::Later(key) => {
-                    follows = false;
-                    Box::pin(following::catch_up(inner, key, wanted.deadline)).await;
-                    wanted.now = Instant::now();
-                }
-                Taken::Elsewhere => {
-                    let found = self.route(target, way.needs_tunnel());
-                    *way = found.map_err(|refusal| CheckoutFailure::Refused(refusal.to_string()))?;
-                }
-                // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
-                Taken::Wait(key, waiting) => {
-                    let id = waiting.id;
-                    let Wanted {
-                        deadline, pool_wait, ..
-                    } = wanted;
-                    let began = *began.get_or_insert_with(Instant::now);
-                    let wait = Box::pin(inner.wait(waiting, deadline, (began, pool_wait), wanted.fresh));
-                    let Some(delivery) = wait.await? else {
-                        wanted.turn = Some(id);
-                        wanted.now = Instant::now();
-                        continue;
-                    };
-                    let connection = match delivery {
-                        Delivery::Exclusive(h1) => Connection::H1(h1),
-                        Delivery::Place(place) => Connection::Place(place),
-                        Delivery::Failed(failure) => return Err(CheckoutFailure::Dial(failure)),
-                        Delivery::Moved => {
-                            wanted.turn = Some(id);
-                            wanted.now = Instant::now();
-                            continue;
-                        }
-                    };
-                    break Checked {
-                        key,
-                        turn: id,
-                        at: Instant::now(),
-                        connection,
-                    };
-                }
-            }
+        let checked = match inner.take((target, way), &handle, wanted, None, true)? {
+            Taken::Now(checked) => checked,
+            // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
+            taken => Box::pin(self.seek((target, way), &handle, wanted, taken)).await?,
         };
         Counters::add(&inner.counters.tally.requests);
         Counters::add(&checked.key.counters.tally.requests);
@@ -269,6 +228,54 @@ impl Pool {
             Counters::add(&checked.key.counters.tally.reuses);
         }
         Ok(checked)
+    }
+
+    /// Does what stands before a connection, until there is one.
+    async fn seek(
+        &self,
+        (target, way): (&Target, &mut Way),
+        handle: &Handle,
+        mut wanted: Wanted,
+        mut taken: Taken,
+    ) -> Result<Checked, CheckoutFailure> {
+        let inner = &self.inner;
+        let mut follows = true;
+        let mut began = None;
+        loop {
+            match taken {
+                Taken::Now(checked) => return Ok(checked),
+                Taken::Later(key) => {
+                    follows = false;
+                    following::catch_up(inner, key, wanted.deadline).await;
+                    wanted.now = Instant::now();
+                }
+                Taken::Elsewhere => {
+                    let found = self.route(target, way.needs_tunnel());
+                    *way = found.map_err(|refusal| CheckoutFailure::Refused(refusal.to_string()))?;
+                }
+                Taken::Wait(key, waiting) => {
+                    let turn = waiting.id;
+                    let bound = (*began.get_or_insert_with(Instant::now), wanted.pool_wait);
+                    let connection = match inner.wait(waiting, wanted.deadline, bound, wanted.fresh).await? {
+                        Some(Delivery::Exclusive(h1)) => Some(Connection::H1(h1)),
+                        Some(Delivery::Place(place)) => Some(Connection::Place(place)),
+                        Some(Delivery::Failed(failure)) => return Err(CheckoutFailure::Dial(failure)),
+                        Some(Delivery::Moved) | None => None,
+                    };
+                    wanted.now = Instant::now();
+                    if let Some(connection) = connection {
+                        return Ok(Checked {
+                            key,
+                            turn,
+                            at: wanted.now,
+                            connection,
+                        });
+                    }
+                    wanted.turn = Some(turn);
+                }
+            }
+            taken = inner.take((target, way), handle, wanted, began, follows)?;
+        }
     }
 }
 

@@ -37,7 +37,8 @@ enum Hold {
         incoming: Incoming,
         exchange: Exchange,
     },
-    H2(Stream),
+    /// Boxed, since it weighs twice as much as the other and is rare: most bodies have an end that somebody watches for.
+    H2(Box<Stream>),
     /// An HTTP/2 body with an end that somebody else watches for.
     Watched {
         shared: Arc<Mutex<Watched>>,
@@ -121,7 +122,7 @@ impl PooledBody {
         }
         let unread_until = watch.as_ref().and_then(|watch| watch.unread_until());
         let Some(until) = deadline.or(unread_until) else {
-            let hold = Hold::H2(stream);
+            let hold = Hold::H2(Box::new(stream));
             return PooledBody { first, hold, watch };
         };
         let half_time = deadline.and_then(|deadline| stream.half_time(deadline));
@@ -373,6 +374,9 @@ impl PooledBody {
 
 impl Drop for PooledBody {
     fn drop(&mut self) {
+        if matches!(self.hold, Hold::Ended) {
+            return;
+        }
         match std::mem::replace(&mut self.hold, Hold::Ended) {
             Hold::H1 { incoming, exchange } => {
                 exchange.let_go();
