@@ -69,3 +69,16 @@ pub(crate) fn is_open_to_all(path: &Path) -> bool {
 pub(crate) fn is_open_to_all(_: &Path) -> bool {
     false
 }
+
+/// The text of a file that holds a secret, but for its last line end; the error names the file, and no more of it.
+pub(crate) fn secret(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let bytes = read(path).map_err(|refused| format!("the file {shown}: {refused}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("the file {shown} is not UTF-8"))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err(format!("the file {shown} is empty"));
+    }
+    Ok(line.to_owned())
+}

@@ -170,7 +170,8 @@
 //! # Headers and credentials
 //!
 //! `headers` gives each request of a profile headers that it does not bear itself, `auth` says who we are: by the Basic
-//! scheme, or by a token, which a file may hold that somebody else renews. What is secret of it goes to the profile's own
+//! scheme, or by a token, which a file may hold that somebody else renews, or an authorization server gives (`auth.oauth2`,
+//! with the feature `oauth2`). What is secret of it goes to the profile's own
 //! origins only, that of `base_url` or those of `auth.origins`, whatever URL a request has or a redirect names.
 //!
 //! ```toml

@@ -11,11 +11,15 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::execute::Prepared;
+#[cfg(feature = "oauth2")]
+use super::oauth2::Tokens;
+use super::policies::Policies;
 use super::retry::Head;
 use super::sendings::Sendings;
 use super::token_file::TokenFile;
 use crate::connect::Target;
-use crate::error::{Error, Problem};
+use crate::error::{Error, Phase, Problem};
+use crate::pool::Pool;
 use crate::settings::{Auth, BaseUrl, Basic, Profile, Token, check_origin};
 
 /// The secrets of a profile.
@@ -28,6 +32,17 @@ pub(super) struct Credentials {
 enum Authorization {
     Fixed(HeaderValue),
     File(TokenFile),
+    /// Tokens that are fetched over this pool.
+    #[cfg(feature = "oauth2")]
+    Fetched(Arc<Tokens>, Pool),
+}
+
+/// What `Authorization` holds.
+pub(super) enum Now {
+    Nothing,
+    Value(HeaderValue),
+    /// It is to be seen.
+    Wait,
 }
 
 /// The profile's own origins: those of `auth.origins`, else those of `base_url`.
@@ -57,7 +72,12 @@ impl Credentials {
     ///
     /// That there is no origin that they could go to, that a token's file cannot be used, or what
     /// [`header_mistakes`](crate::settings::header_mistakes) tells of a profile that was never checked.
-    pub(super) fn of(profile: &Profile, origins: &[Target]) -> Result<Option<Credentials>, Error> {
+    pub(super) fn of(
+        profile: &Profile,
+        origins: &[Target],
+        pool: &Pool,
+        policies: &Policies,
+    ) -> Result<Option<Credentials>, Error> {
         let Auth { basic, bearer, .. } = &profile.policy.auth;
         let wrong = |key: &str, why: &str| wrong(profile, key, why);
         let mut headers = Vec::new();
@@ -85,8 +105,15 @@ impl Credentials {
                 let file = TokenFile::open(path, &profile.name).map_err(|why| wrong("auth.bearer", &why))?;
                 ("auth.bearer", Some(Authorization::File(file)))
             }
-            (None, None) => ("headers", None),
+            (None, None) => match fetched(pool, policies) {
+                Some(fetched) => ("auth.oauth2", Some(fetched)),
+                None => ("headers", None),
+            },
         };
+        #[cfg(feature = "oauth2")]
+        if let Some(Authorization::Fetched(tokens, _)) = &authorization {
+            tokens.check().map_err(|why| wrong("auth.oauth2.client_secret", &why))?;
+        }
         if authorization.is_none() && headers.is_empty() {
             return Ok(None);
         }
@@ -104,19 +131,34 @@ impl Credentials {
 
     /// Whether there may be other credentials when those in use are refused.
     pub(super) fn are_renewable(&self) -> bool {
-        matches!(self.authorization, Some(Authorization::File(_)))
+        !matches!(self.authorization, None | Some(Authorization::Fixed(_)))
     }
 
-    /// What `Authorization` holds now.
-    pub(super) async fn current(&self) -> Option<HeaderValue> {
-        match self.authorization.as_ref()? {
-            Authorization::Fixed(value) => Some(value.clone()),
-            // Boxed, so that the future of a request without a token's file stays small.
-            Authorization::File(file) => match file.known() {
-                Some(value) => Some(value),
-                None => Some(Box::pin(file.current()).await),
-            },
-        }
+    /// What `Authorization` holds, where that need not be waited for.
+    pub(super) fn now(&self) -> Now {
+        let known = match &self.authorization {
+            None => return Now::Nothing,
+            Some(Authorization::Fixed(value)) => Some(value.clone()),
+            Some(Authorization::File(file)) => file.known(),
+            #[cfg(feature = "oauth2")]
+            Some(Authorization::Fetched(tokens, _)) => tokens.known(),
+        };
+        known.map_or(Now::Wait, Now::Value)
+    }
+
+    /// What `Authorization` holds.
+    ///
+    /// # Errors
+    ///
+    /// That a token that has to be fetched cannot be had.
+    pub(super) async fn current(&self) -> Result<Option<HeaderValue>, Error> {
+        Ok(Some(match &self.authorization {
+            None => return Ok(None),
+            Some(Authorization::Fixed(value)) => value.clone(),
+            Some(Authorization::File(file)) => file.current().await,
+            #[cfg(feature = "oauth2")]
+            Some(Authorization::Fetched(tokens, pool)) => tokens.current(pool).await?,
+        }))
     }
 
     /// Other credentials than those that were refused, if there are any.
@@ -124,6 +166,8 @@ impl Credentials {
         match self.authorization.as_ref()? {
             Authorization::Fixed(_) => None,
             Authorization::File(file) => file.other_than(refused).await,
+            #[cfg(feature = "oauth2")]
+            Authorization::Fetched(tokens, pool) => tokens.other_than(refused, pool).await,
         }
     }
 
@@ -138,17 +182,51 @@ impl Credentials {
     }
 }
 
+/// Tokens that are fetched, where the profile has some.
+#[cfg(feature = "oauth2")]
+fn fetched(pool: &Pool, policies: &Policies) -> Option<Authorization> {
+    let tokens = policies.tokens.as_ref()?;
+    Some(Authorization::Fetched(Arc::clone(tokens), pool.clone()))
+}
+
+#[cfg(not(feature = "oauth2"))]
+fn fetched(_: &Pool, _: &Policies) -> Option<Authorization> {
+    None
+}
+
 impl Prepared {
     /// Finds out what the place that the request goes to may be told.
-    pub(super) async fn authorize(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// That a token that it needs cannot be had, or not before the request's time is over.
+    pub(super) async fn authorize(&mut self) -> Result<(), Error> {
         let in_force = Arc::clone(&self.in_force);
         let credentials = in_force.credentials.as_ref();
         let told = credentials.filter(|_| !self.has_strayed && in_force.origins.contains(&self.target));
         self.tells_secrets = told.is_some();
         self.authorization = match told {
-            Some(credentials) if !self.draft.headers.contains_key(AUTHORIZATION) => credentials.current().await,
+            Some(credentials) if !self.draft.headers.contains_key(AUTHORIZATION) => match credentials.now() {
+                Now::Nothing => None,
+                Now::Value(value) => Some(value),
+                // Boxed, so that the future of a request that need not wait stays small.
+                Now::Wait => {
+                    let current = Box::pin(self.in_time(credentials.current())).await;
+                    let current = current.ok_or_else(|| self.failing.deadline(Phase::Token).retryable(true))?;
+                    current.map_err(|error| self.failing.describe(error))?
+                }
+            },
             _ => None,
         };
+        Ok(())
+    }
+
+    /// What comes of it before the request's time is over.
+    async fn in_time<T>(&self, coming: impl Future<Output = T>) -> Option<T> {
+        match self.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, coming).await.ok(),
+            None => Some(coming.await),
+        }
     }
 
     /// Whether a 401 may be answered with other credentials, or another signature: if those that it refused were the profile's
@@ -166,7 +244,7 @@ impl Prepared {
     /// Whether there is something better to say than what was refused.
     pub(super) async fn renew(&self, head: &Head) -> bool {
         let renewed = match (&self.in_force.credentials, &self.authorization) {
-            (Some(credentials), Some(refused)) => credentials.renewed(refused).await,
+            (Some(credentials), Some(refused)) => self.in_time(credentials.renewed(refused)).await.flatten(),
             _ => None,
         };
         let is_renewed = renewed.is_some() || self.refresh(head).await;
@@ -191,7 +269,7 @@ pub(super) fn bearer_of(token: &str) -> Result<HeaderValue, &'static str> {
 }
 
 /// Marked, so that neither `Debug` shows it nor HTTP/2 remembers it for the next request.
-fn secret(mut value: HeaderValue) -> HeaderValue {
+pub(super) fn secret(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }

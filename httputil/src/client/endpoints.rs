@@ -97,7 +97,7 @@ impl Prepared {
     pub(super) async fn set_out(&mut self) -> Result<(), Error> {
         self.choose()?;
         if self.in_force.credentials.is_some() {
-            self.authorize().await;
+            self.authorize().await?;
         }
         Ok(())
     }

@@ -225,7 +225,7 @@ impl Prepared {
         let mut is_renewed = false;
         loop {
             if self.in_force.credentials.is_some() {
-                self.authorize().await;
+                self.authorize().await?;
             }
             let mut head = self.retried(&mut sendings).await?;
             if head.status() == StatusCode::UNAUTHORIZED && !is_renewed && self.may_renew(&sendings) {

@@ -69,7 +69,7 @@ impl InForce {
             Error::config(vec![Problem::new(message)])
         })?;
         let origins = own_origins(&profile, &bases)?;
-        let credentials = Credentials::of(&profile, &origins)?;
+        let credentials = Credentials::of(&profile, &origins, &pool, &policies)?;
         let plain = profile.policy.headers.iter();
         let plain = plain.filter(|(name, value)| !value.is_secret(name));
         let headers = plain.map(|(name, value)| {

@@ -7,7 +7,7 @@
 //!
 //! Each stage is one file: [`execute`] is the way as a whole, `service` its second door, [`in_force`] the settings that a
 //! request takes along, `options` what it wants otherwise than its profile, `policies` what is known of each host,
-//! `redirect` goes where an answer sends the request, `credentials` are the profile's own, one of them a `token_file`,
+//! `redirect` goes where an answer sends the request, `credentials` are the profile's own, one of them a `token_file`, another an `oauth2` server's,
 //! `cookies` are what answers have set,
 //! `retry` makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `layer` lets the user
 //! sign it, `resend` says what may be sent
@@ -39,6 +39,8 @@ mod message;
 mod multipart;
 #[cfg(test)]
 mod noise_tests;
+#[cfg(feature = "oauth2")]
+mod oauth2;
 mod options;
 #[cfg(test)]
 mod phases_tests;

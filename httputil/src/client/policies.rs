@@ -12,6 +12,8 @@ use super::cookies::Cookies;
 use super::endpoints::Endpoints;
 use super::in_code;
 use super::limit::Limits;
+#[cfg(feature = "oauth2")]
+use super::oauth2::Tokens;
 use crate::connect::Target;
 use crate::error::Error;
 use crate::policy::{Breaker, Budget, Hosts, Limit, Retry};
@@ -27,6 +29,9 @@ pub(crate) struct Policies {
     pub(super) endpoints: Option<Endpoints>,
     /// Those of the profile's clients; one with a pool of its type's own has its own.
     pub(super) cookies: Cookies,
+    /// `auth.oauth2`
+    #[cfg(feature = "oauth2")]
+    pub(super) tokens: Option<Arc<Tokens>>,
     /// Of these, those of retries, breakers and limits are read here.
     settings: settings::Policy,
     first: OnceLock<(Target, Arc<PerHost>)>,
@@ -55,6 +60,8 @@ impl Policies {
             limits: Limits::of(profile.policy.limit),
             endpoints: Endpoints::of(profile)?,
             cookies: Cookies::of(profile.policy.cookies),
+            #[cfg(feature = "oauth2")]
+            tokens: Tokens::of(profile),
             settings: profile.policy.clone(),
             first: OnceLock::new(),
             others: Hosts::new(MANY_HOSTS),
@@ -62,7 +69,7 @@ impl Policies {
     }
 
     /// The same for a profile whose settings have changed. What follows the same rule as before keeps its state: each
-    /// host's budget, breaker and limit, the profile's own limits, and its cookies. What is under way goes on by the earlier ones.
+    /// host's budget, breaker and limit, the profile's own limits, its cookies, and its token. What is under way goes on by the earlier ones.
     ///
     /// # Errors
     ///
@@ -72,6 +79,7 @@ impl Policies {
         let has_same_ends = was.base_url == is.base_url && was.hedge_after == is.hedge_after;
         if has_same_ends
             && was.cookies == is.cookies
+            && was.auth.oauth2 == is.auth.oauth2
             && was.retry == is.retry
             && was.breaker == is.breaker
             && was.limit == is.limit
@@ -81,6 +89,10 @@ impl Policies {
         let mut later = Policies::of(profile)?;
         if let Some(policies) = Arc::get_mut(&mut later) {
             policies.limits = Limits::succeeding(&earlier.limits, is.limit);
+            #[cfg(feature = "oauth2")]
+            if was.auth.oauth2 == is.auth.oauth2 {
+                policies.tokens.clone_from(&earlier.tokens);
+            }
             policies.cookies = std::mem::take(&mut policies.cookies).or_earlier(&earlier.cookies);
             if let Some((target, host)) = earlier.first.get() {
                 let _ = policies.first.set((target.clone(), policies.carry(host, was)));

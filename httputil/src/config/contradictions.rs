@@ -72,6 +72,7 @@ pub(crate) fn within(profile: &Profile, chain: &Chain<'_>, environment: Option<&
         }
     }
     half_a_user(chain, problems);
+    part_of_oauth2(chain, problems);
     half_an_identity(&transport.tls, chain, problems);
     if let Some(why) = crate::settings::without_feature(&transport.dns)
         && let Some((table, node)) = chain.written("dns.resolver").next()
@@ -204,6 +205,30 @@ fn half_a_user(chain: &Chain<'_>, problems: &mut Problems) {
     };
     let name = name_beside(&at.1.origin, at.0, key);
     problems.add(|| Problem::at(at.1.origin.clone(), format!("{name}needs {missing} beside it")));
+}
+
+/// An authorization server without the client's name or secret, or one of these alone.
+fn part_of_oauth2(chain: &Chain<'_>, problems: &mut Problems) {
+    let keys = [
+        "auth.oauth2.token_url",
+        "auth.oauth2.client_id",
+        "auth.oauth2.client_secret",
+    ];
+    let written = keys.map(|key| {
+        chain
+            .written(key)
+            .next()
+            .filter(|(_, node)| node.as_text() != Some("none"))
+    });
+    let missing = keys.iter().zip(&written).find(|(_, at)| at.is_none());
+    let set = keys
+        .iter()
+        .zip(&written)
+        .find_map(|(key, at)| Some((key, at.as_ref()?)));
+    if let (Some((missing, _)), Some((key, (table, node)))) = (missing, set) {
+        let name = name_beside(&node.origin, table, key);
+        problems.add(|| Problem::at(node.origin.clone(), format!("{name}needs {missing} beside it")));
+    }
 }
 
 /// A client certificate without its key, or the other way round.

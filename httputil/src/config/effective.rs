@@ -12,9 +12,9 @@ use super::layer::quoted;
 use super::values::{show_address, show_duration, show_size};
 use crate::connect::shown_url;
 use crate::settings::{
-    Auth, Breaker, Coding, Compression, DefaultHeader, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1,
-    Http2, Jitter, Limit, MaxConnections, Policy, Pool, Profile, Proxy, ProxyChoice, Redirect, Registry, Retry, Roots,
-    Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
+    Auth, Breaker, ClientAuth, Coding, Compression, DefaultHeader, Dns, DnsBalance, DnsPreference, DnsResolver, Egress,
+    Http1, Http2, Jitter, Limit, MaxConnections, OAuth2, Policy, Pool, Profile, Proxy, ProxyChoice, Redirect, Registry,
+    Retry, Roots, Secret, Tcp, Timeouts, Tls, TlsVersion, Transport,
 };
 
 /// What stands for the value of a secret.
@@ -88,14 +88,7 @@ pub(crate) fn values(profile: &Profile) -> Vec<(&'static str, String)> {
     add_http2(&mut values, http2);
     add_proxy(&mut values, proxy);
     add_dns(&mut values, dns);
-    let Auth { basic, bearer, origins } = auth;
-    let told = |is_set: bool| if is_set { NOT_SHOWN } else { NOT_SET }.to_owned();
-    values.extend([
-        ("auth.basic.username", told(basic.is_some())),
-        ("auth.basic.password", told(basic.is_some())),
-        ("auth.bearer", told(bearer.is_some())),
-        ("auth.origins", list(origins)),
-    ]);
+    add_auth(&mut values, auth);
     add_egress(&mut values, egress);
     add_retry(&mut values, retry);
     add_breaker(&mut values, breaker);
@@ -390,6 +383,48 @@ fn add_dns(values: &mut Vec<(&'static str, String)>, dns: &Dns) {
         ("dns.stale_for", duration(*stale_for)),
         ("dns.prefer", quoted(prefer)),
         ("dns.balance", quoted(balance)),
+    ]);
+}
+
+fn add_auth(values: &mut Vec<(&'static str, String)>, auth: &Auth) {
+    let Auth {
+        basic,
+        bearer,
+        oauth2,
+        origins,
+    } = auth;
+    let told = |is_set: bool| if is_set { NOT_SHOWN } else { NOT_SET }.to_owned();
+    values.extend([
+        ("auth.basic.username", told(basic.is_some())),
+        ("auth.basic.password", told(basic.is_some())),
+        ("auth.bearer", told(bearer.is_some())),
+        ("auth.origins", list(origins)),
+    ]);
+    add_oauth2(values, oauth2.as_ref());
+}
+
+fn add_oauth2(values: &mut Vec<(&'static str, String)>, oauth2: Option<&OAuth2>) {
+    let text = |text: Option<&String>| text.map_or_else(|| NOT_SET.to_owned(), |text| quoted(text));
+    let (url, id, audience) = (
+        oauth2.map(|oauth2| &oauth2.token_url),
+        oauth2.map(|oauth2| &oauth2.client_id),
+        oauth2.and_then(|oauth2| oauth2.audience.as_ref()),
+    );
+    let client_auth = match oauth2.map(|oauth2| oauth2.client_auth).unwrap_or_default() {
+        ClientAuth::Basic => "basic",
+        ClientAuth::Body => "body",
+    };
+    let secret = if oauth2.is_some() { NOT_SHOWN } else { NOT_SET };
+    values.extend([
+        ("auth.oauth2.token_url", text(url)),
+        ("auth.oauth2.client_id", text(id)),
+        ("auth.oauth2.client_secret", secret.to_owned()),
+        (
+            "auth.oauth2.scopes",
+            list(oauth2.map_or(&[][..], |oauth2| &oauth2.scopes)),
+        ),
+        ("auth.oauth2.audience", text(audience)),
+        ("auth.oauth2.client_auth", quoted(client_auth)),
     ]);
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::model::{
-    AuthKeys, BreakerKeys, CompressionKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey, EgressKeys,
-    Http1Keys, Http2Keys, JitterKey, LimitKeys, PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys, RegistryKeys,
-    RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
+    AuthKeys, BreakerKeys, ClientAuthKey, CompressionKeys, DnsBalanceKey, DnsKeys, DnsPreferenceKey, DnsResolverKey,
+    EgressKeys, Http1Keys, Http2Keys, JitterKey, LimitKeys, OAuth2Keys, PoolKeys, ProfileKeys, ProxyKeys, RedirectKeys,
+    RegistryKeys, RetryKeys, RootsKey, TcpKeys, TimeoutsKeys, TlsKeys, TlsVersionKey,
 };
 use super::read::{Misfit, Reader};
 use super::tree::{Node, Table, Value};
@@ -17,9 +17,9 @@ use super::values::{
 };
 use crate::error::Origin;
 use crate::settings::{
-    Auth, Basic, Breaker, Coding, Compression, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1, Http2,
-    Jitter, Limit, MaxConnections, PhaseBound, Policy, Pool, Profile, Proxy, ProxyChoice, Rate, Redirect, Registry,
-    Retry, Roots, Tcp, Timeouts, Tls, TlsVersion, Token,
+    Auth, Basic, Breaker, ClientAuth, Coding, Compression, Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1,
+    Http2, Jitter, Limit, MaxConnections, OAuth2, PhaseBound, Policy, Pool, Profile, Proxy, ProxyChoice, Rate,
+    Redirect, Registry, Retry, Roots, Tcp, Timeouts, Tls, TlsVersion, Token,
 };
 
 /// The profile of this name: what is written, over the defaults.
@@ -324,11 +324,27 @@ fn set_auth(auth: &mut Auth, keys: AuthKeys) {
     if let (Some(username), Some(password)) = (secret(keys.basic.username), secret(keys.basic.password)) {
         auth.basic = Some(Basic { username, password });
     }
-    auth.bearer = keys.bearer.and_then(|token| token.0).map(|token| match token {
+    let token = |token| match token {
         TokenText::Text(text) => Token::Text(text.0.into()),
         TokenText::File { file } => Token::File(file),
-    });
+    };
+    auth.bearer = keys.bearer.and_then(|text| text.0).map(token);
+    auth.oauth2 = oauth2(keys.oauth2, token);
     set(&mut auth.origins, keys.origins.map(|origins| origins.0));
+}
+
+/// Part of it is none here; that another part is missing has been told.
+fn oauth2(keys: OAuth2Keys, token: impl Fn(TokenText) -> Token) -> Option<OAuth2> {
+    let client_auth = |key| match key {
+        ClientAuthKey::Basic => ClientAuth::Basic,
+        ClientAuthKey::Body => ClientAuth::Body,
+    };
+    let mut oauth2 = OAuth2::new(keys.token_url?.0?.0, keys.client_id?.0?, "");
+    oauth2.client_secret = token(keys.client_secret?.0?);
+    set(&mut oauth2.scopes, keys.scopes.map(|scopes| scopes.0));
+    oauth2.audience = keys.audience.and_then(|audience| audience.0);
+    set(&mut oauth2.client_auth, keys.client_auth.map(client_auth));
+    Some(oauth2)
 }
 
 fn set_redirect(redirect: &mut Redirect, keys: &RedirectKeys) {

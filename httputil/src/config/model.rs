@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::values::{
     Address, Addresses, Bases, Codings, DurationText, EgressRules, FilePath, FilePaths, Free, HeaderNameText,
     HeaderText, Headers, HostName, Hosts, Interface, Methods, Name, Names, OrAuto, OrNone, Origins, Pins, ProxyUrl,
-    RateText, SecretText, SizeText, Statuses, TokenText, Urls,
+    RateText, Scopes, SecretText, SizeText, Statuses, TokenText, TokenUrl, Urls,
 };
 
 /// A profile.
@@ -110,6 +110,9 @@ pub(crate) struct AuthKeys {
     pub(crate) basic: BasicKeys,
     /// A token, by the Bearer scheme; that of a file is read again when the file has changed, and when an answer is 401.
     pub(crate) bearer: Option<OrNone<TokenText>>,
+    /// Tokens that an authorization server gives, by client credentials. Needs the feature `oauth2`.
+    #[serde(default)]
+    pub(crate) oauth2: OAuth2Keys,
     /// Where credentials and secret headers may go, each an origin such as `https://api.example`; by default that of
     /// `base_url`.
     pub(crate) origins: Option<Origins>,
@@ -123,6 +126,34 @@ pub(crate) struct BasicKeys {
     pub(crate) username: Option<OrNone<SecretText>>,
     /// Goes with `auth.basic.username`.
     pub(crate) password: Option<OrNone<SecretText>>,
+}
+
+/// `[auth.oauth2]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OAuth2Keys {
+    /// Where tokens are had; fetched over the profile's own pool, renewed before they end, and once on 401.
+    pub(crate) token_url: Option<OrNone<TokenUrl>>,
+    /// Goes with `auth.oauth2.token_url`.
+    pub(crate) client_id: Option<OrNone<String>>,
+    /// Goes with `auth.oauth2.token_url`; that of a file is read for each token.
+    pub(crate) client_secret: Option<OrNone<TokenText>>,
+    /// What is asked for; empty leaves it to the server.
+    pub(crate) scopes: Option<Scopes>,
+    /// Whom the token is for, where the server wants to be told.
+    pub(crate) audience: Option<OrNone<String>>,
+    /// How the secret is told: by the Basic scheme, or in the request's body.
+    pub(crate) client_auth: Option<ClientAuthKey>,
+}
+
+/// A way to tell a secret.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub(crate) enum ClientAuthKey {
+    #[serde(rename = "basic")]
+    Basic,
+    #[serde(rename = "body")]
+    Body,
 }
 
 /// `[timeouts]`

@@ -193,6 +193,8 @@ fn example(key: &Key, default: Option<&str>, described: &Json) -> Option<String>
             Kind::Ruled(Rule::Interface) => "\"eth0\"",
             Kind::Ruled(Rule::HostName) => "\"collector.example\"",
             Kind::List(Item::Base) => "\"https://api.example/v1\"",
+            Kind::List(Item::Scope) => "[\"invoices.read\"]",
+            Kind::Ruled(Rule::TokenUrl) => "\"https://login.example/token\"",
             Kind::Ruled(Rule::Rate) => "\"50/s\"",
             Kind::Headers => "{ x-team = \"search\" }",
             Kind::Addresses => "{ \"example.com\" = [\"10.0.0.1:443\"] }",
@@ -226,9 +228,21 @@ mod tests {
     }
 
     /// What a key can't do without.
-    const BESIDE: [(&str, &str); 5] = [
+    const BESIDE: [(&str, &str); 8] = [
         ("auth.basic.password", "auth.basic.username = \"we\""),
         ("auth.basic.username", "auth.basic.password = \"word\""),
+        (
+            "auth.oauth2.client_id",
+            "auth.oauth2.token_url = \"https://a.test\"\nauth.oauth2.client_secret = \"word\"",
+        ),
+        (
+            "auth.oauth2.client_secret",
+            "auth.oauth2.token_url = \"https://a.test\"\nauth.oauth2.client_id = \"we\"",
+        ),
+        (
+            "auth.oauth2.token_url",
+            "auth.oauth2.client_id = \"we\"\nauth.oauth2.client_secret = \"word\"",
+        ),
         ("proxy.password", "proxy.username = \"we\""),
         ("tls.cert_file", "tls.key_file = \"key.pem\""),
         ("tls.key_file", "tls.cert_file = \"cert.pem\""),

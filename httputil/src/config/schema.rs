@@ -255,6 +255,12 @@ mod tests {
 auth.basic.password secret none
 auth.basic.username secret none
 auth.bearer secret none
+auth.oauth2.audience text none
+auth.oauth2.client_auth one of basic body
+auth.oauth2.client_id text none
+auth.oauth2.client_secret secret none
+auth.oauth2.scopes scopes
+auth.oauth2.token_url token_url none
 auth.origins origins
 base_url bases none
 breaker.enabled flag

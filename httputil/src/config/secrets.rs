@@ -95,7 +95,9 @@ fn fetched(path: &str, origin: &Origin, elsewhere: &Elsewhere, text: String) -> 
     };
     match elsewhere {
         _ if path.starts_with("headers.") => table("secret", text),
-        Elsewhere::File(file) if path == "auth.bearer" => table("file", file.clone()),
+        Elsewhere::File(file) if ["auth.bearer", "auth.oauth2.client_secret"].contains(&path) => {
+            table("file", file.clone())
+        }
         _ => Value::Text(text),
     }
 }
@@ -127,16 +129,7 @@ impl Elsewhere {
                 let text = value.to_str().map(str::to_owned);
                 text.ok_or_else(|| format!("the variable {shown} is not UTF-8"))
             }
-            Elsewhere::File(path) => {
-                let bytes = files::read(Path::new(path)).map_err(|refused| format!("the file {path}: {refused}"))?;
-                let text = String::from_utf8(bytes).map_err(|_| format!("the file {path} is not UTF-8"))?;
-                let line = text.strip_suffix('\n').unwrap_or(&text);
-                let line = line.strip_suffix('\r').unwrap_or(line);
-                if line.is_empty() {
-                    return Err(format!("the file {path} is empty"));
-                }
-                Ok(line.to_owned())
-            }
+            Elsewhere::File(path) => files::secret(Path::new(path)),
         }
     }
 }

@@ -309,7 +309,7 @@ mod tests {
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
         }
-        assert_eq!(planned_key("auth.oauth").as_deref(), Some("auth.oauth2"));
+        assert_eq!(planned_key("auth.oauth"), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::schema::{Key, Kind, Section, schema, schema_of};
 use super::secrets;
 use super::suggest;
 use super::tree::{Entry, Node, Table, Value};
-use super::values::{Item, parse_address};
+use super::values::{Item, Rule, parse_address};
 use crate::connect::check_host;
 use crate::error::{Origin, Problem};
 use crate::settings::check_header_name;
@@ -145,7 +145,7 @@ impl Walk<'_> {
                 Value::Raw(text) | Value::Text(text)
                     if matches!(
                         key.kind,
-                        Kind::List(Item::Url | Item::Origin | Item::Base) | Kind::Proxy
+                        Kind::List(Item::Url | Item::Origin | Item::Base) | Kind::Ruled(Rule::TokenUrl) | Kind::Proxy
                     ) && may_hold_a_password(text) =>
                 {
                     problem(&origin, profile, path, message)

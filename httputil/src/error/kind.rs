@@ -36,6 +36,8 @@ pub enum Kind {
         /// When it lets a request through again.
         retry_after: Duration,
     },
+    /// No token could be had from the authorization server, `auth.oauth2`. The request was not sent.
+    Token,
     /// The client was stopped before the request began.
     Stopped,
     /// The request could not be built or sent as asked (a bad URL, a body that failed).
@@ -71,6 +73,8 @@ pub enum Phase {
     ProxyConnect,
     /// For the TLS handshake.
     TlsHandshake,
+    /// For a token, `auth.oauth2`.
+    Token,
     /// For a layer of the caller's own around the attempt.
     Signing,
     /// For the peer to take the request.
@@ -90,6 +94,7 @@ impl fmt::Display for Phase {
             Phase::Connect => "TCP connect",
             Phase::ProxyConnect => "proxy connect",
             Phase::TlsHandshake => "TLS handshake",
+            Phase::Token => "fetching a token",
             Phase::Signing => "signing the request",
             Phase::Write => "sending the request",
             Phase::ResponseHeader => "waiting for the response header",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Basic, Breaker, Coding, DefaultHeader, DnsBalance, DnsPreference, Limit, PhaseBound, Profile, ProxyChoice, Retry,
-    Secret, Token,
+    Basic, Breaker, Coding, DefaultHeader, DnsBalance, DnsPreference, Limit, OAuth2, PhaseBound, Profile, ProxyChoice,
+    Retry, Secret, Token,
 };
 
 /// The settings of a [`Client`](crate::Client) made in code.
@@ -680,6 +680,7 @@ impl ClientConfig {
         let (username, password) = (username.into(), password.into());
         self.profile.policy.auth.basic = Some(Basic { username, password });
         self.profile.policy.auth.bearer = None;
+        self.profile.policy.auth.oauth2 = None;
         self
     }
 
@@ -698,6 +699,7 @@ impl ClientConfig {
     pub fn bearer_auth(mut self, token: impl Into<Secret>) -> ClientConfig {
         self.profile.policy.auth.bearer = Some(Token::Text(token.into()));
         self.profile.policy.auth.basic = None;
+        self.profile.policy.auth.oauth2 = None;
         self
     }
 
@@ -707,6 +709,17 @@ impl ClientConfig {
     pub fn bearer_auth_file(mut self, file: impl Into<PathBuf>) -> ClientConfig {
         self.profile.policy.auth.bearer = Some(Token::File(file.into()));
         self.profile.policy.auth.basic = None;
+        self.profile.policy.auth.oauth2 = None;
+        self
+    }
+
+    /// The same with tokens that an authorization server gives, as [`OAuth2`] says. Needs the feature `oauth2`, without which
+    /// it is refused.
+    #[must_use]
+    pub fn oauth2(mut self, oauth2: OAuth2) -> ClientConfig {
+        let auth = &mut self.profile.policy.auth;
+        auth.oauth2 = Some(oauth2);
+        (auth.basic, auth.bearer) = (None, None);
         self
     }
 

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use url::Url;
 
 use super::secret::tells_a_secret;
-use super::{Policy, Secret};
+use super::{OAuth2, Policy, Secret, oauth2};
 
 /// The value of a default header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Auth {
     pub basic: Option<Basic>,
     /// `auth.bearer`: by the Bearer scheme (RFC 6750). Default none.
     pub bearer: Option<Token>,
+    /// `auth.oauth2`: by the Bearer scheme with tokens that an authorization server gives (RFC 6749 §4.4). Default none.
+    pub oauth2: Option<OAuth2>,
     /// `auth.origins`: scheme, host and port of where credentials and secret headers may go, as URLs. Default empty, which
     /// is the origin of `base_url`.
     pub origins: Vec<String>,
@@ -110,7 +112,12 @@ pub(crate) fn header_mistakes(policy: &Policy) -> Vec<(String, Cow<'static, str>
             add(&key, UNFIT.into());
         }
     }
-    let Auth { basic, bearer, origins } = &policy.auth;
+    let Auth {
+        basic,
+        bearer,
+        oauth2,
+        origins,
+    } = &policy.auth;
     if let Some(Basic { username, password }) = basic {
         if username.expose().contains(':') {
             add(
@@ -135,7 +142,8 @@ pub(crate) fn header_mistakes(policy: &Policy) -> Vec<(String, Cow<'static, str>
     {
         add("auth.bearer", UNFIT.into());
     }
-    if (basic.is_some() || bearer.is_some()) && policy.headers.contains_key(AUTHORIZATION.as_str()) {
+    if (basic.is_some() || bearer.is_some() || oauth2.is_some()) && policy.headers.contains_key(AUTHORIZATION.as_str())
+    {
         add(
             "headers.authorization",
             "contradicts auth: a request bears one Authorization".into(),
@@ -146,6 +154,9 @@ pub(crate) fn header_mistakes(policy: &Policy) -> Vec<(String, Cow<'static, str>
             "headers.cookie",
             "contradicts cookies = true: a request bears one Cookie".into(),
         );
+    }
+    for (key, why) in oauth2::mistakes(policy) {
+        add(key, why);
     }
     for origin in origins {
         if let Err(why) = check_origin(origin) {

@@ -88,7 +88,7 @@ pinned! {
     ten_redirects_are_followed: |p| p.policy.redirect.max => 10;
     redirects_lead_to_other_origins_but_not_from_https_to_http: |p| (p.policy.redirect.cross_origin, p.policy.redirect.downgrade) => (true, false);
     no_header_is_given_to_all_requests: |p| p.policy.headers.len() => 0;
-    nobody_is_told_who_we_are: |p| (p.policy.auth.basic, p.policy.auth.bearer, p.policy.auth.origins.len()) => (None, None, 0);
+    nobody_is_told_who_we_are: |p| (p.policy.auth.basic, p.policy.auth.bearer, p.policy.auth.oauth2, p.policy.auth.origins.len()) => (None, None, None, 0);
     nobody_is_asked_twice: |p| p.policy.hedge_after => None;
     three_codings_are_asked_for_as_far_as_they_were_built_in: |p| p.policy.compression.accept => [Coding::Gzip, Coding::Br, Coding::Zstd];
     a_hundred_bytes_may_come_of_one: |p| p.policy.compression.max_ratio => 100;

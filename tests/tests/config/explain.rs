@@ -51,7 +51,7 @@ fn the_places_are_those_that_origins_tells() {
 #[test]
 fn what_nobody_wrote_is_the_built_in_default() {
     let explanation = Config::empty().explain("default").unwrap();
-    assert_eq!(explanation.keys.len(), 112);
+    assert_eq!(explanation.keys.len(), 118);
     for key in &explanation.keys {
         assert_eq!(*key.origin(), Origin::BuiltIn, "{}", key.key);
         assert!(key.shadowed().is_empty() && key.follows.is_none(), "{}", key.key);

@@ -7,6 +7,8 @@ mod cookies;
 mod crossing;
 mod default_headers;
 mod layers;
+#[cfg(feature = "oauth2")]
+mod oauth2;
 mod proxied;
 mod redirects;
 mod without_features;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::url::check_url;
 use crate::connect::{check_exception, check_pin, check_rule};
-use crate::settings::{BaseUrl, Coding, check_method, check_origin, check_status};
+use crate::settings::{BaseUrl, Coding, check_method, check_origin, check_scope, check_status};
 
 /// Absolute `http` and `https` URLs; the check has made a list of texts of them, as of the others here.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +38,10 @@ pub(crate) struct Statuses(pub(crate) Vec<u16>);
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Methods(pub(crate) Vec<String>);
 
+/// Scopes of a token.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Scopes(pub(crate) Vec<String>);
+
 /// Schemes, hosts and ports.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Origins(pub(crate) Vec<String>);
@@ -58,6 +62,7 @@ pub(crate) enum Item {
     Egress,
     Coding,
     Method,
+    Scope,
     Base,
     /// A number, unlike the others.
     Status,
@@ -75,6 +80,7 @@ impl Item {
             Item::Egress,
             Item::Coding,
             Item::Method,
+            Item::Scope,
             Item::Base,
             Item::Status,
         ]
@@ -92,6 +98,7 @@ impl Item {
             Item::Egress => "egress_rules",
             Item::Coding => "codings",
             Item::Method => "methods",
+            Item::Scope => "scopes",
             Item::Base => "bases",
             Item::Status => "statuses",
         }
@@ -108,6 +115,7 @@ impl Item {
             Item::Coding => "expected a list of codings such as [\"gzip\", \"br\"]",
             Item::Pin => "expected a list of pins such as [\"sha256/…\"]",
             Item::Method => "expected a list of methods such as [\"GET\", \"HEAD\"]",
+            Item::Scope => "expected a list of scopes such as [\"invoices.read\"]",
             Item::Base => {
                 "expected a URL such as \"https://api.example/v1\", \"unix:/run/app.sock\", or a list of them"
             }
@@ -127,6 +135,7 @@ impl Item {
             Item::Coding => Coding::parse(text).map(drop).map_err(Cow::Borrowed),
             Item::Pin => check_pin(text).map_err(Cow::Borrowed),
             Item::Method => check_method(text).map_err(Cow::Borrowed),
+            Item::Scope => check_scope(text).map_err(Cow::Borrowed),
             Item::Base => BaseUrl::parse(text).map(drop),
             Item::Status => check_status(text).map_err(Cow::Borrowed),
         }
@@ -158,6 +167,7 @@ schema!(Pins, "Pins", Item::Pin, { "type": "string", "pattern": "^sha256/[A-Za-z
 schema!(EgressRules, "EgressRules", Item::Egress, { "type": "string", "minLength": 1 });
 schema!(Codings, "Codings", Item::Coding, { "enum": Coding::ALL.map(Coding::name) });
 schema!(Methods, "Methods", Item::Method, { "type": "string", "pattern": "^[A-Z0-9!#$%&'*+.^_`|~-]+$" });
+schema!(Scopes, "Scopes", Item::Scope, { "type": "string", "pattern": "^[!#-\\[\\]-~]+$" });
 schema!(Statuses, "Statuses", Item::Status, { "type": "integer", "minimum": 400, "maximum": 599 });
 
 impl JsonSchema for Bases {

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::connect::{check_interface, check_server_name};
-use crate::settings::{self, check_header_name};
+use crate::settings::{self, check_header_name, check_token_url};
 
 /// An IP address of this machine.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,6 +34,11 @@ pub(crate) struct HeaderNameText(pub(crate) String);
 #[serde(transparent)]
 pub(crate) struct RateText(pub(crate) String);
 
+/// Where tokens are had.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct TokenUrl(pub(crate) String);
+
 /// The rule of such a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
@@ -42,6 +47,7 @@ pub(crate) enum Rule {
     HostName,
     HeaderName,
     Rate,
+    TokenUrl,
 }
 
 impl Rule {
@@ -53,6 +59,7 @@ impl Rule {
             Rule::HostName,
             Rule::HeaderName,
             Rule::Rate,
+            Rule::TokenUrl,
         ]
         .into_iter()
         .find(|rule| rule.word() == word)
@@ -65,6 +72,7 @@ impl Rule {
             Rule::HostName => "host_name",
             Rule::HeaderName => "header_name",
             Rule::Rate => "rate",
+            Rule::TokenUrl => "token_url",
         }
     }
 
@@ -75,6 +83,7 @@ impl Rule {
             Rule::HostName => "expected a host's name such as \"collector.example\"",
             Rule::HeaderName => "expected the name of a header such as \"Idempotency-Key\"",
             Rule::Rate => "expected a rate such as \"50/s\", \"300/m\" or \"1000/h\"",
+            Rule::TokenUrl => "expected a URL such as \"https://login.example/token\"",
         }
     }
 
@@ -89,6 +98,7 @@ impl Rule {
             Rule::HostName => check_server_name(text).map_err(Cow::Borrowed),
             Rule::HeaderName => check_header_name(text).map_err(Cow::Borrowed),
             Rule::Rate => settings::Rate::parse(text).map(drop).map_err(Cow::Borrowed),
+            Rule::TokenUrl => check_token_url(text).map_err(Cow::Borrowed),
         }
     }
 }
@@ -116,3 +126,4 @@ schema!(Interface, "Interface", Rule::Interface);
 schema!(HostName, "HostName", Rule::HostName);
 schema!(HeaderNameText, "HeaderName", Rule::HeaderName);
 schema!(RateText, "Rate", Rule::Rate);
+schema!(TokenUrl, "TokenUrl", Rule::TokenUrl);
