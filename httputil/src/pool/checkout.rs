@@ -488,7 +488,7 @@ impl Inner {
     /// connection whose request ends.
     fn press(&self, host: usize, now: Instant) {
         self.with_state(|state, todo| {
-            if !state.make_room(todo) && !state.give_way(Some(host), now) {
+            if !state.make_room(todo) && !state.give_way(Some(host), now, todo) {
                 state.reclaim(Some(host));
             }
         });

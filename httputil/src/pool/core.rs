@@ -113,6 +113,7 @@ impl<W: World> Core<W> {
             match leaving {
                 Leaving::Exclusive(connection, reason) => connection.retire(reason),
                 Leaving::Shared(connection, reason) => connection.retire(reason),
+                Leaving::Dial(stop) => stop.stop(),
             }
         }
         drop(todo.places);
@@ -239,10 +240,10 @@ impl<W: World> Core<W> {
 
     /// Gives a lease back; whether it was the last.
     pub(super) fn give_lease_back(&self) -> bool {
-        let closing = self.with_state(|state, _| {
+        let closing = self.with_state(|state, todo| {
             state.leases -= 1;
             (state.leases == 0).then(|| {
-                state.stop_dials();
+                state.stop_dials(todo);
                 state.close_idle(CloseReason::Stopped)
             })
         });
@@ -277,7 +278,7 @@ impl<W: World> Member for Core<W> {
     }
 
     fn gives_way(&self, but: Option<usize>, now: Instant) -> bool {
-        self.with_state(|state, _| state.give_way(but, now))
+        self.with_state(|state, todo| state.give_way(but, now, todo))
     }
 
     fn gives_back(&self, to: Option<usize>) -> bool {

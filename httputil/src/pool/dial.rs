@@ -16,23 +16,16 @@ use crate::wire::{Connection, Home, Seat, open};
 /// Starts a dial whose connection goes to whoever waits first.
 pub(super) fn start(pool: &Arc<Inner>, dial: Dial) {
     let pending = Pending::new(pool, dial);
-    let handle = pending.dial.key.handle.clone();
-    handle.spawn(async move {
-        let stop = Arc::clone(&pending.dial.stop);
-        let result = tokio::select! {
-            biased;
-            result = pending.run() => Some(result),
-            () = stop.notified() => None,
-        };
-        match result {
-            Some(Ok(connection)) => pending.succeed(connection),
-            Some(Err(failure)) => pending.fail(&failure),
-            None => pending.give_way(),
+    let (handle, stop) = (pending.dial.key.handle.clone(), Arc::clone(&pending.dial.stop));
+    handle.spawn(stop.drive(async move {
+        match pending.run().await {
+            Ok(connection) => pending.succeed(connection),
+            Err(failure) => pending.fail(&failure),
         }
-    });
+    }));
 }
 
-/// A dial under way. However it ends, even by a panic or with its runtime, the pool hears of it.
+/// A dial under way. However it ends, stopped or by a panic or with its runtime, the pool hears of it.
 struct Pending {
     pool: Arc<Inner>,
     /// What the dial is made by, also where the pool has other settings meanwhile.
@@ -113,8 +106,7 @@ impl Pending {
         self.report(failure);
     }
 
-    fn give_way(mut self) {
-        self.is_over = true;
+    fn give_way(&self) {
         let phase = self.dial.progress.phase();
         let message = format!("stopped, since nobody waited for it or another host needed its place, {phase}");
         self.count(&DialFailure::new(Kind::Connect, message));
@@ -142,6 +134,9 @@ impl Drop for Pending {
     fn drop(&mut self) {
         if self.is_over {
             return;
+        }
+        if self.dial.stop.is_stopped() && !std::thread::panicking() {
+            return self.give_way();
         }
         let phase = self.dial.progress.phase();
         let message = if std::thread::panicking() {

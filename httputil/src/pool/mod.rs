@@ -28,6 +28,7 @@ mod races;
 mod reaper;
 mod shared;
 mod state;
+mod stop;
 mod sync;
 mod tally;
 mod way;

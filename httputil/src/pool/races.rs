@@ -9,12 +9,16 @@
 
 mod world;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use shuttle::thread;
+use shuttle::{future, thread};
 
 use super::budget::Budget;
 use super::state::Protocol;
+use super::stop::Stop;
+use super::sync::{AtomicUsize, Ordering};
 use crate::settings;
 use world::{Room, Wish};
 
@@ -127,6 +131,55 @@ fn other_settings_lose_nobody_and_what_was_made_before_serves_nobody_who_comes_a
         };
         shuttle::check_random(run, 1000);
         shuttle::check_pct(run, 1000, 3);
+    }
+}
+
+#[test]
+fn a_dial_that_is_stopped_is_gone_whether_or_not_somebody_drives_it_at_that_moment() {
+    for stands_still in [false, true] {
+        let run = move || {
+            let (stop, gone) = (Arc::<Stop>::default(), Arc::new(AtomicUsize::new(0)));
+            let dial = Hangs(Arc::clone(&gone));
+            let mut driving = Box::pin(Arc::clone(&stop).drive(dial));
+            let drives = thread::spawn(move || {
+                if stands_still {
+                    let _ = driving.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                    Some(driving)
+                } else {
+                    future::block_on(driving);
+                    None
+                }
+            });
+            let stops: Vec<_> = [Arc::clone(&stop), stop]
+                .map(|stop| thread::spawn(move || stop.stop()))
+                .into();
+            let keeps = drives.join().unwrap();
+            for stops in stops {
+                stops.join().unwrap();
+            }
+            assert_eq!(gone.load(Ordering::SeqCst), 1);
+            drop(keeps);
+        };
+        shuttle::check_random(run, 2000);
+        shuttle::check_pct(run, 2000, 3);
+    }
+}
+
+/// A future without an end, and whether it is gone.
+struct Hangs(Arc<AtomicUsize>);
+
+impl Future for Hangs {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        thread::yield_now();
+        Poll::Pending
+    }
+}
+
+impl Drop for Hangs {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

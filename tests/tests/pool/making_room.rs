@@ -7,6 +7,7 @@ use httputil_tests::gate::Gate;
 use httputil_tests::one_attempt;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tcp::BlackHole;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -172,4 +173,43 @@ fn an_idle_connection_of_a_runtime_that_stands_still_makes_room_and_closes_when_
         assert_eq!(client.stats(), stats, "{way:?}");
         servers.block_on(assert_all_gone(&client));
     }
+}
+
+#[test]
+fn a_dial_of_a_runtime_that_stands_still_makes_room_and_ends_with_the_client() {
+    let servers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (hole, server) = servers.block_on(async { (BlackHole::new(), Server::builder().start().await) });
+    let client = Client::new(one_attempt().max_connections(1)).unwrap();
+    // Both live on, and nobody drives the first one while its dial is under way.
+    let (one, two) = (runtime(), runtime());
+    let begin_dial = || {
+        one.block_on(async {
+            let mut request = std::pin::pin!(client.get(format!("http://{}/", hole.addr())).send());
+            let is_under_way = until(&client, "the dial", |stats| stats.dials_in_progress == 1);
+            tokio::select! {
+                biased;
+                _ = &mut request => panic!("there is nobody to answer"),
+                () = is_under_way => {}
+            }
+        });
+    };
+    begin_dial();
+    // Waiting longer than `timeouts.pool_wait` would be an error.
+    assert_eq!(two.block_on(get(&client, &server.url("/"))), "hello");
+    let stats = client.stats();
+    assert_eq!((stats.dials_started, stats.dial_failures_total()), (2, 1));
+    client.close_idle_connections();
+    servers.block_on(server.until_open(0));
+
+    begin_dial();
+    client.stop();
+    let stats = client.stats();
+    assert_eq!((stats.dials_in_progress, stats.open), (0, 0));
+    assert_accounted(&stats);
+    drop((one, two));
+    assert_eq!(client.stats(), stats);
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
 use super::host::Host;
-use super::{Dial, Exclusive, Multiplexed, Protocol, State, Todo};
+use super::{Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::connect::Progress;
+use crate::pool::stop::Stop;
 use crate::wire::{CloseReason, Seat};
 
 /// Handshakes with one host at once, at most.
@@ -24,12 +24,21 @@ pub(super) struct Running {
     pub(super) id: u64,
     host: usize,
     began: Instant,
-    pub(super) stop: Arc<Notify>,
+    stop: Arc<Stop>,
     pub(super) is_stopped: bool,
     /// The address that it goes to, where that counts and is known.
     pub(super) site: u32,
     /// It has reached an address; what fails from then on is that address's.
     pub(super) has_arrived: bool,
+}
+
+impl Running {
+    /// Stops it, unless it was stopped before.
+    pub(super) fn stop<C, S: Multiplexed>(&mut self, todo: &mut Todo<C, S>) {
+        if !std::mem::replace(&mut self.is_stopped, true) {
+            todo.leaving.push(Leaving::Dial(Arc::clone(&self.stop)));
+        }
+    }
 }
 
 /// What a waiter waits for.
@@ -234,7 +243,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         {
             todo.regrets += 1;
         }
-        let stop = Arc::new(Notify::new());
+        let stop = Arc::<Stop>::default();
         self.running.push_back(Running {
             id,
             host: index,
@@ -282,26 +291,24 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Stops the dials that nobody waits for: no lease is left that they could serve.
-    pub(in crate::pool) fn stop_dials(&mut self) {
+    pub(in crate::pool) fn stop_dials(&mut self, todo: &mut Todo<C, S>) {
         for running in &mut self.running {
             let is_wanted = self.hosts.get(running.host).is_some_and(|host| !host.queue.is_empty());
-            if !is_wanted && !running.is_stopped {
-                running.is_stopped = true;
-                running.stop.notify_one();
+            if !is_wanted {
+                running.stop(todo);
             }
         }
     }
 
     /// Stops the oldest dial if it has taken its time and is not for `but`; whether there was one.
-    pub(in crate::pool) fn give_way(&mut self, but: Option<usize>, now: Instant) -> bool {
+    pub(in crate::pool) fn give_way(&mut self, but: Option<usize>, now: Instant, todo: &mut Todo<C, S>) -> bool {
         let slow = self
             .running
             .iter_mut()
             .take_while(|running| now.saturating_duration_since(running.began) >= GIVES_WAY_AFTER)
             .find(|running| Some(running.host) != but && !running.is_stopped);
         if let Some(running) = slow {
-            running.is_stopped = true;
-            running.stop.notify_one();
+            running.stop(todo);
             return true;
         }
         false

@@ -52,6 +52,7 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use super::hosts::Directory;
 use super::key::{Key, KeyRef};
+use super::stop::Stop;
 use crate::connect::{DialFailure, Progress};
 use crate::settings;
 use crate::wire::{CloseReason, Marks, Seat};
@@ -183,14 +184,16 @@ pub(super) struct Dial {
     /// The host's backoff when it began: of many dials that fail together one counts.
     epoch: u64,
     pub(super) progress: Arc<Progress>,
-    /// Told when the dial is to make room for another host's.
-    pub(super) stop: Arc<Notify>,
+    /// By what it is stopped, as when it is to make room for another host's.
+    pub(super) stop: Arc<Stop>,
 }
 
-/// What a connection that leaves the pool is closed for; dropped by the caller after the lock.
+/// What leaves the pool, and what a connection is closed for; done by the caller after the lock.
 pub(super) enum Leaving<C, S> {
     Exclusive(C, CloseReason),
     Shared(S, CloseReason),
+    /// A dial that is to stop.
+    Dial(Arc<Stop>),
 }
 
 /// Something for a waiter, and the way to it.

@@ -28,10 +28,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.wheel.respan(limits.pool.idle_timeout);
         self.limits = limits;
         for running in &mut self.running {
-            if !running.is_stopped {
-                running.is_stopped = true;
-                running.stop.notify_one();
-            }
+            running.stop(todo);
         }
         self.sweep_abandoned(now);
         let known: Vec<usize> = self.index.values().copied().collect();

@@ -207,7 +207,10 @@ impl World {
             let is_other = Some(dial.seat.host) != but && !self.stopped.contains(&dial.id);
             is_other && *began + GIVES_WAY_AFTER <= self.now
         });
-        assert_eq!(self.state.give_way(but, self.now), due.is_some());
+        assert_eq!(
+            self.act(|state, now, todo| state.give_way(but, now, todo)),
+            due.is_some()
+        );
         if let Some(due) = due {
             let (dial, _) = self.dials.remove(due);
             self.routed.remove(&dial.id);
@@ -261,7 +264,7 @@ impl World {
             }
             Some(Leaving::Shared(many, _)) => self.closing.push((host, many.site())),
             Some(Leaving::Exclusive(one, _)) => self.closing.push((host, one.bond().site())),
-            None => panic!("it was there"),
+            Some(Leaving::Dial(_)) | None => panic!("it was there"),
         }
     }
 }

@@ -243,7 +243,7 @@ impl World {
 
     /// No lease is left: dials that nobody waits for end.
     fn stop_dials(&mut self) {
-        self.state.stop_dials();
+        self.act(|state, _, todo| state.stop_dials(todo));
         let hosts = &self.model.hosts;
         let is_idle = |(dial, _): &mut (Dial, Instant)| hosts[dial.seat.host].waiters.is_empty();
         let stopped: Vec<(Dial, Instant)> = self.dials.extract_if(.., is_idle).collect();
@@ -307,6 +307,8 @@ impl World {
         self.model.dials(&dials);
         for leaving in todo.leaving {
             match leaving {
+                // It ends, and whoever drives the dial tells of it.
+                Leaving::Dial(stop) => stop.stop(),
                 Leaving::Exclusive(one, reason) => {
                     let (host, site) = (self.model.left(Which::One(one.number), reason), one.bond().site());
                     let has_gone = reason == CloseReason::AddressGone;

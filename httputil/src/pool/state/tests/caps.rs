@@ -82,10 +82,13 @@ fn a_dial_that_hangs_gives_way_and_its_requests_wait_on() {
     let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
     let mut hung = room.wait(a);
     let mut healthy = room.wait(b);
-    assert!(!room.act(|state, now, _| state.give_way(Some(b), now)), "not yet");
+    assert!(
+        !room.act(|state, now, todo| state.give_way(Some(b), now, todo)),
+        "not yet"
+    );
     room.later(1);
-    assert!(room.act(|state, now, _| state.give_way(Some(b), now)));
-    assert!(!room.act(|state, now, _| state.give_way(Some(b), now)), "once");
+    assert!(room.act(|state, now, todo| state.give_way(Some(b), now, todo)));
+    assert!(!room.act(|state, now, todo| state.give_way(Some(b), now, todo)), "once");
     let dial = room.dial(a);
     room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
     let number = room.dialled(b);
@@ -315,7 +318,7 @@ fn a_dial_that_gives_way_asks_for_no_room_while_another_serves_those_who_wait() 
     let _served: Vec<_> = (0..3).map(|_| room.wait(other)).collect();
     room.dialled(other);
     room.later(1);
-    assert!(room.act(|state, now, _| state.give_way(Some(other), now)));
+    assert!(room.act(|state, now, todo| state.give_way(Some(other), now, todo)));
     let dial = room.dial(slow);
     room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
     assert_eq!(room.dials.len(), 3, "one, and two to the other");

@@ -150,7 +150,7 @@ fn dials_that_nobody_waits_for_stop_with_the_last_lease() {
     let (gone, _waits) = (room.wait(a), room.wait(b));
     room.act(|state, _, _| state.cancel(a, gone.id));
     room.state.leases = 0;
-    room.act(|state, _, _| state.stop_dials());
+    room.act(|state, _, todo| state.stop_dials(todo));
     let stopped: Vec<bool> = room.state.running.iter().map(|running| running.is_stopped).collect();
     assert_eq!(stopped, [true, false]);
 }

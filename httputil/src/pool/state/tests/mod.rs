@@ -103,6 +103,7 @@ impl Room {
             match leaving {
                 Leaving::Exclusive(one, reason) => self.left.push((one.number, reason)),
                 Leaving::Shared(_, reason) => self.left.push((0, reason)),
+                Leaving::Dial(stop) => stop.stop(),
             }
         }
         self.unwanted += todo.places.len();

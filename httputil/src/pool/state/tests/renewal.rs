@@ -93,8 +93,7 @@ fn those_who_wait_keep_their_places_and_hear_nothing_of_a_dial_of_earlier_settin
         let stop = Arc::clone(&old.stop);
         room.renew(Some(Protocol::H1));
         // It was told to stop; whatever came first, it serves nobody.
-        let mut stopped = std::pin::pin!(stop.notified());
-        assert!(stopped.as_mut().enable());
+        assert!(stop.is_stopped());
         let before = room.left.len();
         match ends {
             0 => room.act(|state, now, todo| state.dial_gave_way(&old, now, todo)),
