@@ -18,7 +18,7 @@ use super::loaded::Config;
 use super::merge::Chain;
 use super::names::REGISTRY;
 use super::tree::{Node, Value};
-use crate::connect::proxy_variable;
+use crate::connect::{proxy_variable, roots_variable};
 use crate::error::{Error, Origin};
 use crate::settings::{Pool, Profile};
 
@@ -45,7 +45,8 @@ pub struct ExplainedKey {
     /// setting that is a table is laid together from all of its places.
     pub places: Vec<Place>,
     /// The key, or the proxy variable, that an unwritten one takes its value from, where that is not the built-in default: a written
-    /// `pool.max_idle` lowers `pool.max_idle_per_host`.
+    /// `pool.max_idle` lowers `pool.max_idle_per_host`. Of `tls.roots` the process's `SSL_CERT_FILE` or `SSL_CERT_DIR`, where
+    /// the platform's roots come from there.
     pub follows: Option<&'static str>,
 }
 
@@ -122,6 +123,9 @@ impl Config {
                     && let Some((variable, value)) = proxy_variable(key, &settings.transport.proxy, self.environment())
                 {
                     (explained.follows, explained.value) = (Some(variable), value);
+                }
+                if key == "tls.roots" {
+                    explained.follows = roots_variable(&settings.transport.tls);
                 }
                 explained
             })
@@ -212,7 +216,11 @@ impl fmt::Display for Explanation {
         for key in &self.keys {
             write!(f, "{:keys$}  {:values$}  ", key.key, shown(key))?;
             match (key.places.first(), key.follows) {
-                (Some(place), _) => self.write_place(f, place)?,
+                (Some(place), Some(leader)) => {
+                    self.write_place(f, place)?;
+                    write!(f, ", follows {leader}")?;
+                }
+                (Some(place), None) => self.write_place(f, place)?,
                 (None, Some(leader)) => write!(f, "follows {leader}")?,
                 (None, None) => write!(f, "{}", Origin::BuiltIn)?,
             }

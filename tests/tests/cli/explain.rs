@@ -39,6 +39,27 @@ fn one_key_or_one_section_can_be_asked_for() {
 }
 
 #[test]
+fn variables_that_lead_trust_and_requests_elsewhere_are_shown() {
+    let desk = Desk::with(
+        "[a]\ntls.ca_file = \"own.pem\"\n[b]\ntls.roots = \"platform\"\n[c]\n[d]\ntls.roots = \"bundled\"\n",
+    )
+    .variable("SSL_CERT_FILE", "/elsewhere.pem")
+    .variable("HTTPS_PROXY", "http://us:canary@proxy.example:3128");
+    let roots = |profile: &str| desk.run(&["explain", profile, "tls.roots"]).said();
+    assert_eq!(roots("a"), "a\ntls.roots  \"platform\"  built-in default\n");
+    assert_eq!(
+        roots("b"),
+        "b\ntls.roots  \"platform\"  httputil.toml:4:13, follows SSL_CERT_FILE\n"
+    );
+    assert_eq!(roots("c"), "c\ntls.roots  \"platform\"  follows SSL_CERT_FILE\n");
+    assert_eq!(roots("d"), "d\ntls.roots  \"bundled\"  httputil.toml:7:13\n");
+    assert_eq!(
+        desk.run(&["explain", "a", "proxy.https"]).said(),
+        "a\nproxy.https  \"http://proxy.example:3128\"  follows HTTPS_PROXY\n"
+    );
+}
+
+#[test]
 fn an_unknown_profile_or_key_is_exit_code_2_with_the_nearest() {
     let desk = Desk::with(FILE);
     assert!(

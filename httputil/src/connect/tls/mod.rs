@@ -24,4 +24,4 @@ pub(crate) use identity::{Identities, Identity};
 pub use info::TlsInfo;
 pub(crate) use material::check_server_name;
 pub(crate) use pins::check_pin;
-pub(crate) use roots::read_platform_again;
+pub(crate) use roots::{read_platform_again, roots_variable};

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::connect::DialFailure;
 use crate::error::{Kind, Origin, Problem};
 use crate::files;
-use crate::settings::Roots;
+use crate::settings::{Roots, Tls};
 
 /// Reading the platform's store takes tens of milliseconds, so all registries share one copy.
 static PLATFORM: Mutex<Platform> = Mutex::new(Platform {
@@ -76,6 +76,13 @@ pub(crate) fn read_platform_again() {
 fn read_platform() -> Result<RootCertStore, DialFailure> {
     let found = rustls_native_certs::load_native_certs();
     platform(found.certs, found.errors.first().map(ToString::to_string))
+}
+
+/// The variable of the process that these roots come from, instead of the platform's store.
+pub(crate) fn roots_variable(tls: &Tls) -> Option<&'static str> {
+    let is_platform = tls.roots == Roots::Platform && tls.ca_file.is_none();
+    let mut variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
+    variables.find(|variable| is_platform && std::env::var_os(variable).is_some())
 }
 
 fn platform(certificates: Vec<CertificateDer<'static>>, error: Option<String>) -> Result<RootCertStore, DialFailure> {
