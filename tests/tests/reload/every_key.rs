@@ -16,6 +16,12 @@ const OTHERS: &str = "
 auth.basic.password       other
 auth.basic.username       other
 auth.bearer               other
+auth.oauth2.audience      other
+auth.oauth2.client_auth   body
+auth.oauth2.client_id     other
+auth.oauth2.client_secret other
+auth.oauth2.scopes        other
+auth.oauth2.token_url     https://other.example/token
 auth.origins              https://other.example
 base_url                  https://other.example
 breaker.enabled           false
@@ -153,6 +159,8 @@ fn keys() -> Vec<(String, bool)> {
 fn base(key: &str, folder: &Folder) -> ConfigBuilder {
     let auth = if key.starts_with("auth.basic") {
         "basic = { username = 'us', password = 'word' }"
+    } else if key.starts_with("auth.oauth2") {
+        "oauth2 = { token_url = 'https://login.example/token', client_id = 'us', client_secret = 'word' }"
     } else {
         "bearer = 'token'"
     };
@@ -199,7 +207,8 @@ async fn what_shapes_connections_renews_them_and_nothing_else_does() {
     for (key, value) in others {
         let is_missing = (key == "dns.resolver" && !cfg!(feature = "hickory"))
             || (key == "compression.accept" && !cfg!(feature = "compression"))
-            || (key == "cookies" && !cfg!(feature = "cookies"));
+            || (key == "cookies" && !cfg!(feature = "cookies"))
+            || (key.starts_with("auth.oauth2") && !cfg!(feature = "oauth2"));
         if is_missing {
             continue;
         }
