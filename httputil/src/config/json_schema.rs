@@ -89,7 +89,14 @@ fn section(described: &Json, path: &str, keys: &Section, defaults: &Defaults) ->
 
 fn property(described: &Json, path: &str, keys: &Section, defaults: &Defaults) -> Json {
     if described.get("properties").is_some() {
-        return section(described, path, keys, defaults);
+        let mut table = section(described, path, keys, defaults);
+        if keys.key(path).is_some_and(|key| key.none) {
+            let description = table["description"].as_str().unwrap_or_default();
+            let description = format!("{description} \"none\" switches it off.");
+            table["description"] = description.clone().into();
+            return json!({ "description": description, "anyOf": [table, { "const": "none" }] });
+        }
+        return table;
     }
     let mut property = plain(described);
     let mut text = vec![described["description"].as_str().unwrap_or_default().to_owned()];

@@ -1,8 +1,8 @@
 //! The keys of a profile and of `[registry]`: the one description that everything else is made from.
 //!
 //! The doc comments are the reference's texts, the types say what a value looks like, the attributes what is allowed:
-//! `x-transport` marks what profiles sharing a pool must agree on, `x-own` what is not inherited, `x-min`, `x-max` and
-//! `x-zero` bound durations and sizes. `schema` reads all of it back as data and drives the checks; serde fills the
+//! `x-transport` marks what profiles sharing a pool must agree on, `x-own` what is not inherited, `x-none` a table that
+//! `"none"` switches off as a whole, `x-min`, `x-max` and `x-zero` bound durations and sizes. `schema` reads all of it back as data and drives the checks; serde fills the
 //! structs from a merged table that has passed them, and `extract` puts them over the defaults of `settings`.
 //!
 //! To give life to a key: add the field here, its line in `extract` and in `effective`, and take it off `planned`.
@@ -107,6 +107,7 @@ pub(crate) struct ProfileKeys {
 pub(crate) struct AuthKeys {
     /// The Basic scheme.
     #[serde(default)]
+    #[schemars(extend("x-none" = true))]
     pub(crate) basic: BasicKeys,
     /// A token, by the Bearer scheme; that of a file is read again when the file has changed, and when an answer is 401.
     pub(crate) bearer: Option<OrNone<TokenText>>,

@@ -158,7 +158,7 @@ fn key(schema: &Json, transport: bool) -> Key {
     let kind = kind(schema, typed(schema), transport);
     Key {
         kind,
-        none: offers(schema, "none"),
+        none: offers(schema, "none") || flag("x-none"),
         auto: offers(schema, "auto"),
         transport,
         own,

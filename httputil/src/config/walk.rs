@@ -38,6 +38,16 @@ struct Walk<'a> {
     problems: &'a mut Problems,
 }
 
+/// What `"none"` says of a whole table: that of each of its keys that can be off.
+fn all_off(section: &Section, word: &Node) -> Table {
+    let off = section.keys.iter().filter(|(_, key)| key.none).map(|(name, _)| {
+        let node = Node::new(word.origin.clone(), Value::Text("none".to_owned()));
+        let key = word.origin.clone();
+        (name.clone(), Entry { key, node })
+    });
+    off.collect()
+}
+
 impl Walk<'_> {
     fn top(&mut self, name: &str, entry: &mut Entry) -> bool {
         if matches!(entry.node.value, Value::List(_)) {
@@ -90,6 +100,10 @@ impl Walk<'_> {
             Kind::Section(section) => {
                 if let Value::Table(table) = &mut entry.node.value {
                     self.section(profile, path, section, table);
+                    return true;
+                }
+                if key.none && entry.node.as_text() == Some("none") {
+                    entry.node.value = Value::Table(all_off(section, &entry.node));
                     return true;
                 }
                 // Its value is not shown: `proxy = "http://user:password@host"` is a likely mistake.

@@ -290,6 +290,30 @@ fn none_switches_off_what_was_inherited() {
 }
 
 #[test]
+fn none_switches_off_a_whole_user_and_a_later_layer_may_name_another() {
+    let text = "[default]\nauth.origins = [\"http://a.test\"]\nauth.basic = { username = \"me\", password = \"word\" }\n\
+                [a]\nauth.basic = \"none\"\n[b]\ninherits = \"a\"\nauth.bearer = \"token\"\n\
+                [c]\ninherits = \"a\"\nauth.basic = { username = \"other\", password = \"word\" }\n[d]\n[e]\n";
+    let config = Scenario::main_file(text)
+        .variable("HTTPUTIL_D__AUTH__BASIC", "none")
+        .config();
+    let user = |profile: &str| {
+        config
+            .profile(profile)
+            .unwrap()
+            .policy
+            .auth
+            .basic
+            .map(|basic| basic.username)
+    };
+    assert!(user("e").is_some());
+    for off in ["a", "b", "d"] {
+        assert!(user(off).is_none(), "{off}");
+    }
+    assert!(user("c").is_some() && user("c") != user("e"));
+}
+
+#[test]
 fn a_whole_table_may_stand_in_a_variable_and_single_keys_of_it_beat_it() {
     let config = Scenario::main_file("[a.settings]\nkept = 1")
         .variable("HTTPUTIL_A__POOL", "{ max_idle = 20, max_idle_per_host = 5 }")
