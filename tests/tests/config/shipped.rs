@@ -45,7 +45,7 @@ fn the_services_with_endpoints_have_them_on_loopback() {
     let config = shipped();
     let endpoint = |profile: &str| config.setting::<url::Url>(profile, "endpoint").unwrap().unwrap();
     assert_eq!(endpoint("telemetry").as_str(), "http://127.0.0.1:4318/v1/traces");
-    for profile in ["ai", "audit", "events"] {
+    for profile in ["ai", "audit", "nim"] {
         assert_eq!(endpoint(profile).host_str(), Some("127.0.0.1"), "{profile}");
     }
 }
