@@ -134,6 +134,11 @@
 //! # }
 //! ```
 //!
+//! # As a `reqwest::Client`
+//!
+//! Some crates take a `reqwest::Client` and nothing else. With the feature `reqwest`, `Client::to_reqwest` makes one of the same
+//! profile: with a pool of its own, TLS and `egress.*` as here, and without what it can't keep, which it refuses by name.
+//!
 //! # Retries
 //!
 //! A request that fails is attempted up to three times: without an answer, or with 425, 429 (if it says when to come back),

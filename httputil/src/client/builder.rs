@@ -23,8 +23,11 @@ use crate::error::{Error, Kind};
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
 pub(super) fn shim() -> &'static reqwest::Client {
     static SHIM: LazyLock<reqwest::Client> = LazyLock::new(|| {
-        reqwest::Client::builder()
-            .no_proxy()
+        let builder = reqwest::Client::builder().no_proxy();
+        // With reqwest's TLS in the tree it would read the platform's roots.
+        #[cfg(feature = "reqwest")]
+        let builder = builder.tls_certs_only([]);
+        builder
             .build()
             .expect("a client without proxies and resolvers of its own can always be built")
     });

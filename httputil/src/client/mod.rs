@@ -10,7 +10,7 @@
 //! `redirect` goes where an answer sends the request, `credentials` are the profile's own, one of them a `token_file`, another an `oauth2` server's,
 //! `cookies` are what answers have set,
 //! `retry` makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `layer` lets the user
-//! sign it, `resend` says what may be sent
+//! sign it, `to_reqwest` makes a client of reqwest's under the same guards, `resend` says what may be sent
 //! again within one, `address` and `message` turn the users' types into hyper's and back, `reading` decompresses and bounds,
 //! `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
@@ -55,6 +55,8 @@ mod shutdown;
 #[cfg(test)]
 mod tests;
 mod timings;
+#[cfg(feature = "reqwest")]
+mod to_reqwest;
 mod token_file;
 
 pub use around::{LayeredRequest, Next, RequestLayer};

@@ -66,4 +66,6 @@ pub use embedded::Embedded;
 pub use explain::{ExplainedKey, Explanation, Place};
 pub(crate) use layer::name_beside;
 pub use loaded::Config;
+#[cfg(all(test, feature = "reqwest"))]
+pub(crate) use schema::schema;
 pub use variables::Variable;

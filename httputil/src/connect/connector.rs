@@ -88,6 +88,28 @@ impl Connector {
         &self.names
     }
 
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn egress(&self) -> Option<Arc<Egress>> {
+        self.egress.clone()
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn has_proxies(&self) -> bool {
+        !self.proxies.are_none()
+    }
+
+    /// What a handshake with a target goes by, for a client that is not ours; sessions are its own.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn tls_config(&self) -> Result<rustls::ClientConfig, DialFailure> {
+        let http2 = &self.transport.http2;
+        self.identity
+            .config_of_its_own(match (http2.prior_knowledge, http2.enabled) {
+                (true, _) => tls::Offer::Http2,
+                (false, true) => tls::Offer::Both,
+                (false, false) => tls::Offer::Http1,
+            })
+    }
+
     /// The way to a target, unless `egress.*` refuses to go there. `needs_tunnel` says whether what is to be said there is
     /// no request that a proxy could pass on.
     pub(crate) fn route(&self, target: &Target, needs_tunnel: impl FnOnce() -> bool) -> Result<Route, Refusal> {

@@ -28,6 +28,8 @@ pub(crate) use connector::{Connector, Established, Router};
 #[cfg(test)]
 pub(crate) use dialer::Dialer;
 pub(crate) use dns::{Answer, Names, Resolver, check_host};
+#[cfg(feature = "reqwest")]
+pub(crate) use egress::rule_names_port;
 pub(crate) use egress::{Egress, Refusal, check_rule};
 pub(crate) use failure::{DialFailure, system_words};
 pub(crate) use progress::{Progress, Spent};

@@ -192,6 +192,12 @@ impl Pool {
         way
     }
 
+    /// Looks at how its connections are made now.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn connector<T>(&self, look: impl FnOnce(&Connector) -> T) -> T {
+        look(&self.inner.world.peek().connector)
+    }
+
     /// Whether both are one pool.
     pub(crate) fn is(&self, other: &Pool) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)

@@ -11,4 +11,6 @@ mod layers;
 mod oauth2;
 mod proxied;
 mod redirects;
+#[cfg(feature = "to_reqwest")]
+mod to_reqwest;
 mod without_features;

@@ -15,3 +15,5 @@ mod rule;
 
 pub(crate) use judge::{Egress, Refusal};
 pub(crate) use rule::check_rule;
+#[cfg(feature = "reqwest")]
+pub(crate) use rule::rule_names_port;

@@ -34,6 +34,12 @@ pub(crate) fn check_rule(text: &str) -> Result<(), Cow<'static, str>> {
     Rule::parse(text).map(drop)
 }
 
+/// Whether the rule holds on one port only.
+#[cfg(feature = "reqwest")]
+pub(crate) fn rule_names_port(text: &str) -> bool {
+    Rule::parse(text).is_ok_and(|rule| rule.port.is_some())
+}
+
 impl Rule {
     pub(super) fn parse(text: &str) -> Result<Rule, Cow<'static, str>> {
         // An address may hold colons itself.

@@ -77,6 +77,12 @@ impl Proxies {
         keys.collect()
     }
 
+    /// Whether no request takes one.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn are_none(&self) -> bool {
+        self.http.is_none() && self.https.is_none()
+    }
+
     /// Whether a proxy is spoken to over TLS.
     pub(crate) fn need_tls(&self) -> bool {
         let is_tls = |chosen: &Option<Chosen>| chosen.as_ref().is_some_and(|chosen| chosen.proxy.is_tls());

@@ -174,6 +174,20 @@ impl Identity {
         }))
     }
 
+    /// One with a session store that nobody else has. May read the platform's roots.
+    #[cfg(feature = "reqwest")]
+    pub(in crate::connect) fn config_of_its_own(&self, offer: Offer) -> Result<ClientConfig, DialFailure> {
+        let Configs { http1, both, http2 } = self.build()?;
+        let config = match offer {
+            Offer::Http1 => http1,
+            Offer::Both => both,
+            Offer::Http2 => http2,
+        };
+        let mut config = Arc::unwrap_or_clone(config);
+        config.resumption = Resumption::default();
+        Ok(config)
+    }
+
     fn build(&self) -> Result<Configs, DialFailure> {
         let base = match &self.source {
             Source::Custom(config) => ClientConfig::clone(config),
