@@ -529,9 +529,11 @@ fn half_a_server_is_refused_and_nothing_is_shown() {
     let config = load(whole).unwrap();
     assert!(!format!("{config:?} {:?}", config.profile("default").unwrap()).contains("canary"));
     // Switched off, what is inherited is off as a whole.
-    let off = load(&format!(
-        "{whole}[a.auth.oauth2]\ntoken_url = \"none\"\nclient_id = \"none\"\nclient_secret = \"none\""
-    ))
-    .unwrap();
-    assert_eq!(off.profile("a").unwrap().policy.auth.oauth2, None);
+    for off in [
+        "[a.auth]\noauth2 = \"none\"",
+        "[a.auth.oauth2]\ntoken_url = \"none\"\nclient_id = \"none\"\nclient_secret = \"none\"",
+    ] {
+        let config = load(&format!("{whole}{off}")).unwrap();
+        assert_eq!(config.profile("a").unwrap().policy.auth.oauth2, None, "{off}");
+    }
 }

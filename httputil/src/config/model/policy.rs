@@ -22,6 +22,7 @@ pub(crate) struct AuthKeys {
     pub(crate) bearer: Option<OrNone<TokenText>>,
     /// Tokens that an authorization server gives, by client credentials. Needs the feature `oauth2`.
     #[serde(default)]
+    #[schemars(extend("x-none" = true))]
     pub(crate) oauth2: OAuth2Keys,
     /// Where credentials and secret headers may go, each an origin such as `https://api.example`; by default that of
     /// `base_url`.
