@@ -45,8 +45,8 @@ pub struct ExplainedKey {
     /// setting that is a table is laid together from all of its places.
     pub places: Vec<Place>,
     /// The key, or the proxy variable, that an unwritten one takes its value from, where that is not the built-in default: a written
-    /// `pool.max_idle` lowers `pool.max_idle_per_host`. Of `tls.roots` the process's `SSL_CERT_FILE` or `SSL_CERT_DIR`, where
-    /// the platform's roots come from there.
+    /// `pool.max_idle` lowers `pool.max_idle_per_host`. Of `tls.roots` `SSL_CERT_FILE` or `SSL_CERT_DIR`, where the environment
+    /// has them and the platform's roots come from there.
     pub follows: Option<&'static str>,
 }
 
@@ -125,7 +125,7 @@ impl Config {
                     (explained.follows, explained.value) = (Some(variable), value);
                 }
                 if key == "tls.roots" {
-                    explained.follows = roots_variable(&settings.transport.tls);
+                    explained.follows = roots_variable(&settings.transport.tls, self.environment());
                 }
                 explained
             })

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::connect::DialFailure;
 use crate::error::{Kind, Origin, Problem};
 use crate::files;
-use crate::settings::{Roots, Tls};
+use crate::settings::{Environment, Roots, Tls};
 
 /// Reading the platform's store takes tens of milliseconds, so all registries share one copy.
 static PLATFORM: Mutex<Platform> = Mutex::new(Platform {
@@ -78,11 +78,11 @@ fn read_platform() -> Result<RootCertStore, DialFailure> {
     platform(found.certs, found.errors.first().map(ToString::to_string))
 }
 
-/// The variable of the process that these roots come from, instead of the platform's store.
-pub(crate) fn roots_variable(tls: &Tls) -> Option<&'static str> {
+/// The variable that these roots come from, instead of the platform's store, if the process's environment is this one.
+pub(crate) fn roots_variable(tls: &Tls, environment: &Environment) -> Option<&'static str> {
     let is_platform = tls.roots == Roots::Platform && tls.ca_file.is_none();
     let mut variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
-    variables.find(|variable| is_platform && std::env::var_os(variable).is_some())
+    variables.find(|variable| is_platform && environment.get(variable).is_some())
 }
 
 fn platform(certificates: Vec<CertificateDer<'static>>, error: Option<String>) -> Result<RootCertStore, DialFailure> {
