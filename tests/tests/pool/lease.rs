@@ -12,7 +12,11 @@ use httputil_tests::tcp::ClosedPort;
 use crate::common::{TrustedCa, Way, assert_accounted, client, get, until, url};
 
 fn registry() -> Registry {
-    let config = Config::builder().env(&Environment::empty()).load().unwrap();
+    let config = Config::builder()
+        .env(&Environment::empty())
+        .set("default.retry.max_attempts", "1")
+        .load()
+        .unwrap();
     Registry::builder().config(config).build().unwrap()
 }
 
