@@ -17,8 +17,6 @@ mod parse;
 mod profiles;
 
 #[cfg(test)]
-mod cost;
-#[cfg(test)]
 mod snapshots;
 
 use proc_macro2::TokenStream;

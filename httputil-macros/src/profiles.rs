@@ -206,3 +206,23 @@ fn first_time(message: &str) -> bool {
     message.hash(&mut hasher);
     SAID.lock().is_ok_and(|mut said| said.insert(hasher.finish()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::read;
+
+    #[test]
+    fn a_file_is_read_once_until_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("httputil.toml");
+        fs::write(&file, "[telemetry]\n").unwrap();
+        let first = read(&file).unwrap();
+        assert!(first.contains("telemetry"));
+        assert!(Arc::ptr_eq(&first, &read(&file).unwrap()), "it was parsed again");
+        fs::write(&file, "[telemetry]\n[audit]\n").unwrap();
+        assert!(read(&file).unwrap().contains("audit"));
+    }
+}
