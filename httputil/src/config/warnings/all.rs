@@ -16,7 +16,7 @@ impl Config {
     /// let warnings = config.warnings();
     /// assert_eq!(
     ///     warnings[0].to_string(),
-    ///     "built in:2:40: telemetry.breaker.window = \"5s\": has no effect beside breaker.enabled = false"
+    ///     "built in:2:39: telemetry.breaker.window = \"5s\": has no effect beside breaker.enabled = false"
     /// );
     /// # Ok::<(), httputil::Error>(())
     /// ```
