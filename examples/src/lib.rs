@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`audit`] | `audit` | batches of what was done, at least once and in order, spooled to disk |
 //! | [`events`] | `events` | S3 event notifications by webhook, signed, each target on its own |
+//! | [`nim`] | `nim` | chat, embeddings and ranking from replicas of NVIDIA NIM |
 //!
 //! Each module holds the service, its types and its failure story; [`peers`] holds a server for each, which the binaries
 //! (`cargo run --bin event_webhooks`) and the tests run against. The rule that holds it together: what a service says on the
@@ -12,4 +13,5 @@
 pub mod audit;
 pub mod command;
 pub mod events;
+pub mod nim;
 pub mod peers;

@@ -2,7 +2,9 @@
 
 mod answers;
 mod audit;
+mod nim;
 mod webhook;
 
 pub use audit::{AuditSink, Try};
+pub use nim::{MODEL, NimPeer};
 pub use webhook::{Delivery, Webhook};

@@ -2,4 +2,5 @@
 
 mod audit;
 mod events;
+mod nim;
 mod support;
