@@ -48,7 +48,7 @@ impl ClientConfig {
 
     /// Requests may go only to these: `"api.example.com"`, `"*.example.com"` (the names beneath it), `"10.0.0.0/8"`,
     /// `"[::1]:8080"`, `"*:443"`. Judged on the URL and on each address before it is dialled, as
-    /// [`Egress`](super::Egress) says; default: anywhere.
+    /// [`Egress`](crate::settings::Egress) says; default: anywhere.
     ///
     /// ```
     /// use httputil::ClientConfig;
