@@ -61,6 +61,7 @@ impl RequestOptions {
     }
 
     /// `true`: the request goes over a connection that no request has used. It goes to the pool as others do afterwards.
+    /// Over HTTP/2, where a host has `http2.max_connections_per_host` already, it may go over one of these.
     pub fn fresh_connection(mut self, fresh: bool) -> RequestOptions {
         self.fresh_connection = fresh;
         self
