@@ -53,7 +53,7 @@ impl Progress {
         PHASES.get(number).copied().unwrap_or(Phase::TlsHandshake)
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: Phase) {
         self.leave();
         let number = PHASES.iter().position(|other| *other == phase).unwrap_or_default();
         self.phase

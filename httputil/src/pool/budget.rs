@@ -2,7 +2,7 @@
 //!
 //! A pool takes a slot for each dial and gives it back when the dial has failed or the connection's socket is gone. A
 //! pool that finds no slot waits in line; the other pools' idle connections make room before anyone waits longer, and a
-//! dial that has hung for a second gives way.
+//! dial that has taken too long gives way.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, Weak};

@@ -6,8 +6,10 @@ use httputil::{Client, CloseReason};
 use httputil_tests::gate::Gate;
 use httputil_tests::one_attempt;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
+use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::BlackHole;
+use httputil_tests::tls::Alpn;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -129,6 +131,34 @@ async fn a_host_that_has_waited_in_vain_costs_no_connection() {
     assert_at_rest(&client).await;
     assert_eq!((client.stats().idle, server.open()), (2, 2), "{:?}", client.stats());
     assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_takes_longer_than_another_host_waits_comes_to_its_end_at_a_cap() {
+    let ca = TrustedCa::new();
+    let resolver = ScriptedResolver::new().name("localhost", Answer::to(["127.0.0.1:0"]));
+    let registry = ca.registry("[registry]\nmax_connections = 1\n[a]\n[b]\n", &resolver);
+    let of_pool = Client::new(ca.config().max_connections(1)).unwrap();
+    let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
+    let other = Server::builder().start().await;
+    for (slow, asking) in [(&of_pool, &of_pool), (&a, &b)] {
+        let handshake = Gate::new();
+        let over_tls = steps::over_tls(&ca.server(Alpn::H1), steps::answer_all(answers::ok("slow")));
+        let server = Script::start([[vec![Step::HoldUnheard(handshake.clone())], over_tls].concat()]).await;
+        let begun = spawn_get(slow, &format!("https://localhost:{}/", server.port()));
+        handshake.arrived(1).await;
+        let waits = spawn_get(asking, &other.url("/"));
+        until(asking, "it to wait", |stats| stats.waiting == 1).await;
+        // It asks for the slot after a second. Nothing tells that it did so in vain.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        handshake.open();
+        assert_eq!(begun.await.unwrap().unwrap(), "slow");
+        assert_eq!(waits.await.unwrap().unwrap(), "hello");
+        assert_eq!((slow.stats().dial_failures_total(), server.accepted()), (0, 1));
+    }
+    for client in [&of_pool, &a, &b] {
+        assert_all_gone(client).await;
+    }
 }
 
 fn runtime() -> Runtime {

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::dialling::GIVES_WAY_AFTER;
 use super::queue::Waiter;
 use super::{Delivery, Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::connect::DialFailure;
@@ -20,6 +21,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         if let Some(host) = self.hosts.get_mut(dial.seat.host) {
             host.dialling -= 1;
+            if has_connected || failed.is_some() {
+                host.patience = GIVES_WAY_AFTER;
+            }
             if host.dialling == 0 {
                 host.progress = None;
             }

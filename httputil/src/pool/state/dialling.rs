@@ -9,14 +9,22 @@ use tokio::time::Instant;
 use super::host::Host;
 use super::{Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::connect::Progress;
+use crate::error::Phase;
 use crate::pool::stop::Stop;
 use crate::wire::{CloseReason, Seat};
 
 /// Handshakes with one host at once, at most.
 pub(super) const PACE: usize = 16;
 
-/// A dial that takes longer than this gives way to a host that waits for a slot.
+/// A host that has waited for a slot for so long asks for another's. A dial gives way when it has taken as long, and later
+/// if it gets on, or if one of its host gave way before.
 pub(in crate::pool) const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a dial whose host has given way again and again has before it gives way.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The same for one that is in its TLS handshake.
+const PATIENCE_IN_TLS: Duration = Duration::from_secs(8);
 
 /// A dial under way.
 #[derive(Debug)]
@@ -24,6 +32,9 @@ pub(super) struct Running {
     pub(super) id: u64,
     host: usize,
     began: Instant,
+    /// What it has before it gives way, unless it gets on.
+    patience: Duration,
+    progress: Arc<Progress>,
     stop: Arc<Stop>,
     pub(super) is_stopped: bool,
     /// The address that it goes to, where that counts and is known.
@@ -33,6 +44,16 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// What it has before it gives way, if somebody waits for it. Dials that all take longer than a host waits would stop
+    /// each other again and again, and none would come to an end. One in its TLS handshake has found a host that is
+    /// there.
+    fn gives_way_after(&self) -> Duration {
+        match self.progress.phase() {
+            Phase::TlsHandshake => PATIENCE_IN_TLS.min(self.patience * 4),
+            _ => self.patience,
+        }
+    }
+
     /// Stops it, unless it was stopped before.
     pub(super) fn stop<C, S: Multiplexed>(&mut self, todo: &mut Todo<C, S>) {
         if !std::mem::replace(&mut self.is_stopped, true) {
@@ -248,6 +269,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             id,
             host: index,
             began: now,
+            patience: host.patience,
+            progress: Arc::clone(&progress),
             stop: Arc::clone(&stop),
             is_stopped: false,
             site: Seat::NO_SITE,
@@ -300,18 +323,28 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
-    /// Stops the oldest dial if it has taken its time and is not for `but`; whether there was one.
+    /// Stops the oldest of the dials that have taken their time and are not for `but`; whether there was one. The next dial
+    /// to its host has twice the time.
     pub(in crate::pool) fn give_way(&mut self, but: Option<usize>, now: Instant, todo: &mut Todo<C, S>) -> bool {
-        let slow = self
-            .running
-            .iter_mut()
-            .take_while(|running| now.saturating_duration_since(running.began) >= GIVES_WAY_AFTER)
-            .find(|running| Some(running.host) != but && !running.is_stopped);
-        if let Some(running) = slow {
-            running.stop(todo);
-            return true;
+        let hosts = &mut self.hosts;
+        let is_slow = |running: &&mut Running| {
+            let is_wanted = hosts.get(running.host).is_some_and(|host| !host.queue.is_empty());
+            let bound = if is_wanted {
+                running.gives_way_after()
+            } else {
+                GIVES_WAY_AFTER
+            };
+            let is_due = now.saturating_duration_since(running.began) >= bound;
+            is_due && Some(running.host) != but && !running.is_stopped
+        };
+        let Some(running) = self.running.iter_mut().find(is_slow) else {
+            return false;
+        };
+        running.stop(todo);
+        if let Some(host) = hosts.get_mut(running.host) {
+            host.patience = PATIENCE.min(running.patience * 2);
         }
-        false
+        true
     }
 
     /// What a waiter waits for at this moment; `None` if it does not wait any more.

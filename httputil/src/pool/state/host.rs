@@ -8,6 +8,7 @@ use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::dialling::GIVES_WAY_AFTER;
 use super::lists::{BY_HOST, BY_TURN, List};
 use super::queue::Queue;
 use super::sites::Sites;
@@ -54,6 +55,8 @@ pub(super) struct Host<C, P> {
     sites_end: u32,
     /// When one of those who wait last asked for a slot that others have.
     pub(super) pressed_at: Option<Instant>,
+    /// What its next dial has before it gives way.
+    pub(super) patience: Duration,
 }
 
 impl<C, P> Host<C, P> {
@@ -80,6 +83,7 @@ impl<C, P> Host<C, P> {
             sites: spreads.then(Box::default),
             sites_end: 0,
             pressed_at: None,
+            patience: GIVES_WAY_AFTER,
         }
     }
 
@@ -90,6 +94,7 @@ impl<C, P> Host<C, P> {
         self.backoff = Backoff::default();
         self.ready = 0;
         self.capped_at = None;
+        self.patience = GIVES_WAY_AFTER;
         if spreads != self.sites.is_some() {
             self.sites_end = self.sites.as_ref().map_or(self.sites_end, |sites| sites.end());
             self.sites = spreads.then(|| Box::new(Sites::beginning(self.sites_end)));

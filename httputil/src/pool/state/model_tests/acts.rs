@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One, Seat};
-use super::super::{Ask, Bond, Exclusive, GIVES_WAY_AFTER, Held, Leaving, Multiplexed, Outcome, Todo};
+use super::super::{Ask, Bond, Dial, Exclusive, GIVES_WAY_AFTER, Held, Leaving, Multiplexed, Outcome, Todo};
 use super::events::{Event, Pick};
 use super::model::Which;
 use super::world::{Away, Request, World, pick};
 use crate::connect::DialFailure;
-use crate::error::Kind;
+use crate::error::{Kind, Phase};
 
 impl World {
     /// What happens to connections that are in use, on their way home, or leaving.
@@ -149,6 +149,7 @@ impl World {
         one.generation = dial.seat.generation;
         one.expires = expires.map(|seconds| self.now + Duration::from_secs(seconds));
         one.may_idle_for = may_idle_for.map(Duration::from_secs);
+        self.model.hosts[dial.seat.host].patience = GIVES_WAY_AFTER;
         self.model.dialled_exclusive(dial.seat.host, &one);
         self.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
     }
@@ -163,6 +164,7 @@ impl World {
         self.numbers += 1;
         let many = Many::new(self.numbers, limit);
         many.lead_to(site);
+        self.model.hosts[dial.seat.host].patience = GIVES_WAY_AFTER;
         self.model.dialled_shared(dial.seat.host, &many, dial.seat.generation);
         self.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
     }
@@ -183,6 +185,9 @@ impl World {
             (dial, false)
         };
         let host = dial.seat.host;
+        if !is_ours {
+            self.model.hosts[host].patience = GIVES_WAY_AFTER;
+        }
         let is_of_old = self.model.is_of_old(dial.seat.generation);
         if is_of_old {
             self.model.old_dial_over(host);
@@ -205,7 +210,7 @@ impl World {
         let but = but.map(|host| host % self.model.hosts.len());
         let due = self.dials.iter().position(|(dial, began)| {
             let is_other = Some(dial.seat.host) != but && !self.stopped.contains(&dial.id);
-            is_other && *began + GIVES_WAY_AFTER <= self.now
+            is_other && *began + self.patience_with(dial) <= self.now
         });
         assert_eq!(
             self.act(|state, now, todo| state.give_way(but, now, todo)),
@@ -214,8 +219,30 @@ impl World {
         if let Some(due) = due {
             let (dial, _) = self.dials.remove(due);
             self.routed.remove(&dial.id);
-            self.model.hosts[dial.seat.host].dialling -= 1;
+            let host = &mut self.model.hosts[dial.seat.host];
+            host.dialling -= 1;
+            host.patience = (self.patience[&dial.id] * 2).min(Duration::from_secs(4));
             self.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+        }
+    }
+
+    /// What the dial has before it gives way: longer in its TLS handshake, and no longer than any if nobody waits for it.
+    fn patience_with(&self, dial: &Dial) -> Duration {
+        if self.model.hosts[dial.seat.host].waiters.is_empty() {
+            return GIVES_WAY_AFTER;
+        }
+        let patience = self.patience[&dial.id];
+        match dial.progress.phase() {
+            Phase::TlsHandshake => (patience * 4).min(Duration::from_secs(8)),
+            _ => patience,
+        }
+    }
+
+    /// A dial has found its host.
+    pub(super) fn gets_on(&mut self, which: Pick) {
+        if !self.dials.is_empty() {
+            let (dial, _) = &self.dials[which % self.dials.len()];
+            dial.progress.enter(Phase::TlsHandshake);
         }
     }
 

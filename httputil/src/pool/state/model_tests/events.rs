@@ -38,6 +38,8 @@ pub(super) enum Event {
         dial: Pick,
         is_ours: bool,
     },
+    /// A dial is in its TLS handshake from now on.
+    GetsOn(Pick),
     GiveWay(Option<Pick>),
     MakeRoom,
     /// The next connection whose request ends is to make room for this host.
@@ -96,6 +98,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(dial, expires, may_idle_for)| Event::DialledExclusive { dial, expires, may_idle_for }),
         5 => (pick(), 0..8_usize).prop_map(|(dial, limit)| Event::DialledShared { dial, limit }),
         3 => (pick(), prop::bool::weighted(0.3)).prop_map(|(dial, is_ours)| Event::DialFails { dial, is_ours }),
+        2 => pick().prop_map(Event::GetsOn),
         2 => prop::option::of(pick()).prop_map(Event::GiveWay),
         1 => Just(Event::MakeRoom),
         2 => pick().prop_map(Event::Reclaim),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One};
-use super::super::{Exclusive, Limits, Protocol};
+use super::super::{Exclusive, GIVES_WAY_AFTER, Limits, Protocol};
 use crate::wire::CloseReason;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(super) struct Host {
     pub(super) shared: Vec<Many>,
     pub(super) failures: u32,
     pub(super) until: Option<Instant>,
+    /// What its next dial has before it gives way.
+    pub(super) patience: Duration,
     epoch: u64,
     /// How many addresses it has, where connections are spread.
     pub(super) addresses: usize,
@@ -100,6 +102,7 @@ impl Host {
         self.http1_only = false;
         self.failures = 0;
         self.until = None;
+        self.patience = GIVES_WAY_AFTER;
         self.epoch = 0;
     }
 }
@@ -117,6 +120,7 @@ impl Model {
             shared: Vec::new(),
             failures: 0,
             until: None,
+            patience: GIVES_WAY_AFTER,
             epoch: 0,
             addresses: 0,
         };

@@ -52,6 +52,8 @@ pub(super) struct World {
     pub(super) named: Vec<Vec<SocketAddr>>,
     /// Dials that know where they go, and the site that is meant.
     pub(super) routed: BTreeMap<u64, u32>,
+    /// What each dial has before it gives way.
+    pub(super) patience: BTreeMap<u64, Duration>,
     /// Dials of earlier settings, which were told to stop.
     pub(super) stopped: BTreeSet<u64>,
     /// What is supposed of each host at first.
@@ -105,6 +107,7 @@ impl World {
             closing: Vec::new(),
             named: vec![addresses(1); setup.hosts.len()],
             routed: BTreeMap::new(),
+            patience: BTreeMap::new(),
             stopped: BTreeSet::new(),
             begins_with: setup.hosts.clone(),
             has_flipped: false,
@@ -168,6 +171,7 @@ impl World {
             } => self.dialled_exclusive(dial, expires, may_idle_for),
             Event::DialledShared { dial, limit } => self.dialled_shared(dial, limit),
             Event::DialFails { dial, is_ours } => self.dial_fails(dial, is_ours),
+            Event::GetsOn(which) => self.gets_on(which),
             Event::GiveWay(but) => self.give_way(but),
             Event::MakeRoom => {
                 self.model.may_make_room();
@@ -303,6 +307,10 @@ impl World {
             }
         }
         let dials = todo.dials.iter().map(|dial| dial.seat.host).collect::<Vec<_>>();
+        for dial in &todo.dials {
+            let patience = self.model.hosts[dial.seat.host].patience;
+            self.patience.insert(dial.id, patience);
+        }
         self.dials.extend(todo.dials.into_iter().map(|dial| (dial, self.now)));
         self.model.dials(&dials);
         for leaving in todo.leaving {

@@ -99,6 +99,52 @@ fn a_dial_that_hangs_gives_way_and_its_requests_wait_on() {
 }
 
 #[test]
+fn dials_that_all_take_long_do_not_stop_each_other_for_ever() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _waits = [room.wait(a), room.wait(b)];
+    // Each host asks for the other's slot in each second.
+    let lasted = [a, b, a, b, a, b].map(|host| {
+        let (dial, mut seconds) = (room.dial(host), 0);
+        let other = Some(a + b - host);
+        while !room.act(|state, now, todo| state.give_way(other, now, todo)) {
+            room.later(1);
+            seconds += 1;
+        }
+        room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+        seconds
+    });
+    assert_eq!(lasted, [1, 1, 2, 2, 4, 4]);
+    // One that came to an end is no reason to wait for the next.
+    room.dialled(a);
+    room.closed(a);
+    room.dialled(b);
+    room.closed(b);
+    let _waits = [room.wait(a), room.wait(b)];
+    room.later(1);
+    assert!(room.act(|state, now, todo| state.give_way(Some(b), now, todo)));
+}
+
+#[test]
+fn a_dial_in_its_tls_handshake_has_more_time_than_one_that_nobody_answers() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let (_first, second) = (room.wait(a), room.wait(b));
+    room.dials[0].progress.enter(Phase::TlsHandshake);
+    room.later(3);
+    assert!(!room.act(|state, now, todo| state.give_way(Some(b), now, todo)));
+    room.later(1);
+    assert!(room.act(|state, now, todo| state.give_way(Some(b), now, todo)));
+    let dial = room.dial(a);
+    room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
+    // The other's request goes, too: nobody waits for its dial.
+    room.dials[0].progress.enter(Phase::TlsHandshake);
+    room.act(|state, _, _| state.cancel(b, second.id));
+    room.later(1);
+    assert!(room.act(|state, now, todo| state.give_way(Some(a), now, todo)));
+}
+
+#[test]
 fn pools_share_a_budget() {
     let budget = Budget::new(Some(2));
     let (mut one, mut two) = (Room::new(|_| {}), Room::new(|_| {}));

@@ -23,7 +23,7 @@ use super::dialling::{Cap, Standing};
 use super::fakes::{Many, One, Seat};
 use super::{Ask, Budget, Delivery, Dial, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo, Waiting};
 use crate::connect::{DialFailure, Route, Target};
-use crate::error::Kind;
+use crate::error::{Kind, Phase};
 use crate::pool::Key;
 use crate::settings;
 use crate::wire::CloseReason;
