@@ -489,7 +489,7 @@ impl Inner {
     fn press(&self, host: usize, now: Instant) {
         self.with_state(|state, todo| {
             if !state.make_room(todo) && !state.give_way(Some(host), now, todo) {
-                state.reclaim(Some(host));
+                state.reclaim(Some(host), now);
             }
         });
     }

@@ -78,6 +78,9 @@ impl<W: World> Core<W> {
         let mut state = self.lock();
         let was_blocked = state.has_blocked();
         let result = change(&mut state, &mut todo);
+        if state.is_spared_in_vain(Instant::now) {
+            state.end_sparing(Instant::now(), &mut todo);
+        }
         let wants_no_slot = was_blocked && !state.has_blocked();
         self.counters.idle.store(state.idle(), Ordering::Relaxed);
         self.counters.hibernating.store(state.hibernating(), Ordering::Relaxed);
@@ -282,6 +285,6 @@ impl<W: World> Member for Core<W> {
     }
 
     fn gives_back(&self, to: Option<usize>) -> bool {
-        self.with_state(|state, _| state.reclaim(to))
+        self.with_state(|state, _| state.reclaim(to, Instant::now()))
     }
 }

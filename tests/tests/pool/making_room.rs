@@ -161,6 +161,47 @@ async fn a_handshake_that_takes_longer_than_another_host_waits_comes_to_its_end_
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_request_over_http2_costs_its_host_no_connection_when_another_host_waits_in_vain() {
+    let ca = TrustedCa::new();
+    let lines = "http2.prior_knowledge = true\n[registry]\nmax_connections = 1\n[a]\n[b]\n";
+    let registry = ca.registry(lines, &ScriptedResolver::new());
+    let config = one_attempt().max_connections(1).http2_prior_knowledge(true);
+    let of_pool = Client::new(config).unwrap();
+    let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
+    let other = Server::builder().h2().start().await;
+    for (loaded, asking) in [(&of_pool, &of_pool), (&a, &b)] {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let handler = move |request: http::Request<_>| {
+            let held = held.clone();
+            async move {
+                if request.uri().path() == "/long" {
+                    held.pass().await;
+                }
+                handlers::full("hello")
+            }
+        };
+        let server = Server::builder().h2().handler(handler).start().await;
+        let long = spawn_get(loaded, &server.url("/long"));
+        gate.arrived(1).await;
+        let mut load = load(loaded, &server.url("/")).await;
+        // It claims the connection after a second, and two later that has come to nothing.
+        let in_vain = asking.get(other.url("/")).timeout(Duration::from_millis(3500));
+        in_vain.send().await.unwrap_err();
+        let before = loaded.stats().requests;
+        until(loaded, "the others", move |stats| stats.requests > before + 100).await;
+        assert_eq!((server.accepted(), server.open()), (1, 1));
+        gate.open();
+        assert_eq!(long.await.unwrap().unwrap(), "hello");
+        load.shutdown().await;
+        assert_eq!(get(asking, &other.url("/")).await, "hello");
+    }
+    for client in [&of_pool, &a, &b] {
+        assert_all_gone(client).await;
+    }
+}
+
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }

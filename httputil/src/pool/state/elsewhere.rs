@@ -54,8 +54,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(in crate::pool) fn has_beside(&self, host: usize, failed: Marks) -> bool {
         let beside = |marks: Marks| marks.is_beside(failed);
         let shared = |entry: &usize| {
-            self.shared(*entry)
-                .is_some_and(|connection| beside(connection.marks()) && !is_crowded(connection))
+            let will_do = |connection: &S| beside(connection.marks()) && !is_crowded(connection);
+            !self.is_spared(*entry) && self.shared(*entry).is_some_and(will_do)
         };
         let known = self.hosts.get(host);
         self.idle_one_of(host, beside).is_some() || known.is_some_and(|host| host.shared.iter().any(shared))
@@ -106,7 +106,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let suits = |entry: &usize| {
             let connection = self.shared(*entry)?;
             let load = (is_crowded(connection), connection.in_use());
-            will_do(connection.marks()).then_some((load, *entry))
+            (will_do(connection.marks()) && !self.is_spared(*entry)).then_some((load, *entry))
         };
         let mut suiting: Vec<_> = self.hosts.get(index)?.shared.iter().filter_map(suits).collect();
         suiting.sort_unstable();

@@ -212,6 +212,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             since: now,
             due: now,
             is_asleep: false,
+            left_alone_until: None,
         });
         if let Some(Entry {
             held: Held::Idle(connection),
@@ -450,6 +451,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(super) fn unlink_and_remove(&mut self, index: usize) -> Option<Entry<C, S>> {
         let host = self.entries.get(index)?.host;
         self.unlink_idle(index);
+        self.forget_spared(index);
         let site = if self.limits.spreads {
             self.site_at(index)
         } else {

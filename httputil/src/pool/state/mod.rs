@@ -32,6 +32,7 @@ mod places;
 mod queue;
 mod renewal;
 mod sites;
+mod spared;
 mod spreading;
 #[cfg(test)]
 mod tests;
@@ -269,6 +270,8 @@ struct Entry<C, S> {
     /// When it has been idle for long enough, or is too old.
     due: Instant,
     is_asleep: bool,
+    /// It was asked to make room in vain, and is not before then.
+    left_alone_until: Option<Instant>,
 }
 
 /// The caps that matter here.
@@ -305,6 +308,8 @@ pub(super) struct State<C, S: Multiplexed> {
     blocked: List<BY_TURN>,
     /// The next connection whose request ends makes room, for this host or for another pool.
     reclaims: Option<turns::Claimant>,
+    /// Takes no request for a moment, for the sake of that claim.
+    spared: Option<spared::Spared>,
     /// Whether the cap over all pools is asked in this pool's turn.
     is_our_turn: bool,
     budget: Arc<Budget>,
@@ -344,6 +349,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             running: VecDeque::new(),
             blocked: List::default(),
             reclaims: None,
+            spared: None,
             is_our_turn: false,
             budget,
             directory,

@@ -40,7 +40,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             for position in 0..self.hosts.get(index)?.shared.len() {
                 let entry = self.hosts.get(index)?.shared[position];
                 let Some(connection) = self.shared(entry) else { continue };
-                if !may_crowd && is_crowded(connection) {
+                if !may_crowd && is_crowded(connection) || self.is_spared(entry) {
                     continue;
                 }
                 if let Some(place) = connection.try_acquire() {
@@ -54,6 +54,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Where connections are spread: the one to the address with the fewest streams that is not crowded.
     fn in_turn(&mut self, index: usize) -> Option<usize> {
+        let but = self.spared_entry();
         let host = self.hosts.get_mut(index)?;
         let (sites, entries) = (host.sites.as_deref_mut()?, &self.entries);
         let shared = |entry: &usize| match &entries.get(*entry)?.held {
@@ -62,7 +63,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         };
         let connections = || host.shared.iter().filter_map(shared);
         sites.count_streams(connections().map(|(_, connection)| (connection.site(), connection.in_use())));
-        let free = connections().filter(|(_, connection)| !is_crowded(*connection));
+        let free = connections().filter(|(entry, connection)| !is_crowded(*connection) && Some(*entry) != but);
         let best = free.min_by_key(|(_, connection)| (sites.streams(connection.site()), connection.in_use()));
         best.map(|(entry, _)| entry)
     }
@@ -114,7 +115,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             // One that has not said how many it takes may take everybody. And one that has said so since those who wait
             // were served takes them in a moment, when the pool hears of it.
             let takes_none = |connection: &S| connection.limit().is_some_and(|limit| !has_place(connection, limit));
-            return host.queue.fresh() > 0 || connections().all(takes_none);
+            let mut connections = host.shared.iter().filter(|entry| !self.is_spared(**entry));
+            return host.queue.fresh() > 0 || connections.all(|entry| self.shared(*entry).is_none_or(takes_none));
         }
         // One in doubt is made up for when somebody comes: a sign of life may be sooner.
         !host.shared.is_empty() && connections().all(|connection| is_crowded(connection) && !connection.is_in_doubt())
@@ -140,6 +142,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             since: now,
             due: now,
             is_asleep: false,
+            left_alone_until: None,
         });
         connection.place().store(entry, Ordering::Relaxed);
         host.shared.push(entry);
@@ -159,6 +162,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
             return;
         };
+        if self.is_spared(entry) {
+            return;
+        }
         while let Some(host) = self.hosts.get_mut(index)
             && !host.queue.is_empty()
         {
@@ -208,19 +214,19 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
             return;
         };
-        if let Some(reason) = self.reclaimed_from(index) {
-            // It is gone when the requests that it bears have ended. Until then nobody counts on its slot.
-            if self.shared(entry).is_some_and(|connection| connection.in_use() == 0) {
+        if self.shared(entry).is_some_and(|connection| connection.in_use() == 0) {
+            let claimed = self.reclaimed_from(index);
+            if claimed.is_some() {
                 self.departs();
             }
-            self.expel(entry, reason, todo);
-            return self.pump(index, now, todo);
-        }
-        if self.shared(entry).is_some_and(|connection| connection.in_use() == 0)
-            && let Some(reason) = self.owed_to_fresh(index, now)
-        {
-            self.expel(entry, reason, todo);
-            return self.pump(index, now, todo);
+            if let Some(reason) = claimed.or_else(|| self.owed_to_fresh(index, now)) {
+                self.expel(entry, reason, todo);
+                return self.pump(index, now, todo);
+            }
+            // Nobody wants it but its own host.
+            self.forget_spared(entry);
+        } else {
+            self.spare(entry, now);
         }
         self.offer_places(entry, now, todo);
     }

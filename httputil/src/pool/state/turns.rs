@@ -5,7 +5,7 @@
 //! a busy host starves no other.
 //!
 //! A host that has stood there for a second claims the next connection of another host whose request ends. The claim is
-//! met by one connection, if the host stands in line at that moment. It ends when the host gets a slot, or when nobody
+//! met by one connection that bears no other (`spared`), if the host stands in line at that moment. It ends when the host gets a slot, or when nobody
 //! waits for it any more: one who has come since has not waited for a second.
 
 use tokio::time::Instant;
@@ -40,6 +40,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
         }
         self.settle_turn(index);
+    }
+
+    pub(super) fn is_in_line(&self, index: usize) -> bool {
+        List::<BY_TURN>::has(&self.hosts, index)
     }
 
     /// Whether a host waits for a slot.
@@ -112,9 +116,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Lets the next connection whose request ends make room for the host `to`, or for another pool; whether there is
     /// one. A busy host would keep it for those of its own who wait, for ever.
-    pub(in crate::pool) fn reclaim(&mut self, to: Option<usize>) -> bool {
-        if to.is_some_and(|to| !List::<BY_TURN>::has(&self.hosts, to)) {
+    pub(in crate::pool) fn reclaim(&mut self, to: Option<usize>, now: Instant) -> bool {
+        if to.is_some_and(|to| !self.is_in_line(to)) {
             return false;
+        }
+        // Room is being made. A host that is asked for it does not need it for another.
+        if let Some(spared) = self.spared_host() {
+            return Some(spared) != to;
         }
         // What comes home to the host itself serves it anyway.
         let own = to.and_then(|to| self.hosts.get(to)).map_or(0, |host| {
@@ -122,10 +130,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 .saturating_sub(host.idle.len() + host.shared.len() + host.dialling)
         });
         let away = self.open.saturating_sub(self.entries.len() + self.running.len());
-        let is_other = |entry: &Entry<C, S>| {
-            matches!(&entry.held, Held::Shared(connection) if connection.in_use() > 0) && Some(entry.host) != to
+        let is_other = |(index, entry): (usize, &Entry<C, S>)| {
+            matches!(entry.held, Held::Shared(_)) && Some(entry.host) != to && self.may_be_spared(index, now)
         };
-        let is_away = away > own + self.departing || self.entries.iter().any(|(_, entry)| is_other(entry));
+        let is_away = away > own + self.departing || self.entries.iter().any(is_other);
         if is_away {
             self.reclaims = Some(to.map_or(Claimant::Pool, Claimant::Host));
         }
@@ -143,7 +151,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(super) fn reclaimed_from(&mut self, index: usize) -> Option<CloseReason> {
         let claimant = self.reclaims?;
         if let Claimant::Host(host) = claimant
-            && (host == index || !List::<BY_TURN>::has(&self.hosts, host))
+            && (host == index || !self.is_in_line(host))
         {
             return None;
         }

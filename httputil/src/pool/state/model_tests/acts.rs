@@ -109,6 +109,7 @@ impl World {
         };
         let before = self.busy_at(host);
         let outcome = self.state.checkout(host, ask, &mut todo);
+        self.state.end_sparing(self.now, &mut todo);
         match outcome {
             Outcome::Idle(one, idle_for) => {
                 if todo.leaving.is_empty() {

@@ -251,6 +251,7 @@ impl Model {
         let has_place = host
             .shared
             .iter()
+            .filter(|many| self.spared != Some(many.number()))
             .any(|many| !many.is_choked() && many.limit() > Some(many.in_use()));
         for waiter in host.waiters.iter().filter(|waiter| self.is_there(waiter)) {
             assert!(

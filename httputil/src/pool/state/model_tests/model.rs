@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One};
-use super::super::{Exclusive, GIVES_WAY_AFTER, Limits, Protocol};
+use super::super::{Exclusive, GIVES_WAY_AFTER, Limits, Multiplexed, Protocol};
 use crate::wire::CloseReason;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,8 @@ pub(super) struct Model {
     pub(super) made_own_room: Vec<usize>,
     /// The next connection of another host whose request ends is this one's.
     pub(super) claim: Option<usize>,
+    /// The shared connection that takes no request for a moment for its sake.
+    pub(super) spared: Option<u32>,
     /// Hosts that stand in line for a slot.
     pub(super) in_line: Vec<usize>,
     /// Shared connections that have to leave in this event.
@@ -141,6 +143,7 @@ impl Model {
             may_make_room: false,
             made_own_room: Vec::new(),
             claim: None,
+            spared: None,
             in_line: Vec::new(),
             must_leave: Vec::new(),
             is_renewing: false,
@@ -211,6 +214,15 @@ impl Model {
     pub(super) fn failed(&mut self, host: usize, id: u64) {
         let waiter = self.take_waiter(host, id);
         self.failed.push((host, waiter));
+    }
+
+    /// A connection is spared for the sake of a claim, and while it bears requests: it is never spared unused.
+    pub(super) fn check_spared(&self) {
+        let Some(spared) = self.spared else { return };
+        assert!(self.claim.is_some(), "a connection is spared for nobody");
+        let is_here = |many: &&Many| many.number() == spared;
+        let many = self.hosts.iter().flat_map(|host| &host.shared).find(is_here);
+        assert!(many.is_some_and(|many| many.in_use() > 0), "it is free, and spared");
     }
 
     pub(super) fn is_there(&self, waiter: &Waiter) -> bool {
@@ -386,6 +398,7 @@ impl Model {
         self.idle.retain(|idle| idle.which != Which::Many(many.number()));
         let is_here = |host: &Host| host.shared.iter().any(|other| other.number() == many.number());
         if let Some(host) = self.hosts.iter().position(is_here)
+            && many.in_use() == 0
             && self.is_claimed(host)
         {
             self.must_leave.push(many.number());

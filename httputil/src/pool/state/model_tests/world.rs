@@ -130,11 +130,13 @@ impl World {
             let sites = self.state.hosts.get(index).and_then(|host| host.sites.as_deref());
             host.addresses = sites.map_or(0, Sites::listed);
         }
+        self.model.spared = self.spared();
         for host in 0..self.model.hosts.len() {
             let (busy, closing) = (self.busy(host), self.closing(host));
             self.model.check_host(host, busy, closing);
         }
         self.check_counts();
+        self.model.check_spared();
         self.check_sites();
     }
 
@@ -181,7 +183,8 @@ impl World {
             }
             Event::Reclaim(host) => {
                 let host = host % self.model.hosts.len();
-                if self.act(|state, _, _| state.reclaim(Some(host))) {
+                let is_sparing = self.state.spared_host().is_some();
+                if self.act(|state, now, _| state.reclaim(Some(host), now)) && !is_sparing {
                     self.model.claims(host);
                 }
             }
@@ -261,6 +264,7 @@ impl World {
     pub(super) fn act<T>(&mut self, act: impl FnOnce(&mut State<One, Many>, Instant, &mut Todo<One, Many>) -> T) -> T {
         let mut todo = Todo::default();
         let result = act(&mut self.state, self.now, &mut todo);
+        self.state.end_sparing(self.now, &mut todo);
         self.follow(todo);
         result
     }
@@ -341,6 +345,12 @@ impl World {
             self.model.place_back(&many);
             self.act(|state, now, todo| state.places_changed(place, now, todo));
         }
+    }
+
+    /// The connection that takes no request for a moment.
+    fn spared(&self) -> Option<u32> {
+        let spared = self.state.spared_entry()?;
+        self.state.shared(spared).map(Many::number)
     }
 
     fn closing(&self, host: usize) -> usize {

@@ -232,7 +232,7 @@ fn a_busy_host_gives_one_connection_back_to_a_host_that_has_waited() {
     room.dialled(busy);
     let mut own = room.wait(busy);
     let mut waits = room.wait(other);
-    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
     let back = room.idle(busy);
     assert_eq!(room.left, [(back, CloseReason::MadeRoom)], "not to its own");
     assert!(own.receiver.try_recv().is_err());
@@ -251,7 +251,7 @@ fn a_claim_ends_with_the_wait_of_the_host_that_made_it() {
     room.dialled(busy);
     room.dialled(busy);
     let gone = room.wait(other);
-    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
     room.act(|state, _, _| state.cancel(other, gone.id));
     room.idle(busy);
     assert_eq!(room.left, [], "for whom?");
@@ -313,7 +313,7 @@ fn a_claim_outlives_a_moment_in_which_its_host_hopes_for_a_connection_on_its_way
     room.dialled(busy);
     room.dialled(other);
     let _waits = room.wait(other);
-    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
     room.act(|state, _, _| state.settling(other));
     room.act(|state, now, todo| state.unsettled(other, now, todo));
     let back = room.idle(busy);
@@ -328,7 +328,7 @@ fn a_claim_is_met_by_a_connection_that_ends_with_its_request_anyway() {
     room.dialled(busy);
     room.dialled(busy);
     let (mut own, _waits) = (room.wait(busy), room.wait(other));
-    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
     let (mut old, now) = (room.one(), room.now);
     old.expires = Some(now);
     let number = old.number;
@@ -346,7 +346,7 @@ fn a_new_shared_connection_whose_requests_have_not_ended_meets_no_claim() {
     room.dialled(busy);
     room.dialled(busy);
     let _waits: Vec<_> = (0..2).map(|_| room.wait(other)).collect();
-    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
     drop(served_there);
     let mut own = room.wait(busy);
     room.dialled_many(busy, 2);
@@ -387,12 +387,12 @@ fn a_busy_shared_connection_takes_no_more_requests_for_a_host_that_has_waited() 
         panic!("there are places")
     };
     let mut waits = room.wait(other);
-    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
-    assert_eq!(room.left, [], "both of its requests go on");
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
     room.back(first);
-    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
     let mut own = room.wait(busy);
+    assert_eq!(room.left, [], "one of its requests goes on");
     room.back(second);
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
     room.closed(busy);
     let number = room.dialled(other);
     assert_eq!(
@@ -406,6 +406,55 @@ fn a_busy_shared_connection_takes_no_more_requests_for_a_host_that_has_waited() 
     assert!(served(&mut own.receiver).is_some());
 }
 
+/// A shared connection that bears a long request, and one that has just ended while another host has claimed the next.
+fn with_a_long_request() -> (Room, usize, usize, Seat, Waiting<One, Seat>) {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (busy, other) = (room.host("a", Protocol::H2), room.host("b", Protocol::H1));
+    let mut long = room.wait(busy);
+    room.dialled_many(busy, 10);
+    let Ok(Delivery::Place(long)) = long.receiver.try_recv() else {
+        panic!("it has a place")
+    };
+    let Outcome::Place(short) = room.checkout(busy) else {
+        panic!("there are places")
+    };
+    let waits = room.wait(other);
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
+    room.back(short);
+    (room, busy, other, long, waits)
+}
+
+#[test]
+fn a_shared_connection_with_a_long_request_is_given_back_to_its_host_and_left_alone() {
+    let (mut room, busy, other, long, _waits) = with_a_long_request();
+    let mut own = room.wait(busy);
+    room.later(2);
+    // Whoever waits for the host looks, or comes.
+    room.act(|_, _, _| {});
+    let Ok(Delivery::Place(short)) = own.receiver.try_recv() else {
+        panic!("its host goes without")
+    };
+    room.act(|state, now, _| state.reclaim(Some(other), now));
+    room.back(short);
+    let Outcome::Place(short) = room.checkout(busy) else {
+        panic!("it was asked in vain, and is again")
+    };
+    room.back(short);
+    assert_eq!(room.left, []);
+    // It makes room when it is free.
+    room.back(long);
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+}
+
+#[test]
+fn a_shared_connection_serves_its_host_again_when_nobody_claims_it_any_more() {
+    let (mut room, busy, other, _long, waits) = with_a_long_request();
+    let mut own = room.wait(busy);
+    assert!(own.receiver.try_recv().is_err());
+    room.act(|state, _, _| state.cancel(other, waits.id));
+    assert_eq!(served(&mut own.receiver), Some(0));
+}
+
 #[test]
 fn what_comes_home_to_a_host_is_not_claimed_for_it() {
     let mut room = Room::new(|pool| pool.max_connections = Some(1));
@@ -413,7 +462,7 @@ fn what_comes_home_to_a_host_is_not_claimed_for_it() {
     let _served = room.wait(host);
     room.dialled(host);
     let _waits = room.wait(host);
-    assert!(!room.act(|state, _, _| state.reclaim(Some(host))));
+    assert!(!room.act(|state, now, _| state.reclaim(Some(host), now)));
 }
 
 #[test]

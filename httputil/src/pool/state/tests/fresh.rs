@@ -106,7 +106,7 @@ fn a_claim_of_another_host_and_one_who_wants_a_new_connection_get_a_connection_e
     let _served = room.fill(busy, 2);
     let mut waits = room.wait(other);
     let mut fresh = room.wait_fresh(busy);
-    assert!(room.act(|state, _, _| state.reclaim(Some(other))));
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
     room.idle(busy);
     room.idle(busy);
     assert_eq!(room.left.len(), 2);

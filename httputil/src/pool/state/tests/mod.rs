@@ -93,6 +93,7 @@ impl Room {
     fn act<T>(&mut self, act: impl FnOnce(&mut State<One, Many>, Instant, &mut Todo<One, Many>) -> T) -> T {
         let mut todo = Todo::default();
         let result = act(&mut self.state, self.now, &mut todo);
+        self.state.end_sparing(self.now, &mut todo);
         self.regrets += todo.regrets;
         self.look_ups += usize::from(todo.look_up.is_some());
         for (sender, delivery) in todo.deliveries {
