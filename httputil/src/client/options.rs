@@ -61,7 +61,8 @@ impl RequestOptions {
     }
 
     /// `true`: the request goes over a connection that no request has used. It goes to the pool as others do afterwards.
-    /// Over HTTP/2, where a host has `http2.max_connections_per_host` already, it may go over one of these.
+    /// At a cap an idle connection makes room for it. Where a host has `http2.max_connections_per_host` connections and
+    /// all of them bear requests, it goes over one of these.
     pub fn fresh_connection(mut self, fresh: bool) -> RequestOptions {
         self.fresh_connection = fresh;
         self

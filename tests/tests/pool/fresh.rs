@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
 use httputil::{Client, Config, Environment, Registry};
-use httputil_tests::server::{Server, handlers};
+use httputil_tests::server::{ConnectionNumber, Server, handlers};
 
-use crate::common::{assert_all_gone, load, until};
+use crate::common::{assert_all_gone, get, h2_client, load, until};
 
 /// Each cap that two connections reach.
 const CAPS: [&str; 3] = [
@@ -69,6 +69,34 @@ async fn a_retry_at_a_cap_takes_what_comes_home_and_costs_no_connection() {
         assert_eq!(answer.text().await.unwrap(), "hello", "{cap}");
         assert_eq!((client.stats().retries, server.accepted()), (1, 2), "{cap}");
         load.shutdown().await;
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
+async fn over_http2_an_unused_connection_makes_room_for_a_new_one_where_there_may_be_no_more() {
+    for max in [1, 2] {
+        let handler = |request: http::Request<_>| async move {
+            let is_first = request.extensions().get() == Some(&ConnectionNumber(0));
+            if is_first && request.uri().path() == "/misdirected" {
+                handlers::status(StatusCode::MISDIRECTED_REQUEST)
+            } else {
+                handlers::full("hello")
+            }
+        };
+        let server = Server::builder().h2().handler(handler).start().await;
+        let client = h2_client(|transport| transport.http2.max_connections_per_host = max);
+        let at_rest = || until(&client, "it to be unused", |stats| stats.in_use == 0 && stats.idle > 0);
+        assert_eq!(get(&client, &server.url("/")).await, "hello");
+        at_rest().await;
+        assert_eq!(get(&client, &server.url("/misdirected")).await, "hello", "by another");
+        for accepted in 3..6 {
+            at_rest().await;
+            let request = client.get(server.url("/")).fresh_connection(true);
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "hello");
+            assert_eq!(server.accepted(), accepted);
+        }
+        server.until_open(max).await;
         assert_all_gone(&client).await;
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! What is idle and what comes home serves them no more than a cap that both of these hold. So where a cap keeps a new
 //! connection from them, a connection makes room: one that is idle at once, and one that comes home when those who want
-//! a new one stand before all others. Otherwise it would go to those behind them for as long as there are any.
+//! a new one stand before all others. Otherwise it would go to those behind them for as long as there are any. The same
+//! holds where a host has as many shared connections as it may; but where all of these bear requests, those who want a new
+//! one take a place on one of them: streams may last, and no number of them is to keep a request waiting.
 
 use tokio::time::Instant;
 
@@ -53,6 +55,26 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 host.departing += 1;
             }
         }
+    }
+
+    /// The same where the host has as many shared connections as it may: one that bears no request leaves.
+    pub(super) fn make_room_among_shared(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(index) else { return };
+        // Above that number one would leave for nothing.
+        let is_full = host.shared.len() == self.max_shared(host.sites.as_deref());
+        if !is_full || host.departing + host.dialling >= host.queue.fresh_before_others(now) {
+            return;
+        }
+        let Some(unused) = self.unused_shared(host) else { return };
+        match self.holds_back(host, now) {
+            None | Some(Cap::Host) => {}
+            Some(Cap::Pool | Cap::Registry) => self.departs(),
+            Some(_) => return,
+        }
+        if let Some(host) = self.hosts.get_mut(index) {
+            host.departing += 1;
+        }
+        self.expel(unused, CloseReason::MadeRoom, todo);
     }
 
     /// Why a connection of the host that nobody uses is closed for those who want a new one, if it is; it is counted.

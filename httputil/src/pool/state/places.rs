@@ -196,7 +196,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if host.shared.is_empty() {
             return;
         }
-        // Where no further connection may be dialled, those who want a new one take what there is.
+        if host.queue.fresh() > 0 {
+            self.make_room_among_shared(index, now, todo);
+        }
+        let Some(host) = self.hosts.get(index) else { return };
+        // Where no further connection may be dialled, and all bear requests, those who want a new one take what there is.
         let is_new = host.shared.len() >= self.max_shared(host.sites.as_deref());
         self.expel_worn_out(index, now, todo);
         let entries = self

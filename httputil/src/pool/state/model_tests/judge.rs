@@ -304,7 +304,7 @@ impl Model {
                 let at_cap = caps
                     .max_connections_per_host
                     .is_some_and(|cap| host.open + host.dialling >= cap);
-                at_cap && host.waiters.iter().any(|waiter| waiter.fresh)
+                (at_cap || host.departing > 0) && host.waiters.iter().any(|waiter| waiter.fresh)
             };
             assert!(
                 waits_for_slot || self.hosts.iter().any(is_pressed),

@@ -139,6 +139,55 @@ fn a_shared_connection_that_bears_no_request_makes_room_before_those_who_came_la
 }
 
 #[test]
+fn of_as_many_shared_connections_as_there_may_be_an_unused_one_makes_room_and_no_more() {
+    let no_cap = Room::new(|_| {});
+    for mut room in each_cap(2).into_iter().chain([no_cap]) {
+        let host = room.host("a", Protocol::H2);
+        let mut seats: Vec<_> = (0..2)
+            .map(|_| {
+                let mut waits = room.wait(host);
+                room.dialled_many(host, 1);
+                match waits.receiver.try_recv() {
+                    Ok(Delivery::Place(seat)) => seat,
+                    _ => panic!("it was dialled for"),
+                }
+            })
+            .collect();
+        for seat in seats.drain(..) {
+            room.back(seat);
+        }
+        let mut fresh = room.wait_fresh(host);
+        assert!(fresh.receiver.try_recv().is_err(), "a used connection was handed out");
+        assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+        room.closed(host);
+        room.dialled_many(host, 1);
+        assert_eq!(served(&mut fresh.receiver), Some(0));
+        assert_eq!(room.left.len(), 1);
+    }
+}
+
+#[test]
+fn who_wants_a_new_connection_takes_what_there_is_where_all_that_there_may_be_bear_requests() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let _busy: Vec<_> = (0..2)
+        .map(|_| {
+            let waits = room.wait(host);
+            room.dialled_many(host, 1);
+            waits
+        })
+        .collect();
+    let mut fresh = room.wait_fresh(host);
+    assert!(fresh.receiver.try_recv().is_err(), "there is no place");
+    room.act(|state, now, todo| {
+        let entry = state.hosts.get(host).unwrap().shared[0];
+        state.shared(entry).unwrap().allow(2);
+        state.places_changed(entry, now, todo);
+    });
+    assert_eq!((served(&mut fresh.receiver), room.left.len()), (Some(0), 0));
+}
+
+#[test]
 fn there_is_room_for_a_new_connection_where_no_request_has_to_end_for_it() {
     let has_room = |room: &Room, host| room.state.has_room_for_new(host, room.now);
     for mut room in each_cap(2) {
