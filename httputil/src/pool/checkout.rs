@@ -471,6 +471,9 @@ impl Inner {
                 looks = looks_around(now);
             }
             if is_due(presses) {
+                if matches!(standing, Some(Standing::Cap(Cap::Settings))) {
+                    self.with_state(|state, todo| state.look_for_overdue(host, now, todo));
+                }
                 if let Some(Standing::Cap(cap @ (Cap::Pool | Cap::Registry))) = standing
                     && self.with_state(|state, _| state.presses(host, now))
                 {

@@ -8,8 +8,10 @@ use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::frame::{MAX_CONCURRENT_STREAMS, PREFACE};
 use httputil_tests::h2_script::{self, Frame, H2Script, Step};
 use httputil_tests::script::{self, Script};
+use httputil_tests::server::Server;
 use httputil_tests::{PATIENCE, one_attempt, within};
-use tokio::task::JoinHandle;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::common::{assert_all_gone, get, h2_client, until, until_read};
 
@@ -300,4 +302,35 @@ async fn a_connection_bears_no_more_requests_than_it_may_however_many_wait_for_i
         client.stop();
         until(&client, "all to be closed", |stats| stats.open == 0).await;
     }
+}
+
+#[tokio::test]
+async fn those_who_wait_are_dialled_for_anew_where_a_server_does_not_say_its_settings() {
+    let server = Server::builder().h2().start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let to = server.addr();
+    // The first connection is accepted, and nothing more; all others lead to the server.
+    let front = async move {
+        let silent = listener.accept().await.unwrap();
+        let (mut from, _) = listener.accept().await.unwrap();
+        let mut to = TcpStream::connect(to).await.unwrap();
+        tokio::io::copy_bidirectional(&mut from, &mut to).await.ok();
+        drop(silent);
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(front);
+    let client = h2_client(|transport| transport.http2.max_connections_per_host = 2);
+    let first = spawn_get(&client, url.clone());
+    until(&client, "the first to be sent", |stats| stats.in_use == 1).await;
+    // Waiting longer than `timeouts.pool_wait` would be an error.
+    let others: Vec<_> = (0..9).map(|_| spawn_get(&client, url.clone())).collect();
+    for other in others {
+        assert_eq!(other.await.unwrap(), "hello");
+    }
+    assert_eq!((client.stats().dialled, server.accepted()), (2, 1));
+    first.abort();
+    first.await.unwrap_err();
+    tasks.shutdown().await;
+    assert_all_gone(&client).await;
 }

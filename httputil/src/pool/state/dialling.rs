@@ -92,6 +92,8 @@ pub(in crate::pool) enum Cap {
     Registry,
     /// `http2.max_connections_per_host`, and all streams taken
     Streams,
+    /// An HTTP/2 server has not said yet how many requests it takes.
+    Settings,
     /// A dial failed a moment ago.
     Backoff,
 }
@@ -111,6 +113,7 @@ impl Cap {
             Cap::Streams => {
                 "none of http2.max_connections_per_host connections has a stream to give: taken, out of window, or in doubt after a time-out"
             }
+            Cap::Settings => "the server has not said how many streams a connection takes (HTTP/2 SETTINGS)",
             Cap::Backoff => "the host could not be reached a moment ago",
         }
     }
@@ -361,9 +364,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if host.protocol == Protocol::H2 && host.shared.len() >= self.max_shared(host.sites.as_deref()) {
             return Some(Standing::Cap(Cap::Streams));
         }
-        // Where nothing holds it back it needs no dial of its own, for one of two reasons.
+        // Where nothing holds it back it needs no dial of its own, for one of three reasons.
         let needs_none = if host.backoff.is_probing() {
             Cap::Probe
+        } else if host.protocol == Protocol::H2 {
+            Cap::Settings
         } else {
             Cap::Return
         };

@@ -213,6 +213,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             due: now,
             is_asleep: false,
             left_alone_until: None,
+            is_overdue: false,
         });
         if let Some(Entry {
             held: Held::Idle(connection),

@@ -272,6 +272,8 @@ struct Entry<C, S> {
     is_asleep: bool,
     /// It was asked to make room in vain, and is not before then.
     left_alone_until: Option<Instant>,
+    /// Its peer has been given time to say how many requests it takes, and had not.
+    is_overdue: bool,
 }
 
 /// The caps that matter here.

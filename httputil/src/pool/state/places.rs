@@ -1,12 +1,16 @@
 //! Shared connections: who gets a place, and when the next connection is dialled.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::host::Host;
 use super::{Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::wire::CloseReason;
+
+/// A peer that has not said by then how many requests it takes is not relied on.
+const SAYS_WITHIN: Duration = Duration::from_secs(1);
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(super) fn shared(&self, index: usize) -> Option<&S> {
@@ -112,14 +116,38 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let connections = || host.shared.iter().filter_map(|entry| self.shared(*entry));
         if !host.queue.is_empty() {
-            // One that has not said how many it takes may take everybody. And one that has said so since those who wait
+            // One that has not said how many it takes may take everybody, unless that is long in coming. And one that has said so since those who wait
             // were served takes them in a moment, when the pool hears of it.
             let takes_none = |connection: &S| connection.limit().is_some_and(|limit| !has_place(connection, limit));
             let mut connections = host.shared.iter().filter(|entry| !self.is_spared(**entry));
-            return host.queue.fresh() > 0 || connections.all(|entry| self.shared(*entry).is_none_or(takes_none));
+            let is_of_no_use = |entry: &usize| self.is_overdue(*entry) || self.shared(*entry).is_none_or(takes_none);
+            return host.queue.fresh() > 0 || connections.all(is_of_no_use);
         }
         // One in doubt is made up for when somebody comes: a sign of life may be sooner.
         !host.shared.is_empty() && connections().all(|connection| is_crowded(connection) && !connection.is_in_doubt())
+    }
+
+    fn is_overdue(&self, entry: usize) -> bool {
+        let is_overdue = self.entries.get(entry).is_some_and(|entry| entry.is_overdue);
+        is_overdue
+            && self
+                .shared(entry)
+                .is_some_and(|connection| connection.limit().is_none())
+    }
+
+    /// Somebody has waited for a while for a peer to say how many requests it takes. One that had time enough is not
+    /// waited for any more: another connection is dialled.
+    pub(in crate::pool) fn look_for_overdue(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(index) else { return };
+        for entry in host.shared.clone() {
+            let is_known = self
+                .shared(entry)
+                .is_some_and(|connection| connection.limit().is_some());
+            if let Some(entry) = self.entries.get_mut(entry) {
+                entry.is_overdue |= !is_known && now.saturating_duration_since(entry.since) >= SAYS_WITHIN;
+            }
+        }
+        self.pump(index, now, todo);
     }
 
     /// Takes a new shared connection in, serves those who wait, and keeps it, unless it has to be `gone` once they are
@@ -143,6 +171,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             due: now,
             is_asleep: false,
             left_alone_until: None,
+            is_overdue: false,
         });
         connection.place().store(entry, Ordering::Relaxed);
         host.shared.push(entry);

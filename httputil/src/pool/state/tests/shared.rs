@@ -207,6 +207,25 @@ fn no_connection_is_closed_to_dial_before_another_is_full() {
 }
 
 #[test]
+fn a_peer_that_does_not_say_in_time_how_many_requests_it_takes_is_not_waited_for() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let mut waits: Vec<_> = (0..3).map(|_| room.wait(host)).collect();
+    let (mute, dial) = (Many::that_says(100, usize::MAX), room.dial(host));
+    room.act(|state, now, todo| state.dialled_shared(&dial, mute.clone(), now, todo));
+    assert_eq!(served(&mut waits[0].receiver), Some(0), "it takes one in any case");
+    let standing = room.state.standing(host, waits[1].id, room.now);
+    assert!(matches!(standing, Some(Standing::Cap(Cap::Settings))), "{standing:?}");
+    room.act(|state, now, todo| state.look_for_overdue(host, now, todo));
+    assert!(room.dials.is_empty(), "not yet");
+    room.later(1);
+    room.act(|state, now, todo| state.look_for_overdue(host, now, todo));
+    assert_eq!(room.dials.len(), 1);
+    room.dialled_many(host, 10);
+    assert!(waits[1..].iter_mut().all(|waits| served(&mut waits.receiver).is_some()));
+}
+
+#[test]
 fn no_connection_is_dialled_beside_one_whose_peer_says_at_that_moment_how_many_requests_it_takes() {
     for after in 1..8 {
         let mut room = Room::new(|_| {});
