@@ -33,8 +33,9 @@ pub(super) struct Counters {
 
 /// A pool's statistics at one moment.
 ///
-/// Read from atomics without stopping the pool, so that two of the numbers can be a moment apart; once nothing is under
-/// way, `dials_started == dial_failures + dialled` and `dialled == open + closed` hold.
+/// Read from atomics without stopping the pool, so that two of the numbers can be a moment apart: under load
+/// `open + dials_in_progress` may read above a cap that holds at each moment. Once nothing is under way,
+/// `dials_started == dial_failures + dialled` and `dialled == open + closed` hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
