@@ -28,7 +28,13 @@ fn client(keys: &str) -> Client {
 
 /// A client for `a.test`, which is at so many addresses.
 fn client_to(keys: &str, addresses: u8) -> Client {
-    let resolver = ScriptedResolver::new().name("a.test", answer((1..=addresses).map(loopback)));
+    client_of(
+        ScriptedResolver::new().name("a.test", answer((1..=addresses).map(loopback))),
+        keys,
+    )
+}
+
+fn client_of(resolver: ScriptedResolver, keys: &str) -> Client {
     let config = Config::builder()
         .embedded("test.toml", format!("{RETRIES}timeouts.attempt = \"250ms\"\n{keys}"))
         .env(&Environment::empty())
@@ -95,6 +101,29 @@ async fn a_tls_handshake_that_hangs_makes_the_next_attempt_take_another_address(
     assert_eq!(answer.text().await.unwrap(), "hello");
     assert_eq!((first.accepted(), second.accepted()), (1, 1));
     assert_balanced(&client.stats());
+}
+
+#[tokio::test]
+async fn a_retry_goes_to_the_other_address_of_an_override_that_may_differ_by_port() {
+    let first = Script::start([steps::answer_all(answers::with_length(
+        "503 Service Unavailable",
+        &[],
+        "",
+    ))])
+    .await;
+    let second = Server::builder().start().await;
+    let addresses = format!("\"{}\", \"{}\"", first.addr(), second.addr());
+    let client = client_of(
+        ScriptedResolver::new(),
+        &format!("dns.overrides = {{ \"a.test\" = [{addresses}] }}\n"),
+    );
+    for sent in 1..=2 {
+        let request = client.get("http://a.test/").fresh_connection(true).send();
+        let answer = within(PATIENCE, request).await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "hello");
+        // The next begins at the other one.
+        assert_eq!((first.requests(), second.requests()), (1, sent));
+    }
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ impl Names {
     /// This address of the target answered the TCP connect and nothing beyond: it is dialled last for a minute.
     pub(crate) fn blame(&self, target: &Target, address: SocketAddr) {
         if let Host::Name(name) = &target.host {
-            self.cache.table().blame(name, address.ip(), Instant::now());
+            self.cache.table().blame(name, address, Instant::now());
         }
     }
 
@@ -138,6 +138,7 @@ impl Names {
                 for address in addresses.iter_mut().filter(|address| address.port() == 0) {
                     address.set_port(target.port);
                 }
+                self.put_last(name, &mut addresses);
                 Ok(at(addresses))
             }
             _ => Err(name),
@@ -237,14 +238,17 @@ impl Names {
     fn answer(&self, name: &str, port: u16, good: &Good) -> Answer {
         let at_port = |ip: &IpAddr| SocketAddr::new(*ip, port);
         let mut addresses = ordered(self.settings.prefer, good.addresses.iter().map(at_port).collect());
-        if let Some(blamed) = self.cache.table().blamed(name, Instant::now()) {
-            put_last(&mut addresses, |ip| ip == blamed);
-        }
+        self.put_last(name, &mut addresses);
         Answer {
             addresses,
             is_current: true,
             ask_again: Some(self.fresh_until(good)),
         }
+    }
+
+    fn put_last(&self, name: &str, addresses: &mut [SocketAddr]) {
+        let blamed = self.cache.table().blamed(name, Instant::now());
+        put_last(addresses, &blamed);
     }
 }
 

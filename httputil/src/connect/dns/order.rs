@@ -15,10 +15,10 @@ pub(super) fn ordered(prefer: DnsPreference, addresses: Vec<SocketAddr>) -> Vec<
     }
 }
 
-/// The addresses of which something failed beyond the TCP connect a moment ago, last.
-pub(super) fn put_last(addresses: &mut [SocketAddr], blamed: impl Fn(IpAddr) -> bool) {
+/// The addresses of which something failed beyond the TCP connect a moment ago, last, and in the order in which it did.
+pub(super) fn put_last(addresses: &mut [SocketAddr], blamed: &[SocketAddr]) {
     // Stable, so that the order of the others stays.
-    addresses.sort_by_key(|address| blamed(address.ip()));
+    addresses.sort_by_key(|address| blamed.iter().position(|blamed| blamed == address));
 }
 
 /// Whether an address may be dialled.
@@ -100,9 +100,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_blamed_comes_last_and_the_others_keep_their_order() {
-        let mut answer = addresses(&["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"]);
-        put_last(&mut answer, |ip| ip.to_string() == "1.1.1.1");
-        assert_eq!(answer, addresses(&["2.2.2.2:1", "3.3.3.3:1", "1.1.1.1:1"]));
+    fn addresses_that_are_blamed_come_last_in_turn_and_the_others_keep_their_order() {
+        let mut answer = addresses(&["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1", "1.1.1.1:2"]);
+        put_last(&mut answer, &addresses(&["2.2.2.2:1", "1.1.1.1:1", "4.4.4.4:1"]));
+        assert_eq!(answer, addresses(&["3.3.3.3:1", "1.1.1.1:2", "2.2.2.2:1", "1.1.1.1:1"]));
     }
 }

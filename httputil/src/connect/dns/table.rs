@@ -3,7 +3,7 @@
 //! Bounded: beyond some thousand names those that nobody has asked for longest are forgotten. One whose look-up is under
 //! way is not, and of those there are no more than requests that wait.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ const NAMES: usize = 4096;
 
 /// For so long an address that failed beyond its TCP connect is dialled last.
 const BLAMED_FOR: Duration = Duration::from_mins(1);
+
+/// So many addresses of a name are dialled last: those that failed last.
+const BLAMED: usize = 128;
 
 const FAMILIES: [fn(&IpAddr) -> bool; 2] = [IpAddr::is_ipv4, IpAddr::is_ipv6];
 
@@ -38,7 +41,8 @@ struct Entry {
     is_failing: bool,
     /// It was said that the last good answer stands in.
     is_told: bool,
-    blamed: Option<(IpAddr, Instant)>,
+    /// Addresses that failed beyond their TCP connect, and until when they are dialled last; the latest last.
+    blamed: Vec<(SocketAddr, Instant)>,
     used: u64,
 }
 
@@ -228,16 +232,24 @@ impl Table {
         !std::mem::replace(&mut entry.is_told, true)
     }
 
-    /// This address of the name failed beyond its TCP connect.
-    pub(super) fn blame(&mut self, name: &str, address: IpAddr, now: Instant) {
-        if let Some(entry) = self.names.get_mut(name) {
-            entry.blamed = now.checked_add(BLAMED_FOR).map(|until| (address, until));
+    /// This address of the name failed beyond its TCP connect. The name may be one that nobody has looked up.
+    pub(super) fn blame(&mut self, name: &Arc<str>, address: SocketAddr, now: Instant) {
+        let Some(until) = now.checked_add(BLAMED_FOR) else {
+            return;
+        };
+        let blamed = &mut self.entry(name).blamed;
+        blamed.retain(|(other, until)| now < *until && *other != address);
+        if blamed.len() >= BLAMED {
+            blamed.remove(0);
         }
+        blamed.push((address, until));
     }
 
-    pub(super) fn blamed(&self, name: &str, now: Instant) -> Option<IpAddr> {
-        let (address, until) = self.names.get(name)?.blamed?;
-        (now < until).then_some(address)
+    /// The addresses of the name that are dialled last, the last first; none for most.
+    pub(super) fn blamed(&self, name: &str, now: Instant) -> Vec<SocketAddr> {
+        let blamed = self.names.get(name).map_or(&[][..], |entry| &entry.blamed);
+        let is_blamed = |(_, until): &&(SocketAddr, Instant)| now < *until;
+        blamed.iter().filter(is_blamed).map(|(address, _)| *address).collect()
     }
 }
 
@@ -284,6 +296,27 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert!(table.give_up(&name, id, later));
         assert!(table.join(&name).2.is_some(), "the next begins anew");
+    }
+
+    #[test]
+    fn the_addresses_that_failed_are_told_in_turn_for_a_minute_each() {
+        let (mut table, now) = (Table::default(), Instant::now());
+        let name: Arc<str> = Arc::from("a.test");
+        let [one, two, port] = [(1, 443), (2, 443), (1, 80)].map(|(n, port)| SocketAddr::from(([10, 0, 0, n], port)));
+        assert!(table.blamed(&name, now).is_empty(), "nobody has looked it up");
+        let second = Duration::from_secs(1);
+        for (after, address) in (0..).zip([one, two, port, one]) {
+            table.blame(&name, address, now + after * second);
+        }
+        assert_eq!(table.blamed(&name, now + 3 * second), [two, port, one]);
+        let later = now + 2 * second + BLAMED_FOR;
+        assert_eq!(table.blamed(&name, later), [one]);
+        table.blame(&name, two, later);
+        assert_eq!(table.names[&name].blamed.len(), 2, "what is over is forgotten");
+        for number in 0..300 {
+            table.blame(&name, SocketAddr::from(([10, 0, 0, 3], number)), later);
+        }
+        assert_eq!(table.blamed(&name, later).len(), BLAMED);
     }
 
     #[test]
