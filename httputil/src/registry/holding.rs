@@ -38,18 +38,17 @@ pub(super) struct Recipe {
     pub(super) proxies: Proxies,
 }
 
+/// Whether the platform says who is trusted.
+pub(super) fn trusts_platform(transport: &Transport) -> bool {
+    transport.tls.roots == Roots::Platform && transport.tls.ca_file.is_none()
+}
+
 impl Recipe {
     /// Whether a connection made by one would have been made by the other, too.
     pub(super) fn is(&self, other: &Recipe) -> bool {
         self.transport == other.transport
             && Arc::ptr_eq(&self.identity, &other.identity)
             && self.proxies.are(&other.proxies)
-    }
-
-    /// Whether the platform says who is trusted.
-    pub(super) fn trusts_platform(&self) -> bool {
-        let tls = &self.transport.tls;
-        tls.roots == Roots::Platform && tls.ca_file.is_none()
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Registry;
-use super::holding::{Held, Holding, Recipe};
+use super::holding::{Held, Holding, Recipe, trusts_platform};
 use super::names::Inner;
 use super::report::{ProfileChange, ReloadReport};
 use crate::client::{Policies, Successor};
@@ -92,8 +92,7 @@ impl Registry {
     /// One at a time.
     fn put_in_force(&self, config: Config, is_news: bool) -> Result<ReloadReport, Error> {
         let inner = &*self.inner;
-        let trusts_platform = inner.holding().pools.values().any(|held| held.recipe.trusts_platform());
-        if trusts_platform {
+        if trusts_or_trusted_platform(&inner.holding(), &config) {
             read_platform_again();
         }
         let reloaded = {
@@ -123,6 +122,14 @@ impl Registry {
         }
         result
     }
+}
+
+/// Whether a pool was made by what the platform said, or one may be made by what it says now.
+fn trusts_or_trusted_platform(holding: &Holding, config: &Config) -> bool {
+    let profile = |name: String| config.profile(&name).ok();
+    let mut was = holding.pools.values().map(|held| &held.recipe.transport);
+    let mut is = config.profiles().into_iter().filter_map(profile);
+    was.any(trusts_platform) || is.any(|profile| trusts_platform(&profile.transport))
 }
 
 fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {

@@ -75,6 +75,9 @@ async fn in_a_process_of_its_own(roots: PathBuf) {
     trust(&[&other]);
     let report = registry.reload(config(&lines)).unwrap();
     assert_eq!(report.profile("default"), Some(ProfileChange::Unchanged));
+    // Where it has its say again, that is what it says now.
+    assert_eq!(reloaded(&registry), Some(ProfileChange::Transport));
+    assert_untrusted(&client, &url).await;
 }
 
 fn reloaded(registry: &Registry) -> Option<ProfileChange> {
