@@ -100,6 +100,7 @@ impl Prepared {
             let wanted = Wanted {
                 now,
                 fresh,
+                failed_at: &sendings.failed_at,
                 turn,
                 deadline,
                 pool_wait,

@@ -96,9 +96,13 @@ impl Prepared {
         let failed = sendings.on.filter(|_| is_elsewhere);
         let ours = failed.map_or(Fresh::Any, Fresh::Rather);
         sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
-        if let Some(remote) = failed.and_then(|failed| failed.remote)
-            && self.route.proxy().is_none()
-        {
+        let Some(remote) = failed.and_then(|failed| failed.remote) else {
+            return;
+        };
+        if !sendings.failed_at.contains(&remote) {
+            sendings.failed_at.push(remote);
+        }
+        if self.route.proxy().is_none() {
             self.in_force.pool.blame(&self.target, &self.route, remote);
         }
     }

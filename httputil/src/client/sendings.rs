@@ -1,5 +1,6 @@
 //! What a request remembers from one sending to the next, and what its hedge sees of it meanwhile.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub(super) struct Sendings {
     pub(super) fresh: Fresh,
     /// The last sending's connection.
     pub(super) on: Option<Marks>,
+    /// Addresses of the place at which it has failed; few requests do.
+    pub(super) failed_at: Vec<SocketAddr>,
     /// Sent again, it is before those that came after it.
     pub(super) turn: Option<u64>,
     /// To where it goes now.
@@ -60,6 +63,7 @@ impl Sendings {
     pub(super) fn go_on(&mut self, options: Option<&RequestOptions>) {
         self.fresh = Sendings::fresh(options, Fresh::Any);
         self.on = None;
+        self.failed_at.clear();
         self.turn = None;
         self.attempts = 0;
         self.is_spent = false;
@@ -71,6 +75,7 @@ impl Sendings {
             resends: self.resends.beside(),
             attempts: self.attempts + 1,
             fresh: self.fresh,
+            failed_at: self.failed_at.clone(),
             is_beside: true,
             ..Sendings::default()
         }

@@ -15,7 +15,7 @@ use super::following;
 use super::key::{Key, KeyRef};
 use super::queued::Queued;
 use super::shared::{Inner, Pool};
-use super::state::{Ask, Cap, Delivery, GIVES_WAY_AFTER, Outcome, Rather, Standing, Waiting};
+use super::state::{Ask, Cap, Delivery, Failed, GIVES_WAY_AFTER, Outcome, Rather, Standing, Waiting};
 use super::way::Way;
 use crate::connect::{DialFailure, Route, Spent, Target};
 use crate::error::Phase;
@@ -170,8 +170,9 @@ pub(crate) enum Fresh {
     /// Any.
     #[default]
     Any,
-    /// Rather another than this one, on which it has just failed: an idle one to another address of the host, else a new
-    /// one, for which it need not wait until others have ended, else any other, if the new one is not there in a moment.
+    /// Rather another than this one, on which it has just failed: an idle one to an address of the host at which nothing
+    /// failed of late, else a new one, for which it need not wait until others have ended, else any other, if the new one
+    /// is not there in a moment.
     Rather(Marks),
     /// The same, where no new one can be had.
     Beside(Marks),
@@ -181,10 +182,12 @@ pub(crate) enum Fresh {
 
 /// What a request wants of a checkout.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<'a> {
     /// The time at which it is asked for.
     pub(crate) now: Instant,
     pub(crate) fresh: Fresh,
+    /// Addresses at which the request has failed.
+    pub(crate) failed_at: &'a [SocketAddr],
     /// What an earlier checkout gave: with it, the request keeps its place before those that have come since.
     pub(crate) turn: Option<u64>,
     pub(crate) deadline: Option<Instant>,
@@ -212,7 +215,7 @@ impl Pool {
         &self,
         target: &Target,
         way: &mut Way,
-        wanted: Wanted,
+        wanted: Wanted<'_>,
     ) -> Result<Checked, CheckoutFailure> {
         let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
         let inner = &self.inner;
@@ -235,7 +238,7 @@ impl Pool {
         &self,
         (target, way): (&Target, &mut Way),
         handle: &Handle,
-        mut wanted: Wanted,
+        mut wanted: Wanted<'_>,
         mut taken: Taken,
     ) -> Result<Checked, CheckoutFailure> {
         let inner = &self.inner;
@@ -305,13 +308,14 @@ impl Inner {
         &self,
         (target, way): (&Target, &Way),
         handle: &Handle,
-        wanted: Wanted,
+        wanted: Wanted<'_>,
         waits_since: Option<Instant>,
         follows: bool,
     ) -> Result<Taken, CheckoutFailure> {
         let Wanted {
             now,
             fresh,
+            failed_at: at,
             mut turn,
             deadline,
             ..
@@ -347,8 +351,8 @@ impl Inner {
                 };
                 let outcome = match fresh {
                     Fresh::Any | Fresh::Only => state.checkout(host, ask, todo),
-                    Fresh::Rather(failed) => state.checkout_beside(host, failed, rather, ask, todo),
-                    Fresh::Beside(failed) => state.checkout_beside(host, failed, Rather::Any, ask, todo),
+                    Fresh::Rather(on) => state.checkout_beside(host, Failed { on, at }, rather, ask, todo),
+                    Fresh::Beside(on) => state.checkout_beside(host, Failed { on, at }, Rather::Any, ask, todo),
                 };
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
                 Ok(Some((key, turn, Some(outcome))))

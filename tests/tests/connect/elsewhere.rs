@@ -19,7 +19,7 @@ use crate::addresses::{Swallow, answer, loopback};
 use crate::scene::{assert_balanced, eventually};
 
 const RETRIES: &str = "[default]\nretry.backoff.base = \"1ms\"\nretry.backoff.max = \"1ms\"\n\
-                       retry.max_attempts = 2\ntls.roots = \"bundled\"\n";
+                       tls.roots = \"bundled\"\n";
 
 /// A client for `a.test`, which is at `127.0.0.1` and then at `127.0.0.2`.
 fn client(keys: &str) -> Client {
@@ -28,15 +28,17 @@ fn client(keys: &str) -> Client {
 
 /// A client for `a.test`, which is at so many addresses.
 fn client_to(keys: &str, addresses: u8) -> Client {
-    client_of(
-        ScriptedResolver::new().name("a.test", answer((1..=addresses).map(loopback))),
-        keys,
-    )
+    client_of(at_addresses(addresses), 2, keys)
 }
 
-fn client_of(resolver: ScriptedResolver, keys: &str) -> Client {
+fn at_addresses(count: u8) -> ScriptedResolver {
+    ScriptedResolver::new().name("a.test", answer((1..=count).map(loopback)))
+}
+
+fn client_of(resolver: ScriptedResolver, attempts: u32, keys: &str) -> Client {
+    let toml = format!("{RETRIES}retry.max_attempts = {attempts}\ntimeouts.attempt = \"250ms\"\n{keys}");
     let config = Config::builder()
-        .embedded("test.toml", format!("{RETRIES}timeouts.attempt = \"250ms\"\n{keys}"))
+        .embedded("test.toml", toml)
         .env(&Environment::empty())
         .load()
         .unwrap();
@@ -115,6 +117,7 @@ async fn a_retry_goes_to_the_other_address_of_an_override_that_may_differ_by_por
     let addresses = format!("\"{}\", \"{}\"", first.addr(), second.addr());
     let client = client_of(
         ScriptedResolver::new(),
+        2,
         &format!("dns.overrides = {{ \"a.test\" = [{addresses}] }}\n"),
     );
     for sent in 1..=2 {
@@ -165,7 +168,8 @@ impl Warm {
         let server = Server::builder().handler(handler);
         let server = if h2 { server.h2() } else { server }.start().await;
         let resolver = ScriptedResolver::new().name("a.test", answer([loopback(1)]));
-        let toml = format!("{RETRIES}{keys}\ndns.ttl = \"1ms\"\nhttp2.prior_knowledge = {h2}\n");
+        let toml =
+            format!("{RETRIES}retry.max_attempts = 2\n{keys}\ndns.ttl = \"1ms\"\nhttp2.prior_knowledge = {h2}\n");
         let config = Config::builder()
             .embedded("test.toml", toml)
             .env(&Environment::empty())
@@ -289,6 +293,37 @@ async fn a_retry_takes_an_idle_connection_to_another_address_before_a_new_one() 
         let stats = client.stats();
         assert!(broken.requests() >= 10, "h2: {h2}, {stats:?}");
         assert!(stats.dialled <= 6, "h2: {h2}, {stats:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_all_addresses_but_one_fail_each_request_finds_that_one() {
+    for (balance, h2) in [
+        ("first", false),
+        ("round_robin", false),
+        ("first", true),
+        ("round_robin", true),
+    ] {
+        let builder = || if h2 { Server::builder().h2() } else { Server::builder() };
+        let failing = || builder().handler(handlers::always(StatusCode::SERVICE_UNAVAILABLE));
+        let broken = failing().start().await;
+        let broken = [failing().start_beside(2, broken.port()).await, broken];
+        let sound = builder().start_beside(3, broken[0].port()).await;
+        let keys = format!(
+            "dns.balance = \"{balance}\"\nhttp2.prior_knowledge = {h2}\nbreaker.enabled = false\n\
+             retry.budget.min_per_second = 1000\n"
+        );
+        let client = client_of(at_addresses(3), 3, &keys);
+        for number in 0..60 {
+            let request = client.get(sound.url_for("a.test", "/")).send();
+            let answer = within(PATIENCE, request).await.unwrap();
+            assert_eq!(answer.status(), 200, "{balance}, h2: {h2}, request {number}");
+            assert_eq!(answer.text().await.unwrap(), "hello");
+        }
+        let stats = client.stats();
+        assert_eq!(sound.requests(), 60, "{balance}, h2: {h2}");
+        assert!(broken.iter().all(|server| server.requests() > 0), "{balance}, h2: {h2}");
+        assert!(stats.dialled <= 12, "{balance}, h2: {h2}, {stats:?}");
     }
 }
 

@@ -1,8 +1,11 @@
 //! Another connection than the one that a request has just failed on.
 //!
-//! One to another address of the host is best, since what failed may be the server there, and an idle one to it costs
-//! nothing. Else a new one: behind one address there may be many servers, and the host's other addresses are dialled before
-//! the one that failed. A new one may be long in coming, or not to be had, and then whichever idle one is better than none.
+//! One to an address of the host at which nothing failed of late is best, since what failed may be the server there, and an
+//! idle one to it costs nothing. Else a new one, which goes to such an address if there is any; else an idle one to an
+//! address at which this request, at least, has not failed. Else a new one all the same: behind one address there may be
+//! many servers. A new one may be long in coming, or not to be had, and then whichever idle one is better than none.
+
+use std::net::SocketAddr;
 
 use tokio::time::Instant;
 
@@ -21,25 +24,50 @@ pub(in crate::pool) enum Rather {
     Any,
 }
 
+/// Where a request has failed.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pool) struct Failed<'a> {
+    /// On this connection, a moment ago.
+    pub(in crate::pool) on: Marks,
+    /// At these addresses, in all its attempts.
+    pub(in crate::pool) at: &'a [SocketAddr],
+}
+
+impl Failed<'_> {
+    fn is_elsewhere(self, marks: Marks) -> bool {
+        marks.is_elsewhere(self.on) && marks.remote.is_some_and(|remote| !self.at.contains(&remote))
+    }
+}
+
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// A connection for a request that has just failed on `failed`.
     pub(in crate::pool) fn checkout_beside(
         &mut self,
         host: usize,
-        failed: Marks,
+        failed: Failed<'_>,
         rather: Rather,
         ask: Ask,
         todo: &mut Todo<C, S>,
     ) -> Outcome<C, S::Place> {
-        let elsewhere = |marks: Marks| marks.is_elsewhere(failed);
-        if let Some(found) = self.take_one_of(host, elsewhere, ask.now, todo) {
+        let sound = |state: &Self, marks: Marks| {
+            failed.is_elsewhere(marks) && !marks.remote.is_some_and(|remote| state.avoids(host, remote, ask.now))
+        };
+        if let Some(found) = self.take_one_of(host, sound, ask.now, todo) {
             return found;
         }
         let fresh = Ask { fresh: true, ..ask };
-        if rather == Rather::New && self.has_room_to_spare(host, ask.now) {
+        let takes_new = rather == Rather::New && self.has_room_to_spare(host, ask.now);
+        if takes_new && self.has_sound(host, failed, ask.now) {
             return self.wait(host, fresh, todo);
         }
-        let beside = |marks: Marks| marks.is_beside(failed);
+        let elsewhere = |_: &Self, marks: Marks| failed.is_elsewhere(marks);
+        if let Some(found) = self.take_one_of(host, elsewhere, ask.now, todo) {
+            return found;
+        }
+        if takes_new {
+            return self.wait(host, fresh, todo);
+        }
+        let beside = |_: &Self, marks: Marks| marks.is_beside(failed.on);
         if let Some(found) = self.take_one_of(host, beside, ask.now, todo) {
             return found;
         }
@@ -61,15 +89,26 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.idle_one_of(host, beside).is_some() || known.is_some_and(|host| host.shared.iter().any(shared))
     }
 
+    /// Whether a new connection may go to an address at which nothing failed of late, as far as that is known.
+    fn has_sound(&self, host: usize, failed: Failed<'_>, now: Instant) -> bool {
+        let sites = self.hosts.get(host).and_then(|host| host.sites.as_deref());
+        sites.is_none_or(|sites| sites.has_usable_beside(failed.at, now))
+    }
+
     /// An idle connection, or a place, of those that will do.
     fn take_one_of(
         &mut self,
         host: usize,
-        will_do: impl Fn(Marks) -> bool,
+        will_do: impl Fn(&Self, Marks) -> bool,
         now: Instant,
         todo: &mut Todo<C, S>,
     ) -> Option<Outcome<C, S::Place>> {
-        let idle = self.take_idle(host, |state| state.idle_one_of(host, &will_do), now, todo);
+        let idle = self.take_idle(
+            host,
+            |state| state.idle_one_of(host, |marks| will_do(state, marks)),
+            now,
+            todo,
+        );
         let found = match idle {
             Some((connection, idle_for)) => Outcome::Idle(connection, idle_for),
             None => Outcome::Place(self.place_of(host, &will_do, now, todo)?),
@@ -94,7 +133,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     fn place_of(
         &mut self,
         index: usize,
-        will_do: impl Fn(Marks) -> bool,
+        will_do: impl Fn(&Self, Marks) -> bool,
         now: Instant,
         todo: &mut Todo<C, S>,
     ) -> Option<S::Place> {
@@ -106,7 +145,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let suits = |entry: &usize| {
             let connection = self.shared(*entry)?;
             let load = (is_crowded(connection), connection.in_use());
-            (will_do(connection.marks()) && !self.is_spared(*entry)).then_some((load, *entry))
+            (will_do(self, connection.marks()) && !self.is_spared(*entry)).then_some((load, *entry))
         };
         let mut suiting: Vec<_> = self.hosts.get(index)?.shared.iter().filter_map(suits).collect();
         suiting.sort_unstable();

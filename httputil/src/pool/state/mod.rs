@@ -63,7 +63,7 @@ use lists::{BY_AGE, BY_REST, BY_TURN, List, Slab};
 use wheel::Wheel;
 
 pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
-pub(super) use elsewhere::Rather;
+pub(super) use elsewhere::{Failed, Rather};
 pub(super) use idle::Closing;
 
 /// What ties a connection to its pool.

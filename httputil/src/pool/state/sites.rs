@@ -261,6 +261,18 @@ impl Sites {
         }
     }
 
+    /// Whether this address is passed over.
+    pub(super) fn avoids(&self, address: SocketAddr, now: Instant) -> bool {
+        let site = self.all.iter().find(|site| site.address == address);
+        site.is_some_and(|site| site.is_avoided(now))
+    }
+
+    /// Whether an address beside these can be used.
+    pub(super) fn has_usable_beside(&self, failed: &[SocketAddr], now: Instant) -> bool {
+        let is_beside = |site: &Site| site.is_usable(now) && !failed.contains(&site.address);
+        self.all.iter().any(is_beside)
+    }
+
     /// It could be reached.
     pub(super) fn reached(&mut self, site: u32) {
         if let Some(site) = self.get_mut(site) {

@@ -114,6 +114,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
+    /// Whether an address of the host is passed over now.
+    pub(super) fn avoids(&self, index: usize, address: SocketAddr, now: Instant) -> bool {
+        let sites = self.hosts.get(index).and_then(|host| host.sites.as_deref());
+        sites.is_some_and(|sites| sites.avoids(address, now))
+    }
+
     /// A connection's socket is gone.
     pub(in crate::pool) fn leave_site(&mut self, index: usize, site: u32) {
         if let Some(sites) = self.sites(index) {

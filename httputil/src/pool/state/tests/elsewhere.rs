@@ -1,6 +1,8 @@
 //! Requests that have just failed on a connection, and would rather have another one.
 
-use super::super::{Exclusive, Rather};
+use std::net::SocketAddr;
+
+use super::super::{Exclusive, Failed, Rather};
 use super::*;
 use crate::wire::Marks;
 
@@ -39,6 +41,10 @@ impl Room {
     }
 
     fn beside(&mut self, host: usize, failed: Marks, rather: Rather) -> Outcome<One, Seat> {
+        self.beside_all(host, failed, &[], rather)
+    }
+
+    fn beside_all(&mut self, host: usize, on: Marks, at: &[SocketAddr], rather: Rather) -> Outcome<One, Seat> {
         let turn = self.state.next_turn();
         self.act(|state, now, todo| {
             let ask = Ask {
@@ -47,7 +53,7 @@ impl Room {
                 deadline: None,
                 fresh: false,
             };
-            state.checkout_beside(host, failed, rather, ask, todo)
+            state.checkout_beside(host, Failed { on, at }, rather, ask, todo)
         })
     }
 }
@@ -73,6 +79,26 @@ fn an_idle_connection_to_another_address_comes_first() {
             assert_eq!(number(&taken), Some(elsewhere.number), "{rather:?}");
             assert!(room.dials.is_empty(), "{rather:?}");
         }
+    }
+}
+
+#[test]
+fn an_address_at_which_the_request_failed_before_is_elsewhere_no_more() {
+    for rather in [Rather::New, Rather::Idle] {
+        let mut room = Room::new(|_| {});
+        let host = room.host("a", Protocol::H1);
+        let [sound, before, failed] = [3, 2, 1].map(|address| room.idle_at(host, address));
+        let at = [before, failed].map(|marks| marks.remote.unwrap());
+        let taken = room.beside_all(host, failed, &at, rather);
+        assert_eq!(number(&taken), Some(sound.number), "{rather:?}");
+        // Then a new one is dialled, unless that is to take long.
+        let taken = room.beside_all(host, failed, &at, rather);
+        assert_eq!(
+            number(&taken),
+            (rather != Rather::New).then_some(before.number),
+            "{rather:?}"
+        );
+        assert_eq!(room.dials.len(), usize::from(rather == Rather::New), "{rather:?}");
     }
 }
 
