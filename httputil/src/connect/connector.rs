@@ -207,10 +207,13 @@ impl Connector {
         Ok((stream, (alpn, asked, info)))
     }
 
-    /// A raw stream to a place that is not the target: a proxy.
-    pub(super) async fn reach(&self, place: &Target, progress: &Progress) -> Result<Raw, DialFailure> {
-        let (raw, _) = self.reach_by(place, progress, None).await?;
-        Ok(raw)
+    /// A raw stream to a place that is not the target, a proxy, and its address.
+    pub(super) async fn reach(
+        &self,
+        place: &Target,
+        progress: &Progress,
+    ) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
+        self.reach_by(place, progress, None).await
     }
 
     /// A raw stream to a place, and its address. Without a router the place is a proxy.

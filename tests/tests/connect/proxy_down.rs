@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use httputil::{Environment, Kind, Phase};
+use httputil_tests::ca::Ca;
 use httputil_tests::leaks::Baseline;
 use httputil_tests::proxy::Proxy;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
+use httputil_tests::script::{Script, Step};
 use httputil_tests::server::Server;
 use httputil_tests::tcp::{BlackHole, ClosedPort};
+use httputil_tests::tls::ServerTls;
 
 use crate::scene::{
-    after_backoff, assert_balanced, assert_bound_in, assert_says, client, client_through, failure, get, registry_in,
+    Trust, after_backoff, assert_balanced, assert_bound_in, assert_says, client, client_through, failure, get,
+    registry_in,
 };
 
 #[tokio::test]
@@ -125,6 +129,40 @@ async fn its_name_and_its_address_are_told_as_the_proxys() {
     assert_bound_in(&error, Phase::ProxyConnect, "TCP connect", bound, "timeouts.connect");
     assert_eq!(client.stats().dial_failures[3], ("proxy", 1));
     assert_balanced(&client.stats());
+}
+
+#[tokio::test]
+async fn where_one_of_its_addresses_is_silent_another_is_dialled_the_next_time() {
+    let (ca, proxy_ca) = (Ca::new(), Ca::new());
+    let server = ServerTls::new(ca.issue(["a.test"])).build();
+    let server = Server::builder().tls(server).start().await;
+    let trust = Trust::of([&ca, &proxy_ca]);
+    for scheme in ["http", "https", "socks5h"] {
+        let proxy = Proxy::builder();
+        let proxy = match scheme {
+            "https" => proxy.tls(ServerTls::new(proxy_ca.issue(["proxy.test"])).build()),
+            _ => proxy,
+        };
+        let proxy = proxy.start().await;
+        let silent = Arc::new(ClosedPort::on([127, 0, 0, 7].into(), proxy.port()));
+        let silent = Script::start_on(silent, [vec![Step::Stall]]).await;
+        let resolver = ScriptedResolver::new().name("proxy.test", Answer::to(["127.0.0.7:0", "127.0.0.1:0"]));
+        let toml = format!(
+            "[default]\nretry.max_attempts = 1\nproxy.url = '{scheme}://proxy.test:{}'\ntls.extra_ca_file = '{}'\n\
+             timeouts.proxy_connect = \"500ms\"\ntimeouts.tls_handshake = \"1s\"",
+            proxy.port(),
+            trust.path().display()
+        );
+        let client = registry_in(&toml, &Environment::empty(), &resolver)
+            .client("default")
+            .unwrap();
+        let url = server.url_for("a.test", "/");
+        let error = failure(&client, &url).await;
+        assert!(matches!(error.kind(), Kind::Timeout { .. }), "{scheme}: {error}");
+        assert_eq!(after_backoff(&client, &url).await.unwrap(), "hello", "{scheme}");
+        assert_eq!((silent.accepted(), proxy.accepted()), (1, 1), "{scheme}");
+        assert_balanced(&client.stats());
+    }
 }
 
 /// All at once, over many hosts: a bounded number of tries, and one answer for everybody.

@@ -111,9 +111,9 @@ impl Names {
         Ok(answer)
     }
 
-    /// This address of the target answered the TCP connect and nothing beyond: it is dialled last for a minute.
-    pub(crate) fn blame(&self, target: &Target, address: SocketAddr) {
-        if let Host::Name(name) = &target.host {
+    /// This address of a target or a proxy answered the TCP connect and nothing beyond: it is dialled last for a minute.
+    pub(crate) fn blame(&self, place: &Target, address: SocketAddr) {
+        if let Host::Name(name) = &place.host {
             self.cache.table().blame(name, address, Instant::now());
         }
     }

@@ -1,5 +1,7 @@
 //! A stream to a target through a proxy: reaching the proxy, then what is said to it.
 
+use std::net::SocketAddr;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -67,9 +69,11 @@ impl Connector {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let attempt = proxy.health.begin(Instant::now())?;
-        let mut stream = match self.reach_proxy(proxy, progress, wrap).await {
+        let mut remote = None;
+        let mut stream = match self.reach_proxy(proxy, progress, &mut remote, wrap).await {
             Ok(stream) => stream,
             Err(failure) => {
+                self.blame_proxy(proxy, remote);
                 let failure = failure::blame(proxy, failure);
                 attempt.failed(&failure);
                 return Err(failure);
@@ -98,6 +102,12 @@ impl Connector {
                 ..failure::timed_out(proxy, target, bound)
             })
         });
+        if said
+            .as_ref()
+            .is_err_and(|failure| failure.of_proxy || is_silence(failure))
+        {
+            self.blame_proxy(proxy, remote);
+        }
         settle(attempt, &said);
         said.map(|()| stream)
     }
@@ -106,12 +116,15 @@ impl Connector {
         &self,
         proxy: &ProxyServer,
         progress: &Progress,
+        remote: &mut Option<SocketAddr>,
         wrap: impl FnOnce(Raw) -> S,
     ) -> Result<MaybeTls<S>, DialFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = wrap(self.reach(&proxy.place, progress).await?);
+        let (raw, address) = self.reach(&proxy.place, progress).await?;
+        *remote = address;
+        let stream = wrap(raw);
         if !proxy.is_tls() {
             return Ok(MaybeTls::Plain(stream));
         }
@@ -127,6 +140,13 @@ impl Connector {
         let shaking = tls::handshake(identity, &proxy.place, tls::Offer::Http1, bound, stream);
         let (stream, _alpn, _asked) = shaking.await?;
         Ok(MaybeTls::Tls(Box::new(stream)))
+    }
+
+    /// At this address of the proxy something failed, or was not answered: its others come first for a while.
+    fn blame_proxy(&self, proxy: &ProxyServer, remote: Option<SocketAddr>) {
+        if let Some(remote) = remote {
+            self.names.blame(&proxy.place, remote);
+        }
     }
 
     async fn socks_addresses(
@@ -154,7 +174,11 @@ fn settle(attempt: Attempt<'_>, said: &Result<(), DialFailure>) {
     match said {
         Err(failure) if failure.of_proxy => attempt.failed(failure),
         // Whether a silent proxy is to blame cannot be told.
-        Err(failure) if matches!(failure.kind, Kind::Timeout { .. }) => drop(attempt),
+        Err(failure) if is_silence(failure) => drop(attempt),
         _ => attempt.succeeded(),
     }
+}
+
+fn is_silence(failure: &DialFailure) -> bool {
+    matches!(failure.kind, Kind::Timeout { .. })
 }
