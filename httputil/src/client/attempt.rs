@@ -14,7 +14,7 @@ use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
 use crate::pool::{Checked, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
-use crate::wire::{RequestBody, SendFailure, SocketHandle};
+use crate::wire::{Marks, RequestBody, SendFailure, SocketHandle};
 
 /// What there is to tell of the connection of a sending.
 struct Over {
@@ -65,6 +65,16 @@ impl Prepared {
         })
     }
 
+    /// The connection beside which any other will do where no new one can be had: a new one was not what the user asked for.
+    fn makes_do_without(&self, sendings: &Sendings) -> Option<Marks> {
+        let is_our_choice = Sendings::fresh(self.options.as_deref(), Fresh::Any) == Fresh::Any;
+        match sendings.fresh {
+            Fresh::Rather(failed) => Some(failed),
+            Fresh::Only if is_our_choice => sendings.on,
+            Fresh::Only | Fresh::Any | Fresh::Beside(_) => None,
+        }
+    }
+
     /// Takes out what is not for this connection's peer, and adds the cookies for it, unless a layer has signed without them.
     fn fit(&self, headers: &mut HeaderMap, is_h2: bool, is_signed: bool) {
         if !is_signed {
@@ -109,7 +119,7 @@ impl Prepared {
             let checked = match pool.checkout(&self.target, &mut self.route, wanted).await {
                 // No new connection can be had: an idle one is better than none.
                 Err(failure) => {
-                    if let (CheckoutFailure::Dial(_), Fresh::Rather(failed)) = (&failure, fresh) {
+                    if let (CheckoutFailure::Dial(_), Some(failed)) = (&failure, self.makes_do_without(sendings)) {
                         sendings.fresh = Fresh::Beside(failed);
                         self.failing.attempts -= 1;
                         undialled = Some(Box::new(failure));

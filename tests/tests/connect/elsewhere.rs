@@ -222,6 +222,46 @@ async fn where_no_new_connection_can_be_had_a_retry_takes_an_idle_one() {
 }
 
 #[tokio::test]
+async fn where_no_new_connection_can_be_had_what_lost_a_keep_alive_race_is_sent_again_over_an_idle_one() {
+    let gates = [Gate::new(), Gate::new()];
+    let first = |gate: &Gate| {
+        let answer = Step::write(answers::ok("hello"));
+        vec![Step::ReadRequest, Step::Hold(gate.clone()), answer]
+    };
+    let lives = [first(&gates[0]), steps::answer_all(answers::ok("hello"))].concat();
+    let dies = [first(&gates[1]), vec![Step::ReadRequest, Step::Close]].concat();
+    let server = Script::start([lives, dies]).await;
+    let resolver = at_addresses(1);
+    let client = client_of(resolver.clone(), 1, "dns.ttl = \"1ms\"\ndns.stale_for = \"0s\"\n");
+    let url = format!("http://a.test:{}/", server.port());
+    let mut warming = Vec::new();
+    for sent in 1..=2 {
+        warming.push(tokio::spawn(client.get(&url).send()));
+        eventually("the server to have it", || server.requests() == sent).await;
+    }
+    // The one that dies is the newest.
+    for (idle, (gate, request)) in (1..).zip(gates.iter().zip(warming)) {
+        gate.open();
+        assert_eq!(request.await.unwrap().unwrap().text().await.unwrap(), "hello");
+        eventually("it to be idle", || client.stats().idle == idle).await;
+    }
+    resolver.set("a.test", Answer::Fail("outage".into()));
+    // What the name led to is old by then.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let answer = within(PATIENCE, client.get(&url).send()).await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "hello");
+    let stats = client.stats();
+    assert_eq!(
+        (server.requests(), stats.resends, stats.retries),
+        (4, 1, 0),
+        "{stats:?}"
+    );
+    // Who has asked for a new one is not served by another.
+    let wants_new = client.get(&url).fresh_connection(true).send();
+    assert_eq!(within(PATIENCE, wants_new).await.unwrap_err().kind(), Kind::Dns);
+}
+
+#[tokio::test]
 async fn where_a_new_connection_takes_long_a_retry_takes_one_that_is_idle_by_then() {
     for is_in_use in [false, true] {
         let warm = Warm::new(2, false, "").await;
