@@ -98,9 +98,14 @@ impl Socket {
 }
 
 impl SocketHandle {
-    /// From now on the socket is a connection whose end `link` is told of.
+    /// From now on the socket is a connection whose end `link` is told of: at once, where it has come already. Hyper's
+    /// task has the socket of an HTTP/2 connection from its handshake on, and goes with its runtime or its peer.
     pub(super) fn attach(&self, link: Arc<Link>) {
         *self.0.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+        let is_cut = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if is_cut {
+            self.tell();
+        }
     }
 
     /// Notes that the server rejected us in a handshake that was over for us.
@@ -157,6 +162,11 @@ impl SocketHandle {
     fn cut(&self) {
         let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(stream);
+        self.tell();
+    }
+
+    /// Tells the pool of the end, once.
+    fn tell(&self) {
         // The link holds a handle on this: one of the two must let go.
         let link = self.0.link.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(link) = link {
@@ -289,5 +299,79 @@ impl AsyncWrite for Socket {
             #[cfg(test)]
             Raw::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::connect::Spent;
+    use crate::wire::{H1, Home, Seat};
+
+    /// A pool that counts what it is told of.
+    #[derive(Default)]
+    struct Pool {
+        closed: AtomicUsize,
+    }
+
+    impl Home for Pool {
+        fn ready(&self, _: H1) {}
+        fn settling(&self, _: &Arc<Link>) {}
+        fn unsettled(&self, _: &Arc<Link>) {}
+        fn places_changed(&self, _: &Arc<Link>) {}
+        fn retired(&self, _: &Arc<Link>) {}
+        fn suspect(&self, _: &Link, _: Instant) {}
+        fn calm(&self, _: &Link) {}
+        fn http1_required(&self, _: &Arc<Link>) {}
+
+        fn closed(&self, _: &Link, _: CloseReason) {
+            self.closed.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A socket, its pool, and the link between them.
+    fn socket() -> (Socket, Arc<Pool>, Arc<Link>) {
+        let socket = Socket::new(Raw::Memory(tokio::io::duplex(64).0));
+        let pool = Arc::<Pool>::default();
+        let seat = Seat {
+            host: 0,
+            generation: 0,
+            http1_only: false,
+            complaints: Arc::default(),
+            site: Seat::NO_SITE,
+        };
+        let link = Link::new(
+            Arc::clone(&pool) as _,
+            seat,
+            socket.handle(),
+            Spent::default(),
+            None,
+            None,
+        );
+        (socket, pool, link)
+    }
+
+    #[test]
+    fn the_pool_is_told_once_of_a_socket_s_end_before_it_became_a_connection_or_after() {
+        for is_first in [true, false] {
+            let (socket, pool, link) = socket();
+            let handle = socket.handle();
+            if is_first {
+                drop(socket);
+                handle.attach(Arc::clone(&link));
+            } else {
+                handle.attach(Arc::clone(&link));
+                assert_eq!(pool.closed.load(Ordering::SeqCst), 0);
+                drop(socket);
+            }
+            assert_eq!(pool.closed.load(Ordering::SeqCst), 1, "before: {is_first}");
+            handle.cut();
+            assert_eq!(pool.closed.load(Ordering::SeqCst), 1, "before: {is_first}");
+            // Neither holds the other any more.
+            drop(handle);
+            assert_eq!(Arc::strong_count(&link), 1);
+        }
     }
 }
