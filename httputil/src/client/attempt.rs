@@ -69,7 +69,7 @@ impl Prepared {
     fn makes_do_without(&self, sendings: &Sendings) -> Option<Marks> {
         let is_our_choice = Sendings::fresh(self.options.as_deref(), Fresh::Any) == Fresh::Any;
         match sendings.fresh {
-            Fresh::Rather(failed) => Some(failed),
+            Fresh::Rather { on, .. } => Some(on),
             Fresh::Only if is_our_choice => sendings.on,
             Fresh::Only | Fresh::Any | Fresh::Beside(_) => None,
         }

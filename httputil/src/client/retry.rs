@@ -94,7 +94,8 @@ impl Prepared {
             Err(_) => true,
         };
         let failed = sendings.on.filter(|_| is_elsewhere);
-        let ours = failed.map_or(Fresh::Any, Fresh::Rather);
+        let was_bad = outcome.is_ok();
+        let ours = failed.map_or(Fresh::Any, |on| Fresh::Rather { on, was_bad });
         sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
         let Some(remote) = failed.and_then(|failed| failed.remote) else {
             return;

@@ -29,6 +29,9 @@ const PEEK_AFTER: Duration = Duration::from_millis(1);
 /// Who would rather have a new connection looks so often whether an idle one is there by now.
 const LOOKS_AROUND_AFTER: Duration = Duration::from_millis(250);
 
+/// From then on the one that bore a bad answer will do, too. A new one to a server far away would be there by then.
+const TAKES_ANY_AFTER: Duration = Duration::from_millis(500);
+
 /// A connection in the hands of one request.
 #[derive(Debug)]
 pub(crate) struct Checked {
@@ -172,12 +175,27 @@ pub(crate) enum Fresh {
     Any,
     /// Rather another than this one, on which it has just failed: an idle one to an address of the host at which nothing
     /// failed of late, else a new one, for which it need not wait until others have ended, else any other, if the new one
-    /// is not there in a moment.
-    Rather(Marks),
+    /// is not there in a moment. A moment later this one, too, where the answer on it `was_bad` and no
+    /// more.
+    Rather { on: Marks, was_bad: bool },
     /// The same, where no new one can be had.
     Beside(Marks),
     /// One that nobody has used.
     Only,
+}
+
+impl Fresh {
+    /// What comes after an idle connection to another address, for one that has waited for a new one since then.
+    fn rather(self, waits_since: Option<Instant>, now: Instant) -> Rather {
+        let (Some(since), Fresh::Rather { was_bad, .. }) = (waits_since, self) else {
+            return Rather::New;
+        };
+        if was_bad && now.saturating_duration_since(since) >= TAKES_ANY_AFTER {
+            Rather::Any
+        } else {
+            Rather::Idle
+        }
+    }
 }
 
 /// What a request wants of a checkout.
@@ -344,14 +362,10 @@ impl Inner {
                     deadline,
                     fresh: fresh == Fresh::Only,
                 };
-                let rather = if waits_since.is_none() {
-                    Rather::New
-                } else {
-                    Rather::Idle
-                };
+                let rather = fresh.rather(waits_since, now);
                 let outcome = match fresh {
                     Fresh::Any | Fresh::Only => state.checkout(host, ask, todo),
-                    Fresh::Rather(on) => state.checkout_beside(host, Failed { on, at }, rather, ask, todo),
+                    Fresh::Rather { on, .. } => state.checkout_beside(host, Failed { on, at }, rather, ask, todo),
                     Fresh::Beside(on) => state.checkout_beside(host, Failed { on, at }, Rather::Any, ask, todo),
                 };
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
@@ -420,7 +434,7 @@ impl Inner {
         let mut queued = Queued::new(self, waiting);
         let (host, id) = (queued.host, queued.id);
         let looks_around = |now: Instant| match fresh {
-            Fresh::Rather(failed) => now.checked_add(LOOKS_AROUND_AFTER).map(|at| (at, failed)),
+            Fresh::Rather { on, .. } => now.checked_add(LOOKS_AROUND_AFTER).map(|at| (at, on)),
             _ => None,
         };
         let mut looks = looks_around(Instant::now());
@@ -469,7 +483,8 @@ impl Inner {
             if let Some((at, failed)) = looks
                 && is_due(Some(at))
             {
-                if self.with_state(|state, _| state.has_beside(host, failed)) {
+                let rather = fresh.rather(Some(began), now);
+                if self.with_state(|state, _| state.has_beside(host, failed, rather)) {
                     return Ok(None);
                 }
                 looks = looks_around(now);

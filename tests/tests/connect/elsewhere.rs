@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use httputil::{Client, CloseReason, Config, Environment, Kind, Registry};
 use httputil_tests::gate::Gate;
+use httputil_tests::h2_script::{H2Script, Step as H2Step};
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
@@ -36,7 +37,12 @@ fn at_addresses(count: u8) -> ScriptedResolver {
 }
 
 fn client_of(resolver: ScriptedResolver, attempts: u32, keys: &str) -> Client {
-    let toml = format!("{RETRIES}retry.max_attempts = {attempts}\ntimeouts.attempt = \"250ms\"\n{keys}");
+    let attempt = if keys.contains("timeouts.attempt") {
+        ""
+    } else {
+        "timeouts.attempt = \"250ms\"\n"
+    };
+    let toml = format!("{RETRIES}retry.max_attempts = {attempts}\n{attempt}{keys}");
     let config = Config::builder()
         .embedded("test.toml", toml)
         .env(&Environment::empty())
@@ -288,6 +294,47 @@ async fn where_a_new_connection_takes_long_a_retry_takes_one_that_is_idle_by_the
         }
         drop(swallow);
     }
+}
+
+#[tokio::test]
+async fn where_no_new_connection_comes_a_retry_takes_the_one_that_bore_a_bad_answer() {
+    for h2 in [false, true] {
+        let warm = Warm::new(1, h2, "").await;
+        let swallow = Swallow::on(loopback(9), warm.server.port());
+        warm.resolver.set("a.test", answer([loopback(9)]));
+        assert_eq!(warm.ask().await, "hello", "h2: {h2}");
+        let stats = warm.client.stats();
+        assert_eq!((warm.server.accepted(), stats.dials_in_progress), (1, 1), "h2: {h2}");
+        drop(swallow);
+    }
+}
+
+#[tokio::test]
+async fn where_no_new_connection_comes_a_retry_does_not_take_the_one_that_bore_no_answer() {
+    let server = H2Script::builder()
+        .on_stream(|arrival| match arrival.head.uri.path() {
+            "/reset" => vec![H2Step::RstStream(h2::Reason::INTERNAL_ERROR)],
+            _ => vec![H2Step::Answer("hello".into())],
+        })
+        .start()
+        .await;
+    let resolver = at_addresses(1);
+    let keys = "timeouts.attempt = \"750ms\"\ndns.ttl = \"1ms\"\nhttp2.prior_knowledge = true\n";
+    let client = client_of(resolver.clone(), 2, keys);
+    let get = |path: &str| {
+        let url = format!("http://a.test:{}{path}", server.port());
+        within(PATIENCE, client.get(url).send())
+    };
+    assert_eq!(get("/").await.unwrap().text().await.unwrap(), "hello");
+    let swallow = Swallow::on(loopback(9), server.port());
+    resolver.set("a.test", answer([loopback(9)]));
+    let error = get("/reset").await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Timeout { .. }), "{error}");
+    assert_eq!((error.attempts(), server.requests()), (2, 2), "{error}");
+    // It is whole all the same.
+    assert_eq!(get("/").await.unwrap().text().await.unwrap(), "hello");
+    assert_eq!(server.accepted(), 1);
+    drop(swallow);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 //! One to an address of the host at which nothing failed of late is best, since what failed may be the server there, and an
 //! idle one to it costs nothing. Else a new one, which goes to such an address if there is any; else an idle one to an
 //! address at which this request, at least, has not failed. Else a new one all the same: behind one address there may be
-//! many servers. A new one may be long in coming, or not to be had, and then whichever idle one is better than none.
+//! many servers. A new one may be long in coming, or not to be had, and then whichever idle one is better than none; in the
+//! end even the same, where it bore a bad answer and is whole.
 
 use std::net::SocketAddr;
 
@@ -78,9 +79,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.checkout(host, Ask { fresh: false, ..ask }, todo)
     }
 
-    /// Whether there is one at hand beside that which the request failed on.
-    pub(in crate::pool) fn has_beside(&self, host: usize, failed: Marks) -> bool {
-        let beside = |marks: Marks| marks.is_beside(failed);
+    /// Whether there is one at hand beside that which the request failed on, or that one where it is better than none.
+    pub(in crate::pool) fn has_beside(&self, host: usize, failed: Marks, rather: Rather) -> bool {
+        let beside = |marks: Marks| rather == Rather::Any || marks.is_beside(failed);
         let shared = |entry: &usize| {
             let will_do = |connection: &S| beside(connection.marks()) && !is_crowded(connection);
             !self.is_spared(*entry) && self.shared(*entry).is_some_and(will_do)

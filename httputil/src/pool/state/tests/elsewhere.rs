@@ -109,7 +109,7 @@ fn without_one_a_new_connection_comes_before_or_after_another_idle_one() {
         let host = room.host("a", Protocol::H1);
         let other = room.idle_at(host, 1);
         let failed = room.idle_at(host, 1);
-        assert!(room.state.has_beside(host, failed));
+        assert!(room.state.has_beside(host, failed, Rather::Idle));
         let taken = room.beside(host, failed, rather);
         assert_eq!(
             number(&taken),
@@ -117,7 +117,7 @@ fn without_one_a_new_connection_comes_before_or_after_another_idle_one() {
             "{rather:?}"
         );
         assert_eq!(room.dials.len(), usize::from(rather == Rather::New), "{rather:?}");
-        assert_eq!(room.state.has_beside(host, failed), rather == Rather::New);
+        assert_eq!(room.state.has_beside(host, failed, Rather::Idle), rather == Rather::New);
     }
 }
 
@@ -127,7 +127,7 @@ fn the_one_that_failed_serves_only_where_no_new_one_can_be_had() {
         let mut room = Room::new(|_| {});
         let host = room.host("a", Protocol::H1);
         let failed = room.idle_at(host, 1);
-        assert!(!room.state.has_beside(host, failed));
+        assert_eq!(room.state.has_beside(host, failed, rather), rather == Rather::Any);
         let taken = room.beside(host, failed, rather);
         assert_eq!(
             number(&taken),
