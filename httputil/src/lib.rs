@@ -139,6 +139,11 @@
 //! Some crates take a `reqwest::Client` and nothing else. With the feature `reqwest`, `Client::to_reqwest` makes one of the same
 //! profile: with a pool of its own, TLS and `egress.*` as here, and without what it can't keep, which it refuses by name.
 //!
+//! # For OpenTelemetry's exporters
+//!
+//! With the feature `opentelemetry`, `Client::to_opentelemetry` makes an `opentelemetry_http::HttpClient` of a client, for spans
+//! that go over its pool. It may be asked from threads without a runtime, and does not trace what it does.
+//!
 //! # Retries
 //!
 //! A request that fails is attempted up to three times: without an answer, or with 425, 429 (if it says when to come back),
@@ -258,6 +263,8 @@ pub mod service;
 pub mod settings;
 mod wire;
 
+#[cfg(feature = "opentelemetry")]
+pub use client::OpenTelemetryClient;
 pub use client::{
     Attempt, AttemptLayer, Body, Breaker, Client, IntoUrl, LayerFuture, LayeredRequest, Next, Redirected, Redirects,
     Refused, RequestBuilder, RequestLayer, RequestOptions, ResponseFuture, Shutdown, Timings,

@@ -47,6 +47,11 @@ pub fn one_attempt() -> httputil::ClientConfig {
     httputil::ClientConfig::default().max_attempts(1).no_breaker()
 }
 
+/// The documentation's examples that need other crates, compiled where those are.
+#[cfg(all(doctest, feature = "opentelemetry"))]
+#[doc = include_str!("../../httputil/docs/opentelemetry.md")]
+struct OpenTelemetry;
+
 /// The README's Rust, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
