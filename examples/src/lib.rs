@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`audit`] | `audit` | batches of what was done, at least once and in order, spooled to disk |
 //! | [`events`] | `events` | S3 event notifications by webhook, signed, each target on its own |
+//! | [`telemetry`] | `telemetry` | spans to a collector, OTLP or Zipkin, never in anybody's way |
 //! | [`nim`] | `nim` | chat, embeddings and ranking from replicas of NVIDIA NIM |
 //!
 //! Each module holds the service, its types and its failure story; [`peers`] holds a server for each, which the binaries
@@ -15,3 +16,4 @@ pub mod command;
 pub mod events;
 pub mod nim;
 pub mod peers;
+pub mod telemetry;

@@ -2,9 +2,11 @@
 
 mod answers;
 mod audit;
+mod collector;
 mod nim;
 mod webhook;
 
 pub use audit::{AuditSink, Try};
+pub use collector::{Collected, Collector};
 pub use nim::{MODEL, NimPeer};
 pub use webhook::{Delivery, Webhook};

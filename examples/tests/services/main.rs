@@ -4,3 +4,4 @@ mod audit;
 mod events;
 mod nim;
 mod support;
+mod telemetry;
