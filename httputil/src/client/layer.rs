@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use url::Url;
 
@@ -78,6 +79,7 @@ pub trait AttemptLayer: Send + Sync + 'static {
 pub struct Attempt<'a> {
     method: &'a Method,
     url: &'a Url,
+    path: PathAndQuery,
     headers: &'a mut HeaderMap,
     body: Option<Bytes>,
     number: u32,
@@ -92,6 +94,12 @@ impl Attempt<'_> {
     /// Where it goes, without credentials.
     pub fn url(&self) -> &Url {
         self.url
+    }
+
+    /// Its path and query, byte for byte as they are sent. Those of [`url`](Self::url) may differ where the request came as an
+    /// `http::Request`: a URL resolves `.` and `..`, which a URI keeps.
+    pub fn path_and_query(&self) -> &PathAndQuery {
+        &self.path
     }
 
     /// The headers that it goes out with: the request's own, the profile's, and `Authorization` if there is one. `Host` is the
@@ -172,6 +180,8 @@ impl Prepared {
         let fail = |error: Error| Fault::lasting(self.failing.describe(error));
         let url = self.failing.address.url().map(|url| without_user(url.into_owned()));
         let url = url.ok_or_else(|| fail(Error::new(Kind::Request, "the URI is no URL that could be signed")))?;
+        let path = self.failing.address.path();
+        let path = path.map_err(|why| fail(Error::new(Kind::Request, why)))?;
         let defaults = self.in_force.defaults(
             self.failing.address.is_reqwest(),
             self.draft.decodes,
@@ -184,6 +194,7 @@ impl Prepared {
         let mut attempt = Attempt {
             method: &self.failing.method,
             url: &url,
+            path,
             headers: &mut headers,
             body: self.draft.body.bytes(),
             number,

@@ -133,6 +133,33 @@ async fn nothing_is_signed_for_another_origin() {
     }
 }
 
+/// Tells the server what it was shown of the target.
+struct Mirror;
+
+impl AttemptLayer for Mirror {
+    fn sign<'a>(&'a self, attempt: &'a mut Attempt<'_>) -> LayerFuture<'a, Result<(), BoxError>> {
+        let target = attempt.path_and_query().as_str().parse();
+        attempt
+            .headers_mut()
+            .insert("x-signed-target", target.expect("a target is a header's value"));
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test]
+async fn a_layer_is_shown_the_target_byte_for_byte_as_it_is_sent() {
+    let place = Place::start().await;
+    for door in Door::BOTH {
+        let client = client(ClientConfig::default(), Mirror);
+        for path in ["/", "/a/../b//c/.?x=%7E&y", "/%2e%2E/%41?"] {
+            let landed = door.get(&client, &place.url(path)).await.unwrap();
+            let seen = landed.echoed();
+            assert_eq!(seen.header("x-signed-target"), Some(seen.target.as_str()), "{door:?}");
+        }
+        assert_at_rest(&client).await;
+    }
+}
+
 /// Does something that it may not.
 struct Meddler(&'static str);
 
