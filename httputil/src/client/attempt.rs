@@ -148,6 +148,7 @@ impl Prepared {
                 }
                 Err(failure) => failure,
             };
+            self.blame_proxy(sendings.on, &failure);
             let returned = failure.request.take().filter(|request| !request.body().is_touched());
             let again = self.judge_sending(sendings, &failure, returned.as_deref(), can_replay, deadline);
             if !can_replay && let Some(request) = returned {
@@ -214,6 +215,7 @@ impl Prepared {
     fn answered(&mut self, head: Head, sendings: &mut Sendings, asked: Instant, over: Over) -> Outcome {
         let answered_at = Instant::now();
         sendings.answered_at = Some(answered_at);
+        self.trust_proxy();
         if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
             && let Some(proxy) = self.route.forwards()
         {

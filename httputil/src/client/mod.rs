@@ -25,6 +25,7 @@ mod credentials;
 mod endpoints;
 mod execute;
 mod failure;
+mod forwarded;
 mod framing;
 mod handle;
 mod hedge;

@@ -17,7 +17,7 @@ use super::queued::Queued;
 use super::shared::{Inner, Pool};
 use super::state::{Ask, Cap, Delivery, Failed, GIVES_WAY_AFTER, Outcome, Rather, Standing, Waiting};
 use super::way::Way;
-use crate::connect::{DialFailure, Route, Spent, Target};
+use crate::connect::{DialFailure, ProxyServer, Route, Spent, Target};
 use crate::error::Phase;
 use crate::wire::{
     Awaited, Facts, H1, Link, Manner, Marks, Peek, Phases, Place, PooledBody, RequestBody, SendFailure, SocketHandle,
@@ -310,6 +310,11 @@ impl Pool {
         let key = KeyRef { target, route, runtime };
         self.inner
             .with_state(|state, _| state.blame(key, address, Instant::now()));
+    }
+
+    /// A proxy did not answer at this address: for a while its others are dialled first.
+    pub(crate) fn blame_proxy(&self, proxy: &ProxyServer, address: SocketAddr) {
+        self.inner.world.peek().connector.names().blame(&proxy.place, address);
     }
 
     /// Takes back a connection on which nothing was sent.

@@ -12,6 +12,7 @@ use httputil_tests::script::{Script, Step};
 use httputil_tests::server::Server;
 use httputil_tests::tcp::{BlackHole, ClosedPort};
 use httputil_tests::tls::ServerTls;
+use httputil_tests::{PATIENCE, within};
 
 use crate::scene::{
     Trust, after_backoff, assert_balanced, assert_bound_in, assert_says, client, client_through, failure, get,
@@ -163,6 +164,65 @@ async fn where_one_of_its_addresses_is_silent_another_is_dialled_the_next_time()
         assert_eq!((silent.accepted(), proxy.accepted()), (1, 1), "{scheme}");
         assert_balanced(&client.stats());
     }
+}
+
+#[tokio::test]
+async fn where_one_that_passes_requests_on_answers_nothing_at_one_address_another_is_dialled_the_next_time() {
+    let server = Server::builder().start().await;
+    for step in [Step::Stall, Step::Close] {
+        let proxy = Proxy::builder().start().await;
+        let broken = Arc::new(ClosedPort::on([127, 0, 0, 7].into(), proxy.port()));
+        let broken = Script::start_on(broken, [vec![step]]).await;
+        let resolver = ScriptedResolver::new().name("proxy.test", Answer::to(["127.0.0.7:0", "127.0.0.1:0"]));
+        let toml = format!(
+            "[default]\nproxy.url = 'http://proxy.test:{}'\ntimeouts.response_header = \"500ms\"",
+            proxy.port()
+        );
+        let client = registry_in(&toml, &Environment::empty(), &resolver)
+            .client("default")
+            .unwrap();
+        let url = server.url_for("a.test", "/");
+        let error = failure(&client, &url).await;
+        assert!(matches!(error.kind(), Kind::Timeout { .. } | Kind::Proxy), "{error}");
+        assert_eq!(after_backoff(&client, &url).await.unwrap(), "hello");
+        assert_eq!((broken.accepted(), proxy.accepted()), (1, 1), "{error}");
+        assert_balanced(&client.stats());
+    }
+}
+
+#[tokio::test]
+async fn one_that_closes_connections_before_it_is_sent_a_request_is_down_for_all_hosts_until_it_answers() {
+    let server = Server::builder().start().await;
+    let port = Arc::new(ClosedPort::new());
+    let closes = Script::start_on(port.clone(), [vec![Step::Close]]).await;
+    let client = client_through(&format!("http://{}", port.addr()), |_| {});
+    let blamed = format!("the proxy http://{} ", port.addr());
+    let (mut asked, mut remembered) = (0, 0);
+    // It may happen that a request is sent before the close has come.
+    let crowd = async {
+        while remembered < 20 {
+            let error = failure(&client, server.url_for(&format!("host{}.test", asked % 3), "/")).await;
+            assert_says(&error, Kind::Proxy, &[&blamed]);
+            assert!(
+                error.is_retryable() || !error.to_string().contains("cannot be used"),
+                "{error}"
+            );
+            asked += 1;
+            remembered += usize::from(error.to_string().contains("the error of the last try"));
+        }
+    };
+    within(PATIENCE, crowd).await;
+    assert!(closes.accepted() < 2 * asked, "{} of {asked}", closes.accepted());
+    closes.stop().await;
+    drop(closes);
+
+    let proxy = Proxy::builder().start_on(port).await;
+    for host in ["host1.test", "new.test"] {
+        let answer = after_backoff(&client, server.url_for(host, "/")).await;
+        assert_eq!(answer.unwrap(), "hello", "{host}");
+    }
+    assert_eq!(proxy.accepted(), 2);
+    assert_balanced(&client.stats());
 }
 
 /// All at once, over many hosts: a bounded number of tries, and one answer for everybody.

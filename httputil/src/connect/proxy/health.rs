@@ -16,6 +16,8 @@ pub(crate) struct Health(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     backoff: Backoff,
+    /// It takes connections and closes them: that it has taken one proves nothing.
+    hangs_up: bool,
     /// A dial tries whether the proxy is back.
     is_tried: bool,
 }
@@ -54,12 +56,38 @@ impl Health {
             tries,
         })
     }
+
+    /// The proxy does its work.
+    pub(crate) fn answered(&self) {
+        let mut state = self.state();
+        state.hangs_up = false;
+        state.backoff.succeeded();
+    }
+
+    /// It took a connection and closed it before it was asked for anything. What it closes during a pause is one failure
+    /// with what led to the pause.
+    pub(super) fn hung_up(&self, failure: &DialFailure, now: Instant) {
+        let mut state = self.state();
+        state.hangs_up = true;
+        if !state.backoff.holds(now) {
+            let epoch = state.backoff.epoch();
+            state.backoff.failed(epoch, failure, now);
+        }
+    }
 }
 
 impl Attempt<'_> {
     /// The proxy does its work, whatever it says of the target.
     pub(super) fn succeeded(self) {
-        self.health.state().backoff.succeeded();
+        self.health.answered();
+    }
+
+    /// The proxy has taken the connection, and is asked for something later.
+    pub(super) fn reached(self) {
+        let mut state = self.health.state();
+        if !state.hangs_up {
+            state.backoff.succeeded();
+        }
     }
 
     pub(super) fn failed(self, failure: &DialFailure) {
@@ -102,6 +130,31 @@ mod tests {
         assert!(heard.message.contains("the next is under way"), "{}", heard.message);
         drop(trying);
         health.begin(Instant::now()).unwrap().succeeded();
+        let both = (health.begin(Instant::now()), health.begin(Instant::now()));
+        assert!(both.0.is_ok() && both.1.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_takes_connections_and_closes_them_is_down_until_it_answers() {
+        let health = Health::default();
+        for pause in [50, 100, 200] {
+            health.begin(Instant::now()).unwrap().reached();
+            // Several at once are one failure.
+            for _ in 0..3 {
+                health.hung_up(&failure(), Instant::now());
+            }
+            tokio::time::advance(Duration::from_millis(pause - 1)).await;
+            assert!(health.begin(Instant::now()).is_err(), "after {pause} ms");
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        health.answered();
+        health.hung_up(&failure(), Instant::now());
+        tokio::time::advance(Duration::from_millis(50)).await;
+        // One that was down is up again as soon as it takes a connection.
+        health.answered();
+        health.begin(Instant::now()).unwrap().failed(&failure());
+        tokio::time::advance(Duration::from_millis(50)).await;
+        health.begin(Instant::now()).unwrap().reached();
         let both = (health.begin(Instant::now()), health.begin(Instant::now()));
         assert!(both.0.is_ok() && both.1.is_ok());
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::HeaderValue;
 use percent_encoding::percent_decode_str;
+use tokio::time::Instant;
 use url::Url;
 
 use super::credentials::Credentials;
@@ -166,6 +167,15 @@ impl ProxyServer {
     /// It answered 407 to a request that it was to pass on.
     pub(crate) fn login_refused(&self) -> DialFailure {
         failure::credentials(self, "(407 Proxy Authentication Required)")
+    }
+
+    /// It closed a new connection before it was sent a request.
+    pub(crate) fn hung_up(&self) {
+        let failure = failure::for_all(
+            self,
+            "cannot be used: it closed a new connection before it was sent a request",
+        );
+        self.health.hung_up(&failure, Instant::now());
     }
 
     pub(crate) fn is_tls(&self) -> bool {

@@ -80,7 +80,7 @@ impl Connector {
             }
         };
         if route.forwards().is_some() {
-            attempt.succeeded();
+            attempt.reached();
             return Ok(stream);
         }
         progress.enter(Phase::ProxyConnect);
