@@ -103,7 +103,8 @@ impl Prepared {
         if !sendings.failed_at.contains(&remote) {
             sendings.failed_at.push(remote);
         }
-        if self.route.proxy().is_none() {
+        // Where a proxy resolves names, the address is the proxy's.
+        if self.route.proxy().is_none_or(|proxy| !proxy.resolves_names()) {
             self.in_force.pool.blame(&self.target, &self.route, remote);
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Established<S> {
     pub(crate) asked: Option<Arc<Identity>>,
     /// What TLS with the target agreed on, where that is wanted.
     pub(crate) tls: Option<Arc<TlsInfo>>,
+    /// The target's address, as far as it is known: not what a proxy makes of a name.
+    pub(crate) remote: Option<SocketAddr>,
 }
 
 /// Of a handshake: the protocol, whether we were asked who we are, and the rest where it is wanted.
@@ -138,13 +140,11 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut remote = None;
-        let stream = match route.proxy() {
+        let (stream, remote) = match route.proxy() {
             None => {
-                let (raw, address) = self.reach_by(target, progress, Some(router)).await?;
-                remote = address;
-                router.reached(address);
-                MaybeTls::Plain(wrap(raw))
+                let (raw, remote) = self.reach_by(target, progress, Some(router)).await?;
+                router.reached(remote);
+                (MaybeTls::Plain(wrap(raw)), remote)
             }
             // Boxed: few dials need the room that it takes.
             Some(proxy) => Box::pin(self.through(proxy, route, target, progress, wrap)).await?,
@@ -179,6 +179,7 @@ impl Connector {
             alpn,
             asked,
             tls: info,
+            remote,
         })
     }
 

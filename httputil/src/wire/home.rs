@@ -188,7 +188,7 @@ impl Seat {
 pub(crate) struct Marks {
     /// A number of its own in this process.
     pub(crate) number: u64,
-    /// The other end, if it has an address.
+    /// The target's address; the proxy's, where that alone knows the target's; `None` where it has none.
     pub(crate) remote: Option<SocketAddr>,
 }
 
@@ -209,7 +209,10 @@ impl Marks {
 pub(crate) struct Facts {
     /// A number of its own in this process.
     pub(crate) number: u64,
+    /// The other end of the socket.
     pub(crate) remote: Option<SocketAddr>,
+    /// The target's address, where it is known.
+    pub(crate) target: Option<SocketAddr>,
     /// What its dial took.
     pub(crate) spent: Spent,
     /// Where the transport's settings want it.
@@ -242,7 +245,7 @@ impl Facts {
     pub(crate) fn marks(&self) -> Marks {
         Marks {
             number: self.number,
-            remote: self.remote,
+            remote: self.target.or(self.remote),
         }
     }
 }
@@ -255,6 +258,7 @@ impl Link {
         home: Arc<dyn Home>,
         seat: Seat,
         socket: SocketHandle,
+        target: Option<SocketAddr>,
         spent: Spent,
         tls: Option<Arc<TlsInfo>>,
         max_lifetime: Option<Duration>,
@@ -266,6 +270,7 @@ impl Link {
             facts: Arc::new(Facts {
                 number: NEXT.fetch_add(1, Ordering::Relaxed),
                 remote: socket.remote(),
+                target,
                 spent,
                 tls,
             }),

@@ -46,6 +46,7 @@ pub(crate) async fn open(
         alpn,
         asked,
         tls,
+        remote,
     } = established.await?;
     let seat = seat();
     let spent = progress.finish();
@@ -77,7 +78,7 @@ pub(crate) async fn open(
                 builder.max_headers(many(settings.max_headers));
             }
             let wired = builder.handshake(wire).await.map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone(), spent, tls, max_lifetime);
+            let link = Link::new(home, seat, socket.clone(), remote, spent, tls, max_lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H1(H1::start(
                 builder,
@@ -117,7 +118,7 @@ pub(crate) async fn open(
                     )
                 })?
                 .map_err(failed)?;
-            let link = Link::new(home, seat, socket.clone(), spent, tls, max_lifetime);
+            let link = Link::new(home, seat, socket.clone(), remote, spent, tls, max_lifetime);
             socket.attach(Arc::clone(&link));
             Ok(Connection::H2(H2::start(
                 sender,

@@ -112,6 +112,38 @@ async fn a_tls_handshake_that_hangs_makes_the_next_attempt_take_another_address(
 }
 
 #[tokio::test]
+async fn a_retry_through_a_proxy_that_is_given_addresses_asks_for_the_other_one() {
+    let reached = |then: Vec<Step>| {
+        let greeting = vec![Step::ReadBody(3), Step::write(vec![5, 0])];
+        let asked = vec![Step::ReadBody(10), Step::write(vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0])];
+        [greeting, asked, then].concat()
+    };
+    for (scheme, fails) in [
+        (
+            "http",
+            steps::answer_all(answers::with_length("503 Service Unavailable", &[], "")),
+        ),
+        ("http", steps::reset_on_request()),
+        ("http", vec![Step::ReadRequest, Step::Stall]),
+        ("https", vec![Step::Stall]),
+    ] {
+        let proxy = Script::start([reached(fails), reached(steps::answer_all(answers::ok("hello")))]).await;
+        let client = client(&format!(
+            "proxy.url = 'socks5://{}'\ntimeouts.tls_handshake = \"100ms\"\n",
+            proxy.addr()
+        ));
+        let answer = within(PATIENCE, client.get(format!("{scheme}://a.test/")).send()).await;
+        // The second one speaks no TLS.
+        assert_eq!(answer.is_ok_and(|answer| answer.status() == 200), scheme == "http");
+        for (connection, n) in [(0, 1), (1, 2)] {
+            let heard = proxy.received(connection);
+            assert_eq!(heard[3..][..8], [5, 1, 0, 1, 127, 0, 0, n], "{scheme}, {connection}");
+        }
+        assert_eq!(client.stats().retries, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_retry_goes_to_the_other_address_of_an_override_that_may_differ_by_port() {
     let first = Script::start([steps::answer_all(answers::with_length(
         "503 Service Unavailable",

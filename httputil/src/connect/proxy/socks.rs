@@ -4,7 +4,7 @@
 //! that talks without end is heard no further than its reply goes.
 
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -39,6 +39,14 @@ impl Address {
             )),
             Host::Name(name) => Ok(Some(Address::Name(name.to_string()))),
             Host::Socket(_) => Err(failure::for_target(proxy, "cannot be asked for a Unix socket")),
+        }
+    }
+
+    /// With a port, unless it is a name.
+    pub(super) fn at(&self, port: u16) -> Option<SocketAddr> {
+        match self {
+            Address::Ip(ip) => Some(SocketAddr::new(*ip, port)),
+            Address::Name(_) => None,
         }
     }
 }

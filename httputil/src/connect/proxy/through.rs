@@ -14,9 +14,9 @@ use crate::error::{Kind, Phase};
 const MAX_ADDRESSES: usize = 16;
 
 impl Connector {
-    /// A stream on which the target, or for [`Route::Forward`] the proxy, takes HTTP or TLS. Of the addresses of a name that
-    /// was looked up here the proxy is asked for one after the other, each over a connection of its own: SOCKS has no second
-    /// question. None is begun after `timeouts.connect`.
+    /// A stream on which the target, or for [`Route::Forward`] the proxy, takes HTTP or TLS, and the target's address, if the
+    /// proxy was asked for one. Of the addresses of a name that was looked up here it is asked for one after the other, each
+    /// over a connection of its own: SOCKS has no second question. None is begun after `timeouts.connect`.
     pub(in crate::connect) async fn through<S>(
         &self,
         proxy: &ProxyServer,
@@ -24,12 +24,13 @@ impl Connector {
         target: &Target,
         progress: &Progress,
         mut wrap: impl FnMut(Raw) -> S,
-    ) -> Result<MaybeTls<S>, DialFailure>
+    ) -> Result<(MaybeTls<S>, Option<SocketAddr>), DialFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         if proxy.speaks_http() {
-            return self.through_once(proxy, route, target, None, progress, &mut wrap).await;
+            let stream = self.through_once(proxy, route, target, None, progress, &mut wrap).await;
+            return stream.map(|stream| (stream, None));
         }
         // A name that is ours to look up comes first: if there is none, the proxy need not be troubled.
         let addresses = self.socks_addresses(proxy, target, progress).await?;
@@ -51,7 +52,10 @@ impl Connector {
                     let message = format!("{} (the last of {tried} addresses that were tried)", failure.message).into();
                     return Err(DialFailure { message, ..failure });
                 }
-                reached => return reached,
+                reached => {
+                    let asked = address.and_then(|address| address.at(target.port));
+                    return reached.map(|stream| (stream, asked));
+                }
             }
         }
     }
