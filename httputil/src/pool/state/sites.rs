@@ -4,7 +4,7 @@
 //! A site is a slot. A connection remembers its number, so a slot is given to another address only when nothing of the
 //! first is open any more. An address that the resolver names no more is not *listed*: its connections end after their
 //! requests. One that could not be reached, or failed a request, is passed over for a while, and no others are closed or
-//! dialled for its sake. No list gives a number that an earlier list of its host has given: a connection that was made under
+//! dialled for its sake, unless all that is in use is at such addresses. No list gives a number that an earlier list of its host has given: a connection that was made under
 //! other settings knows nothing of it.
 
 use std::collections::hash_map::RandomState;
@@ -339,13 +339,16 @@ impl Sites {
 
     /// How many dials would give each site its share of what is in use, beside those that are under way and do not know
     /// yet where they go. Beyond `kept`, what may be idle or is there, only where others have more than an even share:
-    /// what has no room to be idle would be closed after its request, and missed again at the next.
+    /// what has no room to be idle would be closed after its request, and missed again at the next. Where only sites that are
+    /// passed over bear requests, each of the others is to have a connection.
     pub(super) fn missing_exclusive(&self, dialling: usize, kept: usize, now: Instant) -> usize {
         let usable = || self.all.iter().filter(|site| site.is_usable(now));
         let (count, busy, open) = usable().fold((0, 0, 0), |(count, busy, open), site| {
             (count + 1, busy + site.busy(), open + site.open)
         });
         let count = usize::max(count, 1);
+        let is_borne = self.all.iter().any(|site| site.is_listed && site.busy() > 0);
+        let share = busy.div_ceil(count).max(usize::from(is_borne));
         let below = |share: usize| usable().map(|site| share.saturating_sub(site.open)).sum::<usize>();
         let listed: usize = self
             .all
@@ -354,9 +357,7 @@ impl Sites {
             .map(|site| site.open)
             .sum();
         let room = kept.saturating_sub(listed).max(below(open / count));
-        below(busy.div_ceil(count))
-            .min(room)
-            .saturating_sub(dialling - self.decided)
+        below(share).min(room).saturating_sub(dialling - self.decided)
     }
 
     /// The same, for a shared connection each.

@@ -101,6 +101,34 @@ fn an_address_that_failed_a_request_is_dialled_after_the_others_for_a_while_thou
 }
 
 #[test]
+fn where_only_addresses_that_are_passed_over_bear_requests_another_one_gets_a_connection() {
+    for is_blamed in [false, true] {
+        let mut room = Room::with(|_| {}, true);
+        let host = room.host("a", Protocol::H1);
+        let mut waiting: Vec<_> = (0..2).map(|_| room.wait(host)).collect();
+        let bear: Vec<_> = (0..2).map(|_| room.dialled_to(host, &[1, 2, 3, 4])).collect();
+        if is_blamed {
+            let sites = room.state.sites(host).unwrap();
+            for address in &bear {
+                sites.blame(*address, room.now);
+            }
+        }
+        let Ok(Delivery::Exclusive(one)) = waiting[0].receiver.try_recv() else {
+            panic!("it was dialled for");
+        };
+        room.act(|state, now, todo| state.check_in(host, one, now, todo));
+        assert!(matches!(room.ask(host, None, false), Outcome::Idle(..)));
+        let mut dialled: Vec<_> = (0..2).map(|_| room.dialled_to(host, &[1, 2, 3, 4])).collect();
+        dialled.extend(bear);
+        dialled.sort_unstable();
+        assert_eq!(dialled, [at(1), at(2), at(3), at(4)], "{is_blamed}");
+        // They have their share, though they bear nothing yet.
+        assert!(matches!(room.ask(host, None, false), Outcome::Idle(..)));
+        assert!(room.dials.is_empty(), "{is_blamed}");
+    }
+}
+
+#[test]
 fn a_dial_that_fails_at_one_address_is_made_up_for_at_another_and_nobody_hears_of_it_before_all_have() {
     for protocol in [Protocol::Unknown, Protocol::H1, Protocol::H2] {
         let mut room = Room::with(|_| {}, true);
