@@ -20,7 +20,8 @@ pub struct Dns {
     /// `dns.prefer`: which family is dialled first, or at all. Default both in turn.
     pub prefer: DnsPreference,
     /// `dns.balance`: whether a host's connections are spread over all its addresses. Default: they go to the first that
-    /// answers.
+    /// answers. Over HTTP/1 shares are even up to one connection: where `pool.max_connections_per_host` is small, make it a
+    /// multiple of the number of addresses.
     pub balance: DnsBalance,
 }
 

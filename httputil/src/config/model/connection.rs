@@ -31,7 +31,8 @@ pub(crate) struct PoolKeys {
     /// A connection takes no more requests than these.
     pub(crate) max_requests_per_connection: Option<OrNone<NonZeroU32>>,
     /// Connections to one host, for each tokio runtime: in use, idle and being dialled; beyond it requests wait for
-    /// `timeouts.pool_wait`.
+    /// `timeouts.pool_wait`. With `dns.balance = "round_robin"` a multiple of the number of addresses: of five connections
+    /// to four addresses one has two, and twice the requests of the others.
     pub(crate) max_connections_per_host: Option<OrNone<NonZeroU32>>,
     /// Connections of the whole pool: in use, idle and being dialled; beyond it requests wait for `timeouts.pool_wait`.
     pub(crate) max_connections: Option<OrNone<NonZeroU32>>,

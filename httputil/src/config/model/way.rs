@@ -45,7 +45,8 @@ pub(crate) struct DnsKeys {
     pub(crate) prefer: Option<DnsPreferenceKey>,
     /// Whether a host's connections go to the first address that answers, or are spread over all of them, 128 at most, and
     /// follow what the DNS adds and drops; over HTTP/2 each address has a connection then, whatever
-    /// `http2.max_connections_per_host` says.
+    /// `http2.max_connections_per_host` says. Over HTTP/1 shares are even up to one connection: where
+    /// `pool.max_connections_per_host` is small, make it a multiple of the number of addresses.
     pub(crate) balance: Option<DnsBalanceKey>,
 }
 

@@ -172,7 +172,9 @@ impl ClientConfig {
         self
     }
 
-    /// Whether a host's connections are spread over all its addresses; default: they go to the first that answers.
+    /// Whether a host's connections are spread over all its addresses; default: they go to the first that answers. Over
+    /// HTTP/1 shares are even up to one connection: where `pool.max_connections_per_host` is small, make it a multiple of the
+    /// number of addresses.
     #[must_use]
     pub fn dns_balance(mut self, balance: DnsBalance) -> ClientConfig {
         self.profile.transport.dns.balance = balance;
