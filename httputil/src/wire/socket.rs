@@ -346,6 +346,7 @@ mod tests {
             Arc::clone(&pool) as _,
             seat,
             socket.handle(),
+            None,
             Spent::default(),
             None,
             None,
