@@ -13,7 +13,7 @@ use super::retry::{Fault, Head, Outcome};
 use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
-use crate::pool::{Checked, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
+use crate::pool::{Checked, Checkout, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
 use crate::wire::{Marks, RequestBody, SendFailure, SocketHandle};
 
 /// What there is to tell of the connection of a sending.
@@ -116,7 +116,11 @@ impl Prepared {
                 pool_wait,
             };
             let pool = &self.in_force.pool;
-            let checked = match pool.checkout(&self.target, &mut self.route, wanted).await {
+            let found = match pool.checkout(&self.target, &mut self.route, wanted) {
+                Checkout::Now(found) => found,
+                Checkout::Later(seeking) => seeking.await,
+            };
+            let checked = match found {
                 // No new connection can be had: an idle one is better than none.
                 Err(failure) => {
                     if let (CheckoutFailure::Dial(_), Some(failed)) = (&failure, self.makes_do_without(sendings)) {

@@ -280,17 +280,12 @@ impl Prepared {
         }
     }
 
-    /// An attempt, when it is its turn and if the host's breaker lets it through.
+    /// An attempt, when it is its turn and if the host's breaker lets it through, which is told how it ended; only such a
+    /// request pays into the host's budget.
     pub(super) async fn guarded_attempt(&mut self, sendings: &mut Sendings) -> Outcome {
-        if self.in_force.policies.limits.bounds_attempts(self.host.as_deref()) {
+        if !sendings.has_turn() && self.in_force.policies.limits.bounds_attempts(self.host.as_deref()) {
             Box::pin(self.enter_host()).await?;
         }
-        self.judged_attempt(sendings).await
-    }
-
-    /// An attempt, if the host's breaker lets it through and is told how it ended; only such a request pays into the host's
-    /// budget.
-    pub(super) async fn judged_attempt(&mut self, sendings: &mut Sendings) -> Outcome {
         // One look at the clock for all that comes before the request is sent.
         let began = Instant::now();
         let pass = self.pass_breaker(began)?;

@@ -68,7 +68,7 @@ impl Prepared {
                 None => {
                     let profile = &*in_force.name;
                     tracing::debug!(profile, method = %twin.failing.method, ?after, "hedged: no answer yet");
-                    let mut second = pin!(twin.judged_attempt(&mut beside));
+                    let mut second = pin!(twin.guarded_attempt(&mut beside));
                     tokio::select! {
                         outcome = first.as_mut() => match outcome {
                             outcome if is_good(&outcome, rules) => Won::First(outcome),

@@ -94,6 +94,11 @@ impl Sendings {
         if self.is_beside { Duration::ZERO } else { of_profile }
     }
 
+    /// Whether it need not wait for its turn: a hedge is made only when it has had it.
+    pub(super) fn has_turn(&self) -> bool {
+        self.is_beside
+    }
+
     /// It waits for a connection.
     pub(super) fn wait(&self) {
         if let Some(sight) = &self.sight {

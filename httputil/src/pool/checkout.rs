@@ -167,6 +167,13 @@ impl Future for Sending {
     }
 }
 
+/// A connection for a request, or the way to one.
+pub(crate) enum Checkout<'a> {
+    Now(Result<Checked, CheckoutFailure>),
+    /// Boxed: its state would weigh on every request, and a miss costs a dial anyway.
+    Later(Pin<Box<dyn Future<Output = Result<Checked, CheckoutFailure>> + Send + 'a>>),
+}
+
 /// Which connections will do for a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fresh {
@@ -227,28 +234,35 @@ impl Pool {
     /// A connection to `target` by the way `to` it: idle, returning, or dialled. Where the pool has other settings than
     /// those that led there, the way is found anew.
     ///
-    /// Dropping the future leaves the queue; a dial that it began goes on and
-    /// serves the pool.
-    pub(crate) async fn checkout(
-        &self,
-        target: &Target,
-        way: &mut Way,
-        wanted: Wanted<'_>,
-    ) -> Result<Checked, CheckoutFailure> {
-        let handle = Handle::try_current().map_err(|_| CheckoutFailure::NoRuntime)?;
-        let inner = &self.inner;
-        let checked = match inner.take((target, way), &handle, wanted, None, true)? {
-            Taken::Now(checked) => checked,
-            // Boxed: its state would weigh on every request, and a miss costs a dial anyway.
-            taken => Box::pin(self.seek((target, way), &handle, wanted, taken)).await?,
+    /// No future by itself: most requests wait for nothing, and one that might would be moved and polled by all of them.
+    /// Dropping what comes [`Later`](Checkout::Later) leaves the queue; a dial that it began goes on and serves the pool.
+    pub(crate) fn checkout<'a>(&'a self, target: &'a Target, way: &'a mut Way, wanted: Wanted<'a>) -> Checkout<'a> {
+        let Ok(handle) = Handle::try_current() else {
+            return Checkout::Now(Err(CheckoutFailure::NoRuntime));
         };
-        Counters::add(&inner.counters.tally.requests);
-        Counters::add(&checked.key.counters.tally.requests);
-        if checked.is_reused() {
-            Counters::add(&inner.counters.tally.reuses);
-            Counters::add(&checked.key.counters.tally.reuses);
+        match self.inner.take((target, way), &handle, wanted, None, true) {
+            Ok(Taken::Now(checked)) => {
+                self.count(&checked);
+                Checkout::Now(Ok(checked))
+            }
+            Ok(taken) => Checkout::Later(Box::pin(async move {
+                let checked = self.seek((target, way), &handle, wanted, taken).await?;
+                self.count(&checked);
+                Ok(checked)
+            })),
+            Err(failure) => Checkout::Now(Err(failure)),
         }
-        Ok(checked)
+    }
+
+    /// Counts a request that is about to be put on a connection.
+    fn count(&self, checked: &Checked) {
+        let (ours, hosts) = (&self.inner.counters.tally, &checked.key.counters.tally);
+        Counters::add(&ours.requests);
+        Counters::add(&hosts.requests);
+        if checked.is_reused() {
+            Counters::add(&ours.reuses);
+            Counters::add(&hosts.reuses);
+        }
     }
 
     /// Does what stands before a connection, until there is one.

@@ -34,7 +34,7 @@ mod tally;
 mod way;
 
 pub(crate) use budget::Budget;
-pub(crate) use checkout::{Checked, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
+pub(crate) use checkout::{Checked, Checkout, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
 pub use counters::PoolStats;
 pub use hosts::{BreakerState, HostStats};
 pub(crate) use key::Key;
