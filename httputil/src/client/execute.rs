@@ -248,7 +248,9 @@ impl Prepared {
             }
             self.receive(&mut head)?;
             // What only another sending would need.
-            self.draft.headers = HeaderMap::new();
+            if !self.draft.headers.is_empty() {
+                self.draft.headers = HeaderMap::new();
+            }
             self.draft.body = RequestBody::empty();
             return Ok(answer(head, self));
         }

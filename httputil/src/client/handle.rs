@@ -260,7 +260,7 @@ impl Client {
         &self,
         request: reqwest::Request,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        self.send(Ok(Written::of(Box::new(request), None)))
+        self.clone().send(Ok(Written::of(Box::new(request), None)))
     }
 
     /// [`execute`](Client::execute) with what this request wants otherwise than the profile: reqwest's request has a place
@@ -270,27 +270,27 @@ impl Client {
         request: reqwest::Request,
         options: RequestOptions,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        self.send(Ok(Written::of(Box::new(request), Some(Box::new(options)))))
+        self.clone()
+            .send(Ok(Written::of(Box::new(request), Some(Box::new(options)))))
     }
 
     pub(super) fn send(
-        &self,
+        self,
         request: Result<Written, Error>,
     ) -> impl Future<Output = Result<reqwest::Response, Error>> + Send + use<> {
-        let client = self.clone();
         // The request's time begins now, unless a layer is asked first.
-        let begun = match client.around {
-            None => Ok(request.and_then(|request| prepare(&client.inner, request))),
+        let begun = match self.around {
+            None => Ok(request.and_then(|request| prepare(&self.inner, request))),
             Some(_) => Err(request.map(Box::new)),
         };
         async move {
-            let answer = match (begun, &client.around) {
-                (Ok(prepared), _) => prepared?.layered(client.layer.as_ref()).run(to_reqwest).await,
-                (Err(request), Some(around)) => Box::pin(around.send_reqwest(&client, request?)).await,
-                (Err(request), None) => Box::pin(prepare(&client.inner, *request?)?.run(to_reqwest)).await,
+            let answer = match (begun, &self.around) {
+                (Ok(prepared), _) => prepared?.layered(self.layer.as_ref()).run(to_reqwest).await,
+                (Err(request), Some(around)) => Box::pin(around.send_reqwest(&self, request?)).await,
+                (Err(request), None) => Box::pin(prepare(&self.inner, *request?)?.run(to_reqwest)).await,
             };
             // Until here the request keeps the lease.
-            drop(client);
+            drop(self);
             answer
         }
     }

@@ -84,16 +84,16 @@ impl InForce {
 }
 
 impl Defaults<'_> {
-    fn add_to(&self, headers: HeaderMap, key: &Key, is_h2: bool) -> HeaderMap {
-        if headers.is_empty() {
-            let made = &self.made.0[usize::from(self.accept)][usize::from(is_h2)];
-            let (host, made) = made.get_or_init(|| (key.host_header.clone(), self.add_each(headers, key, is_h2)));
-            if is_h2 || host == key.host_header {
-                return made.clone();
-            }
-            return self.add_each(HeaderMap::new(), key, is_h2);
+    /// All headers of a request that has none of its own.
+    fn alone(&self, key: &Key, is_h2: bool) -> HeaderMap {
+        let all = || self.add_each(HeaderMap::new(), key, is_h2);
+        let made = &self.made.0[usize::from(self.accept)][usize::from(is_h2)];
+        let (host, made) = made.get_or_init(|| (key.host_header.clone(), all()));
+        if is_h2 || host == key.host_header {
+            made.clone()
+        } else {
+            all()
         }
-        self.add_each(headers, key, is_h2)
     }
 
     /// What a layer is shown.
@@ -167,27 +167,19 @@ impl Draft {
         let spare = if keep { self.body.replay() } else { None };
         let is_kept = spare.is_some();
         let body = std::mem::replace(&mut self.body, RequestBody::empty());
-        let headers = if is_kept || self.keeps_headers {
-            self.headers.clone()
-        } else {
-            std::mem::take(&mut self.headers)
+        let headers = match defaults.signed {
+            Some(signed) => defaults.add_each(signed.clone(), key, is_h2),
+            None if self.headers.is_empty() => defaults.alone(key, is_h2),
+            None if is_kept || self.keeps_headers => defaults.add_each(self.headers.clone(), key, is_h2),
+            None => defaults.add_each(std::mem::take(&mut self.headers), key, is_h2),
         };
         if let Some(spare) = spare {
             self.body = spare;
         }
-        let mut parts = http::uri::Parts::default();
-        parts.path_and_query = Some(path);
-        // Origin-form (RFC 9112 §3.2.1), or `:scheme` and `:authority` (RFC 9113 §8.3.1), or a proxy's absolute-form
-        // (RFC 9112 §3.2.2).
-        if is_h2 || key.route.forwards().is_some() {
-            parts.scheme = Some(if key.is_tls() { Scheme::HTTPS } else { Scheme::HTTP });
-            parts.authority = Some(key.authority.clone());
-        }
         let mut request = Request::new(body);
         *request.method_mut() = method.clone();
         *request.version_mut() = if is_h2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        let headers = defaults.signed.map_or(headers, HeaderMap::clone);
-        *request.headers_mut() = defaults.add_to(headers, key, is_h2);
+        *request.headers_mut() = headers;
         if let Some((credentials, authorization)) = defaults.secrets {
             credentials.add_to(request.headers_mut(), authorization);
         }
@@ -197,8 +189,18 @@ impl Draft {
                 .entry(PROXY_AUTHORIZATION)
                 .or_insert_with(|| authorization.clone());
         }
-        // A path alone, or all three parts: both are URIs.
-        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        // `:scheme` and `:authority` (RFC 9113 §8.3.1), or a proxy's absolute-form (RFC 9112 §3.2.2), else origin-form (RFC
+        // 9112 §3.2.1).
+        *request.uri_mut() = if is_h2 || key.route.forwards().is_some() {
+            let mut parts = http::uri::Parts::default();
+            parts.scheme = Some(if key.is_tls() { Scheme::HTTPS } else { Scheme::HTTP });
+            parts.authority = Some(key.authority.clone());
+            parts.path_and_query = Some(path);
+            // All three parts are a URI.
+            Uri::from_parts(parts).unwrap_or_default()
+        } else {
+            Uri::from(path)
+        };
         (request, is_kept)
     }
 }
