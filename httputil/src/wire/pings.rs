@@ -16,9 +16,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep};
 
 use super::home::jittered;
@@ -108,6 +109,8 @@ pub(super) struct KeepAlive {
     /// When the ping was asked for that nothing has come after.
     asked: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The task that it wakes, since it was set anew.
+    wakes: Option<Waker>,
     /// Until when it sleeps; nothing, if it does not.
     set_to: Option<Instant>,
 }
@@ -124,6 +127,7 @@ impl KeepAlive {
             has_heard: false,
             asked: None,
             sleep: None,
+            wakes: None,
             set_to: None,
         }
     }
@@ -160,12 +164,20 @@ impl KeepAlive {
             // Set to something earlier, it is left alone: most requests are over by then.
             if self.set_to.is_none_or(|set_to| due < set_to) {
                 self.set_to = Some(due);
+                self.wakes = None;
                 match &mut self.sleep {
                     Some(sleep) => sleep.as_mut().reset(due),
                     None => self.sleep = Some(Box::pin(tokio::time::sleep_until(due))),
                 }
             }
             if let Some(sleep) = &mut self.sleep {
+                // It need not be polled again for that: this is asked at each turn of the task.
+                let wakes = self.wakes.as_ref().is_some_and(|wakes| wakes.will_wake(cx.waker()));
+                if wakes && !sleep.is_elapsed() {
+                    return Poll::Pending;
+                }
+                // A task that has had its share of this turn does not get through to the timer.
+                self.wakes = has_budget_remaining().then(|| cx.waker().clone());
                 ready!(sleep.as_mut().poll(cx));
             }
             self.set_to = None;
