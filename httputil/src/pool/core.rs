@@ -90,14 +90,16 @@ impl<W: World> Core<W> {
         if wants_no_slot {
             self.budget.leave(self);
         }
-        self.do_chores(todo);
+        if todo.is_nothing() {
+            // To drop its lists one by one would take a request as long as the lock.
+            std::mem::forget(todo);
+        } else {
+            self.do_chores(todo);
+        }
         result
     }
 
     fn do_chores(&self, todo: TodoOf<W>) {
-        if todo.is_nothing() {
-            return;
-        }
         for (sender, delivery) in todo.deliveries {
             // Waking runs the code of whatever executor waits. If that panics, it is one request's harm.
             let sent = std::panic::catch_unwind(AssertUnwindSafe(|| sender.send(delivery)));

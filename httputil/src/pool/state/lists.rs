@@ -53,16 +53,18 @@ impl<T> Default for Slab<T> {
 
 impl<T> Slab<T> {
     pub(super) fn insert(&mut self, value: T) -> usize {
-        let slot = Slot {
-            value: Some(value),
-            links: [UNLINKED; 4],
-            tag: 0,
-        };
         if let Some(index) = self.free.pop() {
-            self.slots[index] = slot;
+            // What was removed stood in no list any more.
+            let slot = &mut self.slots[index];
+            slot.value = Some(value);
+            slot.tag = 0;
             index
         } else {
-            self.slots.push(slot);
+            self.slots.push(Slot {
+                value: Some(value),
+                links: [UNLINKED; 4],
+                tag: 0,
+            });
             self.slots.len() - 1
         }
     }

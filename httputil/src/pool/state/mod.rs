@@ -227,13 +227,16 @@ pub(super) struct Todo<C, S: Multiplexed> {
 }
 
 impl<C, S: Multiplexed> Todo<C, S> {
-    /// Whether nothing is to be done, as after most requests.
+    /// Whether nothing is to be done, as after most requests, and nothing was ever put in: it owns nothing then.
     pub(super) fn is_nothing(&self) -> bool {
         let is_told = self.wake_reapers || self.wants_room || self.freed || self.regrets > 0;
         let has_word = is_told || self.reaper.is_some() || self.dial_over.is_some() || self.look_up.is_some();
-        let things =
-            self.leaving.len() + self.places.len() + self.deliveries.len() + self.dials.len() + self.drowsy.len();
-        !has_word && things == 0
+        let room = self.leaving.capacity()
+            + self.places.capacity()
+            + self.deliveries.capacity()
+            + self.dials.capacity()
+            + self.drowsy.capacity();
+        !has_word && room == 0
     }
 }
 
