@@ -107,10 +107,12 @@ impl AsyncRead for Counted {
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        if polled.is_pending()
-            && let Some(tap) = &mut this.tap
-        {
-            return tap.poll_silence(cx).map(|gone| Err(gone_silent(gone)));
+        // As most polls end.
+        if polled.is_pending() {
+            return match &mut this.tap {
+                None => Poll::Pending,
+                Some(tap) => tap.poll_silence(cx).map(|gone| Err(gone_silent(gone))),
+            };
         }
         if let Poll::Ready(Err(error)) = &polled
             && let Some((asked, socket)) = this.asked.take()

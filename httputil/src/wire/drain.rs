@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 
 use super::CloseReason;
 use super::exchange::Exchange;
+use super::terms::has_length;
 
 /// Bytes that are read at most.
 const MOST: u64 = 64 << 10;
@@ -31,10 +32,12 @@ pub(super) fn is_kept_after(response: &Response<Incoming>) -> bool {
             .flat_map(|v| v.split(','));
         tokens.any(|token| token.trim().eq_ignore_ascii_case(word))
     };
+    // As most answers: to look a name up costs more than to compare lengths.
+    let is_silent = !has_length(response.headers(), [CONNECTION.as_str().len()]);
     let is_persistent = if response.version() == Version::HTTP_11 {
-        !says("close")
+        is_silent || !says("close")
     } else {
-        says("keep-alive")
+        !is_silent && says("keep-alive")
     };
     // A body without a length ends with its connection.
     let has_length = response.body().size_hint().exact().is_some();

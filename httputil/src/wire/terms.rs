@@ -178,7 +178,7 @@ pub(super) fn answer_binds(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a header's name is as long as one of those looked for.
-fn has_length<const N: usize>(headers: &HeaderMap, lengths: [usize; N]) -> bool {
+pub(super) fn has_length<const N: usize>(headers: &HeaderMap, lengths: [usize; N]) -> bool {
     headers.keys().any(|name| lengths.contains(&name.as_str().len()))
 }
 

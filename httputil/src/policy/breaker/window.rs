@@ -49,17 +49,24 @@ impl Window {
     /// The slice of this moment.
     fn newest(&mut self, length: Duration, now: Instant) -> &mut Slice {
         let slice = (length / 10).max(Duration::from_nanos(1));
-        let passed = now.saturating_duration_since(self.began).as_nanos() / slice.as_nanos();
-        if passed >= SLICES as u128 {
-            *self = Window::new(now);
-        } else {
-            for _ in 0..passed {
-                self.newest = (self.newest + 1) % SLICES;
-                self.slices[self.newest] = Slice::default();
-                self.began += slice;
-            }
+        let passed = now.saturating_duration_since(self.began);
+        // Few requests are a slice's first: the others need no division.
+        if passed >= slice {
+            self.move_on(passed.as_nanos() / slice.as_nanos(), slice, now);
         }
         &mut self.slices[self.newest]
+    }
+
+    fn move_on(&mut self, passed: u128, slice: Duration, now: Instant) {
+        if passed >= SLICES as u128 {
+            *self = Window::new(now);
+            return;
+        }
+        for _ in 0..passed {
+            self.newest = (self.newest + 1) % SLICES;
+            self.slices[self.newest] = Slice::default();
+            self.began += slice;
+        }
     }
 
     pub(super) fn sum(&self) -> Slice {
