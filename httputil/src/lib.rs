@@ -144,6 +144,8 @@
 //! With the feature `opentelemetry`, `Client::to_opentelemetry` makes an `opentelemetry_http::HttpClient` of a client, for spans
 //! that go over its pool. It may be asked from threads without a runtime, and does not trace what it does.
 //!
+#![cfg_attr(not(doctest), doc = include_str!("../docs/async-openai.md"))]
+//!
 //! # Retries
 //!
 //! A request that fails is attempted up to three times: without an answer, or with 425, 429 (if it says when to come back),

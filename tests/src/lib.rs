@@ -48,6 +48,10 @@ pub fn one_attempt() -> httputil::ClientConfig {
 }
 
 /// The documentation's examples that need other crates, compiled where those are.
+#[cfg(all(doctest, feature = "async_openai"))]
+#[doc = include_str!("../../httputil/docs/async-openai.md")]
+struct AsyncOpenai;
+
 #[cfg(all(doctest, feature = "opentelemetry"))]
 #[doc = include_str!("../../httputil/docs/opentelemetry.md")]
 struct OpenTelemetry;

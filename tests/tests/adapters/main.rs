@@ -1,4 +1,6 @@
 //! Other crates on this client, each behind a feature of the same name: the real crates, over real sockets.
 
+#[cfg(feature = "async_openai")]
+mod async_openai;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
