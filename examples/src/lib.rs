@@ -2,6 +2,7 @@
 //!
 //! | module | profile | what it speaks |
 //! |---|---|---|
+//! | [`ai`] | `ai` | prompts to `OpenAI`, Anthropic and Ollama, answers as they are made; embeddings |
 //! | [`audit`] | `audit` | batches of what was done, at least once and in order, spooled to disk |
 //! | [`events`] | `events` | S3 event notifications by webhook, signed, each target on its own |
 //! | [`telemetry`] | `telemetry` | spans to a collector, OTLP or Zipkin, never in anybody's way |
@@ -11,6 +12,7 @@
 //! (`cargo run --bin event_webhooks`) and the tests run against. The rule that holds it together: what a service says on the
 //! wire is the protocol's, and what it does when the wire fails is its profile's, in `config/httputil.toml`.
 
+pub mod ai;
 pub mod audit;
 pub mod command;
 pub mod events;

@@ -1,11 +1,14 @@
 //! Servers that the services speak to where there is no real one: each checks what it is told, and says what it saw.
 
+mod ai;
 mod answers;
 mod audit;
 mod collector;
 mod nim;
+mod streamed;
 mod webhook;
 
+pub use ai::{AiPeer, Manner};
 pub use audit::{AuditSink, Try};
 pub use collector::{Collected, Collector};
 pub use nim::{MODEL, NimPeer};

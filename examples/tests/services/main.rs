@@ -1,5 +1,6 @@
 //! The ten services against their peers, faults included.
 
+mod ai;
 mod audit;
 mod events;
 mod nim;
