@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::error::AiError;
 use super::types::{Answer, Message, Prompt, Step, Told, Usage, unreadable};
 
-/// The version of the protocol, a header of each request.
+/// The version of the protocol, a header of each request. The one after it, 2026-10-21, only takes away what is not said here.
 pub(super) const VERSION: &str = "2023-06-01";
 
 #[derive(Serialize)]
@@ -14,7 +14,7 @@ pub(super) struct Ask<'a> {
     model: &'a str,
     messages: Vec<&'a Message>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    system: Option<&'a str>,
+    system: Option<String>,
     max_tokens: u32,
     stream: bool,
 }
@@ -23,10 +23,11 @@ impl<'a> Ask<'a> {
     /// What the system says stands beside the conversation here.
     pub(super) fn of(prompt: &Prompt<'a>, stream: bool) -> Ask<'a> {
         let (system, messages): (Vec<_>, Vec<_>) = prompt.messages.iter().partition(|one| one.role == "system");
+        let system: Vec<&str> = system.iter().map(|one| one.content.as_str()).collect();
         Ask {
             model: prompt.model,
             messages,
-            system: system.first().map(|one| one.content.as_str()),
+            system: (!system.is_empty()).then(|| system.join("\n\n")),
             max_tokens: prompt.max_tokens.unwrap_or(4096),
             stream,
         }

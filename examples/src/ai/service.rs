@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use httputil::settings::Secret;
-use httputil::{Client, PooledClient, RequestBuilder};
+use httputil::{Client, Kind, PooledClient, RequestBuilder};
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -204,7 +204,8 @@ impl AiError {
     /// Whether it may pass by itself, so that asking again later is worth it.
     pub fn may_pass(&self) -> bool {
         match self {
-            AiError::Http(_) | AiError::BrokeOff(_) | AiError::InStream { .. } => true,
+            AiError::Http(error) => !matches!(error.kind(), Kind::Stopped | Kind::Egress | Kind::Request),
+            AiError::BrokeOff(_) | AiError::InStream { .. } => true,
             // Without a time to come back it is a cap that only money lifts.
             AiError::Status {
                 status, retry_after, ..

@@ -67,18 +67,28 @@ async fn each_protocol_is_spoken_whole_and_streamed_over_one_connection() {
             vectors => assert_eq!(vectors.unwrap(), [[1.0, 0.0], [3.0, 1.0]], "{provider}"),
         }
         assert_eq!(peer.server.accepted(), 1, "{provider}");
+        for (headers, _) in peer.asked() {
+            let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+            let known_by = match provider {
+                "anthropic" => [header("x-api-key"), header("anthropic-version")],
+                _ => [header("authorization"), None],
+            };
+            let wanted = match provider {
+                "anthropic" => [Some("a key"), Some("2023-06-01")],
+                _ => [Some("Bearer a key"), None],
+            };
+            assert_eq!(known_by, wanted, "{provider}");
+        }
     }
 }
 
 #[tokio::test]
 async fn what_the_system_says_and_how_long_an_answer_may_be_is_said_as_each_wants_it() {
-    let messages = [
-        Message {
-            role: "system",
-            content: "be brief".to_owned(),
-        },
-        Message::user("hello"),
-    ];
+    let system = |content: &str| Message {
+        role: "system",
+        content: content.to_owned(),
+    };
+    let messages = [system("be brief"), system("be kind"), Message::user("hello")];
     let prompt = Prompt {
         max_tokens: Some(7),
         ..prompt(&messages)
@@ -93,7 +103,11 @@ async fn what_the_system_says_and_how_long_an_answer_may_be_is_said_as_each_want
             "anthropic" => (&asked["system"], &asked["max_tokens"]),
             _ => (&asked["messages"][0]["content"], &asked["options"]["num_predict"]),
         };
-        assert_eq!((system, bound), (&"be brief".into(), &7.into()), "{provider}: {asked}");
+        let wanted = match provider {
+            "anthropic" => "be brief\n\nbe kind",
+            _ => "be brief",
+        };
+        assert_eq!((system, bound), (&wanted.into(), &7.into()), "{provider}: {asked}");
         let last = asked["messages"].as_array().unwrap().last().unwrap();
         assert_eq!((&last["role"], &last["content"]), (&"user".into(), &"hello".into()));
     }
