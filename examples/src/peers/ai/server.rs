@@ -141,14 +141,18 @@ impl State {
         reply
     }
 
+    /// Anthropic's key comes as in its earlier version of the protocol, or as the others', as in its latest.
     fn knows(&self, speaks: Speaks, headers: &HeaderMap) -> bool {
         let is = |name: &str, wanted: &str| headers.get(name).is_some_and(|is| is == wanted);
-        let has_version = !matches!(speaks, Speaks::Anthropic) || is("anthropic-version", "2023-06-01");
-        has_version
-            && self.key.as_ref().is_none_or(|key| match speaks {
-                Speaks::Anthropic => is("x-api-key", key),
-                _ => is("authorization", &format!("Bearer {key}")),
-            })
+        let is_anthropic = matches!(speaks, Speaks::Anthropic);
+        let mut versions = ["2023-06-01", "2026-10-21"].into_iter();
+        if is_anthropic && !versions.any(|version| is("anthropic-version", version)) {
+            return false;
+        }
+        self.key.as_ref().is_none_or(|key| {
+            let by_its_own = is_anthropic && is("x-api-key", key);
+            by_its_own || is("authorization", &format!("Bearer {key}"))
+        })
     }
 }
 
