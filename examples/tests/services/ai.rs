@@ -131,6 +131,12 @@ async fn pieces_come_as_they_are_made_and_a_slow_stream_holds_nobody_up() {
             slow.usage().map(|usage| usage.output),
             (provider == "anthropic").then_some(1)
         );
+        // Nothing is lost with a wait that is given up.
+        tokio::select! {
+            biased;
+            piece = slow.next() => panic!("{provider}: {piece:?}"),
+            () = gate.arrived(1) => {}
+        }
         gate.open();
         let mut rest = String::new();
         while let Some(piece) = slow.next().await {
