@@ -5,11 +5,14 @@ mod answers;
 mod audit;
 mod collector;
 mod nim;
+mod s3;
 mod streamed;
+mod transformer;
 mod webhook;
 
 pub use ai::{AiPeer, Manner};
 pub use audit::{AuditSink, Try};
 pub use collector::{Collected, Collector};
 pub use nim::{MODEL, NimPeer};
+pub use s3::{ACCESS_KEY, Asked, Content, REGION, S3Peer, SECRET_KEY};
 pub use webhook::{Delivery, Webhook};

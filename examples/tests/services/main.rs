@@ -4,5 +4,6 @@ mod ai;
 mod audit;
 mod events;
 mod nim;
+mod s3_migration;
 mod support;
 mod telemetry;
