@@ -7,6 +7,7 @@
 //! | [`events`] | `events` | S3 event notifications by webhook, signed, each target on its own |
 //! | [`telemetry`] | `telemetry` | spans to a collector, OTLP or Zipkin, never in anybody's way |
 //! | [`nim`] | `nim` | chat, embeddings and ranking from replicas of NVIDIA NIM |
+//! | [`replication`] | `replication` | what changes in a bucket, streamed to other regions, each in a lane of its own |
 //! | [`s3_migration`] | `s3_migration` | a bucket of another store, listed and streamed over, signed, resumed where it broke |
 //!
 //! Each module holds the service, its types and its failure story; [`peers`] holds a server for each, which the binaries
@@ -19,6 +20,7 @@ pub mod command;
 pub mod events;
 pub mod nim;
 pub mod peers;
+pub mod replication;
 pub mod s3;
 pub mod s3_migration;
 pub mod telemetry;
