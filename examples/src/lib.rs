@@ -7,6 +7,7 @@
 //! | [`events`] | `events` | S3 event notifications by webhook, signed, each target on its own |
 //! | [`telemetry`] | `telemetry` | spans to a collector, OTLP or Zipkin, never in anybody's way |
 //! | [`nim`] | `nim` | chat, embeddings and ranking from replicas of NVIDIA NIM |
+//! | [`object_lambda`] | `object_lambda` | an object as a webhook makes it, streamed through both ways |
 //! | [`replication`] | `replication` | what changes in a bucket, streamed to other regions, each in a lane of its own |
 //! | [`s3_migration`] | `s3_migration` | a bucket of another store, listed and streamed over, signed, resumed where it broke |
 //!
@@ -19,6 +20,7 @@ pub mod audit;
 pub mod command;
 pub mod events;
 pub mod nim;
+pub mod object_lambda;
 pub mod peers;
 pub mod replication;
 pub mod s3;

@@ -15,4 +15,5 @@ pub use audit::{AuditSink, Try};
 pub use collector::{Collected, Collector};
 pub use nim::{MODEL, NimPeer};
 pub use s3::{ACCESS_KEY, Asked, Content, REGION, S3Peer, SECRET_KEY};
+pub use transformer::Transformer;
 pub use webhook::{Delivery, Webhook};

@@ -4,6 +4,7 @@ mod ai;
 mod audit;
 mod events;
 mod nim;
+mod object_lambda;
 mod replication;
 mod s3_migration;
 mod support;
