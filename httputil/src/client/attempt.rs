@@ -97,7 +97,7 @@ impl Prepared {
         let mut signed = None;
         if self.layer.is_some() {
             // Boxed, so that the future of a request without a layer stays small.
-            signed = Box::pin(self.signed(sendings.attempts)).await?.map(Box::new);
+            signed = Box::pin(self.signed(sendings.attempts, deadline)).await?.map(Box::new);
             now = Instant::now();
         }
         sendings.on = None;

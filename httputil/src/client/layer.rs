@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
+use tokio::time::Instant;
 use url::Url;
 
 use super::address::without_user;
@@ -172,8 +173,8 @@ impl Prepared {
         self.layer.as_ref().filter(|_| is_own && !self.has_strayed)
     }
 
-    /// The headers of an attempt, signed; `None` if nobody signs them.
-    pub(super) async fn signed(&self, number: u32) -> Result<Option<HeaderMap>, Fault> {
+    /// The headers of an attempt that is over by `deadline`, signed; `None` if nobody signs them.
+    pub(super) async fn signed(&self, number: u32, deadline: Option<Instant>) -> Result<Option<HeaderMap>, Fault> {
         let Some(Layer(layer)) = self.asked_layer() else {
             return Ok(None);
         };
@@ -200,7 +201,7 @@ impl Prepared {
             number,
         };
         let signing = layer.sign(&mut attempt);
-        let signed = match self.deadline {
+        let signed = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, signing).await,
             None => Ok(signing.await),
         };

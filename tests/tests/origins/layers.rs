@@ -218,9 +218,45 @@ async fn a_layer_that_fails_meddles_or_takes_too_long_fails_its_request_and_noth
         ),
         "{error}"
     );
+    // Where the whole request has all the time, too.
+    let hasty = ClientConfig::default()
+        .no_timeout()
+        .attempt_timeout(Duration::from_millis(50))
+        .max_attempts(1);
+    let hasty = client(hasty, Slow(gate.clone()));
+    let error = within(PATIENCE, Door::Builder.get(&hasty, &place.url("/")))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("timeouts.attempt"), "{error}");
     gate.open();
     assert_eq!((place.accepted(), place.requests()), (0, 0));
     assert_at_rest(&slow).await;
+    assert_at_rest(&hasty).await;
+}
+
+/// Renews its key for ever.
+struct Renewing;
+
+impl AttemptLayer for Renewing {
+    fn sign<'a>(&'a self, _: &'a mut Attempt<'_>) -> LayerFuture<'a, Result<(), BoxError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn refresh<'a>(&'a self, _: &'a Refused) -> LayerFuture<'a, bool> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_renews_for_too_long_has_the_answer_told_in_time() {
+    let place = Place::start().await;
+    place.answers("/", 401);
+    let config = ClientConfig::default().timeout(Duration::from_millis(300));
+    let renewing = client(config, Renewing);
+    let response = within(PATIENCE, renewing.get(place.url("/")).send()).await.unwrap();
+    assert_eq!(response.status(), 401);
+    drop(response);
+    assert_at_rest(&renewing).await;
 }
 
 /// Names requests, counts them, and answers some itself.
