@@ -23,7 +23,14 @@ use crate::pool::BreakerState;
 use crate::settings::BaseUrl;
 use crate::wire::chance;
 
+/// How long a host may take to answer, whatever the request has set for itself: who allows less and gets nothing has said nothing
+/// about the host.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// The breaker of one host, in one profile: a handle that sees its state and can overrule it.
+///
+/// It is that of the settings in force when the handle was asked for: after a reload ask for another. Where a reload changes
+/// `breaker.*` of the profile, its breakers begin anew, closed.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), httputil::Error> {
@@ -42,23 +49,24 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// `host` is an origin, such as `https://host:8443` or `unix:/run/app.sock`; without a scheme it is of `https`.
+    /// `host` is an origin, such as `https://host:8443` or `unix:/run/app.sock`; without a scheme it is that of `base_url` with
+    /// this host and port, else of `https`.
     pub(crate) fn of(policies: &Arc<Policies>, profile: &str, host: &str) -> Result<Breaker, Error> {
         let refuse = |why: String| Error::new(Kind::Request, format!("no breaker of {profile}: {why}"));
         if !policies.settings().breaker.enabled {
             return Err(refuse("breaker.enabled is false".to_owned()));
         }
         let has_scheme = host.contains("://") || host.starts_with("unix:");
-        let base = BaseUrl::parse(&if has_scheme {
-            host.to_owned()
+        let target = if has_scheme {
+            target_of(host)
         } else {
-            format!("https://{host}")
-        });
-        let base = base.map_err(|why| refuse(format!("the host: {why}")))?;
-        let url: Url = base.join("").map_err(|why| refuse(why.to_owned()))?;
-        let target = Target::of(&url).map_err(|why| refuse(why.to_owned()))?;
+            let bases = &policies.settings().base_url;
+            let own = target_of(&format!("http://{host}")).ok();
+            let own = own.filter(|own| bases.iter().any(|base| target_of(base).is_ok_and(|base| base == *own)));
+            own.map_or_else(|| target_of(&format!("https://{host}")), Ok)
+        };
         let policies = Arc::clone(policies);
-        Ok(Breaker { policies, target })
+        target.map_err(refuse).map(|target| Breaker { policies, target })
     }
 
     fn met(&self) -> Option<Arc<crate::policy::Breaker>> {
@@ -116,6 +124,13 @@ impl std::fmt::Debug for Breaker {
     }
 }
 
+/// Where a URL leads.
+fn target_of(url: &str) -> Result<Target, String> {
+    let base = BaseUrl::parse(url).map_err(|why| format!("the host: {why}"))?;
+    let url: Url = base.join("").map_err(str::to_owned)?;
+    Target::of(&url).map_err(str::to_owned)
+}
+
 impl Prepared {
     /// Asks the breaker, if there is one, whether an attempt may be made.
     pub(super) fn pass_breaker(&self, now: Instant) -> Result<Option<Pass>, Fault> {
@@ -139,21 +154,40 @@ impl Prepared {
                     format!("is open, since too many requests to it have failed ({key}); it is asked again in {again}")
                 };
                 let message = format!("not sent: the breaker of {} {why}", self.target);
+                let (profile, method) = (&*self.in_force.name, &self.failing.method);
+                tracing::debug!(profile, %method, host = %self.target, "{message}");
                 let error = Error::new(Kind::BreakerOpen { retry_after }, message).retryable(true);
                 Err(Fault::lasting(self.failing.describe(error)))
             }
         }
     }
 
-    /// Tells the breaker how the attempt ended that it let through. `began` is when the attempt did.
-    pub(super) fn judge(&mut self, pass: Option<Pass>, outcome: &Outcome, began: Instant, sendings: &Sendings) {
-        let Some(pass) = pass else { return };
-        let now = sendings.answered_at.unwrap_or_else(Instant::now);
-        let Some(verdict) = verdict(outcome, began, sendings.sent_at, now) else {
+    /// Tells the breaker how the attempt ended that it let through.
+    pub(super) fn judge(&mut self, pass: Option<Pass>, verdict: Option<Verdict>, sendings: &Sendings) {
+        let (Some(pass), Some(verdict)) = (pass, verdict) else {
             return;
         };
+        let now = sendings.answered_at.unwrap_or_else(Instant::now);
         self.success = (verdict == Verdict::Success).then(|| pass.success());
         self.tell_of(pass.ended(verdict, now, chance));
+    }
+
+    /// What an outcome says about the host; `None` if nothing. `began` is when the attempt did.
+    pub(super) fn verdict(&self, outcome: &Outcome, began: Instant, sendings: &Sendings) -> Option<Verdict> {
+        let now = sendings.answered_at.unwrap_or_else(Instant::now);
+        let verdict = verdict(outcome, began, sendings.sent_at, now)?;
+        let is_hurried = match outcome {
+            Err(fault) => matches!(fault.error.kind(), Kind::Timeout { after, .. } if self.is_in_a_hurry(after)),
+            Ok(_) => false,
+        };
+        let waited = sendings.sent_at.map_or(Duration::ZERO, |sent_at| now - sent_at);
+        (!is_hurried || waited >= SLOW).then_some(verdict)
+    }
+
+    /// Whether this is the bound that the request has set for itself.
+    fn is_in_a_hurry(&self, after: Duration) -> bool {
+        let is_own = self.in_force.profile.policy.timeout != Some(after);
+        is_own && self.failing.attempt.is_none() && self.failing.total.after == after
     }
 
     /// Tells the breaker that the host has broken off what it had answered well.
@@ -187,7 +221,7 @@ pub(super) fn is_failure(status: StatusCode) -> bool {
     .contains(&status)
 }
 
-/// What an outcome says about the host; `None` if nothing.
+/// The same, whoever has set the time.
 fn verdict(outcome: &Outcome, began: Instant, sent: Option<Instant>, now: Instant) -> Option<Verdict> {
     let fault = match outcome {
         Ok(response) => {

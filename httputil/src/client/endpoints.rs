@@ -1,8 +1,9 @@
 //! The stage of a request's way that chooses where each attempt goes, where `base_url` is a list.
 //!
 //! What is beneath the list's first URL, as relative requests are, may go to any of them: to the one with less under way and
-//! faster answers of late, not to one whose breaker is open, and when it is made again to another one. Where all breakers are
-//! open it fails at once, with the shortest time to wait. A URL that leads elsewhere goes where it says.
+//! faster answers of late, not to one whose breaker is open, that `egress` refuses or whose limit is reached, and when it is made
+//! again to another one. Where all breakers are open it fails at once, with the shortest time to wait. A URL that leads elsewhere
+//! goes where it says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::address::Address;
-use super::execute::Prepared;
+use super::execute::{Prepared, refused};
 use super::framing;
 use super::policies::Policies;
 use super::retry::Outcome;
-use crate::connect::{Refusal, Target};
+use crate::connect::Target;
 use crate::error::{Error, Kind, Problem};
-use crate::policy::{self, Standing, Visit};
+use crate::policy::breaker::Verdict;
+use crate::policy::{self, Came, Standing, Visit};
+use crate::pool::{Pool, Way};
 use crate::settings::{BaseUrl, Profile};
 use crate::wire::{Holding, chance};
 
@@ -67,6 +70,24 @@ impl Endpoints {
         Some(Box::new(Journey { tail, tried, visit }))
     }
 
+    /// A way to one of them, if `egress` allows any.
+    pub(super) fn any_route(&self, pool: &Pool, upgrade: bool) -> Option<Way> {
+        self.all.iter().find_map(|(_, target)| pool.route(target, upgrade).ok())
+    }
+
+    fn standing(&self, index: usize, tried: &[usize], policies: &Policies, now: Instant) -> Standing {
+        let target = &self.all[index].1;
+        let standing = Standing {
+            is_tried: tried.contains(&index),
+            is_full: policies.is_full(target),
+            refuses_for: policies.refuses_for(target, now),
+        };
+        if let Some(left) = standing.refuses_for {
+            tracing::trace!(endpoint = %target, ?left, "endpoint passed over: its breaker is open");
+        }
+        standing
+    }
+
     /// Whether one is to be had now; if not, the shortest time until one is.
     fn refuse_for(&self, policies: &Policies, now: Instant) -> Option<Duration> {
         let times = self.all.iter().map(|(_, target)| policies.refuses_for(target, now));
@@ -108,40 +129,63 @@ impl Prepared {
             return Ok(());
         };
         let now = Instant::now();
-        let standing = |index: usize| Standing {
-            is_tried: journey.tried.contains(&index),
-            refuses_for: policies.refuses_for(&endpoints.all[index].1, now),
-        };
-        let visit = endpoints.loads.choose(now, standing, chance);
-        let (base, target) = &endpoints.all[visit.index];
-        let url = base.with_tail(&journey.tail);
-        let url = url.ok_or_else(|| Error::new(Kind::Request, "it makes no URL together with base_url"));
-        journey.tried.push(visit.index);
-        journey.visit = Some(visit);
-        self.failing
-            .address
-            .turn_to(url.map_err(|error| self.failing.describe(error))?);
-        self.draft.path = None;
-        self.target.clone_from(target);
-        let way = self.in_force.pool.route(target, self.manner.upgrade);
-        let refuse = |refusal: Refusal| self.failing.describe(Error::new(Kind::Egress, refusal.to_string()));
-        self.route = way.map_err(refuse)?;
+        // Those that cannot be gone to are as those where the request was.
+        for left in (0..endpoints.all.len()).rev() {
+            let standing = |index: usize| endpoints.standing(index, &journey.tried, policies, now);
+            let visit = endpoints.loads.choose(now, standing, chance);
+            let (base, target) = &endpoints.all[visit.index];
+            journey.tried.push(visit.index);
+            let refusal = match self.in_force.pool.route(target, self.manner.upgrade) {
+                Ok(route) => {
+                    let url = base.with_tail(&journey.tail);
+                    let url = url.ok_or_else(|| Error::new(Kind::Request, "it makes no URL together with base_url"));
+                    journey.visit = Some(visit);
+                    self.failing
+                        .address
+                        .turn_to(url.map_err(|error| self.failing.describe(error))?);
+                    self.draft.path = None;
+                    self.target.clone_from(target);
+                    self.route = route;
+                    break;
+                }
+                Err(refusal) => refusal,
+            };
+            let profile = &*self.in_force.name;
+            tracing::debug!(profile, endpoint = %target, "endpoint passed over: {refusal}");
+            if left == 0 {
+                return Err(self.failing.describe(refused(&refusal)));
+            }
+        }
         if self.manner.has_proxy_login && self.route.forwards().is_none() {
             framing::strip_proxy_login(&mut self.draft.headers);
         }
         Ok(())
     }
 
-    /// Tells how the endpoint answered.
-    pub(super) fn arrived(&self, outcome: &Outcome, began: Instant) {
-        if let Some(visit) = self.journey.as_ref().and_then(|journey| journey.visit.as_ref()) {
-            let now = Instant::now();
-            let is_failure = match outcome {
-                Ok(response) => super::breaker::is_failure(response.status()),
-                Err(_) => true,
-            };
-            visit.ended(now - began, is_failure, now);
+    /// The endpoint is to answer from now on.
+    pub(super) fn awaits(&mut self, now: Instant) {
+        if let Some(visit) = self.journey.as_mut().and_then(|journey| journey.visit.as_mut()) {
+            visit.begins(now);
         }
+    }
+
+    /// Tells what came of it. `verdict` is what that says of the host.
+    pub(super) fn arrived(&mut self, outcome: &Outcome, verdict: Option<Verdict>) {
+        let Some(visit) = self.journey.as_mut().and_then(|journey| journey.visit.as_mut()) else {
+            return;
+        };
+        let came = match (verdict, outcome) {
+            (Some(Verdict::Success), _) => Came::Answer,
+            (Some(Verdict::Failure), _) => Came::Failure,
+            (None, Err(fault)) => match fault.error.kind() {
+                Kind::Timeout { .. } => Came::Nothing,
+                // None of its addresses may be dialled, or its name has none, or its proxy does not let through.
+                Kind::Egress | Kind::Dns | Kind::Proxy => Came::Failure,
+                _ => Came::Other,
+            },
+            (None, Ok(_)) => Came::Other,
+        };
+        visit.ended(came, Instant::now());
     }
 
     /// For how long the breakers would refuse another attempt; `None` if one would let it through.

@@ -26,7 +26,7 @@ use super::redirect::{Redirected, read_on};
 use super::retry::{Head, Outcome};
 use super::sendings::Sendings;
 use super::timings::Timings;
-use crate::connect::Target;
+use crate::connect::{Refusal, Target};
 use crate::error::{Error, Kind};
 use crate::policy::breaker::Success;
 use crate::pool::Way;
@@ -135,6 +135,12 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     let aim = aim(&in_force, &failing, &mut headers, &mut body).map_err(|error| failing.describe(error))?;
     let endpoints = in_force.policies.endpoints.as_ref();
     let journey = endpoints.and_then(|endpoints| endpoints.journey(&failing.address));
+    let route = aim.route.or_else(|refusal| {
+        // Where it goes is chosen later.
+        let elsewhere = endpoints.filter(|_| journey.is_some());
+        let elsewhere = elsewhere.and_then(|endpoints| endpoints.any_route(&in_force.pool, aim.manner.upgrade));
+        elsewhere.ok_or_else(|| failing.describe(refused(&refusal)))
+    })?;
     let decodes = in_force.codings.is_some() && Codings::are_for(&headers);
     Ok(Box::new(Prepared {
         pooled: PooledBody::ended(),
@@ -150,7 +156,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         in_force,
         failing,
         target: aim.target,
-        route: aim.route,
+        route,
         needs_h2: version == Version::HTTP_2,
         manner: aim.manner,
         options,
@@ -173,9 +179,14 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
 /// Where a request goes, and how.
 pub(super) struct Aim {
     pub(super) target: Target,
-    pub(super) route: Way,
+    pub(super) route: Result<Way, Refusal>,
     pub(super) manner: Manner,
     pub(super) path: PathAndQuery,
+}
+
+/// `egress` refuses where the request leads.
+pub(super) fn refused(refusal: &Refusal) -> Error {
+    Error::new(Kind::Egress, refusal.to_string())
 }
 
 /// Takes aim at where the request's address leads: of the first request, and after each redirect.
@@ -203,8 +214,7 @@ pub(super) fn aim(
     let path = failing.address.path().map_err(refuse)?;
     // A proxy passes on neither another protocol nor `OPTIONS *`.
     let route = in_force.pool.route(&target, manner.upgrade || path == "*");
-    let route = route.map_err(|refusal| Error::new(Kind::Egress, refusal.to_string()))?;
-    if manner.has_proxy_login && route.forwards().is_none() {
+    if manner.has_proxy_login && route.as_ref().is_ok_and(|route| route.forwards().is_none()) {
         framing::strip_proxy_login(headers);
     }
     Ok(Aim {
@@ -296,12 +306,14 @@ impl Prepared {
         {
             budget.deposit(began);
         }
+        self.awaits(began);
         let outcome = self.attempt(sendings, began).await;
         if let Ok(response) = &outcome {
             self.keep_cookies(response);
         }
-        self.judge(pass, &outcome, began, sendings);
-        self.arrived(&outcome, began);
+        let verdict = self.verdict(&outcome, began, sendings);
+        self.judge(pass, verdict, sendings);
+        self.arrived(&outcome, verdict);
         outcome
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Failing {
     pub(super) method: Method,
     pub(super) address: Address,
     pub(super) began: Instant,
-    total: Total,
+    pub(super) total: Total,
     /// `timeouts.attempt`, where the attempt under way has less time than the whole request.
     pub(super) attempt: Option<Duration>,
     assumes_h2: bool,

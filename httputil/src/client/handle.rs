@@ -314,7 +314,7 @@ impl Client {
     }
 
     /// The breaker of a host, which the clients of this profile share: an origin, such as `https://host:8443` or
-    /// `unix:/run/app.sock`; without a scheme it is of `https`.
+    /// `unix:/run/app.sock`; without a scheme it is that of `base_url` with this host and port, else of `https`.
     ///
     /// # Errors
     ///

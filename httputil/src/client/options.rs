@@ -33,7 +33,8 @@ pub struct RequestOptions {
 }
 
 impl RequestOptions {
-    /// Bounds the request, body included, instead of the profile's `timeout`.
+    /// Bounds the request, body included, instead of the profile's `timeout`. Where the host did not answer within it, that
+    /// counts for the host's breaker only if it had a second's time.
     pub fn timeout(mut self, timeout: Duration) -> RequestOptions {
         self.timeout = Some(timeout);
         self

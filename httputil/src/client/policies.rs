@@ -156,6 +156,15 @@ impl Policies {
         self.met(target)?.breaker.as_ref()?.refuses_for(now)
     }
 
+    /// Whether a request would have to wait for a place at this host.
+    pub(super) fn is_full(&self, target: &Target) -> bool {
+        self.limits.is_on_per_host()
+            && self
+                .met(target)
+                .and_then(|host| host.limit.clone())
+                .is_some_and(|limit| limit.is_full())
+    }
+
     /// Retries and hedges are paid for from one budget.
     fn has_budget(&self) -> bool {
         self.retry.is_on() || self.settings.hedge_after.is_some()

@@ -13,7 +13,7 @@ use http_body::Body as _;
 use url::Url;
 
 use super::address::{bare, without_user};
-use super::execute::{Aim, Prepared, aim};
+use super::execute::{Prepared, aim, refused};
 use super::options;
 use super::retry::Head;
 use super::sendings::Sendings;
@@ -98,8 +98,10 @@ impl Prepared {
         let hop = match hop {
             None => return Ok(false),
             Some(Err(refusal)) => {
-                let error = Error::new(Kind::Redirect, words(&refusal, status, rules.max));
-                return Err(self.failing.describe(error));
+                let words = words(&refusal, status, rules.max);
+                let (profile, method) = (&*self.in_force.name, &self.failing.method);
+                tracing::debug!(profile, %method, "redirect refused: {words}");
+                return Err(self.failing.describe(Error::new(Kind::Redirect, words)));
             }
             Some(Ok(hop)) => hop,
         };
@@ -150,12 +152,11 @@ impl Prepared {
             ..
         } = self;
         let aimed = aim(in_force, failing, &mut draft.headers, &mut draft.body);
-        let Aim {
-            target,
-            route,
-            manner,
-            path,
-        } = aimed.map_err(|error| {
+        let aimed = aimed.and_then(|aim| match aim.route {
+            Ok(route) => Ok((aim.target, route, aim.manner, aim.path)),
+            Err(refusal) => Err(refused(&refusal)),
+        });
+        let (target, route, manner, path) = aimed.map_err(|error| {
             let words = "a redirect led here, and it cannot be gone to: ";
             // What a guard says keeps its class.
             let kind = match error.kind() {

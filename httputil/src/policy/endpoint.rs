@@ -2,12 +2,14 @@
 //!
 //! Better is who has less under way and answered faster of late. To compare two, and not all, keeps a herd of clients from
 //! running to the one that was best a moment ago (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing").
+//! Silence counts as it lasts: an endpoint is as slow as those who await its answer have waited, and as those who gave up on
+//! it had. A failure makes it twice as slow as it was thought: one costs it a few seconds' requests, many in a row nearly all.
 //! tower's `PeakEwma` is the same measure, but bound to its `Service`s and their readiness, which is not what says here who
 //! can be asked: an endpoint whose breaker is open is passed over, and where all are, the one that is asked again first is
 //! the answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +19,11 @@ use crate::wire::{Counts, Holding};
 /// A latency counts half as much after about this time, and an endpoint that was slow is tried again.
 const FADES_IN: Duration = Duration::from_secs(10);
 
-/// What a failure counts as: one that comes fast must not draw requests.
+/// What an answer takes at least, also where none has come yet: of two who are as fast, the one with less under way is
+/// better.
+const LEAST: Duration = Duration::from_millis(1);
+
+/// What a failure that comes fast counts as in the end: it must not draw requests.
 const FAILURE: Duration = Duration::from_secs(1);
 
 /// The loads of some endpoints.
@@ -29,7 +35,16 @@ pub(crate) struct Endpoints {
 #[derive(Debug)]
 struct Load {
     under_way: AtomicUsize,
-    latency: Mutex<Latency>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    latency: Latency,
+    /// Requests that await an answer, and the sum of the times when they began to, in seconds after `since`.
+    awaiting: usize,
+    begun: f64,
+    since: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +53,27 @@ struct Latency {
     at: Instant,
 }
 
-/// A request at an endpoint.
+/// A request at an endpoint. One that is dropped while it awaits an answer was given up.
 #[derive(Debug)]
 pub(crate) struct Visit {
     load: Arc<Load>,
     pub(crate) index: usize,
     /// For as long as it is under way there.
     pub(crate) place: Option<Holding>,
+    /// Since when it awaits an answer.
+    began: Option<Instant>,
+}
+
+/// What came of a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    Answer,
+    /// The endpoint's failure.
+    Failure,
+    /// Nothing, for so long.
+    Nothing,
+    /// What says nothing of the endpoint.
+    Other,
 }
 
 /// What stands against an endpoint.
@@ -52,6 +81,8 @@ pub(crate) struct Visit {
 pub(crate) struct Standing {
     /// The request was there.
     pub(crate) is_tried: bool,
+    /// The request would have to wait for a place.
+    pub(crate) is_full: bool,
     /// Its breaker refuses requests for so long.
     pub(crate) refuses_for: Option<Duration>,
 }
@@ -63,13 +94,58 @@ impl Latency {
     }
 }
 
+impl Seen {
+    fn after(&self, at: Instant) -> f64 {
+        at.saturating_duration_since(self.since).as_secs_f64()
+    }
+
+    fn begin(&mut self, at: Instant) {
+        self.awaiting += 1;
+        self.begun += self.after(at);
+    }
+
+    fn end(&mut self, began: Instant) {
+        self.begun -= self.after(began);
+        self.awaiting = self.awaiting.saturating_sub(1);
+        if self.awaiting == 0 {
+            // What rounding has left.
+            self.begun = 0.0;
+        }
+    }
+
+    /// How long those who await an answer have waited, one with another.
+    fn waited(&self, now: Instant) -> f64 {
+        if self.awaiting == 0 {
+            return 0.0;
+        }
+        self.after(now) - self.begun / self.awaiting as f64
+    }
+
+    /// Seconds until an answer, as far as is known.
+    fn slowness(&self, now: Instant) -> f64 {
+        let known = self.latency.faded(now).max(self.waited(now));
+        known.max(LEAST.as_secs_f64())
+    }
+}
+
+impl Load {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Endpoints {
     /// So many, of which nothing is known.
     pub(crate) fn new(many: usize, now: Instant) -> Arc<Endpoints> {
         let load = || {
             Arc::new(Load {
                 under_way: AtomicUsize::new(0),
-                latency: Mutex::new(Latency { seconds: 0.0, at: now }),
+                seen: Mutex::new(Seen {
+                    latency: Latency { seconds: 0.0, at: now },
+                    awaiting: 0,
+                    begun: 0.0,
+                    since: now,
+                }),
             })
         };
         Arc::new(Endpoints {
@@ -77,7 +153,7 @@ impl Endpoints {
         })
     }
 
-    /// Chooses one: not where the request was, as long as there are others. `chance` gives numbers from 0 up to 1.
+    /// Chooses one: not where the request was or would have to wait, as long as there are others. `chance` gives numbers from 0 up to 1.
     pub(crate) fn choose(
         &self,
         now: Instant,
@@ -91,7 +167,13 @@ impl Endpoints {
                 .map(|(index, _)| index)
                 .collect()
         };
-        let mut candidates = only(&|standing| standing.refuses_for.is_none() && !standing.is_tried);
+        let mut candidates = only(&|standing| standing.is_free() && !standing.is_tried);
+        if candidates.is_empty() {
+            candidates = only(&Standing::is_free);
+        }
+        if candidates.is_empty() {
+            candidates = only(&|standing| standing.refuses_for.is_none() && !standing.is_tried);
+        }
         if candidates.is_empty() {
             candidates = only(&|standing| standing.refuses_for.is_none());
         }
@@ -129,6 +211,7 @@ impl Endpoints {
             load: Arc::clone(load),
             index,
             place: Some(Holding::of(Arc::clone(load) as Arc<dyn Counts>)),
+            began: None,
         }
     }
 
@@ -141,28 +224,59 @@ impl Endpoints {
             .sum()
     }
 
-    /// Seconds until an answer, roughly, and requests under way where nothing is known.
-    fn cost(&self, index: usize, now: Instant) -> (f64, usize) {
+    /// Seconds until an answer, roughly.
+    fn cost(&self, index: usize, now: Instant) -> f64 {
         let load = &self.loads[index];
         let under_way = load.under_way.load(Ordering::Relaxed);
-        let latency = *load.latency.lock().unwrap_or_else(PoisonError::into_inner);
-        (latency.faded(now) * (under_way + 1) as f64, under_way)
+        load.seen().slowness(now) * (under_way + 1) as f64
+    }
+}
+
+impl Standing {
+    fn is_free(&self) -> bool {
+        self.refuses_for.is_none() && !self.is_full
     }
 }
 
 impl Visit {
-    /// Tells how long the answer took. A slower one counts at once, a faster one by and by.
-    pub(crate) fn ended(&self, took: Duration, is_failure: bool, now: Instant) {
-        let took = if is_failure { took.max(FAILURE) } else { took }.as_secs_f64();
-        let mut latency = self.load.latency.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = now.saturating_duration_since(latency.at).as_secs_f64();
-        let weight = (-passed / FADES_IN.as_secs_f64()).exp();
-        let seconds = if took > latency.seconds {
-            took
-        } else {
-            latency.seconds * weight + took * (1.0 - weight)
+    /// From now on it awaits an answer.
+    pub(crate) fn begins(&mut self, now: Instant) {
+        self.ended(Came::Other, now);
+        self.began = Some(now);
+        self.load.seen().begin(now);
+    }
+
+    /// Tells what came of it. A slower answer counts at once, a faster one by and by; and what has not come for some time
+    /// would have taken longer.
+    pub(crate) fn ended(&mut self, came: Came, now: Instant) {
+        let Some(began) = self.began.take() else { return };
+        let took = now.saturating_duration_since(began).as_secs_f64();
+        let mut seen = self.load.seen();
+        seen.end(began);
+        let known = seen.latency.faded(now);
+        let seconds = match came {
+            Came::Other => return,
+            Came::Nothing => known.max(took),
+            Came::Failure => {
+                let doubled = 2.0 * known.max(LEAST.as_secs_f64());
+                doubled.min(FAILURE.as_secs_f64()).max(known).max(took)
+            }
+            Came::Answer if took > seen.latency.seconds => took,
+            Came::Answer => {
+                let passed = now.saturating_duration_since(seen.latency.at).as_secs_f64();
+                let weight = (-passed / FADES_IN.as_secs_f64()).exp();
+                seen.latency.seconds * weight + took * (1.0 - weight)
+            }
         };
-        *latency = Latency { seconds, at: now };
+        seen.latency = Latency { seconds, at: now };
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if self.began.is_some() {
+            self.ended(Came::Nothing, Instant::now());
+        }
     }
 }
 
@@ -220,37 +334,106 @@ mod tests {
             "{under_way:?}"
         );
         drop(held);
-        assert_eq!(endpoints.cost(0, now), (0.0, 0));
+        assert!((endpoints.cost(0, now) - LEAST.as_secs_f64()).abs() < 1e-9);
     }
 
     #[test]
     fn the_slow_and_the_failing_get_less_and_are_tried_again_later() {
         let mut now = Instant::now();
         let endpoints = Endpoints::new(2, now);
-        let visit = |index: usize| {
-            let only = |other: usize| Standing {
-                is_tried: other != index,
-                refuses_for: None,
-            };
-            endpoints.choose(now, only, || 0.0)
-        };
-        visit(0).ended(Duration::from_millis(10), false, now);
-        visit(1).ended(Duration::from_millis(1), true, now);
-        assert_eq!(shares(&endpoints, now, free, 50), [50, 0]);
+        let second = Duration::from_secs(1);
+        answers(&endpoints, 0, 10, now);
+        visit(&endpoints, 1, 1000, Came::Failure, now);
+        assert_eq!(shares(&endpoints, now + second, free, 50), [50, 0]);
         // As long as the other answers, and long after that.
         for _ in 0..90 {
-            now += Duration::from_secs(1);
-            visit_at(&endpoints, 0, now).ended(Duration::from_millis(10), false, now);
+            now += second;
+            answers(&endpoints, 0, 10, now);
         }
         assert!(shares(&endpoints, now, free, 50)[1] > 10);
     }
 
-    fn visit_at(endpoints: &Arc<Endpoints>, index: usize, now: Instant) -> Visit {
+    /// A request at this endpoint, of which this comes after so many milliseconds.
+    fn visit(endpoints: &Arc<Endpoints>, index: usize, millis: u64, came: Came, began: Instant) {
         let only = |other: usize| Standing {
             is_tried: other != index,
-            refuses_for: None,
+            ..Standing::default()
         };
-        endpoints.choose(now, only, || 0.0)
+        let mut visit = endpoints.choose(began, only, || 0.0);
+        visit.begins(began);
+        visit.ended(came, began + Duration::from_millis(millis));
+    }
+
+    fn answers(endpoints: &Arc<Endpoints>, index: usize, millis: u64, began: Instant) {
+        visit(endpoints, index, millis, Came::Answer, began);
+    }
+
+    #[test]
+    fn one_failure_costs_an_endpoint_seconds_and_many_in_a_row_nearly_all() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let endpoints = Endpoints::new(2, now);
+        answers(&endpoints, 0, 10, now);
+        answers(&endpoints, 1, 10, now);
+        visit(&endpoints, 1, 1, Came::Failure, now);
+        assert_eq!(shares(&endpoints, now, free, 50), [50, 0]);
+        answers(&endpoints, 0, 10, now + 8 * second);
+        assert!(shares(&endpoints, now + 8 * second, free, 50)[1] > 10);
+        for _ in 0..20 {
+            visit(&endpoints, 1, 1, Came::Failure, now);
+        }
+        answers(&endpoints, 0, 10, now + 30 * second);
+        assert_eq!(shares(&endpoints, now + 30 * second, free, 50), [50, 0]);
+    }
+
+    #[test]
+    fn one_that_is_silent_gets_less_while_it_is_and_when_those_who_asked_have_given_up() {
+        let (now, millis) = (Instant::now(), Duration::from_millis(1));
+        let endpoints = Endpoints::new(2, now);
+        answers(&endpoints, 0, 10, now);
+        answers(&endpoints, 1, 5, now);
+        let other = |index: usize| Standing {
+            is_tried: index == 0,
+            ..Standing::default()
+        };
+        let mut silent = endpoints.choose(now, other, || 0.0);
+        silent.begins(now);
+        assert_eq!(shares(&endpoints, now + 100 * millis, free, 50), [50, 0]);
+        silent.ended(Came::Nothing, now + 100 * millis);
+        drop(silent);
+        assert_eq!(shares(&endpoints, now + 100 * millis, free, 50), [50, 0]);
+        // What is dropped while it waits was given up; what says nothing of it leaves it as it was.
+        let endpoints = Endpoints::new(2, now);
+        answers(&endpoints, 0, 10, now);
+        visit(&endpoints, 1, 100, Came::Other, now);
+        assert_eq!(shares(&endpoints, now, free, 50), [0, 50]);
+        let mut dropped = endpoints.choose(now, other, || 0.0);
+        dropped.begins(now.checked_sub(Duration::from_millis(100)).unwrap());
+        drop(dropped);
+        assert_eq!(shares(&endpoints, now, free, 50), [50, 0]);
+    }
+
+    #[test]
+    fn one_whose_places_are_taken_is_passed_over_while_another_has_some() {
+        let now = Instant::now();
+        let endpoints = Endpoints::new(3, now);
+        let full = |which: [bool; 3], tried: [bool; 3]| {
+            move |index: usize| Standing {
+                is_tried: tried[index],
+                is_full: which[index],
+                refuses_for: None,
+            }
+        };
+        let untried = [false; 3];
+        assert_eq!(
+            shares(&endpoints, now, full([true, false, true], untried), 50),
+            [0, 50, 0]
+        );
+        assert_eq!(
+            shares(&endpoints, now, full([true, false, true], [false, true, false]), 50),
+            [0, 50, 0]
+        );
+        let all = shares(&endpoints, now, full([true; 3], [false, true, false]), 50);
+        assert!(all[0] > 10 && all[1] == 0 && all[2] > 10, "{all:?}");
     }
 
     #[test]
@@ -259,8 +442,8 @@ mod tests {
         let endpoints = Endpoints::new(3, now);
         let refuses = |seconds: [u64; 3]| {
             move |index: usize| Standing {
-                is_tried: false,
                 refuses_for: Some(Duration::from_secs(seconds[index])).filter(|left| !left.is_zero()),
+                ..Standing::default()
             }
         };
         assert_eq!(shares(&endpoints, now, refuses([5, 0, 3]), 50), [0, 50, 0]);
@@ -273,11 +456,12 @@ mod tests {
         let endpoints = Endpoints::new(2, now);
         let tried = |index: usize| Standing {
             is_tried: index == 0,
-            refuses_for: None,
+            ..Standing::default()
         };
         assert_eq!(shares(&endpoints, now, tried, 20), [0, 20]);
         let other_is_open = |index: usize| Standing {
             is_tried: index == 0,
+            is_full: false,
             refuses_for: (index == 1).then_some(Duration::from_secs(1)),
         };
         assert_eq!(shares(&endpoints, now, other_is_open, 20), [20, 0]);

@@ -53,6 +53,11 @@ impl Limit {
         self.running.available_permits() == self.most && self.waiting.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether who comes now would have to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.running.available_permits() == 0
+    }
+
     /// A place without waiting; none while others wait. To drop it, by whatever way, lets the next one run.
     pub(crate) fn try_admit(self: &Arc<Self>) -> Option<Holding> {
         let permit = self.running.try_acquire().ok()?;

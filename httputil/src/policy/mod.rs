@@ -33,7 +33,7 @@ pub(crate) use breaker::Breaker;
 pub(crate) use budget::Budget;
 #[cfg(feature = "cookies")]
 pub(crate) use cookies::Jar;
-pub(crate) use endpoint::{Endpoints, Standing, Visit};
+pub(crate) use endpoint::{Came, Endpoints, Standing, Visit};
 pub(crate) use hosts::Hosts;
 pub(crate) use limit::{Limit, Shed};
 pub(crate) use rate::Rate;

@@ -190,7 +190,7 @@ impl Registry {
     }
 
     /// The breaker of a host, which the clients of a profile share: an origin, such as `https://host:8443` or
-    /// `unix:/run/app.sock`; without a scheme it is of `https`.
+    /// `unix:/run/app.sock`; without a scheme it is that of `base_url` with this host and port, else of `https`.
     ///
     /// # Errors
     ///

@@ -289,3 +289,52 @@ async fn a_flood_of_names_neither_grows_what_is_remembered_nor_closes_an_open_br
     let dead = policies.met(&dead).expect("it is still known");
     assert!(dead.breaker.as_ref().unwrap().refuses_for(Instant::now()).is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn callers_in_a_hurry_open_no_breaker_and_those_who_wait_in_vain_do() {
+    let (client, ..) = hanging();
+    let within = |millis| {
+        let timeout = Duration::from_millis(millis);
+        client.get("http://one/").timeout(timeout).send()
+    };
+    for _ in 0..60 {
+        assert!(within(10).await.unwrap_err().is_timeout());
+    }
+    assert_eq!(state(&client, "http://one"), BreakerState::Closed);
+    for _ in 0..6 {
+        within(1500).await.unwrap_err();
+    }
+    assert_eq!(state(&client, "http://one"), BreakerState::Open);
+    // The profile's own bound is the host's, however short.
+    let mut profile = Profile::named("test");
+    profile.policy.retry.max_attempts = 1;
+    profile.policy.timeout = Some(Duration::from_millis(10));
+    let (client, _) = memory::client(profile, |_| std::future::pending());
+    for _ in 0..60 {
+        client.get("http://one/").send().await.unwrap_err();
+    }
+    assert_eq!(state(&client, "http://one"), BreakerState::Open);
+}
+
+fn hanging() -> (Client, Came, Arc<AtomicU16>) {
+    let made = client(|policy| policy.breaker.min_requests = 3);
+    made.2.store(1, Ordering::SeqCst);
+    made
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_without_a_scheme_is_the_one_of_base_url() {
+    let mut profile = Profile::named("test");
+    profile.policy.base_url = vec!["http://one:8080/v1".to_owned()];
+    let (client, _) = memory::client(profile, |_| std::future::ready(Some(answer(200, &[]))));
+    assert_eq!(get(&client, "users").await.unwrap(), 200);
+    client.breaker("one:8080").unwrap().force_open();
+    assert!(matches!(
+        get(&client, "users").await.unwrap_err().kind(),
+        Kind::BreakerOpen { .. }
+    ));
+    // Another port is another host.
+    client.breaker("one").unwrap().force_open();
+    assert_eq!(client.breaker("https://one").unwrap().state(), BreakerState::Open);
+    assert_eq!(client.breaker("http://one").unwrap().state(), BreakerState::Closed);
+}

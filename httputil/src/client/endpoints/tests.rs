@@ -1,7 +1,9 @@
 //! Where attempts go, over streams in memory and with the clock paused.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::HOST;
@@ -19,13 +21,17 @@ type Says = Arc<Mutex<BTreeMap<&'static str, (u16, u64)>>>;
 type Got = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
 fn client(says: &[(&'static str, u16, u64)], change: impl FnOnce(&mut Policy)) -> (Client, Says, Got) {
+    client_with(says, |profile| change(&mut profile.policy))
+}
+
+fn client_with(says: &[(&'static str, u16, u64)], change: impl FnOnce(&mut Profile)) -> (Client, Says, Got) {
     let mut profile = Profile::named("test");
     profile.policy.base_url = ["http://one/v1", "http://two:81/", "http://three/api/"]
         .map(str::to_owned)
         .to_vec();
     profile.policy.retry.jitter = Jitter::None;
     profile.policy.retry.budget_min_per_second = 1000;
-    change(&mut profile.policy);
+    change(&mut profile);
     let says: Says = Arc::new(Mutex::new(
         says.iter()
             .map(|(host, status, after)| (*host, (*status, *after)))
@@ -236,4 +242,102 @@ async fn an_answer_that_nobody_reads_is_under_way_until_its_deadline() {
     assert_eq!(under_way(), 0);
     drop(kept);
     assert_eq!(under_way(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_draws_few_requests_also_of_callers_who_give_up_by_themselves() {
+    let hangs = 3_600_000;
+    let (client, says, got) = client(
+        &[("one", 200, hangs), ("two:81", 200, 5), ("three", 200, 5)],
+        |policy| {
+            policy.retry.max_attempts = 1;
+        },
+    );
+    // Nothing is known of any; then of all; then what was known of one is true no more.
+    for hung in ["one", "two:81"] {
+        got.lock().unwrap().clear();
+        says.lock().unwrap().insert(hung, (200, hangs));
+        for _ in 0..200 {
+            tokio::spawn({
+                let client = client.clone();
+                async move { tokio::time::timeout(Duration::from_millis(100), get(&client, "x")).await }
+            });
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let shares = shares(&got);
+        assert!(shares[hung] < 20, "{shares:?}");
+        says.lock().unwrap().insert(hung, (200, 5));
+        tokio::time::advance(Duration::from_mins(2)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_egress_refuses_is_passed_over_and_where_it_refuses_all_a_request_hears_that() {
+    let (client, _, got) = client_with(&[], |profile| {
+        profile.transport.egress.deny = vec!["one".to_owned(), "three".to_owned()];
+    });
+    for _ in 0..30 {
+        assert_eq!(get(&client, "x").await, 200);
+    }
+    assert_eq!(shares(&got), [("two:81".to_owned(), 30)].into());
+    let (client, _, got) = client_with(&[], |profile| {
+        profile.transport.egress.deny = ["one", "two", "three"].map(str::to_owned).to_vec();
+    });
+    let error = client.get("x").send().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Egress, "{error}");
+    assert!(shares(&got).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_places_are_taken_is_passed_over_while_another_has_some() {
+    let says = [("one", 200, 1000), ("two:81", 200, 10), ("three", 200, 10)];
+    let (client, _, got) = client(&says, |policy| {
+        policy.limit.max_concurrent_per_host = Some(1);
+        policy.limit.queue = Some(0);
+        policy.retry.max_attempts = 1;
+    });
+    for _ in 0..3 {
+        let sent: Vec<_> = (0..3).map(|_| tokio::spawn(client.get("x").send())).collect();
+        for each in sent {
+            assert_eq!(each.await.unwrap().unwrap().bytes().await.unwrap(), "no");
+        }
+    }
+    assert_eq!(shares(&got).values().sum::<usize>(), 9);
+    assert_eq!(client.stats().shed, 0);
+}
+
+/// A request's body that its caller cannot bring.
+struct Breaks;
+
+impl http_body::Body for Breaks {
+    type Data = bytes::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(Err(std::io::Error::other("mine"))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_by_the_caller_s_fault_takes_no_endpoint_out() {
+    let (client, _, got) = client(&[], |policy| policy.retry.max_attempts = 1);
+    for _ in 0..30 {
+        get(&client, "x").await;
+    }
+    for _ in 0..30 {
+        client
+            .post("x")
+            .body(reqwest::Body::wrap(Breaks))
+            .send()
+            .await
+            .unwrap_err();
+    }
+    got.lock().unwrap().clear();
+    for _ in 0..60 {
+        get(&client, "x").await;
+    }
+    assert!(shares(&got).values().all(|share| *share > 5), "{:?}", shares(&got));
 }
