@@ -132,6 +132,7 @@ impl Prepared {
         };
         if kind == Kind::TooLarge {
             self.in_force.pool.count_too_large();
+            tracing::debug!(profile = &*self.in_force.name, method = %failing.method, "cut: {message}");
         }
         failing.describe(Error::new(kind, message))
     }

@@ -93,6 +93,8 @@ impl Prepared {
             Won::First(outcome) => outcome,
             Won::Second(outcome) => {
                 in_force.pool.count_hedge_won();
+                let profile = &*in_force.name;
+                tracing::debug!(profile, method = %self.failing.method, "hedge won: the second attempt answered first");
                 sendings.is_spent = beside.is_spent;
                 twin.take_over(self);
                 std::mem::swap(self, &mut *twin);
@@ -146,6 +148,8 @@ impl Prepared {
         if !self.budget().is_some_and(Budget::withdraw) {
             self.leave_host();
             self.in_force.pool.count_retry_denied();
+            let (profile, method) = (&*self.in_force.name, &self.failing.method);
+            tracing::debug!(profile, %method, "not hedged, the host's budget is spent (retry.budget)");
             return false;
         }
         // Last, since a turn cannot be given back: others wait for the next one by now.

@@ -147,6 +147,8 @@ impl Prepared {
 
     fn shed(&self, shed: Shed, key: &str, most: Option<impl std::fmt::Display>) -> Error {
         self.in_force.pool.count_shed();
+        let (profile, method) = (&*self.in_force.name, &self.failing.method);
+        tracing::debug!(profile, %method, host = %self.target, limit = key, ?shed, "shed: a limit is reached");
         let most = most.map_or_else(String::new, |most| format!(" = {most}"));
         match shed {
             Shed::Deadline => self.failing.deadline(Phase::Turn).retryable(true),

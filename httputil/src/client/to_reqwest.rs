@@ -209,7 +209,9 @@ impl Client {
     /// certificate; `egress.*` on each URL and on each address that a name leads to, and `egress.https_only`; names as this
     /// client looks them up; time-outs, the socket's options, default headers that are no secrets. It follows redirects within
     /// an origin only, and sends no `Referer`, so that no header that a caller sets reaches another origin. It makes no retry,
-    /// has no breaker, and undoes no coding; `timeouts.connect` and those of the look-up and of TLS bound a dial by their sum.
+    /// has no breaker, and undoes no coding. Headers that frame a message (`Content-Length`, `Transfer-Encoding`, `Connection`,
+    /// `TE`) go out as a caller sets them, where this client refuses those that contradict the body: never let them come from
+    /// outside; `timeouts.connect` and those of the look-up and of TLS bound a dial by their sum.
     ///
     /// # Errors
     ///
