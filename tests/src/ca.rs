@@ -165,22 +165,38 @@ impl Ca {
     /// A list, good until the year 3000, that says these certificates are not to be trusted any more.
     #[must_use]
     pub fn revoke<'a>(&self, revoked: impl IntoIterator<Item = &'a Identity>) -> CertificateRevocationList {
-        self.list(revoked.into_iter().map(|identity| identity.serial.clone()), 3000)
+        self.revoke_in(2000, revoked)
+    }
+
+    /// The same, issued in the year `issued`.
+    #[must_use]
+    pub fn revoke_in<'a>(
+        &self,
+        issued: i32,
+        revoked: impl IntoIterator<Item = &'a Identity>,
+    ) -> CertificateRevocationList {
+        let serials = revoked.into_iter().map(|identity| identity.serial.clone());
+        self.list(serials, issued, 3000)
     }
 
     /// The same for an authority below this one.
     #[must_use]
     pub fn revoke_authority(&self, authority: &Self) -> CertificateRevocationList {
-        self.list([authority.serial.clone()], 3000)
+        self.list([authority.serial.clone()], 2000, 3000)
     }
 
     /// A list of nobody whose own time is over since 2001.
     #[must_use]
     pub fn expired_list(&self) -> CertificateRevocationList {
-        self.list([], 2001)
+        self.list([], 2000, 2001)
     }
 
-    fn list(&self, serials: impl IntoIterator<Item = SerialNumber>, until: i32) -> CertificateRevocationList {
+    fn list(
+        &self,
+        serials: impl IntoIterator<Item = SerialNumber>,
+        issued: i32,
+        until: i32,
+    ) -> CertificateRevocationList {
         let revoked = |serial_number| RevokedCertParams {
             serial_number,
             revocation_time: date_time_ymd(2000, 1, 1),
@@ -188,7 +204,7 @@ impl Ca {
             invalidity_date: None,
         };
         let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(2000, 1, 1),
+            this_update: date_time_ymd(issued, 1, 1),
             next_update: date_time_ymd(until, 1, 1),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,

@@ -142,14 +142,16 @@ pub struct Tls {
     /// `tls.key_file`: a PEM file with the certificate's private key (PKCS#8, PKCS#1 or SEC1), not encrypted.
     pub key_file: Option<PathBuf>,
     /// `tls.crl_files`: certificate revocation lists, PEM or DER (RFC 5280 §5). With any, each certificate of a server's
-    /// chain, up to the root, must be covered by one of them that has not expired, else the server is refused. Default
-    /// none. Without a say where `insecure_skip_verify` is set.
+    /// chain, up to the root, must be covered by one of them that has not expired, else the server is refused; so must an
+    /// https proxy's, which is refused likewise. Of several lists of one issuer and scope the newest (`thisUpdate`)
+    /// counts, of one second the one named last. Default none. Without a say where `insecure_skip_verify` is set.
     pub crl_files: Vec<PathBuf>,
     /// `tls.server_name`: the name that a server is asked for (SNI, RFC 6066 §3) and verified by, instead of the URL's host.
+    /// An https proxy is asked for and verified by its own name.
     pub server_name: Option<String>,
     /// `tls.pins`: accepted public keys, `sha256/` and the base64 of the SHA-256 of the certificate's
     /// `SubjectPublicKeyInfo`. With any, the server's own certificate (not one above it) must bear one of these keys,
-    /// beside the chain's own check, and also where `insecure_skip_verify` is set. Default none.
+    /// beside the chain's own check, and also where `insecure_skip_verify` is set. Not asked of an https proxy. Default none.
     pub pins: Vec<String>,
     /// `tls.insecure_skip_verify`: accept any certificate. Default false; refused, in a file and in code, unless
     /// `HTTPUTIL_ENV` is `development` or `test`.

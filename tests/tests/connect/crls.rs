@@ -165,6 +165,35 @@ async fn several_lists_may_stand_in_one_pem_file() {
 }
 
 #[tokio::test]
+async fn of_an_issuers_lists_the_newest_counts_wherever_it_stands() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    let (good, revoked) = (ca.issue(["127.0.0.1"]), ca.issue(["127.0.0.1"]));
+    let lists = Lists::new();
+    let expired = lists.file("expired.der", ca.expired_list().der());
+    let older = lists.file("older.der", ca.revoke_in(2020, [&good]).der());
+    let newer = ca.revoke_in(2060, [&revoked]);
+    let both = [ca.revoke_in(2020, [&good]).pem().unwrap(), newer.pem().unwrap()].concat();
+    let both = lists.file("both.pem", both);
+    let newer = lists.file("newer.der", newer.der());
+    let (good, bad) = (server(good).await, server(revoked).await);
+    for files in [
+        vec![older.clone(), newer.clone()],
+        vec![newer.clone(), older.clone()],
+        vec![expired.clone(), older, newer.clone()],
+        vec![newer, expired],
+        vec![both],
+    ] {
+        let client = client_with(&trust, files.clone());
+        let told = get(&client, good.url("/")).await;
+        assert_eq!(told.unwrap(), "hello", "{files:?}");
+        let error = failure(&client, bad.url("/")).await;
+        assert_says(&error, Kind::Tls, &["revoked", "tls.crl_files"]);
+    }
+    assert_eq!(bad.requests(), 0);
+}
+
+#[tokio::test]
 async fn lists_count_with_the_bundled_and_with_the_platforms_roots() {
     let ca = Ca::new();
     let trust = Trust::of([&ca]);

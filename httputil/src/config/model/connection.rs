@@ -85,12 +85,12 @@ pub(crate) struct TlsKeys {
     pub(crate) cert_file: Option<OrNone<FilePath>>,
     /// The certificate's private key: a PEM file, not encrypted.
     pub(crate) key_file: Option<OrNone<FilePath>>,
-    /// Certificate revocation lists, PEM or DER. With any, each certificate of a server's chain must be covered by one that
-    /// has not expired.
+    /// Certificate revocation lists, PEM or DER. With any, each certificate of a server's chain, and of an https proxy's, must
+    /// be covered by one that has not expired; of an issuer's lists the newest counts.
     pub(crate) crl_files: Option<FilePaths>,
-    /// The name that a server is asked for (SNI) and verified by, instead of the URL's host.
+    /// The name that a server is asked for (SNI) and verified by, instead of the URL's host; an https proxy is by its own.
     pub(crate) server_name: Option<OrNone<HostName>>,
-    /// Accepted public keys of servers, as `sha256/…` of the SPKI, beside the chain's own check.
+    /// Accepted public keys of servers, as `sha256/…` of the SPKI, beside the chain's own check; not of an https proxy.
     pub(crate) pins: Option<Pins>,
     /// Accept any certificate; refused unless `HTTPUTIL_ENV` is `development` or `test`.
     pub(crate) insecure_skip_verify: Option<bool>,

@@ -95,22 +95,22 @@ impl ClientConfig {
     }
 
     /// Accepted public keys of servers, beside the chain's own check: `sha256/` and the base64 of the SHA-256 of the
-    /// certificate's `SubjectPublicKeyInfo`. Default: any.
+    /// certificate's `SubjectPublicKeyInfo`. An https proxy needs none. Default: any.
     #[must_use]
     pub fn pins(mut self, pins: impl IntoIterator<Item = impl Into<String>>) -> ClientConfig {
         self.profile.transport.tls.pins = pins.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Files of certificate revocation lists, PEM or DER. With any, each certificate of a server's chain must be covered by
-    /// one that has not expired. Default none.
+    /// Files of certificate revocation lists, PEM or DER. With any, each certificate of a server's chain, and
+    /// of an https proxy's, must be covered by one that has not expired; of an issuer's lists the newest counts. Default none.
     #[must_use]
     pub fn crl_files(mut self, crl_files: impl IntoIterator<Item = impl Into<PathBuf>>) -> ClientConfig {
         self.profile.transport.tls.crl_files = crl_files.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The name that servers are asked for and verified by, instead of the URL's host.
+    /// The name that servers are asked for and verified by, instead of the URL's host; an https proxy is by its own.
     #[must_use]
     pub fn server_name(mut self, server_name: impl Into<String>) -> ClientConfig {
         self.profile.transport.tls.server_name = Some(server_name.into());
