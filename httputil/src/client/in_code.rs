@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::connect::{check_host, check_interface, check_rule};
 use crate::error::{Human, Problem};
 use crate::settings;
 use crate::settings::{
-    BaseUrl, Breaker, Compression, Policy, Profile, Retry, TlsVersion, Transport, check_header_name, check_method,
+    BaseUrl, Breaker, Compression, Policy, Profile, Retry, Tcp, TlsVersion, Transport, check_header_name, check_method,
     check_status, is_https, without_coding, without_cookies, without_feature,
 };
 
@@ -23,6 +24,16 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         .into_iter()
         .filter(|(_, value, least, most)| !(*least..=*most).contains(value))
         .map(|(key, value, least, most)| format!("{name}.{key} = {value}: expected a whole number, {least} to {most}"));
+    let of_bounds = bounds(&profile.transport.tcp)
+        .into_iter()
+        .filter_map(|(key, value, range)| {
+            let value = value.filter(|value| !value.is_zero() && !range.contains(value))?;
+            let (least, most) = (Human(*range.start()), Human(*range.end()));
+            Some(format!(
+                "{name}.{key} = \"{}\": expected a duration, {least} to {most}",
+                Human(value)
+            ))
+        });
     let missing = without_feature(&profile.transport.dns);
     let missing = missing.map(|why| format!("{name}.dns.resolver = \"hickory\": {why}"));
     let cookies = without_cookies(&profile.policy).map(|why| format!("{name}.cookies = true: {why}"));
@@ -37,6 +48,7 @@ pub(super) fn mistakes(profile: &Profile) -> Vec<Problem> {
         format!("{name}.timeouts.attempt: {attempt} is longer than timeout, {whole}")
     });
     of_durations
+        .chain(of_bounds)
         .chain(of_numbers)
         .chain(interface(profile))
         .chain(base_url(profile))
@@ -181,7 +193,7 @@ fn redirect_mistake(profile: &Profile) -> Option<Problem> {
 }
 
 /// Durations that may not be zero, and what to write instead.
-fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 24] {
+fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 25] {
     let Transport {
         timeouts,
         pool,
@@ -226,9 +238,25 @@ fn zeros(profile: &Profile) -> [(&'static str, Option<Duration>, &'static str); 
             "; no_hibernation() switches it off",
         ),
         ("tcp.keepalive", tcp.keepalive, "; None switches it off"),
+        (
+            "tcp.keepalive_interval",
+            tcp.keepalive_interval,
+            "; None makes it tcp.keepalive",
+        ),
         ("tcp.user_timeout", tcp.user_timeout, "; None switches it off"),
         ("http2.keepalive_interval", Some(http2.keepalive_interval), ""),
         ("http2.keepalive_timeout", Some(http2.keepalive_timeout), ""),
+    ]
+}
+
+/// Durations that the kernel takes within bounds only, and in its own units.
+fn bounds(tcp: &Tcp) -> [(&'static str, Option<Duration>, RangeInclusive<Duration>); 3] {
+    let probes = || Duration::from_secs(1)..=Duration::from_secs(32_767);
+    let unacknowledged = Duration::from_millis(1)..=Duration::from_millis((1 << 31) - 1);
+    [
+        ("tcp.keepalive", tcp.keepalive, probes()),
+        ("tcp.keepalive_interval", tcp.keepalive_interval, probes()),
+        ("tcp.user_timeout", tcp.user_timeout, unacknowledged),
     ]
 }
 
@@ -383,5 +411,44 @@ mod tests {
                 "mine.http2.prior_knowledge = true: contradicts http2.enabled = false",
             ]
         );
+    }
+
+    #[test]
+    fn what_the_kernel_would_refuse_or_round_to_nothing_is_told() {
+        let told = |tcp: fn(&mut Tcp)| told(|profile| tcp(&mut profile.transport.tcp));
+        let probes = "expected a duration, 1 s to 32767 s";
+        let unacknowledged = "expected a duration, 1 ms to 2147483.647 s";
+        let expected = |key: &str, value: &str, why: &str| vec![format!("mine.tcp.{key} = \"{value}\": {why}")];
+        assert_eq!(
+            told(|tcp| tcp.keepalive = Some(Duration::from_millis(500))),
+            expected("keepalive", "500 ms", probes)
+        );
+        assert_eq!(
+            told(|tcp| tcp.keepalive = Some(Duration::from_secs(32_768))),
+            expected("keepalive", "32768 s", probes)
+        );
+        assert_eq!(
+            told(|tcp| tcp.keepalive_interval = Some(Duration::from_millis(1))),
+            expected("keepalive_interval", "1 ms", probes)
+        );
+        assert_eq!(
+            told(|tcp| tcp.keepalive_interval = Some(Duration::ZERO)),
+            expected(
+                "keepalive_interval",
+                "0s",
+                "zero makes no sense here; None makes it tcp.keepalive"
+            )
+        );
+        assert_eq!(
+            told(|tcp| tcp.user_timeout = Some(Duration::from_millis(1 << 31))),
+            expected("user_timeout", "2147483.648 s", unacknowledged)
+        );
+        assert_eq!(told(|tcp| tcp.user_timeout = Some(Duration::from_micros(10))).len(), 1);
+        let within = told(|tcp| {
+            tcp.keepalive = Some(Duration::from_secs(32_767));
+            tcp.keepalive_interval = Some(Duration::from_secs(1));
+            tcp.user_timeout = Some(Duration::from_millis((1 << 31) - 1));
+        });
+        assert_eq!(within, Vec::<String>::new());
     }
 }
