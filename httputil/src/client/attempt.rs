@@ -219,7 +219,7 @@ impl Prepared {
     fn answered(&mut self, head: Head, sendings: &mut Sendings, asked: Instant, over: Over) -> Outcome {
         let answered_at = Instant::now();
         sendings.answered_at = Some(answered_at);
-        self.trust_proxy();
+        self.trust_proxy(sendings.on);
         if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
             && let Some(proxy) = self.route.forwards()
         {

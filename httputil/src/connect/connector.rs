@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::client::TlsStream;
 
 use super::dialer::Dialer;
+use super::dns::put_last;
 use super::failure::{is_our_own, plain};
 use super::{
     Alpn, Answer, DialFailure, Egress, Host, Identity, MaybeTls, Names, Progress, Proxies, Raw, Refusal, Resolver,
@@ -46,6 +47,16 @@ pub(crate) trait Router: Sync {
     fn route(&self, answer: Answer) -> Vec<SocketAddr>;
     /// The dial has reached one of them; `None` where there is no address to speak of.
     fn reached(&self, address: Option<SocketAddr>);
+}
+
+/// Who has a say in the addresses of the place that is dialled.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    Router(&'a dyn Router),
+    /// The place is a proxy, and these addresses come last.
+    Proxy {
+        last: &'a [SocketAddr],
+    },
 }
 
 impl Connector {
@@ -142,7 +153,7 @@ impl Connector {
     {
         let (stream, remote) = match route.proxy() {
             None => {
-                let (raw, remote) = self.reach_by(target, progress, Some(router)).await?;
+                let (raw, remote) = self.reach_by(target, progress, By::Router(router)).await?;
                 router.reached(remote);
                 (MaybeTls::Plain(wrap(raw)), remote)
             }
@@ -208,24 +219,25 @@ impl Connector {
         Ok((stream, (alpn, asked, info)))
     }
 
-    /// A raw stream to a place that is not the target, a proxy, and its address.
+    /// A raw stream to a place that is not the target, a proxy, and its address: one of `last` if there is no other.
     pub(super) async fn reach(
         &self,
         place: &Target,
+        last: &[SocketAddr],
         progress: &Progress,
     ) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
-        self.reach_by(place, progress, None).await
+        self.reach_by(place, progress, By::Proxy { last }).await
     }
 
-    /// A raw stream to a place, and its address. Without a router the place is a proxy.
+    /// A raw stream to a place, and its address.
     async fn reach_by(
         &self,
         place: &Target,
         progress: &Progress,
-        router: Option<&dyn Router>,
+        by: By<'_>,
     ) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
         match &self.dialer {
-            Dialer::System => self.dial(place, progress, router).await,
+            Dialer::System => self.dial(place, progress, by).await,
             #[cfg(test)]
             Dialer::Memory(dial) => Ok((Raw::Memory(dial(place)), None)),
         }
@@ -235,7 +247,7 @@ impl Connector {
         &self,
         target: &Target,
         progress: &Progress,
-        router: Option<&dyn Router>,
+        by: By<'_>,
     ) -> Result<(Raw, Option<SocketAddr>), DialFailure> {
         let Transport { timeouts, tcp, .. } = &self.transport;
         #[cfg(unix)]
@@ -247,13 +259,13 @@ impl Connector {
         }
         progress.enter(Phase::Dns);
         let half_time = progress.half_time();
-        let addresses = match router {
-            Some(router) => router.route(self.names.resolve(target, timeouts.dns, half_time).await?),
-            None => {
-                self.names
-                    .resolve_unjudged(target, timeouts.dns, half_time)
-                    .await?
-                    .addresses
+        let addresses = match by {
+            By::Router(router) => router.route(self.names.resolve(target, timeouts.dns, half_time).await?),
+            By::Proxy { last } => {
+                let answer = self.names.resolve_unjudged(target, timeouts.dns, half_time).await?;
+                let mut addresses = answer.addresses;
+                put_last(&mut addresses, last);
+                addresses
             }
         };
         let addresses = tcp::reachable(addresses, tcp).map_err(|why| {

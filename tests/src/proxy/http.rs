@@ -46,6 +46,14 @@ async fn answer(request: Request<Incoming>, number: usize, office: Office) -> Re
         what: format!("{} {}", request.method(), request.uri()),
         headers: headers.collect(),
     });
+    if office
+        .builder
+        .hangs_over
+        .as_deref()
+        .is_some_and(|host| request.uri().host() == Some(host))
+    {
+        return std::future::pending().await;
+    }
     if !is_let_in(&request, &office) {
         let mut refusal = status(StatusCode::PROXY_AUTHENTICATION_REQUIRED);
         let basic = HeaderValue::from_static("Basic realm=\"proxy\"");

@@ -39,6 +39,7 @@ use crate::tcp::ClosedPort;
 pub struct Builder {
     tls: Option<Arc<ServerConfig>>,
     login: Option<(String, String)>,
+    hangs_over: Option<String>,
 }
 
 impl Builder {
@@ -51,6 +52,12 @@ impl Builder {
     /// Serves nobody without this user and password.
     pub fn login(mut self, user: &str, password: &str) -> Self {
         self.login = Some((user.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Answers nothing to who speaks HTTP and wants to go to this host.
+    pub fn hangs_over(mut self, host: &str) -> Self {
+        self.hangs_over = Some(host.to_owned());
         self
     }
 

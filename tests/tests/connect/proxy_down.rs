@@ -225,6 +225,50 @@ async fn one_that_closes_connections_before_it_is_sent_a_request_is_down_for_all
     assert_balanced(&client.stats());
 }
 
+/// A proxy that hangs over one target works for the others, as often as somebody asks for that one.
+#[tokio::test]
+async fn a_target_over_which_one_of_its_addresses_hangs_keeps_no_other_target_from_it() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    let tls = ServerTls::new(ca.issue(["a.test"])).build();
+    let tls = Server::builder().tls(tls).start().await;
+    let plain = Server::builder().start().await;
+    for (scheme, server) in [("https", &tls), ("http", &plain)] {
+        let proxy = Proxy::builder().hangs_over("hang.test").start().await;
+        let silent = Arc::new(ClosedPort::on([127, 0, 0, 7].into(), proxy.port()));
+        let silent = Script::start_on(silent, [vec![Step::Stall]]).await;
+        let resolver = ScriptedResolver::new().name("proxy.test", Answer::to(["127.0.0.1:0", "127.0.0.7:0"]));
+        let toml = format!(
+            "[default]\nretry.max_attempts = 1\nbreaker.enabled = false\npool.reuse = false\n\
+             proxy.url = 'http://proxy.test:{}'\ntls.extra_ca_file = '{}'\n\
+             timeouts.proxy_connect = \"200ms\"\ntimeouts.response_header = \"200ms\"",
+            proxy.port(),
+            trust.path().display()
+        );
+        let client = registry_in(&toml, &Environment::empty(), &resolver)
+            .client("default")
+            .unwrap();
+        let hung = || {
+            proxy
+                .wanted()
+                .iter()
+                .filter(|wanted| wanted.contains("hang.test"))
+                .count()
+        };
+        for round in 1..=3 {
+            // Until its host's pause is over it hears of the last time.
+            while hung() + silent.accepted() < round {
+                failure(&client, server.url_for("hang.test", "/")).await;
+            }
+            let answer = get(&client, server.url_for("a.test", "/")).await;
+            assert_eq!(answer.unwrap(), "hello", "{scheme}");
+        }
+        // The target that hangs was asked for at either address.
+        assert_eq!((hung(), silent.accepted()), (2, 1), "{scheme}");
+        assert_balanced(&client.stats());
+    }
+}
+
 /// All at once, over many hosts: a bounded number of tries, and one answer for everybody.
 #[tokio::test]
 async fn a_crowd_behind_a_dead_proxy_hears_of_it_at_once() {

@@ -25,4 +25,5 @@ mod threads;
 
 pub(crate) use host::check_host;
 pub(crate) use names::{Answer, Names};
+pub(super) use order::put_last;
 pub(crate) use resolver::Resolver;

@@ -16,7 +16,7 @@ pub(super) fn ordered(prefer: DnsPreference, addresses: Vec<SocketAddr>) -> Vec<
 }
 
 /// The addresses of which something failed beyond the TCP connect a moment ago, last, and in the order in which it did.
-pub(super) fn put_last(addresses: &mut [SocketAddr], blamed: &[SocketAddr]) {
+pub(in crate::connect) fn put_last(addresses: &mut [SocketAddr], blamed: &[SocketAddr]) {
     // Stable, so that the order of the others stays.
     addresses.sort_by_key(|address| blamed.iter().position(|blamed| blamed == address));
 }

@@ -2,13 +2,25 @@
 //!
 //! When it could not be reached, dials hear that error at once until its backoff is over; then one of them tries, and
 //! the others go on hearing it until that one has an answer.
+//!
+//! Silence once a target was named may be the target's, or that of the proxy's server at this address. So it is remembered
+//! of the two together: that target's next dial goes to another address of the proxy. It is the address's where a second
+//! target met it, and nothing was answered there in between.
 
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::connect::{Backoff, DialFailure};
+use crate::connect::{Backoff, DialFailure, Target};
 use crate::error::Kind;
+
+/// For so long a target is dialled last by an address at which it met silence: as long as one that failed.
+const SILENT_FOR: Duration = Duration::from_mins(1);
+
+/// So many silences are remembered: the latest.
+const SILENCES: usize = 128;
 
 #[derive(Debug, Default)]
 pub(crate) struct Health(Mutex<State>);
@@ -20,6 +32,17 @@ struct State {
     hangs_up: bool,
     /// A dial tries whether the proxy is back.
     is_tried: bool,
+    /// The latest last.
+    silences: Vec<Silence>,
+}
+
+#[derive(Debug)]
+struct Silence {
+    address: SocketAddr,
+    target: Target,
+    until: Instant,
+    /// Another target has had its answer there since.
+    is_targets: bool,
 }
 
 /// A dial to the proxy. If it is dropped without a word, nothing was learnt.
@@ -57,6 +80,47 @@ impl Health {
         })
     }
 
+    /// Nothing was answered at this address once the target was named. Whether that is the address's own fault, as far as can
+    /// be told.
+    pub(crate) fn was_silent(&self, address: SocketAddr, target: &Target, now: Instant) -> bool {
+        let Some(until) = now.checked_add(SILENT_FOR) else {
+            return false;
+        };
+        let silences = &mut self.state().silences;
+        silences.retain(|silence| now < silence.until && !silence.is_of(address, target));
+        if silences.len() >= SILENCES {
+            silences.remove(0);
+        }
+        let mut others = silences.iter().filter(|silence| silence.address == address);
+        let is_its_own = others.any(|silence| !silence.is_targets);
+        silences.push(Silence {
+            address,
+            target: target.clone(),
+            until,
+            is_targets: false,
+        });
+        is_its_own
+    }
+
+    /// Something was answered at this address for the target: the silence that others met there is theirs.
+    pub(crate) fn was_heard(&self, address: SocketAddr, target: &Target) {
+        let silences = &mut self.state().silences;
+        silences.retain(|silence| !silence.is_of(address, target));
+        for silence in silences.iter_mut().filter(|silence| silence.address == address) {
+            silence.is_targets = true;
+        }
+    }
+
+    /// The addresses at which the target met silence, the latest last.
+    pub(super) fn silent_for(&self, target: &Target, now: Instant) -> Vec<SocketAddr> {
+        let state = self.state();
+        let silences = state.silences.iter();
+        silences
+            .filter(|silence| now < silence.until && silence.target == *target)
+            .map(|silence| silence.address)
+            .collect()
+    }
+
     /// The proxy does its work.
     pub(crate) fn answered(&self) {
         let mut state = self.state();
@@ -73,6 +137,12 @@ impl Health {
             let epoch = state.backoff.epoch();
             state.backoff.failed(epoch, failure, now);
         }
+    }
+}
+
+impl Silence {
+    fn is_of(&self, address: SocketAddr, target: &Target) -> bool {
+        self.address == address && self.target == *target
     }
 }
 
@@ -105,12 +175,44 @@ impl Drop for Attempt<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::connect::Scheme;
 
     fn failure() -> DialFailure {
         DialFailure::new(Kind::Proxy, "down")
+    }
+
+    #[test]
+    fn silence_is_an_addresss_own_where_two_targets_met_it_and_nobody_was_answered() {
+        let (health, now) = (Health::default(), Instant::now());
+        let address = |n| SocketAddr::from(([10, 0, 0, n], 3128));
+        let target = |name: &str| Target {
+            scheme: Scheme::Https,
+            host: crate::connect::Host::Name(name.into()),
+            port: 443,
+        };
+        let [a, b, c] = ["a.test", "b.test", "c.test"].map(target);
+        assert!(!health.was_silent(address(1), &a, now));
+        assert!(!health.was_silent(address(1), &a, now), "once more");
+        assert!(!health.was_silent(address(2), &b, now), "elsewhere");
+        assert_eq!(health.silent_for(&a, now), [address(1)]);
+        assert_eq!(health.silent_for(&c, now), []);
+
+        health.was_heard(address(1), &c);
+        assert!(!health.was_silent(address(1), &b, now), "the first was its target's");
+        assert_eq!(health.silent_for(&a, now), [address(1)], "and is still");
+        assert!(health.was_silent(address(1), &c, now), "two, and no answer in between");
+        assert_eq!(health.silent_for(&b, now), [address(2), address(1)]);
+        health.was_heard(address(2), &b);
+        assert_eq!(health.silent_for(&b, now), [address(1)]);
+
+        let later = now + SILENT_FOR;
+        assert_eq!(health.silent_for(&a, later), []);
+        assert!(!health.was_silent(address(1), &a, later), "what is over does not count");
+        for port in 0..300 {
+            health.was_silent(SocketAddr::from(([10, 0, 0, 3], port)), &a, later);
+        }
+        assert_eq!(health.silent_for(&a, later).len(), SILENCES);
     }
 
     #[tokio::test(start_paused = true)]

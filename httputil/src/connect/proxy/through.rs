@@ -74,7 +74,7 @@ impl Connector {
     {
         let attempt = proxy.health.begin(Instant::now())?;
         let mut remote = None;
-        let mut stream = match self.reach_proxy(proxy, progress, &mut remote, wrap).await {
+        let mut stream = match self.reach_proxy(proxy, target, progress, &mut remote, wrap).await {
             Ok(stream) => stream,
             Err(failure) => {
                 self.blame_proxy(proxy, remote);
@@ -106,11 +106,13 @@ impl Connector {
                 ..failure::timed_out(proxy, target, bound)
             })
         });
-        if said
-            .as_ref()
-            .is_err_and(|failure| failure.of_proxy || is_silence(failure))
-        {
-            self.blame_proxy(proxy, remote);
+        match (&said, remote) {
+            (Err(failure), Some(remote)) if is_silence(failure) && !failure.of_proxy => {
+                self.proxy_was_silent(proxy, remote, target);
+            }
+            (Err(failure), _) if failure.of_proxy => self.blame_proxy(proxy, remote),
+            (_, Some(remote)) => proxy.health.was_heard(remote, target),
+            (_, None) => {}
         }
         settle(attempt, &said);
         said.map(|()| stream)
@@ -119,6 +121,7 @@ impl Connector {
     async fn reach_proxy<S>(
         &self,
         proxy: &ProxyServer,
+        target: &Target,
         progress: &Progress,
         remote: &mut Option<SocketAddr>,
         wrap: impl FnOnce(Raw) -> S,
@@ -126,7 +129,8 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (raw, address) = self.reach(&proxy.place, progress).await?;
+        let last = proxy.health.silent_for(target, Instant::now());
+        let (raw, address) = self.reach(&proxy.place, &last, progress).await?;
         *remote = address;
         let stream = wrap(raw);
         if !proxy.is_tls() {
@@ -150,6 +154,13 @@ impl Connector {
     fn blame_proxy(&self, proxy: &ProxyServer, remote: Option<SocketAddr>) {
         if let Some(remote) = remote {
             self.names.blame(&proxy.place, remote);
+        }
+    }
+
+    /// At this address of the proxy nothing was answered once the target was named.
+    fn proxy_was_silent(&self, proxy: &ProxyServer, remote: SocketAddr, target: &Target) {
+        if proxy.health.was_silent(remote, target, Instant::now()) {
+            self.blame_proxy(proxy, Some(remote));
         }
     }
 
