@@ -182,6 +182,81 @@ async fn a_file_that_is_not_whole_changes_nothing_and_is_reported() {
     drop(client);
 }
 
+/// A file in one piece, then its beginning: caught half-written, or meant.
+#[tokio::test]
+async fn the_beginning_of_a_file_counts_only_when_it_stays() {
+    let folder = Folder::new();
+    let head = "[telemetry]\nuser_agent = 'one'\n";
+    for whole in [
+        format!("{head}[telemetry.egress]\ndeny_private = true\n"),
+        format!("{head}[telemetry.egress]\ndeny_private = true"),
+    ] {
+        let main = folder.write("httputil.toml", &whole);
+        let mut watched = Watched::of(&main);
+        let denies = |watched: &Watched| {
+            let profile = watched.registry.config().profile("telemetry").unwrap();
+            profile.transport.egress.deny_private
+        };
+        folder.write("httputil.toml", head);
+        let message = watched.refusal().await;
+        assert!(message.contains("only the beginning of what it held"), "{message}");
+        assert!(message.contains("until the file has been so for 500 ms"), "{message}");
+        assert!(denies(&watched));
+        // It was being written: what has become of it counts at once, and nothing of its beginning.
+        folder.write("httputil.toml", &format!("{whole}\n[search]\n"));
+        let report = watched.next().await.unwrap();
+        assert_eq!(report.profile("search"), Some(ProfileChange::Added));
+        assert!(denies(&watched));
+        // It was meant.
+        folder.write("httputil.toml", head);
+        watched.refusal().await;
+        assert!(denies(&watched));
+        watched.next().await.unwrap();
+        assert!(!denies(&watched));
+    }
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_bundle_of_certificates_counts_only_when_it_stays() {
+    let folder = Folder::new();
+    let (first, second) = (Ca::new(), Ca::new());
+    let file = folder.write("ca.pem", &format!("{}{}", first.pem(), second.pem()));
+    let text = format!("[telemetry]\ntls.ca_file = {}\n", quoted(&file));
+    let mut watched = Watched::of(&folder.write("httputil.toml", &text));
+    let client = watched.registry.client("telemetry").unwrap();
+    folder.ca("ca.pem", &first);
+    let message = watched.refusal().await;
+    assert!(message.contains("only the beginning of what it held"), "{message}");
+    let report = watched.next().await.unwrap();
+    assert_eq!(report.profile("telemetry"), Some(ProfileChange::Transport));
+    drop(client);
+}
+
+/// Two ways in which a file cannot be read are two.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_cannot_be_read_for_another_reason_is_reported_again() {
+    let folder = Folder::new();
+    let main = folder.write("httputil.toml", &agent("main"));
+    let beside = folder.write("httputil.staging.toml", &agent("beside"));
+    let environment = Environment::empty().with("HTTPUTIL_ENV", "staging");
+    let mut watched = Watched::with(Config::builder().file(&main).env(&environment));
+    std::fs::remove_file(&beside).unwrap();
+    std::fs::create_dir(&beside).unwrap();
+    while !watched
+        .next()
+        .await
+        .is_err_and(|error| error.to_string().contains("is a folder"))
+    {}
+    std::fs::remove_dir(&beside).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &beside).unwrap();
+    while !watched
+        .next()
+        .await
+        .is_err_and(|error| error.to_string().contains("no such file"))
+    {}
+}
+
 #[tokio::test]
 async fn that_a_file_which_was_searched_for_is_gone_takes_nothing_away() {
     let folder = Folder::new();

@@ -1,42 +1,50 @@
 //! What the watched files hold at one moment.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
-use crate::error::{Origin, Problem};
+use crate::error::{Human, Origin, Problem};
 use crate::files;
 
-/// The files of a configuration; nothing for one that cannot be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The files of a configuration, each as it is, or in words why it cannot be read.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Snapshot {
-    files: BTreeMap<PathBuf, Option<Held>>,
+    files: BTreeMap<PathBuf, Result<Held, String>>,
     /// Those that the configuration is read from, and whether each is the main file that was read.
     own: BTreeMap<PathBuf, bool>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held {
-    hash: u64,
-    ends_line: bool,
-    /// Nothing but empty lines and comments.
-    is_blank: bool,
-}
+/// What a file holds. Not `Debug`: it may be a secret.
+#[derive(Clone, PartialEq, Eq)]
+struct Held(Arc<[u8]>);
 
 impl Held {
-    fn of(path: &Path) -> Option<Held> {
-        let bytes = files::read(path).ok()?;
-        let mut hasher = DefaultHasher::new();
-        bytes.hash(&mut hasher);
+    fn of(path: &Path) -> Result<Held, String> {
+        let bytes = files::read(path).map_err(|refused| refused.to_string())?;
+        Ok(Held(bytes.into()))
+    }
+
+    fn ends_line(&self) -> bool {
+        self.0.ends_with(b"\n")
+    }
+
+    /// Nothing but empty lines and comments.
+    fn is_blank(&self) -> bool {
         let is_idle = |line: &[u8]| line.trim_ascii().first().is_none_or(|first| *first == b'#');
-        Some(Held {
-            hash: hasher.finish(),
-            ends_line: bytes.ends_with(b"\n"),
-            is_blank: bytes.split(|byte| *byte == b'\n').all(is_idle),
-        })
+        self.0.split(|byte| *byte == b'\n').all(is_idle)
+    }
+
+    /// Whether it is no more than how the other one begins. What holds a part of a PEM block could not be used anyway, and that
+    /// says more.
+    fn begins(&self, other: &Held) -> bool {
+        let marks = |mark: &[u8]| self.0.windows(mark.len()).filter(|window| *window == mark).count();
+        self.0.len() < other.0.len()
+            && other.0.starts_with(&self.0)
+            && !self.is_blank()
+            && marks(b"-----BEGIN ") == marks(b"-----END ")
     }
 }
 
@@ -66,7 +74,11 @@ impl Snapshot {
 
     /// The same files now.
     pub(super) fn again(&self) -> Snapshot {
-        let files = self.files.keys().map(|path| (path.clone(), Held::of(path)));
+        let files = self.files.iter().map(|(path, before)| {
+            let now = Held::of(path);
+            // Kept once, however often it is looked at.
+            (path.clone(), if now == *before { before.clone() } else { now })
+        });
         Snapshot {
             files: files.collect(),
             own: self.own.clone(),
@@ -79,21 +91,51 @@ impl Snapshot {
 
     /// What shows that a file is not whole, by what it held `before`: it would load, and take away what was there.
     pub(super) fn doubts(&self, before: &Snapshot) -> Vec<Problem> {
-        let own = self.files.iter().filter_map(|(path, now)| {
+        self.compare(before, |path, now, before| {
             let is_main = *self.own.get(path)?;
-            let before = before.files.get(path).copied().flatten()?;
-            let why = match now {
-                None if is_main => "is gone or can't be read; the configuration that it held stays in force",
-                Some(now) if now.is_blank && !before.is_blank => {
+            match now {
+                Err(_) if is_main => {
+                    Some("is gone or can't be read; the configuration that it held stays in force".to_owned())
+                }
+                Ok(now) if now.is_blank() && !before.is_blank() => Some(
                     "is empty, and was not; what it held stays in force (to take it away, remove the file or restart)"
-                }
-                Some(now) if before.ends_line && !now.ends_line => {
+                        .to_owned(),
+                ),
+                Ok(now) if before.ends_line() && !now.ends_line() => Some(
                     "its last line has no end, and had one; it may be half-written, so what it held stays in force"
-                }
-                _ => return None,
-            };
+                        .to_owned(),
+                ),
+                _ => None,
+            }
+        })
+    }
+
+    /// Files that are no more than how they began `before`. That may be meant, or be the half of what is being written: it is
+    /// to be believed only after it has been so for a while, `waits`.
+    pub(super) fn beginnings(&self, before: &Snapshot, waits: Duration) -> Vec<Problem> {
+        self.compare(before, |_, now, before| {
+            let is_beginning = now.as_ref().is_ok_and(|now| now.begins(before));
+            is_beginning.then(|| {
+                format!(
+                    "holds only the beginning of what it held, and may be half-written; that stays in force, until the file has \
+                     been so for {}",
+                    Human(waits)
+                )
+            })
+        })
+    }
+
+    /// What there is to say of files that could be read `before`.
+    fn compare(
+        &self,
+        before: &Snapshot,
+        say: impl Fn(&PathBuf, &Result<Held, String>, &Held) -> Option<String>,
+    ) -> Vec<Problem> {
+        let said = self.files.iter().filter_map(|(path, now)| {
+            let before = before.files.get(path)?.as_ref().ok()?;
+            let why = say(path, now, before)?;
             Some(Problem::at(Origin::WholeFile(Arc::new(path.clone())), why))
         });
-        own.collect()
+        said.collect()
     }
 }

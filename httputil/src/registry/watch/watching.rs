@@ -26,6 +26,9 @@ const LOOKS_ALONE_EVERY: Duration = Duration::from_secs(5);
 /// For so long the files must stay as they are.
 pub(super) const SETTLES: Duration = Duration::from_millis(200);
 
+/// For so many times as long a file must stay that is no more than the beginning of what it was.
+const BEGINNINGS_SETTLE: u32 = 25;
+
 pub(super) type OnReload = Box<dyn Fn(Result<ReloadReport, Error>) + Send>;
 
 /// How to watch.
@@ -110,6 +113,7 @@ pub(super) fn start(registry: &Registry, config: Config, order: Order) -> Result
     let watching = Watching {
         registry: Arc::downgrade(&registry.inner),
         judged: None,
+        beginning: None,
         followed: config,
         order,
         shared: Arc::clone(&shared),
@@ -180,18 +184,23 @@ struct Watching {
     /// What they held when they were last judged, well or not. Nothing at first, and after somebody else's reload: they may
     /// have changed since they were loaded.
     judged: Option<Snapshot>,
+    /// What they held when a file was found to be no more than the beginning of what it was, since when, and still.
+    beginning: Option<(Snapshot, Instant)>,
 }
 
 impl Watching {
     fn run(mut self) {
         loop {
-            let _ = self.wakes.recv_timeout(self.notice.pause());
+            let _ = self.wakes.recv_timeout(self.pause());
             if self.is_over() || !self.find_in_force() {
                 return;
             }
             let Some(now) = self.settled() else { return };
             let is_first = self.judged.is_none();
-            if self.judged.as_ref() == Some(&now) {
+            if self.beginning.as_ref().is_some_and(|(beginning, _)| *beginning != now) {
+                self.beginning = None;
+            }
+            if self.judged.as_ref() == Some(&now) && !self.has_stayed() {
                 continue;
             }
             let Some(inner) = self.registry.upgrade() else { return };
@@ -215,6 +224,27 @@ impl Watching {
         }
     }
 
+    /// Until the next look, if nothing is told.
+    fn pause(&self) -> Duration {
+        let stays = self
+            .beginning
+            .as_ref()
+            .map(|(_, since)| self.waits().saturating_sub(since.elapsed()));
+        stays.map_or(self.notice.pause(), |stays| stays.min(self.notice.pause()))
+    }
+
+    /// For how long a file must stay that is no more than the beginning of what it was.
+    fn waits(&self) -> Duration {
+        self.order.settles * BEGINNINGS_SETTLE
+    }
+
+    /// Whether what looked like a beginning has been so for long enough to be meant.
+    fn has_stayed(&self) -> bool {
+        self.beginning
+            .as_ref()
+            .is_some_and(|(_, since)| since.elapsed() >= self.waits())
+    }
+
     /// Somebody else may have put another configuration in force: its files count from now on. Not if the registry is gone.
     fn find_in_force(&mut self) -> bool {
         let Some(inner) = self.registry.upgrade() else {
@@ -232,6 +262,7 @@ impl Watching {
     fn accept(&mut self, config: Config) {
         self.accepted = Snapshot::of(&config, follows_all(&config, &self.shared));
         self.judged = Some(self.accepted.clone());
+        self.beginning = None;
         self.followed = config;
         self.notice.watch(self.accepted.paths());
     }
@@ -272,6 +303,7 @@ impl Watching {
             return None;
         }
         let is_first = self.judged.replace(now.clone()).is_none();
+        let loaded = loaded.and_then(|config| self.believe(config, now));
         let config = match loaded {
             Ok(config) => config,
             Err(error) => {
@@ -305,5 +337,16 @@ impl Watching {
         } else {
             Err(Error::config(doubts))
         }
+    }
+
+    /// What was loaded, unless it may be only the beginning of what is being written.
+    fn believe(&mut self, config: Config, now: &Snapshot) -> Result<Config, Error> {
+        let beginnings = now.beginnings(&self.accepted, self.waits());
+        // Having been told once, it is not told again, but believed.
+        if beginnings.is_empty() || self.beginning.take().is_some() {
+            return Ok(config);
+        }
+        self.beginning = Some((now.clone(), Instant::now()));
+        Err(Error::config(beginnings))
     }
 }
