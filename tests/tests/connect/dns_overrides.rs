@@ -134,3 +134,28 @@ async fn a_preferred_family_is_dialled_first_and_the_other_when_it_fails() {
     // An override says where to go, whatever the preference.
     assert_eq!(get(&client, server.url_for("both.test", "/")).await.unwrap(), "hello");
 }
+
+/// Of a name that needs no name server. What these answer is told beside the code, by one on loopback.
+#[cfg(feature = "hickory")]
+#[tokio::test]
+async fn hickory_leads_to_the_addresses_of_a_name_and_is_not_asked_for_one_that_is_overridden() {
+    use httputil::settings::{DnsBalance, DnsResolver};
+
+    let server = Server::builder().start().await;
+    for balance in [DnsBalance::First, DnsBalance::RoundRobin] {
+        let config = config(|profile| {
+            let dns = &mut profile.transport.dns;
+            dns.resolver = DnsResolver::Hickory;
+            dns.balance = balance;
+            dns.overrides
+                .insert("over.test".to_owned(), vec![([127, 0, 0, 1], 0).into()]);
+        });
+        let client = Client::new(config).unwrap();
+        for (host, look_ups) in [("over.test", 0), ("localhost", 1)] {
+            let answer = get(&client, server.url_for(host, "/")).await;
+            assert_eq!(answer.unwrap(), "hello", "{host}, {balance:?}");
+            assert_eq!(client.stats().dns_look_ups, look_ups, "{host}, {balance:?}");
+        }
+        assert_balanced(&client.stats());
+    }
+}
