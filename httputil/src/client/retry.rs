@@ -105,7 +105,8 @@ impl Prepared {
         }
         // Where a proxy resolves names, the address is the proxy's.
         if self.route.proxy().is_none_or(|proxy| !proxy.resolves_names()) {
-            self.in_force.pool.blame(&self.target, &self.route, remote);
+            let failed_at = &mut sendings.failed_at;
+            self.in_force.pool.blame(&self.target, &self.route, remote, failed_at);
         }
     }
 

@@ -19,6 +19,7 @@ use super::state::{Ask, Cap, Delivery, Failed, GIVES_WAY_AFTER, Outcome, Rather,
 use super::way::Way;
 use crate::connect::{DialFailure, ProxyServer, Route, Spent, Target};
 use crate::error::Phase;
+use crate::settings::DnsBalance;
 use crate::wire::{
     Awaited, Facts, H1, Link, Manner, Marks, Peek, Phases, Place, PooledBody, RequestBody, SendFailure, SocketHandle,
 };
@@ -315,9 +316,22 @@ impl Pool {
 }
 
 impl Pool {
-    /// A request failed at this address of the target, and is made again: for a while others are dialled first.
-    pub(crate) fn blame(&self, target: &Target, route: &Route, address: SocketAddr) {
-        self.inner.world.peek().connector.names().blame(target, address);
+    /// A request failed at this address of the target, and is made again: for a while others are dialled first. Those at which
+    /// it need not be tried, since others have failed there, are added to `failed_at`; where connections are spread, each host
+    /// knows them itself.
+    pub(crate) fn blame(&self, target: &Target, route: &Route, address: SocketAddr, failed_at: &mut Vec<SocketAddr>) {
+        {
+            let world = self.inner.world.peek();
+            let names = world.connector.names();
+            names.blame(target, address);
+            if world.connector.transport().dns.balance == DnsBalance::First {
+                for address in names.blamed(target) {
+                    if !failed_at.contains(&address) {
+                        failed_at.push(address);
+                    }
+                }
+            }
+        }
         let Ok(runtime) = Handle::try_current().map(|handle| handle.id()) else {
             return;
         };

@@ -59,6 +59,37 @@ async fn servers(first: Vec<Step>) -> (Script, Server) {
     (first, second)
 }
 
+/// Idle connections to as many bad addresses as there are attempts stand between a request and the good one.
+#[tokio::test]
+async fn a_retry_passes_over_idle_connections_to_addresses_at_which_others_have_failed() {
+    for h2 in [false, true] {
+        let builder = || if h2 { Server::builder().h2() } else { Server::builder() };
+        let bad = || builder().handler(handlers::always(StatusCode::SERVICE_UNAVAILABLE));
+        let first = bad().start().await;
+        let second = bad().start_beside(2, first.port()).await;
+        let third = bad().start_beside(3, first.port()).await;
+        let good = builder().start_beside(4, first.port()).await;
+        let keys = format!("http2.prior_knowledge = {h2}\nbreaker.enabled = false\n");
+        let client = client_of(at_addresses(4), 3, &keys);
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            let answer = within(PATIENCE, client.get(good.url_for("a.test", "/")).send()).await;
+            let answer = answer.unwrap();
+            told.push(answer.status().as_u16());
+            answer.bytes().await.unwrap();
+        }
+        // The first request meets all that are bad, and none of them goes unasked.
+        assert!(
+            [&first, &second, &third].iter().all(|server| server.requests() > 0),
+            "h2: {h2}"
+        );
+        assert_eq!(told[0], 503, "h2: {h2}");
+        assert!(told[1..].iter().all(|status| *status == 200), "h2: {h2}: {told:?}");
+        assert_eq!(good.requests(), 3, "h2: {h2}");
+        assert_balanced(&client.stats());
+    }
+}
+
 #[tokio::test]
 async fn a_retry_goes_to_the_other_address() {
     let failing = |status| steps::answer_all(answers::with_length(status, &[], ""));

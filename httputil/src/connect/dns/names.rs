@@ -118,6 +118,21 @@ impl Names {
         }
     }
 
+    /// The addresses of the target that are dialled last, where it has another one.
+    pub(crate) fn blamed(&self, target: &Target) -> Vec<SocketAddr> {
+        let Host::Name(name) = &target.host else {
+            return Vec::new();
+        };
+        let blamed = self.cache.table().blamed(name, Instant::now());
+        let last_known = || {
+            let (good, _) = self.cache.table().good(name, serves(self.settings.prefer));
+            good.map(|good| self.answer(name, target.port, &good))
+        };
+        let answer = self.known(target).ok().or_else(last_known);
+        let has_other = answer.is_some_and(|answer| answer.addresses.iter().any(|address| !blamed.contains(address)));
+        if has_other { blamed } else { Vec::new() }
+    }
+
     /// What needs no look-up, or the name that does.
     fn known<'a>(&self, target: &'a Target) -> Result<Answer, &'a str> {
         let at = |addresses| Answer {
