@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::time::Instant;
 
+use super::state::Presser;
 use super::sync::{AtomicUsize, Mutex, Ordering};
 use crate::settings::MaxConnections;
 
@@ -21,8 +22,8 @@ pub(super) trait Member: Send + Sync {
     /// Closes its connection that has been idle longest, if more room is wanted than is being made, or in any case
     /// (`anyhow`); whether it did.
     fn makes_room(&self, anyhow: bool) -> bool;
-    /// Stops its oldest dial if that has taken its time and is not for the host `but`; whether there was one.
-    fn gives_way(&self, but: Option<usize>, now: Instant) -> bool;
+    /// Stops the oldest of its dials that have taken their time, for another host; whether there was one.
+    fn gives_way(&self, to: Presser, now: Instant) -> bool;
     /// Closes the next connection whose request ends, for its host `to` or for another pool; whether there is one.
     fn gives_back(&self, to: Option<usize>) -> bool;
 }
@@ -190,13 +191,14 @@ impl Budget {
 
     /// Somebody has waited for a second: an idle connection makes room, else the oldest dial does, else the next connection
     /// whose request ends.
-    pub(super) fn press(&self, pool: &Arc<dyn Member>, host: usize, now: Instant) {
+    pub(super) fn press(&self, pool: &Arc<dyn Member>, presser: Presser, now: Instant) {
         let others = self.others(pool);
+        let of_another = Presser { host: None, ..presser };
         let _ = pool.makes_room(true)
             || others.iter().any(|other| other.makes_room(true))
-            || others.iter().any(|other| other.gives_way(None, now))
-            || pool.gives_way(Some(host), now)
-            || pool.gives_back(Some(host))
+            || others.iter().any(|other| other.gives_way(of_another, now))
+            || pool.gives_way(presser, now)
+            || pool.gives_back(presser.host)
             || others.iter().any(|other| other.gives_back(None));
     }
 
@@ -272,7 +274,7 @@ mod tests {
             false
         }
 
-        fn gives_way(&self, _: Option<usize>, _: Instant) -> bool {
+        fn gives_way(&self, _: Presser, _: Instant) -> bool {
             false
         }
 

@@ -15,7 +15,7 @@ use super::following;
 use super::key::{Key, KeyRef};
 use super::queued::Queued;
 use super::shared::{Inner, Pool};
-use super::state::{Ask, Cap, Delivery, Failed, GIVES_WAY_AFTER, Outcome, Rather, Standing, Waiting};
+use super::state::{Ask, Cap, Delivery, Failed, GIVES_WAY_AFTER, Outcome, Presser, Rather, Standing, Waiting};
 use super::way::Way;
 use crate::connect::{DialFailure, ProxyServer, Route, Spent, Target};
 use crate::error::Phase;
@@ -527,11 +527,11 @@ impl Inner {
                     self.with_state(|state, todo| state.look_for_overdue(host, now, todo));
                 }
                 if let Some(Standing::Cap(cap @ (Cap::Pool | Cap::Registry))) = standing
-                    && self.with_state(|state, _| state.presses(host, now))
+                    && let Some(presser) = self.with_state(|state, _| state.presses(host, now))
                 {
                     match cap {
-                        Cap::Pool => self.press(host, now),
-                        _ => self.budget.press(&(Arc::clone(self) as _), host, now),
+                        Cap::Pool => self.press(presser, now),
+                        _ => self.budget.press(&(Arc::clone(self) as _), presser, now),
                     }
                 }
                 presses = now.checked_add(GIVES_WAY_AFTER);
@@ -541,10 +541,10 @@ impl Inner {
 
     /// A host has waited for a slot of this pool: an idle connection makes room, else the oldest dial does, else the next
     /// connection whose request ends.
-    fn press(&self, host: usize, now: Instant) {
+    fn press(&self, presser: Presser, now: Instant) {
         self.with_state(|state, todo| {
-            if !state.make_room(todo) && !state.give_way(Some(host), now, todo) {
-                state.reclaim(Some(host), now);
+            if !state.make_room(todo) && !state.give_way(presser, now, todo) {
+                state.reclaim(presser.host, now);
             }
         });
     }

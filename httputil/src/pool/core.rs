@@ -14,7 +14,9 @@ use super::budget::{Budget, Member};
 use super::counters::Counters;
 use super::hosts::Directory;
 use super::key::Key;
-use super::state::{Bond, Closing, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Protocol, State, Todo};
+use super::state::{
+    Bond, Closing, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Presser, Protocol, State, Todo,
+};
 use super::sync::{Mutex, MutexGuard};
 use crate::wire::CloseReason;
 
@@ -282,8 +284,8 @@ impl<W: World> Member for Core<W> {
         })
     }
 
-    fn gives_way(&self, but: Option<usize>, now: Instant) -> bool {
-        self.with_state(|state, todo| state.give_way(but, now, todo))
+    fn gives_way(&self, to: Presser, now: Instant) -> bool {
+        self.with_state(|state, todo| state.give_way(to, now, todo))
     }
 
     fn gives_back(&self, to: Option<usize>) -> bool {

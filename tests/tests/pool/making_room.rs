@@ -1,5 +1,7 @@
 //! Who makes room for whom under a cap on connections, and how many do.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use httputil::{Client, CloseReason};
@@ -200,6 +202,35 @@ async fn a_long_request_over_http2_costs_its_host_no_connection_when_another_hos
     for client in [&of_pool, &a, &b] {
         assert_all_gone(client).await;
     }
+}
+
+#[tokio::test]
+async fn a_slot_that_a_busy_host_gives_to_another_is_not_taken_by_its_own_requests() {
+    let (busy, gate) = held_server().await;
+    let busy = Arc::new(busy);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let handler = {
+        let (busy, connections) = (Arc::clone(&busy), Arc::clone(&connections));
+        move |_| {
+            connections.store(busy.accepted(), Ordering::SeqCst);
+            async { handlers::full("hello") }
+        }
+    };
+    let other = Server::builder().handler(handler).start().await;
+    let client = Client::new(one_attempt().max_connections(1)).unwrap();
+    let held = hold(&client, &busy, &gate, 1).await;
+    let waits = spawn_get(&client, &other.url("/"));
+    until(&client, "it to wait", |stats| stats.waiting == 1).await;
+    let own = spawn_get(&client, &busy.url("/"));
+    until(&client, "its own to wait", |stats| stats.waiting == 2).await;
+    // Each asks for the slot after a second. Nothing tells that they did.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    gate.open();
+    assert_eq!(waits.await.unwrap().unwrap(), "hello");
+    assert_eq!(connections.load(Ordering::SeqCst), 1, "before the busy host's own");
+    assert_eq!(own.await.unwrap().unwrap(), "hello");
+    held.join_all().await;
+    assert_all_gone(&client).await;
 }
 
 fn runtime() -> Runtime {

@@ -16,7 +16,7 @@ use super::super::key::{Key, KeyRef};
 use super::super::queued::Queued;
 use super::super::reaper::Running;
 use super::super::state::fakes::{Many, One, Place, Seat, Tie};
-use super::super::state::{Ask, Bond, Delivery, Dial, Exclusive, Limits, Outcome, Protocol};
+use super::super::state::{Ask, Bond, Delivery, Dial, Exclusive, Limits, Outcome, Presser, Protocol};
 use crate::connect::{DialFailure, Route, Target};
 use crate::error::Kind;
 use crate::settings;
@@ -201,7 +201,11 @@ impl Room {
                 thread::yield_now();
                 let pool = Arc::clone(&self.core) as _;
                 let host = self.core.with_state(|state, _| self.host(state));
-                self.core.budget.press(&pool, host, Instant::now());
+                let presser = Presser {
+                    host: Some(host),
+                    is_newcomer: chance(2),
+                };
+                self.core.budget.press(&pool, presser, Instant::now());
             }
             Wish::Renews => {
                 let mut limits = limits();

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::dialling::GIVES_WAY_AFTER;
+use super::patience::Record;
 use super::queue::Waiter;
 use super::{Delivery, Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::connect::DialFailure;
@@ -22,7 +22,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(host) = self.hosts.get_mut(dial.seat.host) {
             host.dialling -= 1;
             if has_connected || failed.is_some() {
-                host.patience = GIVES_WAY_AFTER;
+                host.record = Record::default();
             }
             if host.dialling == 0 {
                 host.progress = None;
@@ -172,7 +172,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(true) => self.pump(dial.seat.host, now, todo),
             // Unless another dial serves them, too.
             Some(false) => {
-                self.block(dial.seat.host);
+                // It may be one of another kind now.
+                self.leave_line(dial.seat.host);
+                self.block(dial.seat.host, now);
                 self.settle_turn(dial.seat.host);
             }
             None => {}

@@ -7,24 +7,15 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
 use super::host::Host;
+use super::patience::{GIVES_WAY_AFTER, Patience};
+use super::turns::Presser;
 use super::{Dial, Exclusive, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::connect::Progress;
-use crate::error::Phase;
 use crate::pool::stop::Stop;
 use crate::wire::{CloseReason, Seat};
 
 /// Handshakes with one host at once, at most.
 pub(super) const PACE: usize = 16;
-
-/// A host that has waited for a slot for so long asks for another's. A dial gives way when it has taken as long, and later
-/// if it gets on, or if one of its host gave way before.
-pub(in crate::pool) const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
-
-/// What a dial whose host has given way again and again has before it gives way.
-const PATIENCE: Duration = Duration::from_secs(4);
-
-/// The same for one that is in its TLS handshake.
-const PATIENCE_IN_TLS: Duration = Duration::from_secs(8);
 
 /// A dial under way.
 #[derive(Debug)]
@@ -32,8 +23,7 @@ pub(super) struct Running {
     pub(super) id: u64,
     host: usize,
     began: Instant,
-    /// What it has before it gives way, unless it gets on.
-    patience: Duration,
+    patience: Patience,
     progress: Arc<Progress>,
     stop: Arc<Stop>,
     pub(super) is_stopped: bool,
@@ -44,16 +34,6 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// What it has before it gives way, if somebody waits for it. Dials that all take longer than a host waits would stop
-    /// each other again and again, and none would come to an end. One in its TLS handshake has found a host that is
-    /// there.
-    fn gives_way_after(&self) -> Duration {
-        match self.progress.phase() {
-            Phase::TlsHandshake => PATIENCE_IN_TLS.min(self.patience * 4),
-            _ => self.patience,
-        }
-    }
-
     /// Stops it, unless it was stopped before.
     pub(super) fn stop<C, S: Multiplexed>(&mut self, todo: &mut Todo<C, S>) {
         if !std::mem::replace(&mut self.is_stopped, true) {
@@ -186,7 +166,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     self.begin_dial(index, waiter, now, todo);
                 }
                 Err(cap @ (Cap::Pool | Cap::Registry)) if !host.queue.is_empty() => {
-                    self.block(index);
+                    self.block(index, now);
                     if cap == Cap::Registry {
                         todo.wants_room = true;
                     } else if self.wants_room() {
@@ -272,7 +252,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             id,
             host: index,
             began: now,
-            patience: host.patience,
+            patience: host.record.patience(now),
             progress: Arc::clone(&progress),
             stop: Arc::clone(&stop),
             is_stopped: false,
@@ -326,28 +306,44 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
-    /// Stops the oldest of the dials that have taken their time and are not for `but`; whether there was one. The next dial
-    /// to its host has twice the time.
-    pub(in crate::pool) fn give_way(&mut self, but: Option<usize>, now: Instant, todo: &mut Todo<C, S>) -> bool {
+    /// Stops the oldest of the dials that have taken their time, for the sake of a host of this pool or of another one;
+    /// whether there was one.
+    pub(in crate::pool) fn give_way(&mut self, to: Presser, now: Instant, todo: &mut Todo<C, S>) -> bool {
+        let kept = self.kept_from_newcomers();
         let hosts = &mut self.hosts;
-        let is_slow = |running: &&mut Running| {
+        let is_due = |running: &&mut Running| {
             let is_wanted = hosts.get(running.host).is_some_and(|host| !host.queue.is_empty());
-            let bound = if is_wanted {
-                running.gives_way_after()
+            let gives_way = to.is_newcomer && running.patience == Patience::Long && Some(running.id) != kept;
+            let bound = if is_wanted && !gives_way {
+                running.patience.whole(running.progress.phase())
             } else {
                 GIVES_WAY_AFTER
             };
             let is_due = now.saturating_duration_since(running.began) >= bound;
-            is_due && Some(running.host) != but && !running.is_stopped
+            is_due && Some(running.host) != to.host && !running.is_stopped
         };
-        let Some(running) = self.running.iter_mut().find(is_slow) else {
+        let Some(running) = self.running.iter_mut().find(is_due) else {
             return false;
         };
         running.stop(todo);
-        if let Some(host) = hosts.get_mut(running.host) {
-            host.patience = PATIENCE.min(running.patience * 2);
+        let had_its_time =
+            now.saturating_duration_since(running.began) >= running.patience.whole(running.progress.phase());
+        if let Some(host) = hosts.get_mut(running.host)
+            && had_its_time
+        {
+            host.record.gave_way(running.patience, now);
         }
         true
+    }
+
+    /// The dial that has its long time whoever waits: the oldest such, where a slot is left for others.
+    fn kept_from_newcomers(&self) -> Option<u64> {
+        let caps = [self.limits.pool.max_connections, self.budget.max()];
+        if caps.into_iter().flatten().any(|cap| cap < 2) {
+            return None;
+        }
+        let is_kept = |running: &&Running| running.patience == Patience::Long && !running.is_stopped;
+        self.running.iter().find(is_kept).map(|running| running.id)
     }
 
     /// What a waiter waits for at this moment; `None` if it does not wait any more.

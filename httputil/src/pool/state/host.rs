@@ -8,8 +8,9 @@ use tokio::runtime::Id;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::dialling::GIVES_WAY_AFTER;
-use super::lists::{BY_HOST, BY_TURN, List};
+use super::line::Line;
+use super::lists::{BY_HOST, List};
+use super::patience::Record;
 use super::queue::Queue;
 use super::sites::Sites;
 use super::{Exclusive, Key, Multiplexed, Protocol, State};
@@ -55,8 +56,8 @@ pub(super) struct Host<C, P> {
     sites_end: u32,
     /// When one of those who wait last asked for a slot that others have.
     pub(super) pressed_at: Option<Instant>,
-    /// What its next dial has before it gives way.
-    pub(super) patience: Duration,
+    /// How its dials have fared while others waited for their slots.
+    pub(super) record: Record,
 }
 
 impl<C, P> Host<C, P> {
@@ -83,7 +84,7 @@ impl<C, P> Host<C, P> {
             sites: spreads.then(Box::default),
             sites_end: 0,
             pressed_at: None,
-            patience: GIVES_WAY_AFTER,
+            record: Record::default(),
         }
     }
 
@@ -94,7 +95,7 @@ impl<C, P> Host<C, P> {
         self.backoff = Backoff::default();
         self.ready = 0;
         self.capped_at = None;
-        self.patience = GIVES_WAY_AFTER;
+        self.record = Record::default();
         if spreads != self.sites.is_some() {
             self.sites_end = self.sites.as_ref().map_or(self.sites_end, |sites| sites.end());
             self.sites = spreads.then(|| Box::new(Sites::beginning(self.sites_end)));
@@ -187,7 +188,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let quiet: Vec<usize> = self
             .hosts
             .iter()
-            .filter(|(index, host)| host.is_quiet(now) && !List::<BY_TURN>::has(&self.hosts, *index))
+            .filter(|(index, host)| host.is_quiet(now) && !Line::has(&self.hosts, *index))
             .map(|(index, _)| index)
             .filter(|index| may_go(self, *index))
             .collect();

@@ -181,6 +181,23 @@ impl<const WHICH: usize> List<WHICH> {
         self.len += 1;
     }
 
+    /// As the oldest of all.
+    pub(super) fn push_oldest<T>(&mut self, slab: &mut Slab<T>, index: usize) {
+        let links = &mut slab.slots[index].links[WHICH];
+        debug_assert!(!links.is_linked, "an entry is pushed twice");
+        *links = Links {
+            older: NIL,
+            newer: self.oldest,
+            is_linked: true,
+        };
+        match self.oldest {
+            NIL => self.newest = index,
+            oldest => slab.slots[oldest].links[WHICH].older = index,
+        }
+        self.oldest = index;
+        self.len += 1;
+    }
+
     /// Takes the entry out of this list; `false` if it was not in it.
     pub(super) fn unlink<T>(&mut self, slab: &mut Slab<T>, index: usize) -> bool {
         let Links {

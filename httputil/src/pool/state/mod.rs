@@ -25,9 +25,11 @@ mod fresh;
 mod hibernate;
 mod host;
 mod idle;
+mod line;
 mod lists;
 #[cfg(test)]
 mod model_tests;
+mod patience;
 mod places;
 mod queue;
 mod renewal;
@@ -59,12 +61,15 @@ use crate::settings;
 use crate::wire::{CloseReason, Marks, Seat};
 use dialling::Running;
 use host::Host;
-use lists::{BY_AGE, BY_REST, BY_TURN, List, Slab};
+use line::Line;
+use lists::{BY_AGE, BY_REST, List, Slab};
 use wheel::Wheel;
 
-pub(super) use dialling::{Cap, GIVES_WAY_AFTER, Standing};
+pub(super) use dialling::{Cap, Standing};
 pub(super) use elsewhere::{Failed, Rather};
 pub(super) use idle::Closing;
+pub(super) use patience::GIVES_WAY_AFTER;
+pub(super) use turns::Presser;
 
 /// What ties a connection to its pool.
 pub(super) trait Bond {
@@ -310,7 +315,7 @@ pub(super) struct State<C, S: Multiplexed> {
     /// Dials under way, the oldest first.
     running: VecDeque<Running>,
     /// Hosts that need a dial and must wait for a slot under a cap of the pool or of all pools.
-    blocked: List<BY_TURN>,
+    blocked: Line,
     /// The next connection whose request ends makes room, for this host or for another pool.
     reclaims: Option<turns::Claimant>,
     /// Takes no request for a moment, for the sake of that claim.
@@ -352,7 +357,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             open: 0,
             departing: 0,
             running: VecDeque::new(),
-            blocked: List::default(),
+            blocked: Line::default(),
             reclaims: None,
             spared: None,
             is_our_turn: false,

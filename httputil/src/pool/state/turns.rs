@@ -10,10 +10,19 @@
 
 use tokio::time::Instant;
 
-use super::dialling::GIVES_WAY_AFTER;
-use super::lists::{BY_TURN, List};
+use super::line::Line;
+use super::patience::GIVES_WAY_AFTER;
 use super::{Entry, Exclusive, Held, Multiplexed, State, Todo};
 use crate::wire::CloseReason;
+
+/// A host for which somebody has waited for a second.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pool) struct Presser {
+    /// None, if it is of another pool.
+    pub(in crate::pool) host: Option<usize>,
+    /// None of its dials has given way of late.
+    pub(in crate::pool) is_newcomer: bool,
+}
 
 /// For whom the next connection whose request ends makes room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +34,12 @@ pub(super) enum Claimant {
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The host stands in line, if it does not yet.
-    pub(super) fn block(&mut self, index: usize) {
-        if self.hosts.get(index).is_some() && !List::<BY_TURN>::has(&self.hosts, index) {
-            self.blocked.push(&mut self.hosts, index);
+    pub(super) fn block(&mut self, index: usize, now: Instant) {
+        if let Some(host) = self.hosts.get(index)
+            && !Line::has(&self.hosts, index)
+        {
+            let is_newcomer = host.record.is_newcomer(now);
+            self.blocked.push(&mut self.hosts, index, is_newcomer);
         }
     }
 
@@ -43,7 +55,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     pub(super) fn is_in_line(&self, index: usize) -> bool {
-        List::<BY_TURN>::has(&self.hosts, index)
+        Line::has(&self.hosts, index)
     }
 
     /// Whether a host waits for a slot.
@@ -54,7 +66,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The host may need no dial any more.
     pub(super) fn settle_turn(&mut self, index: usize) {
         if self.has_blocked()
-            && List::<BY_TURN>::has(&self.hosts, index)
+            && Line::has(&self.hosts, index)
             && let Some(host) = self.hosts.get(index)
             && (host.queue.is_empty() || host.dialling >= self.wanted(host))
         {
@@ -96,22 +108,23 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         is_wanted
     }
 
-    /// Somebody has waited for a second for a host. Whether that counts: the host must stand in line, and of many who
-    /// wait for it one presses.
-    pub(in crate::pool) fn presses(&mut self, index: usize, now: Instant) -> bool {
-        if !List::<BY_TURN>::has(&self.hosts, index) {
-            return false;
+    /// Somebody has waited for a second for a host. That counts if the host stands in line, and of many who wait for it one
+    /// presses.
+    pub(in crate::pool) fn presses(&mut self, index: usize, now: Instant) -> Option<Presser> {
+        if !Line::has(&self.hosts, index) {
+            return None;
         }
-        let Some(host) = self.hosts.get_mut(index) else {
-            return false;
-        };
+        let host = self.hosts.get_mut(index)?;
         let is_due = host
             .pressed_at
             .is_none_or(|at| now.saturating_duration_since(at) >= GIVES_WAY_AFTER);
         if is_due {
             host.pressed_at = Some(now);
         }
-        is_due
+        is_due.then(|| Presser {
+            host: Some(index),
+            is_newcomer: host.record.is_newcomer(now),
+        })
     }
 
     /// Lets the next connection whose request ends make room for the host `to`, or for another pool; whether there is
@@ -121,7 +134,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return false;
         }
         // Room is being made. A host that is asked for it does not need it for another.
-        if let Some(spared) = self.spared_host() {
+        if let Some(spared) = self.spared_host().filter(|_| self.reclaims.is_some()) {
             return Some(spared) != to;
         }
         // What comes home to the host itself serves it anyway.
@@ -134,17 +147,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             matches!(entry.held, Held::Shared(_)) && Some(entry.host) != to && self.may_be_spared(index, now)
         };
         let is_away = away > own + self.departing || self.entries.iter().any(is_other);
-        if is_away {
-            self.reclaims = Some(to.map_or(Claimant::Pool, Claimant::Host));
+        if !is_away {
+            return false;
         }
-        // It has waited long enough to be the next.
+        self.reclaims = Some(to.map_or(Claimant::Pool, Claimant::Host));
+        // It has waited long enough to be the next. Where nothing is claimed for it, what comes home is somebody else's,
+        // and it would take that one's slot.
         if let Some(to) = to {
-            while let Some(first) = self.blocked.oldest().filter(|first| *first != to) {
-                self.blocked.unlink(&mut self.hosts, first);
-                self.blocked.push(&mut self.hosts, first);
-            }
+            self.blocked.put_first(&mut self.hosts, to);
         }
-        is_away
+        true
     }
 
     /// Why a connection of the host whose request has ended is closed for somebody else, if it is. It meets the claim.
@@ -172,8 +184,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             if !self.has_slot() {
                 break;
             }
-            let Some(index) = self.blocked.oldest() else { return };
-            self.leave_line(index);
+            let Some(index) = self.blocked.pop(&mut self.hosts) else {
+                return;
+            };
             self.pump(index, now, todo);
         }
         let cap = self.limits.pool.max_connections;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One, Seat};
-use super::super::{Ask, Bond, Dial, Exclusive, GIVES_WAY_AFTER, Held, Leaving, Multiplexed, Outcome, Todo};
+use super::super::{Ask, Bond, Dial, Exclusive, Held, Leaving, Multiplexed, Outcome, Presser, Todo};
 use super::events::{Event, Pick};
-use super::model::Which;
+use super::model::{Fared, LONG, USUAL, Which};
 use super::world::{Away, Request, World, pick};
 use crate::connect::DialFailure;
 use crate::error::{Kind, Phase};
@@ -150,7 +150,7 @@ impl World {
         one.generation = dial.seat.generation;
         one.expires = expires.map(|seconds| self.now + Duration::from_secs(seconds));
         one.may_idle_for = may_idle_for.map(Duration::from_secs);
-        self.model.hosts[dial.seat.host].patience = GIVES_WAY_AFTER;
+        self.model.hosts[dial.seat.host].fared = Fared::default();
         self.model.dialled_exclusive(dial.seat.host, &one);
         self.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
     }
@@ -165,7 +165,7 @@ impl World {
         self.numbers += 1;
         let many = Many::new(self.numbers, limit);
         many.lead_to(site);
-        self.model.hosts[dial.seat.host].patience = GIVES_WAY_AFTER;
+        self.model.hosts[dial.seat.host].fared = Fared::default();
         self.model.dialled_shared(dial.seat.host, &many, dial.seat.generation);
         self.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
     }
@@ -187,7 +187,7 @@ impl World {
         };
         let host = dial.seat.host;
         if !is_ours {
-            self.model.hosts[host].patience = GIVES_WAY_AFTER;
+            self.model.hosts[host].fared = Fared::default();
         }
         let is_of_old = self.model.is_of_old(dial.seat.generation);
         if is_of_old {
@@ -207,35 +207,56 @@ impl World {
         }
     }
 
-    pub(super) fn give_way(&mut self, but: Option<Pick>) {
-        let but = but.map(|host| host % self.model.hosts.len());
-        let due = self.dials.iter().position(|(dial, began)| {
-            let is_other = Some(dial.seat.host) != but && !self.stopped.contains(&dial.id);
-            is_other && *began + self.patience_with(dial) <= self.now
+    pub(super) fn give_way(&mut self, to: Option<Pick>, is_newcomer: bool) {
+        let host = to.map(|host| host % self.model.hosts.len());
+        let has_long = |dial: &Dial| self.patience[&dial.id] == LONG && !self.stopped.contains(&dial.id);
+        let kept = self.dials.iter().position(|(dial, _)| has_long(dial));
+        let has_others = self.model.limits.pool.max_connections.is_none_or(|cap| cap > 1);
+        let waits = |dial: &Dial| !self.model.hosts[dial.seat.host].waiters.is_empty();
+        let mut dials = self.dials.iter().enumerate();
+        let due = dials.position(|(position, (dial, began))| {
+            let is_cut_short = is_newcomer && has_long(dial) && !(has_others && kept == Some(position));
+            let seconds = if waits(dial) && !is_cut_short {
+                self.whole_patience(dial)
+            } else {
+                1
+            };
+            let is_other = Some(dial.seat.host) != host && !self.stopped.contains(&dial.id);
+            is_other && *began + Duration::from_secs(seconds) <= self.now
         });
+        let presser = Presser { host, is_newcomer };
         assert_eq!(
-            self.act(|state, now, todo| state.give_way(but, now, todo)),
+            self.act(|state, now, todo| state.give_way(presser, now, todo)),
             due.is_some()
         );
         if let Some(due) = due {
+            let had_its_time = {
+                let (dial, began) = &self.dials[due];
+                *began + Duration::from_secs(self.whole_patience(dial)) <= self.now
+            };
             let (dial, _) = self.dials.remove(due);
             self.routed.remove(&dial.id);
+            let (now, had) = (self.now, self.patience[&dial.id]);
             let host = &mut self.model.hosts[dial.seat.host];
             host.dialling -= 1;
-            host.patience = (self.patience[&dial.id] * 2).min(Duration::from_secs(4));
+            if had_its_time && had == LONG {
+                host.fared.given_up = Some(now);
+            } else if had_its_time && host.fared.patience(now) == USUAL && had == USUAL {
+                host.fared = Fared {
+                    has_given_way: true,
+                    given_up: None,
+                };
+            }
             self.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
         }
     }
 
-    /// What the dial has before it gives way: longer in its TLS handshake, and no longer than any if nobody waits for it.
-    fn patience_with(&self, dial: &Dial) -> Duration {
-        if self.model.hosts[dial.seat.host].waiters.is_empty() {
-            return GIVES_WAY_AFTER;
-        }
-        let patience = self.patience[&dial.id];
+    /// In seconds.
+    fn whole_patience(&self, dial: &Dial) -> u64 {
+        let (connecting, in_tls) = self.patience[&dial.id];
         match dial.progress.phase() {
-            Phase::TlsHandshake => (patience * 4).min(Duration::from_secs(8)),
-            _ => patience,
+            Phase::TlsHandshake => in_tls,
+            _ => connecting,
         }
     }
 

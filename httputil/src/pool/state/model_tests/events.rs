@@ -40,7 +40,8 @@ pub(super) enum Event {
     },
     /// A dial is in its TLS handshake from now on.
     GetsOn(Pick),
-    GiveWay(Option<Pick>),
+    /// For this host, or for another pool's; whether none of its dials has given way of late.
+    GiveWay(Option<Pick>, bool),
     MakeRoom,
     /// The next connection whose request ends is to make room for this host.
     Reclaim(Pick),
@@ -99,7 +100,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         5 => (pick(), 0..8_usize).prop_map(|(dial, limit)| Event::DialledShared { dial, limit }),
         3 => (pick(), prop::bool::weighted(0.3)).prop_map(|(dial, is_ours)| Event::DialFails { dial, is_ours }),
         2 => pick().prop_map(Event::GetsOn),
-        2 => prop::option::of(pick()).prop_map(Event::GiveWay),
+        3 => (prop::option::of(pick()), any::<bool>()).prop_map(|(to, is_newcomer)| Event::GiveWay(to, is_newcomer)),
         1 => Just(Event::MakeRoom),
         2 => pick().prop_map(Event::Reclaim),
         10 => pick().prop_map(Event::CheckIn),
@@ -116,7 +117,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::CloseIdle),
         1 => Just(Event::LeaseTaken),
         1 => Just(Event::LeaseBack),
-        5 => prop::sample::select(vec![1, 30, 60, 400, 1000, 3000, 7000]).prop_map(Event::Passes),
+        5 => prop::sample::select(vec![1, 30, 60, 400, 1000, 3000, 7000, 60_000]).prop_map(Event::Passes),
         3 => Just(Event::Reap),
         1 => (pick(), 0..5000_u64).prop_map(|(host, ago)| Event::Suspect(host, ago)),
         1 => pick().prop_map(Event::Http1Required),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::fakes::{Many, One};
-use super::super::{Exclusive, GIVES_WAY_AFTER, Limits, Multiplexed, Protocol};
+use super::super::{Exclusive, Limits, Multiplexed, Protocol};
 use crate::wire::CloseReason;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,32 @@ pub(super) struct Waiter {
     pub(super) deadline: Option<Instant>,
     pub(super) fresh: bool,
     pub(super) has_gone: bool,
+}
+
+/// In seconds: before a dial gives way at all, and when it is in its TLS handshake.
+pub(super) type Patience = (u64, u64);
+
+pub(super) const USUAL: Patience = (1, 3);
+pub(super) const LONG: Patience = (4, 8);
+pub(super) const LEAST: Patience = (1, 1);
+
+/// How a host's dials have fared since the last one came to its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fared {
+    pub(super) has_given_way: bool,
+    /// It has had its long time in vain.
+    pub(super) given_up: Option<Instant>,
+}
+
+impl Fared {
+    pub(super) fn patience(self, now: Instant) -> Patience {
+        let is_given_up = |since: Instant| now < since + Duration::from_mins(1);
+        match self.given_up {
+            Some(since) if is_given_up(since) => LEAST,
+            None if self.has_given_way => LONG,
+            _ => USUAL,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -37,8 +63,7 @@ pub(super) struct Host {
     pub(super) shared: Vec<Many>,
     pub(super) failures: u32,
     pub(super) until: Option<Instant>,
-    /// What its next dial has before it gives way.
-    pub(super) patience: Duration,
+    pub(super) fared: Fared,
     epoch: u64,
     /// How many addresses it has, where connections are spread.
     pub(super) addresses: usize,
@@ -104,7 +129,7 @@ impl Host {
         self.http1_only = false;
         self.failures = 0;
         self.until = None;
-        self.patience = GIVES_WAY_AFTER;
+        self.fared = Fared::default();
         self.epoch = 0;
     }
 }
@@ -122,7 +147,7 @@ impl Model {
             shared: Vec::new(),
             failures: 0,
             until: None,
-            patience: GIVES_WAY_AFTER,
+            fared: Fared::default(),
             epoch: 0,
             addresses: 0,
         };

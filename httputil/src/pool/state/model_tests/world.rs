@@ -15,7 +15,7 @@ use super::super::lists::{BY_TURN, List};
 use super::super::sites::Sites;
 use super::super::{Bond, Budget, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Protocol, State, Todo};
 use super::events::{Event, Pick, Setup};
-use super::model::{Model, Which};
+use super::model::{Model, Patience, Which};
 use crate::connect::{Route, Target};
 use crate::pool::Key;
 use crate::wire::CloseReason;
@@ -53,7 +53,7 @@ pub(super) struct World {
     /// Dials that know where they go, and the site that is meant.
     pub(super) routed: BTreeMap<u64, u32>,
     /// What each dial has before it gives way.
-    pub(super) patience: BTreeMap<u64, Duration>,
+    pub(super) patience: BTreeMap<u64, Patience>,
     /// Dials of earlier settings, which were told to stop.
     pub(super) stopped: BTreeSet<u64>,
     /// What is supposed of each host at first.
@@ -174,7 +174,7 @@ impl World {
             Event::DialledShared { dial, limit } => self.dialled_shared(dial, limit),
             Event::DialFails { dial, is_ours } => self.dial_fails(dial, is_ours),
             Event::GetsOn(which) => self.gets_on(which),
-            Event::GiveWay(but) => self.give_way(but),
+            Event::GiveWay(to, is_newcomer) => self.give_way(to, is_newcomer),
             Event::MakeRoom => {
                 self.model.may_make_room();
                 let had_idle = self.state.idle() > 0;
@@ -312,7 +312,7 @@ impl World {
         }
         let dials = todo.dials.iter().map(|dial| dial.seat.host).collect::<Vec<_>>();
         for dial in &todo.dials {
-            let patience = self.model.hosts[dial.seat.host].patience;
+            let patience = self.model.hosts[dial.seat.host].fared.patience(self.now);
             self.patience.insert(dial.id, patience);
         }
         self.dials.extend(todo.dials.into_iter().map(|dial| (dial, self.now)));

@@ -77,74 +77,6 @@ fn what_comes_back_while_another_host_waits_for_a_slot_makes_room() {
 }
 
 #[test]
-fn a_dial_that_hangs_gives_way_and_its_requests_wait_on() {
-    let mut room = Room::new(|pool| pool.max_connections = Some(1));
-    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
-    let mut hung = room.wait(a);
-    let mut healthy = room.wait(b);
-    assert!(
-        !room.act(|state, now, todo| state.give_way(Some(b), now, todo)),
-        "not yet"
-    );
-    room.later(1);
-    assert!(room.act(|state, now, todo| state.give_way(Some(b), now, todo)));
-    assert!(!room.act(|state, now, todo| state.give_way(Some(b), now, todo)), "once");
-    let dial = room.dial(a);
-    room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
-    let number = room.dialled(b);
-    assert_eq!(served(&mut healthy.receiver), Some(number));
-    assert!(hung.receiver.try_recv().is_err());
-    room.closed(b);
-    assert!(room.dials.iter().any(|dial| dial.seat.host == a), "its turn again");
-}
-
-#[test]
-fn dials_that_all_take_long_do_not_stop_each_other_for_ever() {
-    let mut room = Room::new(|pool| pool.max_connections = Some(1));
-    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
-    let _waits = [room.wait(a), room.wait(b)];
-    // Each host asks for the other's slot in each second.
-    let lasted = [a, b, a, b, a, b].map(|host| {
-        let (dial, mut seconds) = (room.dial(host), 0);
-        let other = Some(a + b - host);
-        while !room.act(|state, now, todo| state.give_way(other, now, todo)) {
-            room.later(1);
-            seconds += 1;
-        }
-        room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
-        seconds
-    });
-    assert_eq!(lasted, [1, 1, 2, 2, 4, 4]);
-    // One that came to an end is no reason to wait for the next.
-    room.dialled(a);
-    room.closed(a);
-    room.dialled(b);
-    room.closed(b);
-    let _waits = [room.wait(a), room.wait(b)];
-    room.later(1);
-    assert!(room.act(|state, now, todo| state.give_way(Some(b), now, todo)));
-}
-
-#[test]
-fn a_dial_in_its_tls_handshake_has_more_time_than_one_that_nobody_answers() {
-    let mut room = Room::new(|pool| pool.max_connections = Some(1));
-    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
-    let (_first, second) = (room.wait(a), room.wait(b));
-    room.dials[0].progress.enter(Phase::TlsHandshake);
-    room.later(3);
-    assert!(!room.act(|state, now, todo| state.give_way(Some(b), now, todo)));
-    room.later(1);
-    assert!(room.act(|state, now, todo| state.give_way(Some(b), now, todo)));
-    let dial = room.dial(a);
-    room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
-    // The other's request goes, too: nobody waits for its dial.
-    room.dials[0].progress.enter(Phase::TlsHandshake);
-    room.act(|state, _, _| state.cancel(b, second.id));
-    room.later(1);
-    assert!(room.act(|state, now, todo| state.give_way(Some(a), now, todo)));
-}
-
-#[test]
 fn pools_share_a_budget() {
     let budget = Budget::new(Some(2));
     let (mut one, mut two) = (Room::new(|_| {}), Room::new(|_| {}));
@@ -321,6 +253,59 @@ fn a_claim_outlives_a_moment_in_which_its_host_hopes_for_a_connection_on_its_way
 }
 
 #[test]
+fn a_claim_is_not_met_while_its_host_stands_in_no_line() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _served = (room.wait(busy), room.wait(other));
+    room.dialled(busy);
+    room.dialled(other);
+    let _waits = room.wait(other);
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
+    // Its own comes home in a moment: a slot would be of no use to it.
+    room.act(|state, _, _| state.settling(other));
+    room.idle(busy);
+    assert_eq!(room.left, [], "for whom?");
+}
+
+#[test]
+fn whoever_claims_a_connection_is_the_next_in_line_and_the_others_keep_their_order() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let [busy, first, second, claims] = ["a", "b", "c", "d"].map(|name| room.host(name, Protocol::H1));
+    let _served = (room.wait(busy), room.wait(busy));
+    room.dialled(busy);
+    room.dialled(busy);
+    let _waiting = [first, second, claims].map(|host| room.wait(host));
+    assert!(room.act(|state, now, _| state.reclaim(Some(claims), now)));
+    for _ in 0..2 {
+        room.idle(busy);
+        room.closed(busy);
+    }
+    let turns = |room: &mut Room| -> Vec<usize> { room.dials.iter().map(|dial| dial.seat.host).collect() };
+    assert_eq!(turns(&mut room), [claims, first]);
+    room.fails(claims);
+    assert_eq!(turns(&mut room), [first, second]);
+}
+
+#[test]
+fn a_host_that_claims_nothing_does_not_take_the_slot_that_it_gives_to_another() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _served = room.wait(busy);
+    room.dialled(busy);
+    let (_own, mut waits) = (room.wait(busy), room.wait(other));
+    assert!(room.act(|state, now, _| state.reclaim(Some(other), now)));
+    assert!(
+        !room.act(|state, now, _| state.reclaim(Some(busy), now)),
+        "all are its own"
+    );
+    let back = room.idle(busy);
+    assert_eq!(room.left, [(back, CloseReason::MadeRoom)]);
+    room.closed(busy);
+    let number = room.dialled(other);
+    assert_eq!(served(&mut waits.receiver), Some(number));
+}
+
+#[test]
 fn a_claim_is_met_by_a_connection_that_ends_with_its_request_anyway() {
     let mut room = Room::new(|pool| pool.max_connections = Some(2));
     let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
@@ -364,7 +349,7 @@ fn a_dial_that_gives_way_asks_for_no_room_while_another_serves_those_who_wait() 
     let _served: Vec<_> = (0..3).map(|_| room.wait(other)).collect();
     room.dialled(other);
     room.later(1);
-    assert!(room.act(|state, now, todo| state.give_way(Some(other), now, todo)));
+    assert!(room.gives_way(other));
     let dial = room.dial(slow);
     room.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
     assert_eq!(room.dials.len(), 3, "one, and two to the other");
@@ -471,11 +456,14 @@ fn of_many_who_wait_for_one_host_one_presses_in_a_second() {
     let [busy, host, other] = ["a", "b", "c"].map(|name| room.host(name, Protocol::H1));
     let _served = room.wait(busy);
     let _wait: Vec<_> = [host, host, other].map(|host| room.wait(host)).into();
-    assert!(room.state.presses(host, room.now) && !room.state.presses(host, room.now));
-    assert!(room.state.presses(other, room.now));
+    assert!(room.state.presses(host, room.now).is_some() && room.state.presses(host, room.now).is_none());
+    assert!(room.state.presses(other, room.now).is_some());
     room.later(1);
-    assert!(room.state.presses(host, room.now));
-    assert!(!room.state.presses(busy, room.now), "it waits for its own dial");
+    assert!(room.state.presses(host, room.now).is_some());
+    assert!(
+        room.state.presses(busy, room.now).is_none(),
+        "it waits for its own dial"
+    );
 }
 
 #[test]
@@ -510,7 +498,7 @@ impl Member for Waits {
         false
     }
 
-    fn gives_way(&self, _: Option<usize>, _: Instant) -> bool {
+    fn gives_way(&self, _: Presser, _: Instant) -> bool {
         false
     }
 

@@ -4,6 +4,7 @@ mod caps;
 mod dials;
 mod elsewhere;
 mod fresh;
+mod giving_way;
 mod idle;
 mod renewal;
 mod shared;
@@ -21,7 +22,9 @@ use tokio::time::Instant;
 
 use super::dialling::{Cap, Standing};
 use super::fakes::{Many, One, Seat};
-use super::{Ask, Budget, Delivery, Dial, Leaving, Limits, Multiplexed, Outcome, Protocol, State, Todo, Waiting};
+use super::{
+    Ask, Budget, Delivery, Dial, Leaving, Limits, Multiplexed, Outcome, Presser, Protocol, State, Todo, Waiting,
+};
 use crate::connect::{DialFailure, Route, Target};
 use crate::error::{Kind, Phase};
 use crate::pool::Key;
