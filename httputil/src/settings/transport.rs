@@ -49,7 +49,8 @@ pub struct Pool {
     /// `pool.reuse`: `false` is one connection per request. Default true.
     pub reuse: bool,
     /// `pool.max_lifetime`: a connection takes no new request after this time since it was made, give or take a tenth.
-    /// Default 10 min; `None` is for ever.
+    /// An HTTP/2 connection that bears a long one, and beside which a cap allows its host no other, serves on until that has
+    /// ended. Default 10 min; `None` is for ever.
     pub max_lifetime: Option<Duration>,
     /// `pool.max_requests_per_connection`: a connection takes no more than these. Default `None`.
     pub max_requests_per_connection: Option<u32>,

@@ -106,3 +106,35 @@ async fn bounds_longer_than_the_clock_can_tell_are_none() {
     assert_eq!((stats.dialled, stats.idle, stats.reuses), (1, 1, 2), "{stats:?}");
     assert_at_rest(&client).await;
 }
+
+#[tokio::test]
+async fn past_its_lifetime_the_only_connection_that_may_be_serves_on_beside_a_long_request() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let handler = move |request: http::Request<_>| {
+        let held = held.clone();
+        async move {
+            if request.uri().path() == "/long" {
+                held.pass().await;
+            }
+            handlers::full("hello")
+        }
+    };
+    let server = Server::builder().h2().handler(handler).start().await;
+    let config = one_attempt().max_lifetime(LIFETIME).http2_prior_knowledge(true);
+    let client = Client::new(config.max_connections_per_host(1)).unwrap();
+    let long = spawn_get(&client, &server.url("/long"));
+    gate.arrived(1).await;
+    tokio::time::sleep(LIFETIME * 12 / 10).await;
+    // Waiting longer than `timeouts.pool_wait` would be an error.
+    for _ in 0..10 {
+        assert_eq!(get(&client, &server.url("/")).await, "hello");
+    }
+    assert_eq!(server.accepted(), 1);
+    gate.open();
+    assert_eq!(long.await.unwrap().unwrap(), "hello");
+    assert_eq!(get(&client, &server.url("/")).await, "hello");
+    assert_eq!(server.accepted(), 2, "it ends with what it bore");
+    assert_eq!(client.stats().closed_for(CloseReason::MaxLifetime), 1);
+    assert_at_rest(&client).await;
+}

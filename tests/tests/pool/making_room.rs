@@ -204,6 +204,43 @@ async fn a_long_request_over_http2_costs_its_host_no_connection_when_another_hos
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_whose_answers_over_http2_take_seconds_keeps_no_cap_from_another_host() {
+    let ca = TrustedCa::new();
+    let lines = "http2.prior_knowledge = true\n[registry]\nmax_connections = 1\n[a]\n[b]\n";
+    let registry = ca.registry(lines, &ScriptedResolver::new());
+    let config = one_attempt().max_connections(1).http2_prior_knowledge(true);
+    let of_pool = Client::new(config).unwrap();
+    let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
+    let other = Server::builder().h2().start().await;
+    let is_served = async |loaded: &Client, asking: &Client| {
+        let takes = Duration::from_secs(3);
+        let handler = move |_| async move {
+            tokio::time::sleep(takes).await;
+            handlers::full("hello")
+        };
+        let busy = Server::builder().h2().handler(handler).start().await;
+        let mut load = JoinSet::new();
+        // One ends each half a second.
+        for _ in 0..6 {
+            let (client, url) = (loaded.clone(), busy.url("/"));
+            load.spawn(async move {
+                loop {
+                    assert_eq!(get(&client, &url).await, "hello");
+                }
+            });
+            tokio::time::sleep(takes / 6).await;
+        }
+        // Waiting longer than `timeouts.pool_wait` would be an error.
+        assert_eq!(get(asking, &other.url("/")).await, "hello");
+        load.shutdown().await;
+    };
+    tokio::join!(is_served(&of_pool, &of_pool), is_served(&a, &b));
+    for client in [&of_pool, &a, &b] {
+        assert_all_gone(client).await;
+    }
+}
+
 #[tokio::test]
 async fn a_slot_that_a_busy_host_gives_to_another_is_not_taken_by_its_own_requests() {
     let (busy, gate) = held_server().await;

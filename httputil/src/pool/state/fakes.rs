@@ -56,6 +56,7 @@ struct Places {
     /// After so many places that were asked for in vain the peer says so: how many there are then.
     says: Option<(AtomicUsize, usize)>,
     is_choked: AtomicBool,
+    expires: Option<Instant>,
 }
 
 /// One place of a shared connection.
@@ -176,6 +177,14 @@ impl Many {
         Many(Arc::new(places))
     }
 
+    /// One that takes no requests from then on.
+    #[cfg(test)]
+    pub(in crate::pool) fn until(expires: Instant, limit: usize) -> Many {
+        let mut places = Places::new(0, limit, Tie::new(0, None));
+        places.expires = Some(expires);
+        Many(Arc::new(places))
+    }
+
     pub(in crate::pool) fn number(&self) -> u32 {
         self.0.number
     }
@@ -204,6 +213,7 @@ impl Places {
             is_limit_known: AtomicBool::new(true),
             says: None,
             is_choked: AtomicBool::new(false),
+            expires: None,
         }
     }
 
@@ -338,7 +348,7 @@ impl Multiplexed for Many {
     }
 
     fn expires(&self) -> Option<Instant> {
-        None
+        self.0.expires
     }
 
     fn spent(&self) -> Option<CloseReason> {

@@ -89,7 +89,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
     }
 
-    /// Those that are too old, or have borne enough requests, end after the streams that they bear.
+    /// Those that are too old, or have borne enough requests, end after the streams that they bear. One that is too old
+    /// serves on as long as it bears some and no other may be dialled, but for moments in which they may end.
     pub(super) fn expel_worn_out(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let mut position = 0;
         while let Some(host) = self.hosts.get(index)
@@ -103,10 +104,21 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 }
             });
             match reason {
+                Some(CloseReason::MaxLifetime) if self.is_irreplaceable(index, entry, now) => {
+                    self.spare_too_old(entry, now);
+                    position += 1;
+                }
                 Some(reason) => self.expel(entry, reason, todo),
                 None => position += 1,
             }
         }
+    }
+
+    /// Whether the connection's host would be without one as long as its streams go on.
+    fn is_irreplaceable(&self, index: usize, entry: usize, now: Instant) -> bool {
+        let bears_some = self.shared(entry).is_some_and(|connection| connection.in_use() > 0);
+        let host = self.hosts.get(index).filter(|host| host.shared.len() == 1);
+        bears_some && host.is_some_and(|host| self.holds_back(host, now).is_some())
     }
 
     /// Whether another shared connection should be dialled.

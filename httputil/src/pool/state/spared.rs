@@ -1,9 +1,13 @@
 //! A shared connection that takes no request for a moment, so that it can make room for who has claimed one.
 //!
 //! A busy one bears requests at all times, and would keep its slot for ever. So the next whose request ends while a claim
-//! is on is spared further ones until those that it bears have ended, and then meets the claim. Where one of these goes on
-//! for too long, the connection serves its host again as before and is left alone for a while: closed after that request,
-//! it would leave its host without a connection, and no slot would come back for anybody.
+//! is on is spared further ones until those that it bears have ended, and then meets the claim. Where they do not, the
+//! connection serves its host again as before and is left alone for a while: closed after them, it would leave its host
+//! without a connection, and no slot would come back for anybody.
+//!
+//! The rule: it is spared as long as its requests go on ending, 2 s from the last that did, and 5 s at most.
+//!
+//! So is one that is too old, and that its host cannot do without, since no other may be dialled.
 
 use std::time::Duration;
 
@@ -12,16 +16,32 @@ use tokio::time::Instant;
 use super::turns::Claimant;
 use super::{Exclusive, Multiplexed, State, Todo};
 
-/// For how long its host does without the connection.
-pub(super) const SPARED_FOR: Duration = Duration::from_secs(2);
+/// For how long its host does without the connection when none of its requests ends.
+const SPARED_FOR: Duration = Duration::from_secs(2);
 
-/// For how long it is left alone when that was in vain.
-const LEFT_ALONE_FOR: Duration = Duration::from_secs(30);
+/// And in any case.
+const SPARED_AT_MOST: Duration = Duration::from_secs(5);
+
+/// For how long it is left alone when that was in vain: another moment may be better.
+const LEFT_ALONE_FOR: Duration = Duration::from_secs(3);
+
+/// The same when it was in vain before.
+const LEFT_ALONE_THEN: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Spared {
     entry: usize,
+    began: Instant,
     until: Instant,
+    /// For a successor, and not for a claim.
+    is_too_old: bool,
+}
+
+impl Spared {
+    fn goes_on(&mut self, now: Instant) {
+        let ends = [now.checked_add(SPARED_FOR), self.began.checked_add(SPARED_AT_MOST)];
+        self.until = ends.into_iter().flatten().min().unwrap_or(now);
+    }
 }
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
@@ -47,6 +67,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// A request on the connection has ended, and others have not: it is spared if another host or pool has claimed one.
     pub(super) fn spare(&mut self, entry: usize, now: Instant) {
+        if let Some(spared) = self.spared.as_mut().filter(|spared| spared.entry == entry) {
+            return spared.goes_on(now);
+        }
         let Some(host) = self.entries.get(entry).map(|entry| entry.host) else {
             return;
         };
@@ -55,8 +78,25 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             Some(Claimant::Pool) => self.budget.is_wanted(),
             None => false,
         };
-        if is_wanted && self.spared.is_none() && self.may_be_spared(entry, now) {
-            self.spared = now.checked_add(SPARED_FOR).map(|until| Spared { entry, until });
+        if is_wanted {
+            self.begin_sparing(entry, false, now);
+        }
+    }
+
+    /// A connection is too old, and no other may be dialled before it is gone.
+    pub(super) fn spare_too_old(&mut self, entry: usize, now: Instant) {
+        self.begin_sparing(entry, true, now);
+    }
+
+    fn begin_sparing(&mut self, entry: usize, is_too_old: bool, now: Instant) {
+        if self.spared.is_none() && self.may_be_spared(entry, now) {
+            let spared = self.spared.insert(Spared {
+                entry,
+                began: now,
+                until: now,
+                is_too_old,
+            });
+            spared.goes_on(now);
         }
     }
 
@@ -64,7 +104,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(in crate::pool) fn is_spared_in_vain(&self, now: impl FnOnce() -> Instant) -> bool {
         self.spared
             .as_ref()
-            .is_some_and(|spared| self.reclaims.is_none() || spared.until <= now())
+            .is_some_and(|spared| self.reclaims.is_none() && !spared.is_too_old || spared.until <= now())
     }
 
     /// Lets the connection serve its host again, if it is spared in vain.
@@ -77,7 +117,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         };
         if spared.until <= now {
-            entry.left_alone_until = now.checked_add(LEFT_ALONE_FOR);
+            let was_before = entry.left_alone_until.is_some();
+            entry.left_alone_until = now.checked_add(if was_before { LEFT_ALONE_THEN } else { LEFT_ALONE_FOR });
         }
         let host = entry.host;
         if self.hosts.get(host).is_some_and(|host| !host.queue.is_empty()) {

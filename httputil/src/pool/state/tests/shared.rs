@@ -248,3 +248,55 @@ fn no_connection_is_dialled_beside_one_whose_peer_says_at_that_moment_how_many_r
         assert_eq!(room.begun.len(), 1, "after {after}");
     }
 }
+
+/// A shared connection that is too old, with a request that goes on, where no other may be dialled.
+fn too_old_at_a_cap() -> (Room, usize, Seat) {
+    let mut room = Room::new(|pool| pool.max_connections = Some(1));
+    let host = room.host("a", Protocol::H2);
+    let mut long = room.wait(host);
+    let (many, dial) = (Many::until(room.now + Duration::from_mins(1), 10), room.dial(host));
+    room.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
+    let Ok(Delivery::Place(long)) = long.receiver.try_recv() else {
+        panic!("it has a place")
+    };
+    room.later(60);
+    (room, host, long)
+}
+
+#[test]
+fn a_connection_that_is_too_old_serves_its_host_beside_a_long_request_while_no_other_may_be_dialled() {
+    let (mut room, host, long) = too_old_at_a_cap();
+    // Its requests are given a moment to end.
+    let mut waits = room.wait(host);
+    room.later(1);
+    room.act(|_, _, _| {});
+    assert!(waits.receiver.try_recv().is_err());
+    room.later(1);
+    room.act(|_, _, _| {});
+    let Ok(Delivery::Place(short)) = waits.receiver.try_recv() else {
+        panic!("its host goes without")
+    };
+    let Outcome::Place(other) = room.checkout(host) else {
+        panic!("it is left alone")
+    };
+    assert_eq!(room.left, []);
+    // With the last of them it goes.
+    for place in [short, other, long] {
+        room.back(place);
+    }
+    let _waits = room.wait(host);
+    assert_eq!(room.left, [(0, CloseReason::MaxLifetime)]);
+    room.closed(host);
+    assert_eq!(room.dials.len(), 1);
+}
+
+#[test]
+fn a_connection_that_is_too_old_ends_when_its_requests_do_in_a_moment() {
+    let (mut room, host, short) = too_old_at_a_cap();
+    let mut waits = room.wait(host);
+    room.back(short);
+    assert_eq!(room.left, [(0, CloseReason::MaxLifetime)]);
+    room.closed(host);
+    room.dialled_many(host, 10);
+    assert_eq!(served(&mut waits.receiver), Some(0));
+}
