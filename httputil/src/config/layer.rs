@@ -59,6 +59,24 @@ pub(crate) fn named(origin: &Origin) -> Option<String> {
     })
 }
 
+/// Where the value at `path` is written. A table that single variables, or keys set in code, make together has the place of
+/// one of them, which may be the one that is right: it is all of them.
+pub(crate) fn of_table(origin: &Origin, path: &str) -> Origin {
+    let inner = named(origin).is_some_and(|named| named.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+    let table = |text: &str, joint: &str| {
+        text.split_once(joint)
+            .map_or_else(String::new, |(table, _)| table.to_owned())
+    };
+    match origin {
+        Origin::Variable(name) if inner => {
+            let path = path.to_ascii_uppercase().replace('.', "__");
+            Origin::Variable(format!("{}__{path}__*", table(name, "__")).into())
+        }
+        Origin::Code(key) if inner => Origin::Code(format!("{}.{path}.*", table(key, ".")).into()),
+        origin => origin.clone(),
+    }
+}
+
 /// What is left of a key's path, below the profile, when the origin is a variable or a key set in code that holds it in
 /// an inline table: of `pool.max_idle` in `HTTPUTIL_A__POOL` it is `max_idle`. Nothing where the origin says the whole.
 pub(crate) fn within<'a>(origin: &Origin, path: &'a str) -> Option<&'a str> {

@@ -11,14 +11,14 @@ use super::builder::ConfigBuilder;
 use super::embedded::Embedded;
 use super::excerpt::{self, Source};
 use super::json_schema;
-use super::layer::{Layer, name_beside, shown_key};
+use super::layer::{Layer, name_beside, of_table, shown_key};
 use super::merge::Chain;
 use super::names::{DEFAULT, GLOBAL, REGISTRY, did_you_mean};
 use super::read::{Reader, SecretsElsewhere};
 use super::reference;
 use super::schema::{Kind, schema_of};
 use super::suggest;
-use super::tree::Table;
+use super::tree::{Table, find};
 use crate::error::{Error, Origin, Problem};
 use crate::settings::{Environment, Profile, Registry};
 
@@ -173,6 +173,10 @@ impl Config {
     /// and overridden like any other. A [`Duration`](std::time::Duration) is read from text such as `"10s"`, a
     /// [`Secret`](crate::settings::Secret) from a text, `{ file = "…" }` or `{ env = "…" }`.
     ///
+    /// In a variable, where all is text, the type says what is meant: `0123` stays `0123` for a `String`. Types that only
+    /// look at what they are given (serde's `flatten`, `tag` and `untagged`) get what the same text would be in a file:
+    /// `1` is a number, `true` a flag, `'1'` and `one` are texts, `[1, 2]` is a list.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use httputil::Config;
@@ -201,8 +205,17 @@ impl Config {
             .map(Some)
             .map_err(|misfit| {
                 let misfit = misfit.at(&entry.node);
-                let origin = misfit.origin().unwrap_or(&entry.node.origin).clone();
-                let name = name_beside(&origin, profile, &format!("settings.{key}{}", misfit.path()));
+                let path = format!("settings.{key}{}", misfit.path());
+                let inner = misfit.path();
+                let node = entry.node.as_table().and_then(|table| find(table, inner.get(1..)?));
+                let parts = node.unwrap_or(&entry.node).as_table().map_or(0, Table::len);
+                let origin = misfit.origin().unwrap_or(&entry.node.origin);
+                let origin = if parts > 1 {
+                    of_table(origin, &path)
+                } else {
+                    origin.clone()
+                };
+                let name = name_beside(&origin, profile, &path);
                 let problem = Problem::at(origin, format!("{name}{}", misfit.message()));
                 Error::config(self.underlined(vec![problem]))
             })

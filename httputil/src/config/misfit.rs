@@ -132,10 +132,15 @@ fn without_value(message: &str, value: &Value) -> String {
         _ => return "this value does not fit".to_owned(),
     };
     let message = message.strip_suffix(&format!(": {value:?}")).unwrap_or(message);
-    let words = message.split(|next: char| !next.is_alphanumeric());
+    // It may be repeated in another form: `CANARY` for `canary`.
+    let (value, lower) = (value.to_lowercase(), message.to_lowercase());
+    let mut words = lower.split(|next: char| !next.is_alphanumeric());
     if OF_URL.contains(&message) {
         format!("expected {}", in_words(message))
-    } else if words.filter(|word| word.len() > 3).any(|word| value.contains(word)) || message.contains(&value) {
+    } else if words.any(|word| word.len() > 3 && value.contains(word))
+        || lower.contains(&value)
+        || message.starts_with("data did not match any variant")
+    {
         "this value does not fit".to_owned()
     } else {
         message.to_owned()
@@ -177,11 +182,27 @@ fn in_words(expected: &str) -> String {
         "a character" => "a single character".to_owned(),
         "a sequence" => "a list".to_owned(),
         "a map" => "a table".to_owned(),
+        "string or map" => "a text or a table".to_owned(),
+        "path string" => "a path".to_owned(),
+        "IPv4 address" | "IPv6 address" => format!("an {expected}"),
+        "IP address" => "an IP address".to_owned(),
+        "socket address" | "IPv4 socket address" | "IPv6 socket address" => {
+            "an address with a port, such as \"127.0.0.1:8080\"".to_owned()
+        }
         "a nonzero u32" | "a nonzero u64" | "a nonzero usize" | "a nonzero u16" | "a nonzero u8" => {
             "a whole number, 1 or more".to_owned()
         }
-        other if other.starts_with("struct ") => "a table".to_owned(),
+        other
+            if ["struct ", "internally tagged enum ", "adjacently tagged enum "]
+                .iter()
+                .any(|kind| other.starts_with(kind)) =>
+        {
+            "a table".to_owned()
+        }
+        other if other.starts_with("enum ") => "a text or a table".to_owned(),
+        other if other.starts_with("tuple ") => "a list".to_owned(),
         other if other.starts_with("a tuple of size ") => other.replace("a tuple of size", "a list of length"),
+        other if other.starts_with("an array of length ") => other.replace("an array", "a list"),
         other => other.to_owned(),
     }
 }

@@ -1,7 +1,8 @@
 //! serde over a tree: a value comes out as whatever type is asked for, a failure knows its place.
 //!
 //! Text from variables becomes what the type asks for: a number, a flag, a list, a table. `std::time::Duration` is read
-//! from `"10s"`. Failures never repeat a value: a service's settings may be secrets.
+//! from `"10s"`. Where only code of the type itself knows what it wants (serde's flattened, tagged and untagged types), text
+//! of a setting is what it would be in a file: `1` is a number, `true` a flag, `'1'` and `one` are texts. Failures never repeat a value: a service's settings may be secrets.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
@@ -128,7 +129,39 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let read = match &self.node.value {
+            Value::Raw(text) if self.elsewhere.is_some() => match parse_value(text, &self.node.origin) {
+                Ok(node) => self.below(&node).any(visitor),
+                Err(message) if text.starts_with('{') => Err(Misfit::new(message)),
+                Err(_) => self.any(visitor),
+            },
+            _ => self.any(visitor),
+        };
+        read.map_err(|misfit| misfit.at(self.node))
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         self.any(visitor).map_err(|misfit| misfit.at(self.node))
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        self.deserialize_str(visitor)
     }
 
     numbers! {
@@ -256,7 +289,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor.visit_unit()
     }
 
-    serde::forward_to_deserialize_any! { char str string bytes byte_buf unit unit_struct identifier }
+    serde::forward_to_deserialize_any! { unit unit_struct }
 }
 
 struct Items<'a> {

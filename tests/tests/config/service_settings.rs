@@ -108,6 +108,137 @@ fn text_of_a_variable_becomes_what_is_asked_for() {
     );
 }
 
+/// Types whose code only looks at what it is given.
+#[derive(Debug, Deserialize, PartialEq)]
+struct Flat {
+    a: u8,
+    #[serde(flatten)]
+    rest: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(tag = "kind")]
+enum Tagged {
+    One { x: u8, on: bool, name: String },
+    Other,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(untagged)]
+enum Either {
+    Number(u16),
+    Flag(bool),
+    Table { a: u8 },
+    Many(Vec<u8>),
+    Text(String),
+}
+
+#[test]
+fn a_variable_sets_flattened_tagged_and_untagged_types_as_a_file_would() {
+    let config = Scenario::main_file("[a]")
+        .variable("HTTPUTIL_A__SETTINGS__FLAT__A", "1")
+        .variable("HTTPUTIL_A__SETTINGS__FLAT__B", "0.5")
+        .variable("HTTPUTIL_A__SETTINGS__TAGGED__KIND", "One")
+        .variable("HTTPUTIL_A__SETTINGS__TAGGED__X", "3")
+        .variable("HTTPUTIL_A__SETTINGS__TAGGED__ON", "true")
+        .variable("HTTPUTIL_A__SETTINGS__TAGGED__NAME", "'123'")
+        .set("a.settings.in_code.kind", "Other")
+        .config();
+    let flat = Flat {
+        a: 1,
+        rest: BTreeMap::from([("b".to_owned(), 0.5)]),
+    };
+    assert_eq!(config.setting("a", "flat").unwrap(), Some(flat));
+    let tagged = Tagged::One {
+        x: 3,
+        on: true,
+        name: "123".to_owned(),
+    };
+    assert_eq!(config.setting("a", "tagged").unwrap(), Some(tagged));
+    assert_eq!(config.setting("a", "in_code").unwrap(), Some(Tagged::Other));
+    for (text, value) in [
+        ("8080", Either::Number(8080)),
+        ("true", Either::Flag(true)),
+        ("{ a = 3 }", Either::Table { a: 3 }),
+        ("[1, 2]", Either::Many(vec![1, 2])),
+        ("0123", Either::Text("0123".to_owned())),
+        ("'8080'", Either::Text("8080".to_owned())),
+        ("127.0.0.1:80", Either::Text("127.0.0.1:80".to_owned())),
+        ("[::1]:80", Either::Text("[::1]:80".to_owned())),
+    ] {
+        assert_eq!(read_variable::<Either>(text), Ok(value), "{text}");
+    }
+    // Where the type says what it wants, text stays text.
+    assert_eq!(read_variable::<String>("true").unwrap(), "true");
+    assert_eq!(read_variable::<String>("'8080'").unwrap(), "'8080'");
+}
+
+#[test]
+fn a_misfit_in_a_table_made_of_variables_blames_none_of_them_that_may_be_right() {
+    let config = Scenario::main_file("[a]")
+        .variable("HTTPUTIL_GLOBAL__SETTINGS__TAGGED__KIND", "One")
+        .variable("HTTPUTIL_GLOBAL__SETTINGS__TAGGED__X", "canary")
+        .set("a.settings.target.names", "[]")
+        .set("a.settings.target.weight", "1")
+        .config();
+    let message = |error: httputil::Error| error.to_string();
+    assert_eq!(
+        config.setting::<Tagged>("a", "tagged").map_err(message),
+        Err("HTTPUTIL_GLOBAL__SETTINGS__TAGGED__*: expected a whole number from 0 to 255, found a text".to_owned())
+    );
+    assert_eq!(
+        config.setting::<Target>("a", "target").map_err(message),
+        Err("set in code: a.settings.target.*: the key url is missing".to_owned())
+    );
+    assert_eq!(
+        read_variable::<Either>("{ a = ")
+            .map(|_| ())
+            .map_err(|said| said.starts_with("HTTPUTIL_A__SETTINGS__KEY: not TOML: ")),
+        Err(true)
+    );
+}
+
+#[test]
+fn no_word_of_rust_is_in_what_a_misfit_says() {
+    let says = |message: &str| Err(format!("f:2:7: a.settings.key: {message}"));
+    assert_eq!(
+        read::<std::path::PathBuf>("5").map(|_| ()),
+        says("expected a path, found a whole number")
+    );
+    assert_eq!(
+        read::<[u8; 3]>("[1, 2]").map(|_| ()),
+        says("expected a list of length 3, found 2 values")
+    );
+    assert_eq!(
+        read::<Tagged>("3").map(|_| ()),
+        says("expected a table, found a whole number")
+    );
+    assert_eq!(read::<Either>("0.5").map(|_| ()), says("this value does not fit"));
+    assert_eq!(
+        read::<IpAddr>("5").map(|_| ()),
+        says("expected an IP address, found a whole number")
+    );
+}
+
+/// Repeats what it is given in another form.
+#[derive(Debug)]
+struct Loud;
+
+impl<'de> Deserialize<'de> for Loud {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Loud, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Err(serde::de::Error::custom(format!("no {} here", text.to_uppercase())))
+    }
+}
+
+#[test]
+fn a_type_s_own_message_does_not_tell_the_value_in_capitals() {
+    assert_eq!(
+        read::<Loud>("'canary'").map(|_| ()),
+        Err("f:2:7: a.settings.key: this value does not fit".to_owned())
+    );
+}
+
 #[test]
 fn a_variable_reaches_into_tables_of_settings() {
     let config = Scenario::main_file("[a.settings.target]\nurl = \"http://file\"\nweight = 1")
