@@ -1,7 +1,7 @@
 //! Which of several values counts: every layer over every other, every table over every other, for every key.
 
 use httputil::Config;
-use httputil::settings::Profile;
+use httputil::settings::{OAuth2, Profile, Secret, Token};
 
 use crate::scenario::Scenario;
 
@@ -15,7 +15,7 @@ macro_rules! keys {
 }
 
 /// Keys that are inherited.
-const INHERITED: [Key; 52] = keys! {
+const INHERITED: [Key; 116] = keys! {
     "user_agent", "one", "other", |p| p.policy.user_agent;
     "timeout", "1s", "none", |p| p.policy.timeout;
     "timeouts.pool_wait", "1s", "0s", |p| p.policy.pool_wait;
@@ -67,6 +67,70 @@ const INHERITED: [Key; 52] = keys! {
     "proxy.no_proxy", "['one']", "['other']", |p| p.transport.proxy.no_proxy;
     "proxy.username", "one", "none", |p| p.transport.proxy.username.is_some();
     "timeouts.proxy_connect", "1s", "2s", |p| p.transport.timeouts.proxy_connect;
+    "base_url", "https://one.example", "https://other.example", |p| p.policy.base_url;
+    "cookies", "true", "false", |p| p.policy.cookies;
+    "hedge.after", "1s", "none", |p| p.policy.hedge_after;
+    "auth.origins", "['https://one.example']", "['https://other.example']", |p| p.policy.auth.origins;
+    "auth.bearer", "one", "other", |p| exposed(p.policy.auth.bearer.as_ref());
+    "auth.basic.username", "one", "other", |p| p.policy.auth.basic.as_ref().map(|user| user.username.expose());
+    "auth.basic.password", "one", "other", |p| p.policy.auth.basic.as_ref().map(|user| user.password.expose());
+    "auth.oauth2.token_url", "https://one.example/", "https://other.example/", |p| oauth2(p).token_url;
+    "auth.oauth2.client_id", "one", "other", |p| oauth2(p).client_id;
+    "auth.oauth2.client_secret", "one", "other", |p| exposed(Some(&oauth2(p).client_secret));
+    "auth.oauth2.scopes", "['one']", "[]", |p| oauth2(p).scopes;
+    "auth.oauth2.audience", "one", "other", |p| oauth2(p).audience;
+    "auth.oauth2.client_auth", "body", "basic", |p| oauth2(p).client_auth;
+    "retry.max_attempts", "2", "5", |p| p.policy.retry.max_attempts;
+    "retry.backoff.base", "50ms", "60ms", |p| p.policy.retry.backoff_base;
+    "retry.backoff.max", "4s", "5s", |p| p.policy.retry.backoff_max;
+    "retry.backoff.jitter", "equal", "full", |p| p.policy.retry.jitter;
+    "retry.statuses", "[503]", "[502]", |p| p.policy.retry.statuses;
+    "retry.methods", "['GET']", "['PUT']", |p| p.policy.retry.methods;
+    "retry.idempotency_header", "X-One", "X-Other", |p| p.policy.retry.idempotency_header;
+    "retry.budget.ratio", "0.2", "0.3", |p| p.policy.retry.budget_ratio;
+    "retry.budget.min_per_second", "2", "4", |p| p.policy.retry.budget_min_per_second;
+    "retry.respect_retry_after", "false", "true", |p| p.policy.retry.respect_retry_after;
+    "retry.max_retry_after", "20s", "21s", |p| p.policy.retry.max_retry_after;
+    "breaker.enabled", "false", "true", |p| p.policy.breaker.enabled;
+    "breaker.failure_ratio", "0.7", "0.8", |p| p.policy.breaker.failure_ratio;
+    "breaker.min_requests", "30", "40", |p| p.policy.breaker.min_requests;
+    "breaker.window", "20s", "30s", |p| p.policy.breaker.window;
+    "breaker.open_for", "6s", "7s", |p| p.policy.breaker.open_for;
+    "breaker.max_open_for", "50s", "40s", |p| p.policy.breaker.max_open_for;
+    "breaker.half_open_requests", "2", "3", |p| p.policy.breaker.half_open_requests;
+    "limit.max_concurrent", "5", "none", |p| p.policy.limit.max_concurrent;
+    "limit.max_concurrent_per_host", "5", "none", |p| p.policy.limit.max_concurrent_per_host;
+    "limit.queue", "5", "6", |p| p.policy.limit.queue;
+    "limit.rate", "50/s", "none", |p| p.policy.limit.rate;
+    "limit.burst", "5", "6", |p| p.policy.limit.burst;
+    "limit.max_response_bytes", "1MiB", "none", |p| p.policy.max_response_bytes;
+    "redirect.max", "5", "0", |p| p.policy.redirect.max;
+    "redirect.cross_origin", "false", "true", |p| p.policy.redirect.cross_origin;
+    "redirect.downgrade", "true", "false", |p| p.policy.redirect.downgrade;
+    "compression.accept", "['gzip']", "[]", |p| p.policy.compression.accept;
+    "compression.max_ratio", "50", "60", |p| p.policy.compression.max_ratio;
+    "dns.resolver", "hickory", "system", |p| p.transport.dns.resolver;
+    "dns.ttl", "1s", "2s", |p| p.transport.dns.ttl;
+    "dns.stale_for", "1s", "2s", |p| p.transport.dns.stale_for;
+    "dns.prefer", "ipv4", "ipv6", |p| p.transport.dns.prefer;
+    "dns.balance", "round_robin", "first", |p| p.transport.dns.balance;
+    "egress.allow", "['*.one.example']", "[]", |p| p.transport.egress.allow;
+    "egress.deny", "['10.0.0.0/8']", "[]", |p| p.transport.egress.deny;
+    "egress.deny_private", "true", "false", |p| p.transport.egress.deny_private;
+    "egress.https_only", "true", "false", |p| p.transport.egress.https_only;
+    "egress.trust_proxy", "true", "false", |p| p.transport.egress.trust_proxy;
+    "http1.max_header_bytes", "32KiB", "64KiB", |p| p.transport.http1.max_header_bytes;
+    "http1.max_headers", "50", "60", |p| p.transport.http1.max_headers;
+    "http1.title_case_headers", "true", "false", |p| p.transport.http1.title_case_headers;
+    "tcp.user_timeout", "40s", "none", |p| p.transport.tcp.user_timeout;
+    "tcp.local_address", "127.0.0.1", "none", |p| p.transport.tcp.local_address;
+    "tcp.interface", "lo", "none", |p| p.transport.tcp.interface;
+    "tls.cert_file", "/one.pem", "/other.pem", |p| p.transport.tls.cert_file;
+    "tls.key_file", "/one.pem", "/other.pem", |p| p.transport.tls.key_file;
+    "tls.crl_files", "['/one.crl']", "[]", |p| p.transport.tls.crl_files;
+    "tls.server_name", "one.example", "none", |p| p.transport.tls.server_name;
+    "tls.pins", "['sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=']", "[]", |p| p.transport.tls.pins;
+    "proxy.password", "one", "other", |p| p.transport.proxy.password.as_ref().map(Secret::expose);
     "settings.endpoint", "one", "other", |p| p.name;
 };
 
@@ -75,6 +139,58 @@ const OWN: [Key; 2] = keys! {
     "description", "one", "other", |p| p.description;
     "pool.name", "one", "other", |p| p.pool;
 };
+
+/// Not looked at here: the first is no value, tables of users' own keys merge, and of `settings` one key stands for all.
+const LEFT_OUT: [&str; 4] = ["inherits", "headers", "dns.overrides", "settings"];
+
+/// What a key needs beside it, in the weakest table, as a variable.
+fn beside(key: &str) -> Vec<(&'static str, &'static str)> {
+    let origins = ("AUTH__ORIGINS", "https://us.example");
+    match key {
+        "auth.bearer" => vec![origins],
+        "auth.basic.username" | "auth.basic.password" => {
+            vec![origins, ("AUTH__BASIC", "{ username = 'us', password = 'word' }")]
+        }
+        key if key.starts_with("auth.oauth2") => vec![
+            origins,
+            (
+                "AUTH__OAUTH2",
+                "{ token_url = 'https://login.example/', client_id = 'us', client_secret = 'word' }",
+            ),
+        ],
+        "limit.queue" => vec![("LIMIT__MAX_CONCURRENT", "3")],
+        "limit.burst" => vec![("LIMIT__RATE", "3/s")],
+        "proxy.password" => vec![("PROXY__USERNAME", "us")],
+        "tls.cert_file" | "tls.key_file" => vec![("TLS__CERT_FILE", "/us.pem"), ("TLS__KEY_FILE", "/us.pem")],
+        _ => Vec::new(),
+    }
+}
+
+fn exposed(token: Option<&Token>) -> Option<&str> {
+    match token {
+        Some(Token::Text(text)) => Some(text.expose()),
+        _ => None,
+    }
+}
+
+fn oauth2(profile: &Profile) -> OAuth2 {
+    profile.policy.auth.oauth2.clone().expect("all of it is written")
+}
+
+/// Whether this program was built with what the key is of.
+fn is_built_in(key: &str) -> bool {
+    match key {
+        "cookies" => cfg!(feature = "cookies"),
+        "compression.accept" => cfg!(feature = "compression"),
+        "dns.resolver" => cfg!(feature = "hickory"),
+        key => cfg!(feature = "oauth2") || !key.starts_with("auth.oauth2"),
+    }
+}
+
+/// The keys, of those that this program knows.
+fn keys(of: &[Key]) -> impl Iterator<Item = &Key> {
+    of.iter().filter(|key| is_built_in(key.0))
+}
 
 /// Weakest first.
 const LAYERS: [&str; 6] = [
@@ -97,8 +213,12 @@ struct Written {
 }
 
 impl Written {
-    fn new() -> Written {
+    /// For a value of this key.
+    fn of(key: &Key) -> Written {
         let scenario = Scenario::new().variable("HTTPUTIL_ENV", "test");
+        let scenario = beside(key.0).into_iter().fold(scenario, |scenario, (name, value)| {
+            scenario.variable(&format!("HTTPUTIL_DEFAULT__{name}"), value)
+        });
         let main = "[telemetry]\ninherits = [\"first\", \"second\"]\n[first]\n[second]\n".to_owned();
         Written {
             scenario,
@@ -108,7 +228,10 @@ impl Written {
     }
 
     fn with(mut self, layer: &str, table: &str, key: &str, value: &str) -> Written {
-        let plain = value.parse::<bool>().is_ok() || value.parse::<u32>().is_ok() || value.starts_with('[');
+        let plain = value.parse::<bool>().is_ok()
+            || value.parse::<u32>().is_ok()
+            || value.starts_with('[')
+            || key.ends_with("ratio");
         let literal = if plain {
             value.to_owned()
         } else {
@@ -143,7 +266,7 @@ impl Written {
 
 /// The profile's value when it stands in one place alone.
 fn alone(key: &Key, value: &str) -> String {
-    let profile = Written::new()
+    let profile = Written::of(key)
         .with("code", "telemetry", key.0, value)
         .load()
         .profile("telemetry")
@@ -182,13 +305,14 @@ fn place(layer: &str) -> &str {
 
 #[test]
 fn every_layer_beats_every_weaker_one_for_every_key() {
-    for key in INHERITED.iter().chain(&OWN) {
+    for key in keys(&INHERITED).chain(&OWN) {
         for (strength, strong) in LAYERS.iter().enumerate() {
             for weak in &LAYERS[..strength] {
                 let (name, one, other, _) = *key;
-                let written = Written::new()
-                    .with(weak, "telemetry", name, one)
-                    .with(strong, "telemetry", name, other);
+                let written =
+                    Written::of(key)
+                        .with(weak, "telemetry", name, one)
+                        .with(strong, "telemetry", name, other);
                 assert_shows(
                     &written.load(),
                     key,
@@ -203,9 +327,9 @@ fn every_layer_beats_every_weaker_one_for_every_key() {
 
 #[test]
 fn every_layer_beats_the_built_in_default_for_every_key() {
-    for key in INHERITED.iter().chain(&OWN) {
+    for key in keys(&INHERITED).chain(&OWN) {
         for layer in LAYERS {
-            let config = Written::new().with(layer, "telemetry", key.0, key.1).load();
+            let config = Written::of(key).with(layer, "telemetry", key.0, key.1).load();
             assert_shows(&config, key, key.1, place(layer), layer);
         }
     }
@@ -215,11 +339,11 @@ fn every_layer_beats_the_built_in_default_for_every_key() {
 /// the layers: the stronger table is in the weakest layer here, the weaker table in the strongest.
 #[test]
 fn every_table_beats_every_weaker_one_for_every_key() {
-    for key in &INHERITED {
+    for key in keys(&INHERITED) {
         for (weakness, weak) in TABLES.iter().enumerate() {
             for strong in &TABLES[..weakness] {
                 let (name, one, other, _) = *key;
-                let written = Written::new()
+                let written = Written::of(key)
                     .with("code", weak, name, one)
                     .with("embedded", strong, name, other);
                 assert_shows(
@@ -231,6 +355,23 @@ fn every_table_beats_every_weaker_one_for_every_key() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn no_key_of_the_reference_is_missing_here() {
+    let page = Config::reference();
+    let entries = page.split("\n### `").skip(1);
+    let of_profiles = entries.filter_map(|entry| {
+        let (key, rest) = entry.split_once('`')?;
+        let is = |mark: &str| rest.lines().any(|line| line == mark);
+        (is("- transport") || is("- policy")).then_some(key)
+    });
+    let of_profiles: Vec<&str> = of_profiles.collect();
+    assert!(of_profiles.len() > 110, "{of_profiles:?}");
+    for key in of_profiles {
+        let is_here = INHERITED.iter().chain(&OWN).any(|(here, ..)| *here == key);
+        assert!(is_here || LEFT_OUT.contains(&key), "{key} is not looked at");
     }
 }
 
