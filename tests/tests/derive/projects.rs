@@ -1,7 +1,8 @@
 //! Misspelt profiles, in real cargo projects: what does not compile, and what makes it compile again.
 //!
 //! All projects are members of one workspace in a temporary folder and share a target folder that is kept, so that
-//! httputil is checked once and each step costs about a second.
+//! httputil is checked once and each step costs about a second. Each test has members of its own names: cargo keeps one
+//! build of those that have one name, and calls it fresh by its age.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -111,6 +112,28 @@ impl Shop {
     }
 }
 
+/// What `HTTPUTIL_CONFIG` can name: the derive heeds it only where run time, which may have another working directory,
+/// would surely find the same file.
+#[test]
+fn the_variable_counts_as_the_absolute_path_of_a_file_and_as_nothing_else() {
+    let shop = Shop::with(&[("variable", &service("telemetry"))]);
+    shop.write("httputil.toml", "[audit]\n");
+    shop.write("named.toml", "[telemetry]\n");
+    shop.write("variable/named.toml", "[telemetry]\n");
+    let found = &["no profile `telemetry` in httputil.toml"];
+    let check = |variable: &Path| shop.check_with("variable", Some(variable));
+    check(Path::new("named.toml")).fails_once_saying(found);
+    check(&shop.path("named.toml")).passes();
+    check(&shop.path("missing.toml")).fails_once_saying(found);
+    check(Path::new("none")).fails_once_saying(found);
+    // What was missing is there.
+    shop.write("missing.toml", "[telemetry]\n");
+    check(&shop.path("missing.toml")).passes();
+    // A file that is named and lacks the profile is the one that the message is about.
+    shop.write("missing.toml", "[replication]\n");
+    check(&shop.path("missing.toml")).fails_once_saying(&["no profile `telemetry` in ", "missing.toml"]);
+}
+
 /// A service on this profile.
 fn service(profile: &str) -> String {
     format!(
@@ -159,19 +182,19 @@ fn a_misspelt_profile_does_not_compile_until_the_file_has_it() {
 
 #[test]
 fn a_file_that_is_no_toml_is_one_error_however_many_services_read_it() {
-    let shop = Shop::with(&[("member", &format!("{}{}", service("telemetry"), service("audit")))]);
+    let shop = Shop::with(&[("garbled", &format!("{}{}", service("telemetry"), service("audit")))]);
     shop.write("httputil.toml", "[telemetry]\n\ntimeout = = 3\n");
-    shop.check("member")
+    shop.check("garbled")
         .fails_once_saying(&["httputil.toml:3:11: ", "no profile can be checked until it is mended"]);
     shop.write("httputil.toml", "[telemetry]\n[audit]\n");
-    shop.check("member").passes();
+    shop.check("garbled").passes();
 }
 
 #[test]
 fn a_folder_where_the_file_should_be_is_one_error() {
-    let shop = Shop::with(&[("member", &service("telemetry"))]);
+    let shop = Shop::with(&[("hidden", &service("telemetry"))]);
     shop.write("httputil.toml/inside", "");
-    shop.check("member")
+    shop.check("hidden")
         .fails_once_saying(&["httputil.toml: not a file of at most 4 MiB; no profile can be checked"]);
 }
 
