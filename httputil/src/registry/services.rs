@@ -4,7 +4,8 @@
 //! task. The registry holds no lease itself, so a service that ends is not told of: it is passed over, and forgotten when
 //! others are added.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Registry;
@@ -34,6 +35,8 @@ struct List {
     entries: Vec<Arc<Entry>>,
     /// How many were alive when the list was last cleared of those that are not.
     alive: usize,
+    /// The keys of the settings that any service reads, alive or not, of whatever profile.
+    settings: BTreeSet<&'static str>,
 }
 
 #[derive(Debug)]
@@ -50,9 +53,13 @@ impl Entry {
 }
 
 impl Services {
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Adds a service; the client of its own profile comes first.
     fn add(&self, info: ServiceInfo, clients: Vec<WeakClient>) {
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.list();
         // Now and then, so that it costs a step a service, and services that come and go leave nothing behind.
         if list.entries.len() >= 16.max(2 * list.alive) {
             list.entries.retain(|entry| entry.is_alive());
@@ -63,7 +70,7 @@ impl Services {
 
     /// Those that are alive, in the order of construction.
     fn alive(&self) -> Vec<Arc<Entry>> {
-        let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = self.list();
         list.entries.iter().filter(|entry| entry.is_alive()).cloned().collect()
     }
 }
@@ -121,6 +128,16 @@ impl Registry {
             sum = sum.and(shutdown_all(&clients, grace.saturating_sub(began.elapsed())).await);
         }
         sum
+    }
+
+    /// Remembers what a service reads from its settings: no other one may call it misspelt.
+    pub(crate) fn remember_settings(&self, keys: &[&'static str]) {
+        self.services_inner().list().settings.extend(keys);
+    }
+
+    /// Whether any service reads this key.
+    pub(crate) fn is_setting(&self, key: &str) -> bool {
+        self.services_inner().list().settings.contains(key)
     }
 
     /// Adds a service that has just been constructed, the client of its own profile first.

@@ -56,6 +56,7 @@ impl<'r> Parts<'r> {
     #[must_use]
     pub fn of<S: PooledClient>(registry: &'r Registry) -> Parts<'r> {
         let config = registry.config();
+        registry.remember_settings(S::SETTINGS);
         let has_profile = config.profile(S::PROFILE).is_ok();
         Parts {
             registry,
@@ -157,8 +158,9 @@ impl<'r> Parts<'r> {
         Some(problem)
     }
 
-    /// What is set and surely meant to be a setting that this service reads, whether or not that one is set or needed.
-    /// A profile may be shared: what is near to nothing is another service's.
+    /// What is set and surely meant to be a setting that this service reads and that is not set, needed or not.
+    /// A profile may be shared: what is near to nothing is another service's, and so may be what stands beside the setting
+    /// that it is near to, which is only logged.
     fn find_near_misses(&mut self) {
         if !self.has_profile {
             return;
@@ -170,17 +172,24 @@ impl<'r> Parts<'r> {
                 && let Some(origin) = self.origin(&written)
             {
                 let problem = setting::misspelt(origin, self.service, self.profile, &written, meant, false);
-                self.problems.push(problem);
+                if self.is_set(meant) {
+                    tracing::warn!("{problem}");
+                } else {
+                    self.problems.push(problem);
+                }
             }
         }
     }
 
-    /// The settings that are set and that this service does not read.
+    /// The settings that are set and that neither this service reads nor any that was asked for before it.
     fn unread(&self) -> Vec<String> {
         let set = self.config.setting_keys(self.profile).unwrap_or_default();
-        set.into_iter()
-            .filter(|set| !self.keys.contains(&set.as_str()))
-            .collect()
+        set.into_iter().filter(|set| !self.registry.is_setting(set)).collect()
+    }
+
+    fn is_set(&self, key: &str) -> bool {
+        let set = self.config.setting_keys(self.profile);
+        set.is_ok_and(|set| set.iter().any(|set| set == key))
     }
 
     fn origin(&self, key: &str) -> Option<Origin> {

@@ -7,7 +7,7 @@ use httputil::{Client, Config, Environment, Error, PooledClient, Registry};
 use serde::Deserialize;
 use url::Url;
 
-use crate::support::registry;
+use crate::support::{Log, registry};
 
 #[derive(Debug, PooledClient)]
 #[pooled_client(profile = "telemetry")]
@@ -123,16 +123,15 @@ fn a_missing_setting_is_told_where_it_was_misspelt() {
 
 #[test]
 fn a_setting_that_is_read_by_nobody_because_it_is_misspelt_is_an_error_though_nothing_is_missing() {
-    // One near a setting that is optional, one near a setting with a default, one near a setting that is set.
+    // One near a setting that is optional, one near a setting with a default.
     let registry = registry(
-        "[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\ntennant = \"canary\"\ntrys = 2\ntriez = 2\nendpont = \"canary\"\n",
+        "[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\ntennant = \"canary\"\ntrys = 2\ntriez = 2\n",
     );
-    let error = Exporter::with_registry(&registry).expect_err("three settings are misspelt");
+    let error = Exporter::with_registry(&registry).expect_err("two settings are misspelt");
     let told = told(&error);
     assert_eq!(
         told,
         [
-            "httputil.toml:7:11: telemetry.settings.endpont: Exporter does not read it; did you mean endpoint?",
             "httputil.toml:4:11: telemetry.settings.tennant: Exporter does not read it; did you mean tenant?",
             "httputil.toml:6:9: telemetry.settings.triez: Exporter does not read it; did you mean tries?",
         ]
@@ -181,6 +180,73 @@ fn what_another_service_of_the_profile_reads_is_left_alone() {
         "[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\nbucket = \"b\"\nqueue_1 = 1\nmin_tries = 3\n",
     );
     assert!(Exporter::with_registry(&registry).is_ok());
+}
+
+#[derive(Debug, PooledClient)]
+#[pooled_client(profile = "telemetry")]
+struct One {
+    client: Client,
+    #[pooled_client(setting)]
+    endpoint: Option<String>,
+}
+
+#[derive(Debug, PooledClient)]
+#[pooled_client(profile = "telemetry")]
+struct Many {
+    client: Client,
+    #[pooled_client(setting)]
+    endpoints: Option<Vec<String>>,
+}
+
+#[test]
+fn two_services_whose_keys_are_near_share_a_profile_in_whatever_order() {
+    let text = "[telemetry.settings]\nendpoint = \"a\"\nendpoints = [\"a\", \"b\"]\n";
+    let (first, second) = (registry(text), registry(text));
+    let (one, many) = (
+        One::with_registry(&first).unwrap(),
+        Many::with_registry(&first).unwrap(),
+    );
+    assert_eq!(
+        (one.endpoint.as_deref(), many.endpoints.as_ref().unwrap().len()),
+        (Some("a"), 2)
+    );
+    let (many, one) = (
+        Many::with_registry(&second).unwrap(),
+        One::with_registry(&second).unwrap(),
+    );
+    assert_eq!(
+        (one.client.profile(), many.client.profile()),
+        ("telemetry", "telemetry")
+    );
+}
+
+#[test]
+fn what_is_near_to_a_setting_that_is_set_is_told_in_the_log_unless_a_service_has_asked_for_it() {
+    let log = Log::default();
+    let _listening = log.listen();
+    let text = "[telemetry.settings]\nendpoint = \"canary\"\nendpoints = [\"canary\"]\n";
+    let registry = registry(text);
+    One::with_registry(&registry).unwrap();
+    let told = log.text();
+    let words = "httputil.toml:3:13: telemetry.settings.endpoints: One does not read it; did you mean endpoint?";
+    assert!(told.contains(words) && !told.contains("canary"), "{told}");
+    Many::with_registry(&registry).unwrap();
+    One::with_registry(&registry).unwrap();
+    assert_eq!(log.text(), told);
+}
+
+#[test]
+fn what_a_service_before_it_reads_is_not_misspelt_though_the_near_setting_is_not_set() {
+    let registry = registry("[telemetry.settings]\nendpoints = [\"a\"]\n");
+    let refused = One::with_registry(&registry).expect_err("nobody has asked for it yet");
+    assert!(
+        refused
+            .to_string()
+            .ends_with("One does not read it; did you mean endpoint?"),
+        "{refused}"
+    );
+    let _many = Many::with_registry(&registry).unwrap();
+    assert_eq!(One::with_registry(&registry).unwrap().endpoint, None);
 }
 
 #[test]
