@@ -367,7 +367,7 @@ impl Client {
         WeakClient(Arc::downgrade(&self.inner))
     }
 
-    /// Does this once, when the lease ends; only the first wish counts.
+    /// Does this once, when the lease ends; only the first wish counts. It must not panic: it is done in `drop`, too.
     pub(crate) fn at_the_end(&self, farewell: impl Fn() + Send + Sync + 'static) {
         let _ = self.inner.farewell.set(Box::new(farewell));
     }

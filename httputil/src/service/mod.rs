@@ -9,6 +9,7 @@
 //! one error with everything that is wrong. The rule: generated code calls one function here per field and holds no
 //! logic of its own.
 
+mod farewell;
 mod is_client;
 mod parts;
 mod pooled_client;

@@ -16,6 +16,7 @@ use crate::error::{Error, Origin, Problem};
 use crate::registry::{Registry, ServiceInfo};
 
 use super::PooledClient;
+use super::farewell;
 use super::setting;
 
 /// The parts of one service, while they are gathered.
@@ -134,7 +135,7 @@ impl<'r> Parts<'r> {
                 // Before the service can be stopped: its clients are still here.
                 let info = self.registry.add_service(self.type_name, self.profile, &self.clients);
                 if let (Some(info), Some(on_stop), Some(own)) = (info, self.on_stop, self.clients.first()) {
-                    own.at_the_end(move || on_stop(&info));
+                    own.at_the_end(move || farewell::say(on_stop, &info));
                 }
                 Ok(Complete(()))
             }

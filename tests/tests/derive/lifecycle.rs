@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use httputil::{Client, Config, PooledClient, Registry, ServiceInfo};
 
-use crate::support::registry;
+use crate::support::{Log, registry};
 
 const PROFILES: &str = "[telemetry]\n[audit]\n[replication.pool]\nname = \"shared\"\n";
 
@@ -199,6 +199,74 @@ async fn the_registry_stops_all_services_the_last_one_first() {
     // The registry can be used on.
     let again = First::with_registry(&registry).unwrap();
     assert!(!again.client.is_stopped());
+}
+
+/// Panics after it has noted the end.
+fn panics(service: &ServiceInfo) {
+    note(service);
+    panic!("a farewell that goes wrong");
+}
+
+#[derive(Clone, PooledClient)]
+#[pooled_client(profile = "panics_stopped", unchecked, on_stop = panics)]
+struct Panics {
+    client: Client,
+    #[pooled_client(profile = "panics_beside")]
+    beside: Client,
+}
+
+#[derive(PooledClient)]
+#[pooled_client(profile = "panics_dropped", unchecked, on_stop = panics)]
+struct PanicsDropped {
+    client: Client,
+}
+
+#[derive(PooledClient)]
+#[pooled_client(profile = "panics_unwinding", unchecked, on_stop = panics)]
+struct PanicsUnwinding {
+    client: Client,
+}
+
+#[tokio::test]
+async fn a_farewell_that_panics_is_logged_and_stops_neither_the_other_clients_nor_the_other_services() {
+    noted! { Before "before_panics" }
+    let log = Log::default();
+    let _listening = log.listen();
+    let registry = with_profiles(&["before_panics", "panics_stopped", "panics_beside"]);
+    let stopped = Panics::with_registry(&registry).unwrap();
+    stopped.stop();
+    assert!(stopped.client.is_stopped() && stopped.beside.is_stopped());
+    let told = log.text();
+    assert!(
+        told.contains("lifecycle::Panics panicked (profile panics_stopped)"),
+        "{told}"
+    );
+
+    let before = Before::with_registry(&registry).unwrap();
+    let second = Panics::with_registry(&registry).unwrap();
+    let report = registry.shutdown(Duration::from_secs(5)).await;
+    assert_eq!((report.finished, report.left), (0, 0));
+    assert!(second.client.is_stopped() && second.beside.is_stopped() && before.client.is_stopped());
+    assert_eq!(
+        (ended("panics_stopped"), ended("before_panics").len()),
+        (vec!["panics_stopped".to_owned(); 2], 1)
+    );
+}
+
+#[test]
+fn a_farewell_that_panics_leaves_a_drop_in_peace_while_another_panic_unwinds_too() {
+    let registry = with_profiles(&["panics_dropped", "panics_unwinding"]);
+    drop(PanicsDropped::with_registry(&registry).unwrap());
+    assert_eq!(ended("panics_dropped").len(), 1);
+    let other = registry.clone();
+    let unwound = std::thread::spawn(move || {
+        let _service = PanicsUnwinding::with_registry(&other).unwrap();
+        panic!("another one");
+    });
+    let why = unwound.join().expect_err("it panicked");
+    assert_eq!(why.downcast_ref::<&str>(), Some(&"another one"));
+    assert_eq!(ended("panics_unwinding").len(), 1);
+    assert!(registry.services().is_empty());
 }
 
 mod of_another_module {
