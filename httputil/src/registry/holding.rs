@@ -90,6 +90,25 @@ impl Holding {
         Ok(policies)
     }
 
+    /// The pool of a type with this name, modules and all, on a profile. The shortest name that no other pool has is its own.
+    pub(super) fn isolated(&self, profile: &str, type_name: &str) -> Isolated {
+        let key = format!("{profile}/{type_name}");
+        let mut names = type_name
+            .rmatch_indices("::")
+            .map(|(at, joint)| &type_name[at + joint.len()..])
+            .chain([type_name])
+            .map(|name| format!("{profile}/{name}"));
+        let is_free = |name: &String| {
+            let mut others = self.pools.iter().filter(|(other, _)| **other != key);
+            others.all(|(_, held)| held.pool.name() != name)
+        };
+        let name = match self.pools.get(&key) {
+            Some(held) => held.pool.name().to_owned(),
+            None => names.find(is_free).unwrap_or_else(|| key.clone()),
+        };
+        Isolated { key, name }
+    }
+
     /// The client follows what is reloaded, until it is gone.
     pub(super) fn add_follower(&mut self, client: &Client, isolated: Option<Isolated>) {
         // Now and then, so that it costs a step a client.

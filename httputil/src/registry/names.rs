@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::RegistryBuilder;
-use super::holding::{Held, Holding, Isolated, Recipe};
+use super::holding::{Held, Holding, Recipe};
 use super::reload::Reloads;
 use super::services::Services;
 use super::watch::Watchers;
@@ -174,14 +174,11 @@ impl Registry {
     }
 
     /// A new lease on a pool of the profile's settings that only services of this type draw from. Its name is the
-    /// profile's with the type's own name; `type_name` keeps types of one name in different modules apart.
-    pub(crate) fn isolated_client(&self, profile: &str, type_name: &str, own_name: &str) -> Result<Client, Error> {
+    /// profile's with the type's own name, and as much of its modules as keeps it apart from those that are there.
+    pub(crate) fn isolated_client(&self, profile: &str, type_name: &str) -> Result<Client, Error> {
         let holding = &mut *self.inner.holding();
         let mut profile = holding.config.profile(profile)?;
-        let isolated = Isolated {
-            key: format!("{}/{type_name}", profile.name),
-            name: format!("{}/{own_name}", profile.name),
-        };
+        let isolated = holding.isolated(&profile.name, type_name);
         profile.pool.clone_from(&isolated.name);
         let pool = self.inner.pool_at(holding, &isolated.key, &profile, true)?;
         let client = Client::on(pool, profile.clone(), holding.policies(&profile)?)?;

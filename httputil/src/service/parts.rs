@@ -91,7 +91,7 @@ impl<'r> Parts<'r> {
         let is_own = profile == self.profile;
         let leased = if is_own && self.is_isolated {
             let type_name = self.type_name.split('<').next().unwrap_or(self.type_name);
-            self.registry.isolated_client(profile, type_name, self.service)
+            self.registry.isolated_client(profile, type_name)
         } else {
             self.registry.client(profile)
         };

@@ -308,5 +308,13 @@ fn an_isolated_type_has_a_pool_of_its_own_with_the_profile_s_settings() {
     // A type of the same name elsewhere is another type.
     let other = of_another_module::Batch::with_registry(&registry).unwrap();
     assert_eq!((other.client.stats().leases, one.client.stats().leases), (1, 1));
+    // And its pool can be told from the other one, by as much of its modules as that takes.
+    assert_eq!(other.client.stats().name, "telemetry/of_another_module::Batch");
+    let again = of_another_module::Batch::with_registry(&registry).unwrap();
+    assert_eq!(
+        (again.client.stats().name, again.client.stats().leases),
+        (other.client.stats().name, 2)
+    );
+    drop(again);
     assert_eq!(registry.services()[1].pool, "telemetry/Batch");
 }
