@@ -5,11 +5,12 @@
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::{Data, DeriveInput, Fields, GenericArgument, Ident, LitStr, Path, PathArguments, Type, parse_quote};
+use syn::{Data, DeriveInput, Fields, Ident, LitStr, Path, Type, parse_quote};
 
 use crate::errors::Errors;
 use crate::model::{Constructor, Fallback, Field, Profile, Role, Service};
 use crate::parse::{self, OnField};
+use crate::types::{self, ClientType, client_type, option_of};
 
 /// Names that mean something else at the top of the file.
 pub(crate) const RESERVED: [&str; 13] = [
@@ -97,11 +98,11 @@ fn fields(input: &DeriveInput, krate: &Path, own: &Profile, errors: &mut Errors)
     };
     let mut fields = Vec::new();
     let mut keys: Vec<String> = Vec::new();
-    let mut unclear = false;
+    let mut doubts = Doubts::default();
     for field in written {
         let Some(ident) = field.ident.clone() else { continue };
         let above = parse::on_field(&field.attrs, errors);
-        let role = role(&ident, &field.ty, above, krate, own, &mut unclear, errors);
+        let role = role(&ident, &field.ty, above, krate, own, &mut doubts, errors);
         if let Role::Setting { key, .. } = &role {
             if keys.contains(key) {
                 errors.at(
@@ -117,18 +118,27 @@ fn fields(input: &DeriveInput, krate: &Path, own: &Profile, errors: &mut Errors)
             role,
         });
     }
-    clients(name, own, &fields, unclear, errors);
+    clients(name, own, &fields, &doubts, errors);
     fields
 }
 
-/// What a field is. `unclear` is set when the answer waits for the user, so that nothing else is asked because of it.
+/// Fields that may be meant to be the client.
+#[derive(Default)]
+struct Doubts {
+    /// Whether one waits for the user's answer, so that nothing else is asked because of it.
+    unclear: bool,
+    /// The type of the first one that is a client within something, and an argument if there is another client.
+    wrapped: Option<Type>,
+}
+
+/// What a field is.
 fn role(
     ident: &Ident,
     ty: &Type,
     above: OnField,
     krate: &Path,
     own: &Profile,
-    unclear: &mut bool,
+    doubts: &mut Doubts,
     errors: &mut Errors,
 ) -> Role {
     let OnField {
@@ -171,6 +181,16 @@ fn role(
     }
     if let Some((span, key)) = setting {
         let key = setting_key(ident, span, key.as_ref(), errors);
+        if let Some(reference) = types::reference_in(ty) {
+            let instead = types::owned(reference).map_or_else(
+                || "the type without `&`".to_owned(),
+                |owned| format!("`{owned}` instead"),
+            );
+            errors.on(
+                reference,
+                format!("a setting has nobody to borrow from: write {instead}"),
+            );
+        }
         let fallback = match (default, option_of(ty)) {
             (Some((_, Some(expr))), _) => Fallback::Expr(expr),
             (Some((_, None)), _) => Fallback::Default,
@@ -185,7 +205,7 @@ fn role(
     match client_type(ty, krate) {
         ClientType::Ours => Role::Client(own.clone()),
         ClientType::Unclear(written) => {
-            *unclear = true;
+            doubts.unclear = true;
             let message = format!(
                 "is `{written}` httputil's client? if so, write `httputil::Client` or mark the field \
                  `#[pooled_client(client)]`; if the caller passes it in, mark it `#[pooled_client(argument)]`"
@@ -193,12 +213,16 @@ fn role(
             errors.on(ty, message);
             Role::Argument
         }
+        ClientType::Wrapped => {
+            doubts.wrapped.get_or_insert_with(|| ty.clone());
+            Role::Argument
+        }
         ClientType::Not => Role::Argument,
     }
 }
 
 /// The rules about all clients together: one of the struct's own profile, and no profile twice.
-fn clients(name: &Ident, own: &Profile, fields: &[Field], unclear: bool, errors: &mut Errors) {
+fn clients(name: &Ident, own: &Profile, fields: &[Field], doubts: &Doubts, errors: &mut Errors) {
     let clients: Vec<(&Field, &Profile)> = fields
         .iter()
         .filter_map(|field| match &field.role {
@@ -219,11 +243,20 @@ fn clients(name: &Ident, own: &Profile, fields: &[Field], unclear: bool, errors:
         );
         errors.at(field.ident.span(), message);
     }
-    if clients.is_empty() && !unclear {
-        errors.at(
-            name.span(),
-            format!("`{name}` has no client: add a field `client: httputil::Client`"),
-        );
+    if clients.is_empty() && !doubts.unclear {
+        match &doubts.wrapped {
+            Some(ty) => errors.on(
+                ty,
+                format!(
+                    "`{name}` has no client: write `httputil::Client` here, with nothing around it: its clones are cheap \
+                     and share the lease"
+                ),
+            ),
+            None => errors.at(
+                name.span(),
+                format!("`{name}` has no client: add a field `client: httputil::Client`"),
+            ),
+        }
     } else if !clients.is_empty() && own.valid && clients.iter().all(|(_, profile)| profile.name != own.name) {
         let message = format!(
             "`{name}` has no client of its own profile `{own}`: remove `profile` from one field, or write \
@@ -314,74 +347,6 @@ fn named_like(text: &str) -> Option<String> {
     }
     let name = name.trim_end_matches('_').to_owned();
     is_name(&name).then_some(name)
-}
-
-enum ClientType {
-    Ours,
-    /// Some other path's `Client`, as it was written.
-    Unclear(String),
-    Not,
-}
-
-/// Reads a type as far as a derive can: by its spelling.
-fn client_type(ty: &Type, krate: &Path) -> ClientType {
-    let Some(path) = plain_path(ty) else {
-        return ClientType::Not;
-    };
-    let words: Vec<String> = path
-        .segments
-        .iter()
-        .map(|segment| segment.ident.unraw().to_string())
-        .collect();
-    let ends_as_client = path
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "Client" && last.arguments.is_none());
-    if !ends_as_client {
-        return ClientType::Not;
-    }
-    let module = &words[..words.len() - 1];
-    let is_crate = krate
-        .segments
-        .iter()
-        .map(|segment| segment.ident.unraw().to_string())
-        .eq(module.iter().cloned());
-    if is_crate || matches!(module, [] | [_] if module.first().is_none_or(|name| name == "httputil")) {
-        return ClientType::Ours;
-    }
-    ClientType::Unclear(words.join("::"))
-}
-
-/// What an `Option` holds, however its path is written.
-fn option_of(ty: &Type) -> Option<&Type> {
-    let path = plain_path(ty)?;
-    let last = path.segments.last()?;
-    let is_option = match path.segments.len() {
-        1 => path.leading_colon.is_none(),
-        3 => {
-            (path.segments[0].ident == "std" || path.segments[0].ident == "core") && path.segments[1].ident == "option"
-        }
-        _ => false,
-    };
-    match &last.arguments {
-        PathArguments::AngleBracketed(held) if is_option && last.ident == "Option" && held.args.len() == 1 => {
-            match &held.args[0] {
-                GenericArgument::Type(inner) => Some(inner),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-/// The path of a type that is one, through the invisible groups that macros put around it.
-fn plain_path(ty: &Type) -> Option<&Path> {
-    match ty {
-        Type::Path(path) if path.qself.is_none() => Some(&path.path),
-        Type::Group(group) => plain_path(&group.elem),
-        Type::Paren(paren) => plain_path(&paren.elem),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -166,10 +166,7 @@ fn from_registry(service: &Service) -> TokenStream {
                 match fallback {
                     Fallback::Required => quote_spanned!(here=> #of_parts::required::<#ty>(&mut #parts, #key)),
                     Fallback::None(inner) => quote_spanned!(here=> #of_parts::optional::<#inner>(&mut #parts, #key)),
-                    Fallback::Default => {
-                        let default = quote_spanned!(here=> <#ty as ::core::default::Default>::default);
-                        quote_spanned!(here=> #of_parts::or_else::<#ty>(&mut #parts, #key, #default))
-                    }
+                    Fallback::Default => quote_spanned!(here=> #of_parts::or_default::<#ty>(&mut #parts, #key)),
                     Fallback::Expr(expr) => {
                         quote_spanned!(here=> #of_parts::or_else::<#ty>(&mut #parts, #key, || #expr))
                     }

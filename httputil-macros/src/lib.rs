@@ -15,6 +15,7 @@ mod model;
 mod nearest;
 mod parse;
 mod profiles;
+mod types;
 
 #[cfg(test)]
 mod snapshots;
@@ -71,10 +72,10 @@ use crate::profiles::Place;
 /// | attribute | meaning |
 /// |---|---|
 /// | `profile = "telemetry"` | required: whose pool and policy the client has, and whose `settings` are read; `"default"` is one |
-/// | `constructor = "connect"` | the constructors are `connect` and `connect_with`; `"pub(crate) connect"` sets their visibility too |
+/// | `constructor = "connect"` | the constructors are `connect` and `connect_with`; `"pub(crate) connect"` sets their visibility too; for a struct that has a `new` of its own |
 /// | `drop = "none"` | no `Drop`, for a struct whose fields are moved out or that has its own; each hold goes back with its field |
-/// | `on_stop = path` | this `fn(&ServiceInfo)` is called once for each service: at its first `stop` or `shutdown`, else when its last clone is dropped |
-/// | `isolated` | the type has a pool of its own, named `profile/Type`, with the profile's settings |
+/// | `on_stop = path` | this `fn(&ServiceInfo)` is called once for each service: at its first `stop` or `shutdown`, else when its last clone is dropped; if it panics, that is logged and stops nothing else |
+/// | `isolated` | the type has a pool of its own, named `profile/Type` (`profile/module::Type` where another type has that name), with the profile's settings |
 /// | `unchecked` | the profile is looked up at run time only |
 /// | `crate = path` | where httputil's items are, if not at `::httputil` |
 ///
@@ -93,7 +94,8 @@ use crate::profiles::Place;
 /// | `argument` | an argument, though the type is written as some `Client` |
 ///
 /// A setting is anything that implements serde's `Deserialize`. `from_registry` reports all settings that are missing,
-/// wrong or misspelt together. The type of an argument of a `pub` service must be `pub` too, for it is part of `PooledClient::Args`.
+/// wrong or misspelt together; what is near to a setting that is set as well may be another service's and is only logged.
+/// The type of an argument of a `pub` service must be `pub` too, for it is part of `PooledClient::Args`.
 ///
 /// # Misspelt profiles
 ///

@@ -23,6 +23,19 @@ const ON_STRUCTS: [&str; 7] = [
 ];
 const ON_FIELDS: [&str; 5] = ["client", "profile", "setting", "default", "argument"];
 
+/// What others call ours.
+const SYNONYMS: [(&str, &str); 9] = [
+    ("name", "profile"),
+    ("pool", "profile"),
+    ("new", "constructor"),
+    ("ctor", "constructor"),
+    ("key", "setting"),
+    ("rename", "setting"),
+    ("config", "setting"),
+    ("arg", "argument"),
+    ("skip", "default"),
+];
+
 /// What stands above the struct.
 #[derive(Default)]
 #[expect(
@@ -59,6 +72,8 @@ pub(crate) struct OnField {
 /// `name`, or `name = value`.
 struct Item {
     name: Ident,
+    /// Where a colon stands for the `=`.
+    colon: Option<Span>,
     value: Option<Expr>,
 }
 
@@ -169,6 +184,9 @@ fn items(
         };
         for mut item in read {
             let name = item.name.unraw().to_string();
+            if let Some(colon) = item.colon {
+                errors.at(colon, format!("write `{name} = …`, with `=`"));
+            }
             if !known.contains(&name.as_str()) {
                 if elsewhere.contains(&name.as_str()) {
                     let other = if place == "struct" { "a field" } else { "the struct" };
@@ -178,8 +196,14 @@ fn items(
                     );
                     continue;
                 }
-                let Some(meant) = nearest(&name, known.iter().copied()) else {
+                let synonym = SYNONYMS
+                    .iter()
+                    .find(|(other, ours)| *other == name && known.contains(ours));
+                let meant = synonym.map(|(_, ours)| *ours);
+                let Some(meant) = meant.or_else(|| nearest(&name, known.iter().copied())) else {
                     let known = known.join("`, `");
+                    // Maybe the profile's.
+                    broken |= matches!(&item.value, Some(Expr::Lit(ExprLit { lit: Lit::Str(_), .. })));
                     errors.at(
                         item.name.span(),
                         format!("unknown attribute `{name}`; a {place} knows `{known}`"),
@@ -222,17 +246,23 @@ impl syn::parse::Parse for Item {
         if input.peek(syn::token::Paren) {
             return Err(input.error(format!("write `{name} = …`, without parentheses")));
         }
-        let value = match input.parse::<Option<Token![=]>>()? {
-            Some(_) if input.is_empty() => {
+        let colon = if input.peek(Token![:]) && !input.peek(Token![::]) {
+            Some(input.parse::<Token![:]>()?.span)
+        } else {
+            None
+        };
+        let value = if colon.is_some() || input.parse::<Option<Token![=]>>()?.is_some() {
+            if input.is_empty() {
                 return Err(syn::Error::new(name.span(), format!("`{name} =` lacks its value")));
             }
-            Some(_) => Some(plain(input.parse()?)),
-            None => None,
+            Some(plain(input.parse()?))
+        } else {
+            None
         };
         if !input.is_empty() && !input.peek(Token![,]) {
             return Err(input.error("expected `,` between attributes"));
         }
-        Ok(Item { name, value })
+        Ok(Item { name, colon, value })
     }
 }
 

@@ -13,6 +13,7 @@ mod farewell;
 mod is_client;
 mod parts;
 mod pooled_client;
+mod readable;
 mod release;
 mod setting;
 

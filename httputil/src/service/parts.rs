@@ -8,8 +8,6 @@
 //! are misspelt too. A [`Part`] can be opened only by the
 //! [`Complete`] that says that all parts are there.
 
-use serde::de::DeserializeOwned;
-
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Origin, Problem};
@@ -17,6 +15,7 @@ use crate::registry::{Registry, ServiceInfo};
 
 use super::PooledClient;
 use super::farewell;
+use super::readable::{Readable, WithDefault};
 use super::setting;
 
 /// The parts of one service, while they are gathered.
@@ -103,7 +102,7 @@ impl<'r> Parts<'r> {
     }
 
     /// A setting that must be there.
-    pub fn required<T: DeserializeOwned>(&mut self, key: &str) -> Part<T> {
+    pub fn required<T: Readable>(&mut self, key: &str) -> Part<T> {
         let found = self.read::<T>(key);
         if let Part(Some(None)) = found
             && self.has_profile
@@ -116,13 +115,18 @@ impl<'r> Parts<'r> {
     }
 
     /// A setting that may be left out.
-    pub fn optional<T: DeserializeOwned>(&mut self, key: &str) -> Part<Option<T>> {
+    pub fn optional<T: Readable>(&mut self, key: &str) -> Part<Option<T>> {
         self.read(key)
     }
 
     /// A setting with a value for when it is left out.
-    pub fn or_else<T: DeserializeOwned>(&mut self, key: &str, fallback: impl FnOnce() -> T) -> Part<T> {
+    pub fn or_else<T: Readable>(&mut self, key: &str, fallback: impl FnOnce() -> T) -> Part<T> {
         Part(self.read(key).0.map(|found| found.unwrap_or_else(fallback)))
+    }
+
+    /// A setting with its type's default for when it is left out.
+    pub fn or_default<T: Readable + WithDefault>(&mut self, key: &str) -> Part<T> {
+        self.or_else(key, T::make)
     }
 
     /// Whether all is there; if not, everything that is wrong.
@@ -142,7 +146,7 @@ impl<'r> Parts<'r> {
         }
     }
 
-    fn read<T: DeserializeOwned>(&mut self, key: &str) -> Part<Option<T>> {
+    fn read<T: Readable>(&mut self, key: &str) -> Part<Option<T>> {
         if !self.has_profile {
             return Part(None);
         }
