@@ -1,6 +1,7 @@
 //! A store that speaks S3: it verifies each signature, keeps objects in memory, and fails as it is told to.
 
 mod account;
+mod answer;
 mod content;
 mod document;
 mod objects;
