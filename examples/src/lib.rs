@@ -26,3 +26,8 @@ pub mod replication;
 pub mod s3;
 pub mod s3_migration;
 pub mod telemetry;
+
+/// The documentation's example that needs another crate, compiled where that is.
+#[cfg(all(doctest, feature = "object_store"))]
+#[doc = include_str!("../../httputil/docs/object_store.md")]
+struct ObjectStore;

@@ -146,6 +146,11 @@
 //!
 #![cfg_attr(not(doctest), doc = include_str!("../docs/async-openai.md"))]
 //!
+//! # For object stores
+//!
+//! With the feature `object_store`, `Client::to_object_store` makes a connector for the stores of the crate of that name, which then
+//! send over this client's pool. Its documentation tells what that crate can't do.
+//!
 //! # Retries
 //!
 //! A request that fails is attempted up to three times: without an answer, or with 425, 429 (if it says when to come back),
@@ -265,6 +270,8 @@ pub mod service;
 pub mod settings;
 mod wire;
 
+#[cfg(feature = "object_store")]
+pub use client::ObjectStoreConnector;
 #[cfg(feature = "opentelemetry")]
 pub use client::OpenTelemetryClient;
 pub use client::{
