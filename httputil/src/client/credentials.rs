@@ -20,7 +20,7 @@ use super::token_file::TokenFile;
 use crate::connect::Target;
 use crate::error::{Error, Phase, Problem};
 use crate::pool::Pool;
-use crate::settings::{Auth, BaseUrl, Basic, Profile, Token, check_origin};
+use crate::settings::{Auth, BaseUrl, Basic, Profile, Token, check_origin, check_token};
 
 /// The secrets of a profile.
 pub(super) struct Credentials {
@@ -81,6 +81,7 @@ impl Credentials {
         let Auth { basic, bearer, .. } = &profile.policy.auth;
         let wrong = |key: &str, why: &str| wrong(profile, key, why);
         let mut headers = Vec::new();
+        let mut secret_header = None;
         for (name, value) in &profile.policy.headers {
             if value.is_secret(name) {
                 let key = format!("headers.{name}");
@@ -88,6 +89,7 @@ impl Credentials {
                 let value = value.map_err(|_| wrong(&key, "a header can't hold this text"))?;
                 let name = HeaderName::from_bytes(name.as_bytes());
                 headers.push((name.map_err(|_| wrong(&key, "no header has this name"))?, secret(value)));
+                secret_header.get_or_insert(key);
             }
         }
         let (key, authorization) = match (basic, bearer) {
@@ -107,7 +109,7 @@ impl Credentials {
             }
             (None, None) => match fetched(pool, policies) {
                 Some(fetched) => ("auth.oauth2", Some(fetched)),
-                None => ("headers", None),
+                None => (secret_header.as_deref().unwrap_or("headers"), None),
             },
         };
         #[cfg(feature = "oauth2")]
@@ -263,6 +265,7 @@ pub(super) fn bearer_of(token: &str) -> Result<HeaderValue, &'static str> {
     if token.is_empty() {
         return Err("the token is empty");
     }
+    check_token(token)?;
     HeaderValue::from_str(&format!("Bearer {token}"))
         .map(secret)
         .map_err(|_| "a header can't hold the token: line breaks and control characters must go")

@@ -8,8 +8,9 @@ use super::embedded::Embedded;
 use super::loaded::{Config, Loaded};
 use super::loading::Loading;
 use super::names::REGISTRY;
+use super::problems::Problems;
 use super::read::Misfit;
-use super::{contradictions, environment, excerpt, extract, inherit, merge::Chain, secrets, walk};
+use super::{contradictions, environment, excerpt, extract, homeless, inherit, merge::Chain, secrets, walk};
 use crate::error::{Error, Problem};
 use crate::settings::{Environment, Registry};
 
@@ -140,6 +141,8 @@ impl ConfigBuilder {
             .for_each(|layer| walk::check(layer, &mut loading.problems));
         let names = loading.profile_names();
         loading.add_overrides(&names);
+        let mut told = loading.misspelt_profiles();
+        told.append(&mut loading.passed_over);
         let Loading {
             mut problems,
             layers,
@@ -173,18 +176,24 @@ impl ConfigBuilder {
             .values()
             .map(|profile| (profile, Chain::of(&layers, &profile.name, &lineages[&profile.name])));
         contradictions::between(chains, &mut problems);
-        let mut unknown = Vec::new();
-        if !registry.strict {
-            unknown = problems.take_unknown_keys();
-            excerpt::underline(&sources, &mut unknown);
+        if complete {
+            let chains = profiles
+                .values()
+                .map(|profile| (profile, Chain::of(&layers, &profile.name, &lineages[&profile.name])));
+            // The warnings are asked for by `Config::warnings`.
+            homeless::between(chains, &mut problems, &mut Problems::default());
         }
+        if !registry.strict {
+            told.extend(problems.take_unknown_keys());
+        }
+        excerpt::underline(&sources, &mut told);
         problems.into_result().map_err(|mut error| {
             excerpt::underline(&sources, error.problems_mut());
             error
         })?;
 
-        for key in &unknown {
-            tracing::warn!("{key}");
+        for problem in &told {
+            tracing::warn!("{problem}");
         }
         if !files.is_empty() {
             let shown: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
@@ -203,7 +212,7 @@ impl ConfigBuilder {
             environment: self.environment,
             files,
             sources,
-            unknown,
+            told,
         }))
     }
 }

@@ -138,7 +138,11 @@ fn path(rest: &str, known: &Known<'_>) -> Result<Vec<String>, String> {
         let shown = shown_key(&path[0]);
         return Err(format!("no profile is called {shown}{}", hint.unwrap_or_default()));
     }
-    let near = suggest::nearest(&lower, ["config", "env"]);
+    let near = suggest::nearest(&lower, ["config", "env"]).or(match lower.as_str() {
+        "config_file" | "config_path" | "conf" | "file" => Some("config"),
+        "environment" | "environ" | "stage" => Some("env"),
+        _ => None,
+    });
     let hint = near.map(|near| format!("; did you mean {PREFIX}{}?", near.to_ascii_uppercase()));
     Err(format!("unknown variable{}", hint.unwrap_or_default()))
 }

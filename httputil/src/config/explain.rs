@@ -161,10 +161,18 @@ fn explained(chain: &Chain<'_>, key: &str, value: Option<String>) -> ExplainedKe
         table: table.to_owned(),
         origin: node.origin.clone(),
     };
+    // Tables are laid together, so that an empty one says nothing beside others.
+    let is_empty = |node: &Node| node.as_table().is_some_and(std::collections::BTreeMap::is_empty);
+    let all_empty = chain.written(key).all(|(_, node)| is_empty(node));
+    let says_something = |node: &Node| all_empty || !is_empty(node);
     ExplainedKey {
         key: key.to_owned(),
         value,
-        places: chain.written(key).map(place).collect(),
+        places: chain
+            .written(key)
+            .filter(|(_, node)| says_something(node))
+            .map(place)
+            .collect(),
         follows: None,
     }
 }

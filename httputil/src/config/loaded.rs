@@ -43,8 +43,9 @@ pub(super) struct Loaded {
     pub(super) environment: Environment,
     pub(super) files: Vec<PathBuf>,
     pub(super) sources: Vec<Source>,
-    /// Keys that this version does not know, where that is no mistake.
-    pub(super) unknown: Vec<Problem>,
+    /// What is no mistake, and to be told at once: profiles that may be misspelt, files that were passed over, keys that
+    /// this version does not know where these are let through.
+    pub(super) told: Vec<Problem>,
 }
 
 /// Files and names only: values may be secrets.
@@ -115,7 +116,7 @@ impl Config {
             environment: Environment::empty(),
             files: Vec::new(),
             sources: Vec::new(),
-            unknown: Vec::new(),
+            told: Vec::new(),
         })
     }
 
@@ -322,10 +323,16 @@ impl Config {
             "[registry] is no profile: it concerns all pools together".to_owned()
         } else {
             let hint = did_you_mean(name, self.loaded.profiles.keys().map(String::as_str));
-            match self.loaded.files.first() {
-                Some(file) => format!("no profile is called {shown} in {}{hint}", file.display()),
-                None => format!("no profile is called {shown}, and no configuration file was found{hint}"),
-            }
+            let place = self.loaded.files.first().map_or_else(
+                || {
+                    let mut told = self.loaded.told.iter();
+                    let passed_over = told.find(|problem| matches!(problem.origin(), Some(Origin::WholeFile(_))));
+                    let why = passed_over.map(|problem| format!(" ({problem})")).unwrap_or_default();
+                    format!(", and no configuration file was found{why}")
+                },
+                |file| format!(" in {}", file.display()),
+            );
+            format!("no profile is called {shown}{place}{hint}")
         })])
     }
 }

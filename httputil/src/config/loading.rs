@@ -8,7 +8,7 @@ use super::builder::{ConfigBuilder, Main};
 use super::environment::{self, Known};
 use super::excerpt::Source;
 use super::layer::{Layer, LayerKind, quoted};
-use super::locate::{Located, locate};
+use super::locate::{Located, locate, passed_over};
 use super::names::{self, DEFAULT};
 use super::overrides::{Override, into_tables};
 use super::problems::Problems;
@@ -26,6 +26,10 @@ pub(super) struct Loading<'a> {
     pub(super) files: Vec<PathBuf>,
     /// The texts of the layers, to show lines of.
     pub(super) sources: Vec<Source>,
+    /// Files that would have counted, but for where they are.
+    pub(super) passed_over: Vec<Problem>,
+    /// How many of the layers are of files that count in every environment: what was built in, and the main file.
+    base: usize,
     /// Whether every file could be read, so that a profile that is in none of them is surely missing.
     pub(super) complete: bool,
 }
@@ -38,9 +42,12 @@ impl<'a> Loading<'a> {
             layers: Vec::new(),
             files: Vec::new(),
             sources: Vec::new(),
+            passed_over: Vec::new(),
+            base: 0,
             complete: true,
         }
     }
+
     /// `HTTPUTIL_ENV`, if it is set to a possible name.
     pub(super) fn environment_name(&mut self) -> Option<String> {
         let name = environment::environment_name(&self.builder.environment)?;
@@ -68,6 +75,7 @@ impl<'a> Loading<'a> {
         } else {
             self.add_file(&main);
         }
+        self.base = self.layers.len();
         let folder = match main.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -99,7 +107,20 @@ impl<'a> Loading<'a> {
             None => {}
         }
         // Parents are found by taking the path apart, so it must have all of them.
-        match locate(&std::path::absolute(start).unwrap_or_else(|_| start.clone())) {
+        let start = std::path::absolute(start).unwrap_or_else(|_| start.clone());
+        let located = locate(&start);
+        for (file, folder) in passed_over(&start, &located) {
+            let message = format!(
+                "passed over, since everybody can write to {}; take the right away (chmod o-w), or name the file in \
+                 HTTPUTIL_CONFIG",
+                folder.display()
+            );
+            let problem = Problem::at(Origin::WholeFile(self.shown(&file)), message);
+            if !self.passed_over.contains(&problem) {
+                self.passed_over.push(problem);
+            }
+        }
+        match located {
             Located::Nothing => None,
             Located::File(path) => Some((path, false)),
             Located::Both(plain, nested) => {
@@ -131,12 +152,21 @@ impl<'a> Loading<'a> {
         if others.is_empty() {
             return;
         }
-        let near = suggest::nearest(name, others.iter().map(String::as_str).chain(USUAL));
-        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let known = || others.iter().map(String::as_str).chain(USUAL);
+        // `prod` is short for `production`, and no spelling of it.
+        let short = || known().find(|other| name.len() > 1 && other.starts_with(name));
         let main = self.shown(main);
+        let near = suggest::nearest(name, known()).or_else(short);
+        let hint = near.map_or_else(
+            || {
+                let others: Vec<&str> = others.iter().map(String::as_str).collect();
+                format!("; there are files for {}", others.join(", "))
+            },
+            |near| format!("; did you mean {near}?"),
+        );
         self.refuse_environment(
             name,
-            &format!("there is no httputil.{name}.toml beside {}{near}", main.display()),
+            &format!("there is no httputil.{name}.toml beside {}{hint}", main.display()),
         );
     }
 
@@ -182,10 +212,15 @@ impl<'a> Loading<'a> {
                     tables,
                 });
             }
-            Err(problems) => {
+            Err(broken) => {
                 self.complete = false;
-                for problem in problems {
+                for problem in broken.problems {
                     self.problems.add(|| problem);
+                }
+                if let Some(tables) = broken.rest {
+                    let (kind, folder) = (LayerKind::File, folder.map(Path::to_owned));
+                    // What it lacks may be in the lines that are wrong, so that nothing but its keys is looked at.
+                    walk::check(&mut Layer { kind, folder, tables }, &mut self.problems);
                 }
             }
         }
@@ -207,6 +242,39 @@ impl<'a> Loading<'a> {
             .filter(|name| !names::special(name))
             .chain([DEFAULT.to_owned()])
             .collect()
+    }
+
+    /// Profiles that only a file for an environment makes, and whose name is nearly that of another one: what such a file
+    /// says of `[telemetri]` would not reach `[telemetry]`. No mistakes, since there may be such a profile.
+    pub(super) fn misspelt_profiles(&self) -> Vec<Problem> {
+        let (base, beside) = self.layers.split_at(self.base.min(self.layers.len()));
+        let known: BTreeSet<&str> = base
+            .iter()
+            .flat_map(|layer| layer.tables.keys())
+            .map(String::as_str)
+            .collect();
+        // `s3` and `s4` are two.
+        let letters = |name: &str| name.replace(|next: char| next.is_ascii_digit(), "");
+        let mut found = Vec::new();
+        for (name, entry) in beside
+            .iter()
+            .filter(|layer| layer.kind == LayerKind::File)
+            .flat_map(|layer| &layer.tables)
+        {
+            // Of so few letters each makes another name.
+            if known.contains(name.as_str()) || names::special(name) || name.len() < 4 {
+                continue;
+            }
+            let near = suggest::nearest(name, known.iter().copied()).filter(|near| letters(near) != letters(name));
+            if let Some(near) = near.filter(|near| !names::special(near)) {
+                let message = format!(
+                    "[{name}]: a profile that only this file makes; did you mean {near}? (if not, write [{name}] in the \
+                     main file, too)"
+                );
+                found.push(Problem::at(entry.key.clone(), message));
+            }
+        }
+        found
     }
 
     pub(super) fn add_overrides(&mut self, profiles: &BTreeSet<String>) {

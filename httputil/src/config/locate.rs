@@ -45,6 +45,36 @@ pub(crate) fn locate(start: &Path) -> Located {
     Located::Nothing
 }
 
+/// The files that [`locate`] would have come to before it came to an end, had they not been where anyone can write; each with
+/// the folder that is open.
+pub(crate) fn passed_over(start: &Path, located: &Located) -> Vec<(PathBuf, PathBuf)> {
+    let found = match located {
+        Located::Nothing => None,
+        Located::File(file) | Located::Both(file, _) => Some(file),
+    };
+    let folders: Vec<&Path> = start.ancestors().collect();
+    let last = folders
+        .iter()
+        .position(|folder| is_there(&folder.join("Cargo.lock")) || is_there(&folder.join(".git")));
+    let mut passed = Vec::new();
+    for folder in &folders[..=last.unwrap_or(0)] {
+        let (plain, nested_in) = (folder.join("httputil.toml"), folder.join("config"));
+        let nested = nested_in.join("httputil.toml");
+        if *folder != start {
+            for (file, inner) in [(&plain, *folder), (&nested, nested_in.as_path())] {
+                let open = [*folder, inner].into_iter().find(|folder| anyone_can_write(folder));
+                if let Some(open) = open.filter(|_| is_there(file)) {
+                    passed.push((file.clone(), open.to_owned()));
+                }
+            }
+        }
+        if found.is_some_and(|found| *found == plain || *found == nested) {
+            break;
+        }
+    }
+    passed
+}
+
 /// Whether a file is at its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Presence {

@@ -37,6 +37,19 @@ impl Problems {
         }
     }
 
+    /// Whether one of them stands there.
+    pub(crate) fn are_about(&self, origin: &Origin) -> bool {
+        self.list.iter().any(|problem| problem.origin() == Some(origin))
+    }
+
+    /// Whether one of them names one of these words.
+    pub(crate) fn mention(&self, words: &[&str]) -> bool {
+        self.list.iter().any(|problem| {
+            let text = problem.to_string();
+            words.iter().any(|word| text.contains(word))
+        })
+    }
+
     /// Takes those of keys that this version does not know.
     pub(crate) fn take_unknown_keys(&mut self) -> Vec<Problem> {
         self.list

@@ -290,6 +290,14 @@ mod tests {
             }
             let table = if of_registry.contains(&path) { REGISTRY } else { EXAMPLE };
             let beside = BESIDE.iter().find(|(key, _)| *key == path).map_or("", |(_, line)| line);
+            // A secret needs somewhere to go.
+            let is_secret = path == "headers" || (path.starts_with("auth.") && path != "auth.origins");
+            let origins = if is_secret {
+                "\nauth.origins = [\"https://api.example\"]"
+            } else {
+                ""
+            };
+            let beside = format!("{beside}{origins}");
             let text = format!("{parents}[{table}]\n{path} = {value}\n{beside}");
             loads(Config::builder().env(&for_tests).embedded("example", text));
             if let Some((name, value)) = variable {

@@ -15,7 +15,7 @@ use super::toml_text::parse_value;
 use super::tree::{Entry, Node, Table, Value};
 use crate::error::{Origin, Problem};
 use crate::files;
-use crate::settings::Environment;
+use crate::settings::{Environment, check_token};
 
 /// Where a secret is kept.
 #[derive(Clone)]
@@ -52,7 +52,12 @@ pub(crate) fn check(node: &mut Node, folder: Option<&Path>) -> Result<(), Cow<'s
     let (Some((word, entry)), None) = (entries.next(), entries.next()) else {
         return Err(WANTED.into());
     };
-    let text = entry.node.as_text().filter(|text| !text.is_empty()).ok_or(WANTED)?;
+    let text = entry.node.as_text().ok_or(WANTED)?;
+    match word.as_str() {
+        "file" if text.is_empty() => return Err("the path of the file is empty".into()),
+        "env" if text.is_empty() => return Err("the name of the variable is empty".into()),
+        _ => {}
+    }
     let elsewhere = match word.as_str() {
         "file" => Elsewhere::File(beneath(folder, text)?),
         "env" => Elsewhere::Variable(text.to_owned()),
@@ -68,7 +73,12 @@ pub(crate) fn fetch(merged: &mut Table, chain: &Chain<'_>, environment: &Environ
         let Value::Elsewhere(elsewhere) = &node.value else {
             return true;
         };
-        match elsewhere.fetch(environment) {
+        let fetched_text = elsewhere.fetch(environment).and_then(|text| match check_token(&text) {
+            // What does not come from a file is checked with all other texts.
+            Err(why) if path == "auth.bearer" && matches!(elsewhere, Elsewhere::File(_)) => Err(why.to_owned()),
+            _ => Ok(text),
+        });
+        match fetched_text {
             Ok(text) => {
                 node.value = fetched(path, &node.origin, elsewhere, text);
                 true

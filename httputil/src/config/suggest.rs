@@ -2,14 +2,15 @@
 //!
 //! The same letters with other joints come first (`pool_max_idle` is `pool.max_idle`), then the same leaf in another
 //! section (`idle_timeout` at the top of a profile is `pool.idle_timeout`), then what reqwest, Go, Cargo and Prometheus
-//! call the thing, then the nearest spelling, then the only key that begins so.
+//! call the thing, then the nearest spelling, then the only key that begins so. In a table that exists, a word that any table
+//! could have is not looked for elsewhere, and neither is a near one: `retry.enabled` is not `breaker.enabled`.
 
 use super::planned;
 use super::schema::{Kind, registry_schema, schema};
 
 /// What other clients and tools call our keys, those that are only planned too; another place of `_` and `.` alone needs
 /// no line here.
-const ELSEWHERE: [(&str, &str); 76] = [
+const ELSEWHERE: [(&str, &str); 90] = [
     ("adaptive_window", "http2.adaptive_window"),
     ("add_crl", "tls.crl_files"),
     ("add_crls", "tls.crl_files"),
@@ -74,11 +75,25 @@ const ELSEWHERE: [(&str, &str); 76] = [
     ("proxy_from_environment", "proxy.from_env"),
     ("read_idle_timeout", "http2.keepalive_interval"),
     ("read_timeout", "timeouts.read"),
+    ("redirect.enabled", "redirect.max"),
+    ("redirect.follow", "redirect.max"),
+    ("redirect.limit", "redirect.max"),
     ("request_timeout", "timeout"),
     ("resolve", "dns.overrides"),
     ("response_header_timeout", "timeouts.response_header"),
+    ("retry.attempts", "retry.max_attempts"),
+    ("retry.count", "retry.max_attempts"),
+    ("retry.max", "retry.max_attempts"),
+    ("retry.max_retries", "retry.max_attempts"),
     ("root_cas", "tls.ca_file"),
     ("ssl_version", "tls.min_version"),
+    ("timeouts.header", "timeouts.response_header"),
+    ("timeouts.headers", "timeouts.response_header"),
+    ("timeouts.idle", "pool.idle_timeout"),
+    ("timeouts.pool", "timeouts.pool_wait"),
+    ("timeouts.request", "timeout"),
+    ("timeouts.tls", "timeouts.tls_handshake"),
+    ("timeouts.total", "timeout"),
     ("tls_certs_merge", "tls.extra_ca_file"),
     ("tls_certs_only", "tls.ca_file"),
     ("tls_crls_only", "tls.crl_files"),
@@ -90,6 +105,42 @@ const ELSEWHERE: [(&str, &str); 76] = [
     ("unix_socket", "base_url"),
     ("write_timeout", "timeouts.write"),
 ];
+
+/// Words that many tables could have: in another table they mean another thing.
+const OF_ANY_TABLE: [&str; 8] = [
+    "allow", "attempt", "enabled", "jitter", "max", "name", "ratio", "window",
+];
+
+/// How what a table is about is switched off, or what it is that people set by the table's name: the key, a value for it, and
+/// what that does.
+const SWITCHES: [(&str, &str, &str, &str); 7] = [
+    ("breaker", "breaker.enabled", "false", "switches it off"),
+    ("compression", "compression.accept", "[]", "switches it off"),
+    ("hedge", "hedge.after", "\"none\"", "switches it off"),
+    ("http2", "http2.enabled", "false", "switches it off"),
+    (
+        "proxy",
+        "proxy.url",
+        "\"http://proxy:3128\"",
+        "names one, proxy.from_env = false takes none",
+    ),
+    ("redirect", "redirect.max", "0", "switches it off"),
+    ("retry", "retry.max_attempts", "1", "switches it off"),
+];
+
+/// The key that switches off what a table is about, the value that does, and the words that follow.
+pub(crate) fn switch(section: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    let (_, key, value, what) = SWITCHES.iter().find(|(of, ..)| *of == section)?;
+    Some((key, value, what))
+}
+
+/// The same for an unknown key that was meant as such a switch: `retry.enabled`.
+pub(crate) fn switch_meant(path: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    let plain = plain(path);
+    let (section, leaf) = plain.rsplit_once('.')?;
+    let is_switch = ["enable", "enabled", "disable", "disabled", "off", "on"].contains(&leaf);
+    switch(section).filter(|(key, ..)| is_switch && *key != plain)
+}
 
 /// The living key that was meant by `path`, as a path below the profile.
 pub(crate) fn key(path: &str) -> Option<String> {
@@ -141,12 +192,15 @@ fn of<'a>(path: &str, leaves: &'a [String]) -> Option<&'a str> {
     let plain = plain(path);
     let (section, leaf) = split(&plain);
     let all = || leaves.iter().map(String::as_str);
+    // Who knows the table's name means something of it.
+    let of_a_table = !section.is_empty() && all().any(|key| split(key).0 == section);
     let spelled = folded(&plain, all()).filter(|key| *key != path);
     // Where two sections have it, HTTP/2's is the one that is rarely meant.
     let same_leaf = || {
         all()
             // So few letters are words that many sections could have.
             .filter(|key| split(key).1 == leaf && leaf.len() > 3)
+            .filter(|_| !of_a_table || !OF_ANY_TABLE.contains(&leaf))
             .min_by_key(|key| key.starts_with("http2."))
     };
     let near_within = || {
@@ -155,7 +209,7 @@ fn of<'a>(path: &str, leaves: &'a [String]) -> Option<&'a str> {
         within().find(|key| split(key).1 == near)
     };
     let near_leaf = || {
-        let near = nearest(leaf, all().map(|key| split(key).1)).filter(|near| near.len() > 3)?;
+        let near = nearest(leaf, all().map(|key| split(key).1)).filter(|near| near.len() > 3 && !of_a_table)?;
         all().find(|key| split(key).1 == near)
     };
     spelled
@@ -306,10 +360,35 @@ mod tests {
             ("breaker.widnow", "breaker.window"),
             ("MaxRedirects", "redirect.max"),
             ("read_timeout", "timeouts.read"),
+            ("retry.attempts", "retry.max_attempts"),
+            ("redirect.follow", "redirect.max"),
+            ("timeouts.header", "timeouts.response_header"),
+            ("timeouts.total", "timeout"),
+            ("tcp.idle_timeout", "pool.idle_timeout"),
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
         }
+        // What any table could have is not another table's.
+        for unclear in ["retry.enabled", "limit.window", "dns.allow", "breaker.follow"] {
+            assert_eq!(key(unclear), None, "{unclear}");
+        }
         assert_eq!(planned_key("auth.oauth"), None);
+    }
+
+    #[test]
+    fn each_switch_is_a_living_key_of_its_table() {
+        for (section, key, ..) in SWITCHES {
+            assert!(schema().key(key).is_some() && split(key).0 == section, "{key}");
+        }
+        assert_eq!(
+            switch_meant("retry.enabled").map(|(key, ..)| key),
+            Some("retry.max_attempts")
+        );
+        assert_eq!(
+            switch_meant("breaker.disabled").map(|(key, ..)| key),
+            Some("breaker.enabled")
+        );
+        assert_eq!(switch_meant("dns.enabled"), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! `toml`'s own `Display` prints the source line, which may hold a secret; only its message and the place are used.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,8 +16,15 @@ use crate::error::{Origin, Problem};
 /// Syntax errors shown of one file: after the first few, the rest are consequences.
 const MOST_ERRORS: usize = 10;
 
+/// A document that is no TOML.
+pub(crate) struct Broken {
+    pub(crate) problems: Vec<Problem>,
+    /// What it says without the lines that are wrong, if that is TOML: its mistakes can be told at once.
+    pub(crate) rest: Option<Table>,
+}
+
 /// Reads a document; `shown` is the path as messages show it.
-pub(crate) fn parse_document(text: &str, shown: &Arc<PathBuf>) -> Result<Table, Vec<Problem>> {
+pub(crate) fn parse_document(text: &str, shown: &Arc<PathBuf>) -> Result<Table, Broken> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let positions = Positions::new(text);
     let at = |offset: usize| {
@@ -32,18 +40,58 @@ pub(crate) fn parse_document(text: &str, shown: &Arc<PathBuf>) -> Result<Table, 
         return Ok(table(document.into_inner(), &at));
     }
     let mut problems: Vec<(usize, Problem)> = Vec::new();
+    let mut lines = BTreeSet::new();
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
         let line = positions.of(offset).0;
         // The parser goes on after an error, and what it meets on the same line is nearly always the same mistake.
-        if problems.len() < MOST_ERRORS && problems.iter().all(|(other, _)| *other != line) {
+        if lines.insert(line) && problems.len() < MOST_ERRORS {
             let message = format!("not TOML: {}", plain_words(error.message()));
             problems.push((line, Problem::at(at(offset), message)));
         }
     }
     // Keys are read before values, so they come out of order.
     problems.sort_by_key(|(line, _)| *line);
-    Err(problems.into_iter().map(|(_, problem)| problem).collect())
+    let rest = without(text, &lines);
+    let parsed = rest.as_deref().map(DeTable::parse_recoverable);
+    Err(Broken {
+        problems: problems.into_iter().map(|(_, problem)| problem).collect(),
+        rest: parsed
+            .filter(|(_, errors)| errors.is_empty())
+            .map(|(rest, _)| table(rest.into_inner(), &at)),
+    })
+}
+
+/// The text with these lines left blank, and of a table whose head is among them all lines: they would count as another's. None
+/// where one of the lines begins or ends what others hold.
+fn without(text: &str, lines: &BTreeSet<usize>) -> Option<String> {
+    let mut is_headless = false;
+    let kept = text.split('\n').enumerate().map(|(index, line)| {
+        let is_wrong = lines.contains(&(index + 1));
+        let is_head = line.trim_start().starts_with('[');
+        if is_head {
+            is_headless = is_wrong;
+        }
+        if is_wrong && !is_head && !is_closed(line) {
+            return None;
+        }
+        // As many bytes, so that all places stay the same.
+        let is_blank = is_wrong || is_headless;
+        Some(if is_blank {
+            " ".repeat(line.len())
+        } else {
+            line.to_owned()
+        })
+    });
+    let kept: Vec<String> = kept.collect::<Option<_>>()?;
+    Some(kept.join("\n"))
+}
+
+/// Whether a line has as many closing brackets as opening ones, and no quotes that go over several lines.
+fn is_closed(line: &str) -> bool {
+    let count = |bracket: char| line.matches(bracket).count();
+    let is_long = ["\"\"\"", "'''"].iter().any(|quotes| line.contains(quotes));
+    count('{') == count('}') && count('[') == count(']') && !is_long
 }
 
 /// Reads one value, such as an inline table, that stands in a variable or in code; all of it has that origin.
@@ -60,7 +108,15 @@ fn plain_words(message: &str) -> &str {
     match message {
         "cannot recurse further; max recursion depth met" | "recursion limit" => "nested too deeply",
         "duplicate key" => "this key or table is written twice",
-        "string values must be quoted, expected literal string" => "text must stand in quotes",
+        // A word that begins as `nan`, `inf`, a flag or a number does, or a number with more behind it: `none`, `0.5s`.
+        "string values must be quoted, expected literal string"
+        | "invalid float, expected `nan`"
+        | "invalid float, expected `inf`"
+        | "invalid float, expected nothing"
+        | "invalid mantissa, expected digits" => "text must stand in quotes",
+        "invalid boolean, expected `true`" => "expected true, or text in quotes",
+        "invalid boolean, expected `false`" => "expected false, or text in quotes",
+        "unexpected leading zero, expected nothing" => "a number begins with no zero; text must stand in quotes",
         _ if message.starts_with("key with no value") => "a key without a value, expected `=`",
         _ if message.starts_with("invalid basic string") => {
             "a text that is not well-formed, or whose quotes are not closed"
@@ -110,7 +166,7 @@ mod tests {
     use super::*;
     use crate::config::tree::find;
 
-    fn parse(text: &str) -> Result<Table, Vec<Problem>> {
+    fn parse(text: &str) -> Result<Table, Broken> {
         parse_document(text, &Arc::new(PathBuf::from("f.toml")))
     }
 
@@ -125,6 +181,20 @@ mod tests {
         assert_eq!(place("a.b.d.e"), "f.toml:4:11");
         assert_eq!(place("a.b.d.f"), "f.toml:4:20");
         assert_eq!(place("a"), "f.toml:1:2");
+    }
+
+    #[test]
+    fn what_is_not_wrong_in_a_broken_document_keeps_its_place() {
+        let rest = |text: &str| parse(text).err().unwrap().rest;
+        let table = rest("[a]\n\"ä\" = x\nb = 1\n[c\nd = 2\n[e]\nf = 3\n").unwrap();
+        let place = |path: &str| find(&table, path).unwrap().origin.to_string();
+        assert_eq!(
+            (place("a.b"), place("e.f")),
+            ("f.toml:3:5".to_owned(), "f.toml:7:5".to_owned())
+        );
+        assert!(find(&table, "a.d").is_none() && find(&table, "c").is_none());
+        // What the wrong line has begun does not end.
+        assert!(rest("[a]\nb = x [\n 'c',\n]\nd = 1\n").is_none());
     }
 
     #[test]

@@ -109,6 +109,8 @@ impl Walk<'_> {
                 // Its value is not shown: `proxy = "http://user:password@host"` is a likely mistake.
                 let hint = suggest::nearest(path, leaves_at_top());
                 let hint = hint.map(|near| format!("; did you mean {}?", spell(self.kind, profile, "", near)));
+                let kind = self.kind;
+                let hint = hint.or_else(|| suggest::switch(path).map(|switch| switch_off(kind, profile, switch)));
                 let message = format!("a table is wanted here, [{profile}.{path}]{}", hint.unwrap_or_default());
                 self.problems
                     .add(|| problem(&entry.node.origin, profile, path, &message));
@@ -294,6 +296,17 @@ impl Walk<'_> {
                 self.problems.add(|| problem(&entry.key, profile, &path, &message));
                 return false;
             }
+            if matches!(entry.key, Origin::Variable(_))
+                && host.contains('_')
+                && named(&entry.key).is_some_and(|named| named == path)
+            {
+                let (whole, dotted) = (self.kind.spell(profile, "dns.overrides"), host.replace('_', "."));
+                let message = format!(
+                    "a variable's name can't hold the dots of a host; write {whole}={{ \"{dotted}\" = [\"10.0.0.1\"] }}"
+                );
+                self.problems.add(|| problem(&entry.key, profile, &path, &message));
+                return false;
+            }
             let list = match &entry.node.value {
                 Value::Raw(text) => split_list(text, &entry.node.origin).ok(),
                 Value::List(list) => Some(list.clone()),
@@ -362,6 +375,7 @@ impl Walk<'_> {
         } else {
             planned::in_profile(path)
         };
+        let kind = self.kind;
         match (planned, &mut entry.node.value) {
             // No table was written here, only keys below it, each of them with a name to be mended.
             (Planned::No, Value::Table(table)) if is_below(&entry.key, path) => {
@@ -373,10 +387,14 @@ impl Walk<'_> {
                     .as_table()
                     .filter(|_| profile != REGISTRY)
                     .and_then(|_| suggest::nearest(path, sections()));
+                let switch = || suggest::switch_meant(path).filter(|_| profile != REGISTRY);
                 let hint = table
                     .map(str::to_owned)
-                    .or_else(|| hint(self.kind, &entry.key, profile, path));
-                let hint = hint.map(|hint| format!("; did you mean {hint}?"));
+                    .or_else(|| hint(kind, &entry.key, profile, path).filter(|_| switch().is_none()));
+                let hint = hint
+                    .map(|hint| format!("; did you mean {hint}?"))
+                    .or_else(|| switch().map(|switch| switch_off(kind, profile, switch)))
+                    .or_else(|| in_settings(kind, profile, path, entry));
                 let message = format!("unknown key{}", hint.unwrap_or_default());
                 problem(&entry.key, profile, path, &message).of_unknown_key()
             }),
@@ -452,6 +470,24 @@ fn hint(kind: LayerKind, origin: &Origin, profile: &str, path: &str) -> Option<S
     let inline = within(origin, path).is_some() && near.starts_with(&format!("{section}."));
     let kind = if inline { LayerKind::File } else { kind };
     Some(spell(kind, profile, section, &near))
+}
+
+/// How what a table is about is switched off, for the end of a message.
+fn switch_off(kind: LayerKind, profile: &str, (key, value, what): (&str, &str, &str)) -> String {
+    let key = match kind {
+        LayerKind::File => format!("{key} = "),
+        kind => format!("{}=", kind.spell(profile, key)),
+    };
+    format!("; {key}{value} {what}")
+}
+
+/// Where a value stands that only a service can know, for the end of a message.
+fn in_settings(kind: LayerKind, profile: &str, path: &str, entry: &Entry) -> Option<String> {
+    let is_of_service = kind == LayerKind::File
+        && ![REGISTRY, GLOBAL].contains(&profile)
+        && names::is_name(path)
+        && entry.node.as_table().is_none();
+    is_of_service.then(|| format!("; a service's own settings stand in [{profile}.settings]"))
 }
 
 /// A key as it would be written beside the wrong one: in a file, only its name if it is in the same table.

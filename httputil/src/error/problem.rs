@@ -156,6 +156,12 @@ impl Problem {
         self.excerpt.as_ref().map(ToString::to_string)
     }
 
+    /// The same, with more words at the end of the message.
+    pub(crate) fn and(mut self, words: &str) -> Problem {
+        self.message.push_str(words);
+        self
+    }
+
     /// The same, as one of a key that this version does not know.
     pub(crate) fn of_unknown_key(mut self) -> Problem {
         self.is_unknown_key = true;

@@ -109,6 +109,18 @@ impl Holding {
         Isolated { key, name }
     }
 
+    /// A client of the profile over this pool.
+    ///
+    /// # Errors
+    ///
+    /// That none can be made of its values, at the place of the wrong one.
+    pub(super) fn client_on(&mut self, pool: Pool, profile: &Profile) -> Result<Client, Error> {
+        let client = self
+            .policies(profile)
+            .and_then(|policies| Client::on(pool, profile.clone(), policies));
+        client.map_err(|error| self.config.placed(&profile.name, error))
+    }
+
     /// The client follows what is reloaded, until it is gone.
     pub(super) fn add_follower(&mut self, client: &Client, isolated: Option<Isolated>) {
         // Now and then, so that it costs a step a client.

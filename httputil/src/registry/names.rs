@@ -98,7 +98,8 @@ impl Inner {
         if let Some(held) = holding.pools.get(key) {
             return Ok(held.pool.clone());
         }
-        let recipe = self.recipe(profile, holding.config.environment())?;
+        let recipe = self.recipe(profile, holding.config.environment());
+        let recipe = recipe.map_err(|error| holding.config.placed(&profile.name, error))?;
         let held = self.make(profile, recipe, is_isolated);
         let pool = held.pool.clone();
         holding.pools.insert(key.to_owned(), held);
@@ -168,7 +169,7 @@ impl Registry {
         let profile = holding.config.profile(profile)?;
         let key = profile.pool.clone();
         let pool = self.inner.pool_at(holding, &key, &profile, false)?;
-        let client = Client::on(pool, profile.clone(), holding.policies(&profile)?)?;
+        let client = holding.client_on(pool, &profile)?;
         holding.add_follower(&client, None);
         Ok(client)
     }
@@ -181,7 +182,7 @@ impl Registry {
         let isolated = holding.isolated(&profile.name, type_name);
         profile.pool.clone_from(&isolated.name);
         let pool = self.inner.pool_at(holding, &isolated.key, &profile, true)?;
-        let client = Client::on(pool, profile.clone(), holding.policies(&profile)?)?;
+        let client = holding.client_on(pool, &profile)?;
         holding.add_follower(&client, Some(isolated));
         Ok(client)
     }

@@ -172,7 +172,7 @@ impl Plan {
             match inner.recipe(&profile, config.environment()) {
                 Ok(recipe) if recipe.is(&held.recipe) => {}
                 Ok(recipe) => drop(plan.renewed.insert(key.clone(), recipe)),
-                Err(error) => add(&mut problems, error),
+                Err(error) => add(&mut problems, config.placed_of_many(&profile.name, error)),
             }
         }
         for (name, earlier) in &holding.policies {
@@ -183,7 +183,7 @@ impl Plan {
             };
             match Policies::succeeding(earlier, &profile) {
                 Ok(policies) => drop(plan.policies.insert(name.clone(), policies)),
-                Err(error) => add(&mut problems, error),
+                Err(error) => add(&mut problems, config.placed_of_many(name, error)),
             }
         }
         for (client, isolated) in holding.followers() {
@@ -202,7 +202,7 @@ impl Plan {
             let pool = plan.pool(inner, holding, config, &key, &profile, isolated.is_some());
             match pool.and_then(|pool| client.succeed(pool, profile, policies)) {
                 Ok(successor) => plan.successors.extend(successor),
-                Err(error) => add(&mut problems, error),
+                Err(error) => add(&mut problems, config.placed_of_many(&name, error)),
             }
         }
         if problems.is_empty() {

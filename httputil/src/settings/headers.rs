@@ -137,10 +137,12 @@ pub(crate) fn header_mistakes(policy: &Policy) -> Vec<(String, Cow<'static, str>
             );
         }
     }
-    if let Some(Token::Text(token)) = bearer
-        && !is_fit(token.expose())
-    {
-        add("auth.bearer", UNFIT.into());
+    if let Some(Token::Text(token)) = bearer {
+        if !is_fit(token.expose()) {
+            add("auth.bearer", UNFIT.into());
+        } else if let Err(why) = check_token(token.expose()) {
+            add("auth.bearer", why.into());
+        }
     }
     if (basic.is_some() || bearer.is_some() || oauth2.is_some()) && policy.headers.contains_key(AUTHORIZATION.as_str())
     {
@@ -164,6 +166,16 @@ pub(crate) fn header_mistakes(policy: &Policy) -> Vec<(String, Cow<'static, str>
         }
     }
     mistakes
+}
+
+/// Whether a token is one without the word that goes before it.
+pub(crate) fn check_token(token: &str) -> Result<(), &'static str> {
+    match token.get(.."bearer ".len()) {
+        Some(word) if word.eq_ignore_ascii_case("bearer ") => {
+            Err("the token alone is wanted, the word Bearer is put before it")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the text is an origin: an `http` or `https` URL of which nothing but scheme, host and port is written.

@@ -35,7 +35,7 @@ pub use dns::{Dns, DnsBalance, DnsPreference, DnsResolver};
 pub use egress::Egress;
 pub use environment::Environment;
 pub use headers::{Auth, Basic, DefaultHeader, Token};
-pub(crate) use headers::{check_origin, header_mistakes};
+pub(crate) use headers::{check_origin, check_token, header_mistakes};
 pub use limit::{Limit, Rate};
 pub use oauth2::{ClientAuth, OAuth2};
 pub(crate) use oauth2::{check_scope, check_token_url};

@@ -100,3 +100,22 @@ fn a_chain_of_fifty_is_fine() {
     }
     assert_eq!(timeout(&text, "a49"), 1);
 }
+
+#[test]
+fn a_host_that_leads_elsewhere_is_taken_back_by_a_child() {
+    let text = "[parent.dns.overrides]\n'a.test' = ['10.0.0.1']\n'b.test' = ['10.0.0.2']\n\
+                [child]\ninherits = 'parent'\n[child.dns.overrides]\n'a.test' = []\n\
+                [other]\ninherits = 'parent'\ndns.overrides = {}\n";
+    let config = Scenario::main_file(text).config();
+    let hosts = |profile: &str| {
+        let overrides = config.profile(profile).unwrap().transport.dns.overrides;
+        let led = overrides.into_iter().filter(|(_, addresses)| !addresses.is_empty());
+        led.map(|(host, _)| host).collect::<Vec<_>>()
+    };
+    assert_eq!(hosts("child"), ["b.test"]);
+    assert_eq!(hosts("other"), ["a.test", "b.test"]);
+    // An empty table takes nothing away, and has set nothing.
+    let explained = config.explain("other").unwrap();
+    let places = &explained.key("dns.overrides").unwrap().places;
+    assert_eq!((places.len(), places[0].table.as_str()), (1, "parent"));
+}

@@ -153,5 +153,8 @@ fn a_key_that_is_not_known_is_a_warning_where_that_is_wished_for_and_everything_
     // Whatever layer says it, the strongest counts.
     let strict =
         Scenario::main_file("[registry]\nstrict = false\n[a]\nnew = 1\n").variable("HTTPUTIL_REGISTRY__STRICT", "true");
-    assert_eq!(strict.messages(), "httputil.toml:4:1: a.new: unknown key");
+    assert_eq!(
+        strict.messages(),
+        "httputil.toml:4:1: a.new: unknown key; a service's own settings stand in [a.settings]"
+    );
 }

@@ -159,6 +159,7 @@ fn explain_shows_the_proxy_variables_that_count() {
 fn default_headers_are_shown_unless_they_are_secret_by_where_they_are_kept_or_by_their_name() {
     let text = "[a]\nbase_url = \"http://a.test\"\n[a.headers]\nx-team = \"search\"\nx-api-key = \"canary\"\n\
                 x-key = { env = \"KEY\" }\n[a.auth]\nbearer = { file = \"token\" }\n\
+                [b]\nauth.origins = [\"http://b.test\"]\n\
                 [b.auth.basic]\nusername = \"canary\"\npassword = \"canary\"";
     let scenario = Scenario::main_file(text)
         .file("token", "canary\n")

@@ -146,3 +146,107 @@ fn variables_that_a_file_is_stronger_than() {
         "HTTPUTIL_A__TIMEOUT: has no effect: global.timeout (httputil.toml:2:11) overrides every profile"
     );
 }
+
+#[test]
+fn a_secret_that_only_some_of_its_heirs_can_send() {
+    let text = "[default]\nheaders.api-key = 'canary'\n[parent]\nauth.bearer = 'canary'\nauth.origins = ['https://p.test']\n\
+                [a]\ninherits = 'parent'\nauth.origins = []\n[b]\n[c]\nheaders.api-key = false\n";
+    assert_eq!(
+        of_file(text),
+        "httputil.toml:4:15: parent.auth.bearer: no client of profile a can be made: a secret goes to the origin of base_url \
+         or to those of auth.origins only, and neither is set in [a]; write them there, or auth.bearer = \"none\"\n\
+         httputil.toml:2:19: default.headers.api-key: no client of profile b can be made: a secret goes to the origin of \
+         base_url or to those of auth.origins only, and neither is set in [b]; write them there, or headers.api-key = false"
+    );
+}
+
+#[test]
+fn files_of_certificates_that_cannot_be_used_here() {
+    let text = "[default]\ntls.extra_ca_file = 'none.pem'\n[a]\n[a.tls]\nca_file = 'ca.pem'\ncrl_files = ['a.crl']\n";
+    let scenario = Scenario::main_file(text).file("ca.pem", "canary");
+    assert_eq!(
+        warnings(&scenario),
+        "httputil.toml:5:11: a.tls.ca_file: the file ca.pem: holds no certificate (a PEM block \"BEGIN CERTIFICATE\" is wanted)\n\
+         httputil.toml:2:21: default.tls.extra_ca_file: the file none.pem: no such file\n\
+         httputil.toml:6:13: a.tls.crl_files: the file a.crl: no such file"
+    );
+    // So says whoever makes a client, at the same places.
+    let registry = httputil::Registry::builder().config(scenario.config()).build().unwrap();
+    let error = registry.client("a").unwrap_err();
+    assert_eq!(scenario.relative(&error), warnings(&scenario).lines().next().unwrap());
+    assert_eq!(error.problems()[0].excerpt().unwrap(), "5 | ca_file = …\n  | ^^^^^^^");
+    let error = registry.client("default").unwrap_err();
+    assert_eq!(
+        scenario.relative(&error),
+        "httputil.toml:2:21: default.tls.extra_ca_file: the file none.pem: no such file"
+    );
+}
+
+#[test]
+fn a_profile_of_an_environment_that_is_nearly_called_as_another() {
+    let of = |beside: &str| {
+        let scenario = Scenario::main_file("[telemetry]\n[s3]\n").file("httputil.production.toml", beside);
+        warnings(&scenario.variable("HTTPUTIL_ENV", "production"))
+    };
+    assert_eq!(
+        of("[telemetri]\ntimeout = '9s'\n"),
+        "httputil.production.toml:1:2: [telemetri]: a profile that only this file makes; did you mean telemetry? (if not, \
+         write [telemetri] in the main file, too)"
+    );
+    assert_eq!(of("[telemetry]\n[s4]\n[search]\n[global]\n"), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_passed_over_for_its_folder_s_rights() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scenario = Scenario::main_file("[a]\n").file("Cargo.lock", "").file("inner/x", "");
+    std::fs::set_permissions(scenario.folder(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let config = httputil::Config::builder()
+        .search_from(scenario.path("inner"))
+        .load()
+        .unwrap();
+    let expected = format!(
+        "httputil.toml: passed over, since everybody can write to {}; take the right away (chmod o-w), or name the file in \
+         HTTPUTIL_CONFIG",
+        scenario.folder().display()
+    );
+    assert_eq!(scenario.relative(&config.warnings()[0]), expected);
+    assert_eq!(
+        scenario.relative(&config.profile("a").unwrap_err()),
+        format!("no profile is called a, and no configuration file was found ({expected})")
+    );
+    // In the folder itself it counts, and so does one on the way to it.
+    assert_eq!(warnings(&scenario), "");
+    let scenario = scenario.file("inner/httputil.toml", "[b]\n");
+    let config = httputil::Config::builder()
+        .search_from(scenario.path("inner"))
+        .load()
+        .unwrap();
+    assert_eq!(config.warnings(), []);
+}
+
+#[test]
+fn retries_of_no_method() {
+    assert_eq!(
+        of_file("[a]\nretry.methods = []\n[b]\nretry = { methods = [], max_attempts = 1 }\n"),
+        "httputil.toml:2:17: a.retry.methods = []: no method is sent again, beside retry.max_attempts = 3 (built-in default): \
+         only what was certainly not acted on, and requests that bear \"Idempotency-Key\" are; retry.max_attempts = 1 \
+         switches retries off"
+    );
+}
+
+#[test]
+fn ways_that_the_profile_itself_refuses() {
+    let text = "[a]\nbase_url = 'https://other.test/'\negress.allow = ['api.test']\n\
+                [b]\negress.deny_private = true\nproxy.url = 'http://proxy.test'\n\
+                [c]\nbase_url = 'https://api.test/'\negress.allow = ['api.test']\n\
+                [d]\negress.deny_private = true\nproxy.url = 'socks5://proxy.test'\n";
+    assert_eq!(
+        of_file(text),
+        "httputil.toml:2:12: a.base_url: no request can go there: egress.allow does not list other.test:443\n\
+         httputil.toml:5:23: b.egress.deny_private = true: no name can be reached through proxy.url (httputil.toml:6:13), which \
+         looks names up itself: write socks5://, or egress.trust_proxy = true"
+    );
+}

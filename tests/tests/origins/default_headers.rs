@@ -132,8 +132,8 @@ fn a_secret_without_an_origin_is_an_error_by_name_where_it_is_used() {
     let registry = Registry::builder().config(config).build().unwrap();
     assert!(registry.client("b").is_ok());
     let error = registry.client("a").unwrap_err().to_string();
-    let expected =
-        "a.headers: a secret goes to the origin of base_url or to those of auth.origins only, and neither is set";
+    let expected = "test.toml:2:1: default.headers.x-key: a secret goes to the origin of base_url or to those of auth.origins \
+                    only, and neither is set (profile a)";
     assert_eq!(error, expected);
 }
 

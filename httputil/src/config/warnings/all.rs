@@ -1,14 +1,18 @@
 //! All warnings of a configuration.
 
-use super::{idle, shadowed, trust, unreached};
+use super::{idle, refused, shadowed, trust, unreached, unusable};
 use crate::config::Config;
+use crate::config::homeless;
 use crate::config::problems::Problems;
 use crate::error::Problem;
 
 impl Config {
     /// What may be written and is hardly meant, each with its place: certificates that are not verified, one `tls.server_name`
     /// for all hosts, secrets that everybody on the machine can read, bounds that others end before, keys that a switch makes
-    /// idle, variables that a file is stronger than; and with `registry.strict = false` keys that this version does not know. `httputil check` shows it. Reads the permissions of files.
+    /// idle, variables that a file is stronger than, secrets that a profile has inherited without an origin to send them to, files
+    /// of `tls.*` that cannot be used here, profiles of an environment's file that are nearly called as another one, files that
+    /// are passed over since everybody can write to their folder; and with `registry.strict = false` keys that this version does not know.
+    /// `httputil check` shows it. Reads the files of `tls.*`, and the permissions of others.
     ///
     /// ```
     /// let text = "[telemetry]\nbreaker = { enabled = false, window = '5s' }";
@@ -28,10 +32,15 @@ impl Config {
             trust::within(profile, &chain, &mut found);
             unreached::within(profile, &chain, &mut found);
             idle::within(profile, &chain, &mut found);
+            refused::within(profile, &chain, &mut found);
         }
+        let chains = self.loaded.profiles.iter();
+        let chains = chains.filter_map(|(name, profile)| Some((profile, self.chain(name).ok()?)));
+        homeless::between(chains, &mut Problems::default(), &mut found);
+        unusable::files(self, &mut found);
         trust::open_files(&self.loaded.layers, &mut found);
         shadowed::between(self, &mut found);
         let known = self.underlined(found.into_list());
-        self.loaded.unknown.iter().cloned().chain(known).collect()
+        self.loaded.told.iter().cloned().chain(known).collect()
     }
 }

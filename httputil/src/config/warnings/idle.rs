@@ -1,7 +1,7 @@
 //! Keys that do nothing, since a switch is off or another key is missing.
 
 use crate::config::contradictions::shown;
-use crate::config::layer::wrong_value;
+use crate::config::layer::{quoted, wrong_value};
 use crate::config::merge::Chain;
 use crate::config::problems::Problems;
 use crate::config::schema::schema;
@@ -74,6 +74,20 @@ fn switches(profile: &Profile) -> [Switch; 7] {
 }
 
 pub(super) fn within(profile: &Profile, chain: &Chain<'_>, found: &mut Problems) {
+    let key = "retry.methods";
+    if profile.policy.retry.methods.is_empty()
+        && profile.policy.retry.max_attempts > 1
+        && let Some((table, node)) = chain.written_beside(key, "retry.max_attempts")
+    {
+        let max = profile.policy.retry.max_attempts;
+        let message = format!(
+            "no method is sent again, beside retry.max_attempts = {max} ({}): only what was certainly not acted on, and \
+             requests that bear {} are; retry.max_attempts = 1 switches retries off",
+            chain.place("retry.max_attempts"),
+            quoted(&profile.policy.retry.idempotency_header),
+        );
+        found.add(|| wrong_value(node.origin.clone(), table, key, "[]", &message));
+    }
     for (is_off, switch, how, keys) in switches(profile) {
         if !is_off {
             continue;

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName
 
 use super::client_certificate::ClientCertificate;
 use super::pins::Pin;
-use super::{crls, roots};
+use super::{crls, roots, rules};
 use crate::error::Problem;
 use crate::settings::{Roots, Tls};
 
@@ -51,6 +51,17 @@ impl Material {
             tls: tls.clone(),
         })
     }
+}
+
+/// What is wrong with the files of these settings, each problem at its file, with the key first. Blocking.
+pub(crate) fn unusable_files(tls: &Tls) -> Vec<Problem> {
+    let roots = [(&tls.ca_file, "tls.ca_file"), (&tls.extra_ca_file, "tls.extra_ca_file")];
+    let roots = roots
+        .into_iter()
+        .filter_map(|(path, key)| roots::read_own(path.as_deref()?, key).err());
+    let crls = tls.crl_files.iter().filter_map(|path| crls::read(&[path]).err());
+    let client = ClientCertificate::read(tls, &rules::provider()).err();
+    roots.chain(crls).chain(client).collect()
 }
 
 fn parse_server_name(name: &str) -> Result<ServerName<'static>, &'static str> {

@@ -22,6 +22,6 @@ pub(super) use handshake::handshake;
 pub(super) use identity::Offer;
 pub(crate) use identity::{Identities, Identity};
 pub use info::TlsInfo;
-pub(crate) use material::check_server_name;
+pub(crate) use material::{check_server_name, unusable_files};
 pub(crate) use pins::check_pin;
 pub(crate) use roots::{read_platform_again, roots_variable};
