@@ -1,6 +1,6 @@
 //! `httputil check`.
 
-use crate::program::Desk;
+use crate::program::{Desk, Run};
 
 const BROKEN: &str = "[telemetry]\ntimout = \"5s\"\n[telemetry.pool]\nmax_idle = -1\n";
 
@@ -190,4 +190,48 @@ fn github_gets_an_annotation_a_mistake() {
          ::error title=httputil::HTTPUTIL_TELEMETRY__TIMEOUT=\"10\": expected a duration such as \"10s\" or \"250ms\"\n"
     );
     assert_eq!(Desk::with("[a]").run(&["check", "--format", "github"]).said(), "");
+}
+
+/// Where every folder may be written to by everybody, as on some mounted volumes.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_passed_over_is_told_where_none_is_found() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let desk = Desk::with("[a]\n").file("Cargo.lock", "").file("inner/x", "");
+    let folder = desk.path("httputil.toml").parent().unwrap().to_owned();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let output = desk
+        .command(&["check"])
+        .current_dir(folder.join("inner"))
+        .output()
+        .unwrap();
+    let said = Run::of(output).failed();
+    assert!(
+        said.contains("httputil.toml: passed over, since everybody can write to "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_url_that_stands_for_a_file_is_shown_nowhere() {
+    let desk = Desk::new().variable("HTTPUTIL_CONFIG", "http://user:canary@host/x.toml");
+    for arguments in [&["check"][..], &["check", "--format", "json"]] {
+        let said = desk.run(arguments).mistakes();
+        assert!(said.contains("expected the path of a file, found a URL"), "{said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_set_on_the_command_line_is_called_so() {
+    let said = Desk::with("[a]\n").run(&["check", "--set", "a.timeout=10"]).mistakes();
+    assert!(
+        said.starts_with("--set a.timeout=\"10\": expected a duration"),
+        "{said}"
+    );
+    let said = Desk::with("[a]\n")
+        .run(&["explain", "a", "timeout", "--set", "a.timeout=10s"])
+        .said();
+    assert!(said.contains("--set a.timeout"), "{said}");
 }

@@ -101,6 +101,27 @@ async fn a_relative_url_is_joined_to_the_base_url_of_the_profile_and_any_status_
     assert!(said.contains("first request: GET answered 404 over HTTP/1.1"), "{said}");
 }
 
+/// What is shown are the phases of the URL's own host, not those of a place further on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_redirects_is_not_gone_after() {
+    let handler = |_| async {
+        let mut reply = handlers::status(http::StatusCode::FOUND);
+        reply
+            .headers_mut()
+            .insert("location", http::HeaderValue::from_static("/on"));
+        reply
+    };
+    let server = Server::builder().handler(handler).start().await;
+    let said = run(
+        Desk::with("[internal]\n"),
+        &["probe", &server.url("/"), "--profile", "internal"],
+    )
+    .await
+    .said();
+    assert!(said.contains("first request: GET answered 302 over HTTP/1.1"), "{said}");
+    assert!(said.contains("\n  connect "), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_said_with_its_phase_and_exit_code_2() {
     let port = ClosedPort::new();
@@ -133,8 +154,9 @@ fn desk_of(ca: &Ca) -> Desk {
 #[test]
 fn a_profile_that_is_not_there_and_a_method_that_is_none_are_told_before_anything_is_sent() {
     let run = Desk::with("[telemetry]\n").run(&["probe", "http://127.0.0.1:1/", "--profile", "telemetri"]);
-    assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.complaint.contains("telemetry"), "{run:?}");
+    let complaint = run.failed();
+    assert!(complaint.contains("no profile is called telemetri in "), "{complaint}");
+    assert!(complaint.contains("did you mean telemetry?"), "{complaint}");
     let complaint = Desk::new()
         .run(&["probe", "http://127.0.0.1:1/", "--method", "G ET"])
         .failed();

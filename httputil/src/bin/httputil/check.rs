@@ -22,10 +22,10 @@ pub(crate) fn run(args: &CheckArgs, source: &SourceArgs) -> Result<Outcome, Outc
             check(None, main.as_deref(), environment.as_deref(), source, &mut report)?;
         }
         if main.is_none() && report.is_sound() && !is_switched_off() {
-            return Err(Outcome::failed(
-                "no httputil.toml and no config/httputil.toml here or in the folders above, to the project's root; \
-                 `httputil init` writes one",
-            ));
+            let none = "no httputil.toml and no config/httputil.toml here or in the folders above, to the project's root; \
+                        `httputil init` writes one";
+            let passed_over = report.file_passed_over().map(ToString::to_string);
+            return Err(Outcome::failed(passed_over.as_deref().unwrap_or(none)));
         }
     }
     for file in given {

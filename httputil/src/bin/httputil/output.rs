@@ -64,9 +64,11 @@ impl Outcome {
 
     /// Says it. Whoever stops listening, as `head` does, is no failure.
     pub(crate) fn print(self) -> ExitCode {
-        let out = write(AutoStream::auto(io::stdout().lock()), &self.out);
+        // Whoever runs a program sets nothing in code.
+        let [out, complaint] = [&self.out, &self.complaint].map(|text| text.replace("set in code: ", "--set "));
+        let out = write(AutoStream::auto(io::stdout().lock()), &out);
         // Nobody can be told that the standard error is gone.
-        let _ = write(AutoStream::auto(io::stderr().lock()), &self.complaint);
+        let _ = write(AutoStream::auto(io::stderr().lock()), &complaint);
         match out {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 let _ = writeln!(io::stderr(), "httputil: the output can't be written: {error}");

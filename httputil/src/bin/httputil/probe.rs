@@ -27,6 +27,7 @@ pub(crate) fn run(args: &ProbeArgs, source: &SourceArgs) -> Result<Outcome, Outc
         ))
     })?;
     let config = source.load()?;
+    config.profile(&args.profile).map_err(Outcome::failed)?;
     let registry = Registry::builder()
         .config(config)
         .tls_info(true)
@@ -75,7 +76,9 @@ struct Seen {
 
 async fn ask(client: &Client, method: &Method, url: &str) -> Result<Seen, String> {
     // A further attempt would hide what is wrong with this one.
-    let sent = client.request(method.clone(), url).retry(false).send().await;
+    // Neither would a place that it redirects to, over connections of its own.
+    let request = client.request(method.clone(), url).retry(false).max_redirects(0);
+    let sent = request.send().await;
     let mut response = sent.map_err(|error| error.to_string())?;
     let timings = response
         .extensions()

@@ -53,6 +53,12 @@ impl Report {
         self.checked.push(checked);
     }
 
+    /// A file that would have counted, but for where it is.
+    pub(crate) fn file_passed_over(&self) -> Option<&Problem> {
+        let mut warnings = self.warnings.iter();
+        warnings.find(|warning| matches!(warning.origin(), Some(Origin::WholeFile(_))))
+    }
+
     pub(crate) fn is_sound(&self) -> bool {
         self.problems.is_empty()
     }
@@ -172,8 +178,12 @@ fn what(checked: &Checked) -> String {
     }
 }
 
-/// The path from here.
+/// The path from here. What was meant as a URL, by `HTTPUTIL_CONFIG`, may hold a password.
 fn shown(file: &std::path::Path) -> String {
+    let text = file.to_string_lossy();
+    if text.contains(":/") && text.contains('@') {
+        return "HTTPUTIL_CONFIG".to_owned();
+    }
     let here = std::env::current_dir().unwrap_or_default();
     file.strip_prefix(here).unwrap_or(file).display().to_string()
 }
