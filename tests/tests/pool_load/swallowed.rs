@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use httputil::Client;
+use httputil_tests::gate::Gate;
 use httputil_tests::resolver::ScriptedResolver;
+use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
 use httputil_tests::tcp::BlackHole;
+use httputil_tests::tls::Alpn;
 use httputil_tests::{one_attempt, within};
 
 use crate::ALONE;
@@ -63,6 +66,31 @@ async fn with_every_slot_of_a_registry_dialling_black_holes_another_pool_still_g
     assert_healthy_hosts_are_served(&one, &other, 8).await;
     assert_all_gone(&other).await;
     one.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_whose_handshakes_are_slow_are_all_served_at_a_cap() {
+    let _alone = ALONE.lock().await;
+    let ca = TrustedCa::new();
+    let client = Client::new(ca.config().max_connections(4)).unwrap();
+    let (mut requests, mut servers) = (Vec::new(), Vec::new());
+    for _ in 0..12 {
+        let handshake = Gate::new();
+        let over_tls = steps::over_tls(&ca.server(Alpn::H1), steps::answer_all(answers::ok("slow")));
+        let server = Script::start([[vec![Step::HoldUnheard(handshake.clone())], over_tls].concat()]).await;
+        requests.push(spawn_get(&client, &format!("https://localhost:{}/", server.port())));
+        tokio::spawn(async move {
+            handshake.arrived(1).await;
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            handshake.open();
+        });
+        servers.push(server);
+    }
+    for request in requests {
+        assert_eq!(request.await.unwrap().unwrap(), "slow");
+    }
+    assert_eq!(client.stats().dials_started, 12, "none was stopped");
+    assert_all_gone(&client).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
