@@ -129,9 +129,13 @@ impl Prepared {
             return Ok(());
         };
         let now = Instant::now();
-        // Those that cannot be gone to are as those where the request was.
+        // Those that cannot be gone to.
+        let mut barred = Vec::new();
         for left in (0..endpoints.all.len()).rev() {
-            let standing = |index: usize| endpoints.standing(index, &journey.tried, policies, now);
+            let standing = |index: usize| match endpoints.standing(index, &journey.tried, policies, now) {
+                standing if barred.contains(&index) => standing.barred(),
+                standing => standing,
+            };
             let visit = endpoints.loads.choose(now, standing, chance);
             let (base, target) = &endpoints.all[visit.index];
             journey.tried.push(visit.index);
@@ -152,6 +156,7 @@ impl Prepared {
             };
             let profile = &*self.in_force.name;
             tracing::debug!(profile, endpoint = %target, "endpoint passed over: {refusal}");
+            barred.push(visit.index);
             if left == 0 {
                 return Err(self.failing.describe(refused(&refusal)));
             }

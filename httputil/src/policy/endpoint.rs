@@ -233,6 +233,14 @@ impl Endpoints {
 }
 
 impl Standing {
+    /// The same of one that cannot be gone to: any other is better.
+    pub(crate) fn barred(self) -> Standing {
+        Standing {
+            refuses_for: Some(Duration::MAX),
+            ..self
+        }
+    }
+
     fn is_free(&self) -> bool {
         self.refuses_for.is_none() && !self.is_full
     }

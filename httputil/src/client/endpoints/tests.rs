@@ -280,6 +280,17 @@ async fn one_that_egress_refuses_is_passed_over_and_where_it_refuses_all_a_reque
         assert_eq!(get(&client, "x").await, 200);
     }
     assert_eq!(shares(&got), [("two:81".to_owned(), 30)].into());
+    // Also where all places of the one that is left are taken.
+    let (client, _, got) = client_with(&[("two:81", 200, 10)], |profile| {
+        profile.transport.egress.deny = vec!["one".to_owned(), "three".to_owned()];
+        profile.policy.limit.max_concurrent_per_host = Some(1);
+        profile.policy.limit.queue = Some(10);
+    });
+    let sent: Vec<_> = (0..5).map(|_| tokio::spawn(client.get("x").send())).collect();
+    for each in sent {
+        assert_eq!(each.await.unwrap().unwrap().bytes().await.unwrap(), "no");
+    }
+    assert_eq!(shares(&got), [("two:81".to_owned(), 5)].into());
     let (client, _, got) = client_with(&[], |profile| {
         profile.transport.egress.deny = ["one", "two", "three"].map(str::to_owned).to_vec();
     });
