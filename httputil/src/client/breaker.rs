@@ -180,7 +180,8 @@ impl Prepared {
             Err(fault) => matches!(fault.error.kind(), Kind::Timeout { after, .. } if self.is_in_a_hurry(after)),
             Ok(_) => false,
         };
-        let waited = sendings.sent_at.map_or(Duration::ZERO, |sent_at| now - sent_at);
+        // One that was never sent has waited for its dial.
+        let waited = now - sendings.sent_at.unwrap_or(began);
         (!is_hurried || waited >= SLOW).then_some(verdict)
     }
 
