@@ -128,7 +128,12 @@ async fn a_busy_store_is_asked_again_and_a_stream_read_again_for_it() {
     );
     let is_signed_as_a_stream =
         |asked: &services::peers::Asked| asked.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD";
-    assert!(puts.iter().all(is_signed_as_a_stream));
+    // Those that were answered before their body was read are the store's business.
+    assert!(
+        puts.iter()
+            .filter(|asked| asked.answer == 200)
+            .all(is_signed_as_a_stream)
+    );
     assert_eq!(from.asked().iter().filter(|asked| asked.key == "a").count(), 3);
 }
 
