@@ -89,7 +89,11 @@ fn devices_and_pipes_are_refused_before_they_are_opened() {
         for key in ["ca_file", "extra_ca_file"] {
             let registry = registry(&format!("[default.tls]\n{key} = {}", quoted(path)));
             let error = registry.client("default").map(|_| ()).expect_err("it is no file");
-            let expected = format!("{}: tls.{key}: is not a regular file", path.display());
+            let expected = format!(
+                "test.toml:2:{}: default.tls.{key}: the file {}: is not a regular file",
+                key.len() + 4,
+                path.display()
+            );
             assert_eq!((error.kind(), error.to_string()), (Kind::Config, expected));
         }
     }
