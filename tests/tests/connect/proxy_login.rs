@@ -18,20 +18,21 @@ use crate::scene::{Trust, assert_says, failure, get, quoted, registry_in};
 
 #[tokio::test]
 async fn a_login_that_a_proxy_refuses_is_tried_once() {
-    let unauthorized = answers::with_length("407 Proxy Authentication Required", &[], "");
-    let http = || vec![Step::ReadHead, Step::write(unauthorized.clone())];
+    let refuses = |status: &str| vec![Step::ReadHead, Step::write(answers::with_length(status, &[], ""))];
+    let http = || refuses("407 Proxy Authentication Required");
     let login = [5, 2].to_vec();
     let socks = || {
-        let refuses = Step::write(vec![1, 1]);
         vec![
             Step::ReadBody(4),
             Step::write(login.clone()),
             Step::ReadBody(1 + 5 + 7),
-            refuses,
+            Step::write(vec![1, 1]),
         ]
     };
     for (scheme, target, plays) in [
         ("http", "https://service.test/", http()),
+        // As tinyproxy does, against RFC 9110.
+        ("http", "https://service.test/", refuses("401 Unauthorized")),
         ("http", "http://service.test/", http()),
         ("socks5h", "https://service.test/", socks()),
         ("socks5h", "http://service.test/", socks()),

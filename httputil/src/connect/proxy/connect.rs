@@ -42,7 +42,8 @@ where
     match head.status {
         200..300 if head.has_more => Err(failure::early(proxy)),
         200..300 => Ok(()),
-        407 => Err(failure::credentials(proxy, &format!("({said})"))),
+        // tinyproxy asks for a login by 407, and refuses a wrong one by 401.
+        401 | 407 => Err(failure::credentials(proxy, &format!("({said})"))),
         _ => Err(failure::for_target(
             proxy,
             &format!("refused a tunnel to {target}: {said}"),
