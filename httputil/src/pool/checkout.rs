@@ -324,7 +324,8 @@ impl Pool {
             let world = self.inner.world.peek();
             let names = world.connector.names();
             names.blame(target, address);
-            if world.connector.transport().dns.balance == DnsBalance::First {
+            // Behind a proxy nothing is spread.
+            if world.connector.transport().dns.balance == DnsBalance::First || route.proxy().is_some() {
                 for address in names.blamed(target) {
                     if !failed_at.contains(&address) {
                         failed_at.push(address);
@@ -377,6 +378,9 @@ impl Inner {
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Err(CheckoutFailure::Deadline(Phase::PoolWait));
         }
+        // For one that would not wait no other makes room.
+        let waits = matches!(fresh, Fresh::Rather { .. }) && !wanted.pool_wait.is_zero();
+        let has_other = waits && self.leads_beside(target, way, at);
         loop {
             let asked = self.with_state(|state, todo| {
                 if way.generation() != state.renewed() {
@@ -396,10 +400,11 @@ impl Inner {
                     fresh: fresh == Fresh::Only,
                 };
                 let rather = fresh.rather(waits_since, now);
+                let failed = |on| Failed { on, at, has_other };
                 let outcome = match fresh {
                     Fresh::Any | Fresh::Only => state.checkout(host, ask, todo),
-                    Fresh::Rather { on, .. } => state.checkout_beside(host, Failed { on, at }, rather, ask, todo),
-                    Fresh::Beside(on) => state.checkout_beside(host, Failed { on, at }, Rather::Any, ask, todo),
+                    Fresh::Rather { on, .. } => state.checkout_beside(host, failed(on), rather, ask, todo),
+                    Fresh::Beside(on) => state.checkout_beside(host, failed(on), Rather::Any, ask, todo),
                 };
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
                 Ok(Some((key, turn, Some(outcome))))
@@ -433,6 +438,12 @@ impl Inner {
                 connection,
             }));
         }
+    }
+
+    /// Whether the target's name is known to lead to another address than these. Where a proxy looks it up, nobody knows.
+    fn leads_beside(&self, target: &Target, route: &Route, addresses: &[SocketAddr]) -> bool {
+        let is_ours = route.proxy().is_none_or(|proxy| !proxy.resolves_names());
+        is_ours && self.world.peek().connector.names().leads_beside(target, addresses)
     }
 
     pub(super) fn host(

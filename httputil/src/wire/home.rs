@@ -198,6 +198,11 @@ impl Marks {
         self.number != other.number
     }
 
+    /// Whether this one leads to one of these addresses.
+    pub(crate) fn is_at(&self, addresses: &[SocketAddr]) -> bool {
+        self.remote.is_some_and(|remote| addresses.contains(&remote))
+    }
+
     /// Whether this one leads to another address.
     pub(crate) fn is_elsewhere(&self, other: Marks) -> bool {
         self.remote.is_some() && other.remote.is_some() && self.remote != other.remote

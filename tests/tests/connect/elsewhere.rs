@@ -1,7 +1,7 @@
 //! A failed attempt is followed by one over another connection, to another address where the host has one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -417,6 +417,77 @@ async fn at_a_cap_a_retry_takes_another_idle_connection_and_closes_none() {
         let stats = warm.client.stats();
         let made_room = stats.closed_for(CloseReason::MadeRoom);
         assert_eq!((warm.server.accepted(), made_room), (2, 1), "{key}: {stats:?}");
+    }
+}
+
+/// All that a host may have leads to one address when that goes bad; the other one is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_cap_connections_to_an_address_that_went_bad_make_room_for_others() {
+    const CAP: usize = 2;
+    for (h2, key) in [
+        (false, "pool.max_connections_per_host"),
+        (false, "pool.max_connections"),
+        (true, "http2.max_connections_per_host"),
+        (true, "pool.max_connections_per_host"),
+    ] {
+        let what = format!("{key}, h2: {h2}");
+        let builder = || {
+            let builder = Server::builder();
+            if h2 {
+                builder.h2().max_concurrent_streams(2)
+            } else {
+                builder
+            }
+        };
+        let (gate, is_bad) = (Gate::new(), Arc::new(AtomicBool::new(false)));
+        let (held, bad) = (gate.clone(), Arc::clone(&is_bad));
+        let handler = move |_: http::Request<Incoming>| {
+            let (held, bad) = (held.clone(), Arc::clone(&bad));
+            async move {
+                held.pass().await;
+                if bad.load(Ordering::SeqCst) {
+                    handlers::status(StatusCode::SERVICE_UNAVAILABLE)
+                } else {
+                    handlers::full("hello")
+                }
+            }
+        };
+        let first = builder().handler(handler).start().await;
+        let second = builder().start_beside(2, first.port()).await;
+        let keys = format!(
+            "{key} = {CAP}\nhttp2.prior_knowledge = {h2}\nbreaker.enabled = false\n\
+             retry.budget.min_per_second = 1000\ntimeouts.attempt = \"none\"\n"
+        );
+        let client = client_of(at_addresses(2), 5, &keys);
+        let url = first.url_for("a.test", "/");
+        let places = if h2 { 2 * CAP } else { CAP };
+        let held: Vec<_> = (0..places).map(|_| tokio::spawn(client.get(&url).send())).collect();
+        within(PATIENCE, gate.arrived(places)).await;
+        is_bad.store(true, Ordering::SeqCst);
+        gate.open();
+        for request in held {
+            let answer = within(PATIENCE, request).await.unwrap().unwrap();
+            assert_eq!(answer.text().await.unwrap(), "hello", "{what}");
+        }
+        let asks = |_| {
+            let (client, url) = (client.clone(), url.clone());
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    let answer = within(PATIENCE, client.get(&url).send()).await.unwrap();
+                    assert_eq!(answer.text().await.unwrap(), "hello");
+                }
+            })
+        };
+        for asking in (0..6).map(asks).collect::<Vec<_>>() {
+            asking.await.expect(&what);
+        }
+        let stats = client.stats();
+        assert_eq!(second.requests(), places + 120, "{what}");
+        // Each of those to the first made room at most once, and none of the others did.
+        let made_room = stats.closed_for(CloseReason::MadeRoom);
+        assert!((1..=CAP as u64).contains(&made_room), "{what}: {stats:?}");
+        assert!(second.accepted() <= CAP, "{what}: {stats:?}");
+        assert_balanced(&stats);
     }
 }
 

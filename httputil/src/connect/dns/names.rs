@@ -124,13 +124,21 @@ impl Names {
             return Vec::new();
         };
         let blamed = self.cache.table().blamed(name, Instant::now());
-        let last_known = || {
-            let (good, _) = self.cache.table().good(name, serves(self.settings.prefer));
-            good.map(|good| self.answer(name, target.port, &good))
-        };
-        let answer = self.known(target).ok().or_else(last_known);
-        let has_other = answer.is_some_and(|answer| answer.addresses.iter().any(|address| !blamed.contains(address)));
-        if has_other { blamed } else { Vec::new() }
+        if !blamed.is_empty() && self.leads_beside(target, &blamed) {
+            blamed
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Whether the target has an address beside these that may be dialled, as far as is known without a look-up.
+    pub(crate) fn leads_beside(&self, target: &Target, addresses: &[SocketAddr]) -> bool {
+        let answer = self.known(target).or_else(|name| {
+            let (good, _) = self.cache.table().good(&Arc::from(name), serves(self.settings.prefer));
+            good.map(|good| self.answer(name, target.port, &good)).ok_or(())
+        });
+        let judged = answer.ok().and_then(|answer| self.judged(target, answer).ok());
+        judged.is_some_and(|answer| answer.addresses.iter().any(|address| !addresses.contains(address)))
     }
 
     /// What needs no look-up, or the name that does.

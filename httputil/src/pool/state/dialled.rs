@@ -50,6 +50,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             host.backoff.succeeded();
             host.protocol = Protocol::H1;
         }
+        self.leads_to(index, connection.marks(), now);
         self.serve(index, connection, true, now, todo);
         // Those who waited to learn the protocol, or whether the host is there at all, need a connection each.
         self.pump(index, now, todo);
@@ -70,6 +71,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             todo.leaving.push(Leaving::Shared(connection, CloseReason::Reloaded));
             return self.make_up_for_old(index, now, todo);
         }
+        self.leads_to(index, connection.marks(), now);
         let is_gone = self.is_gone(index, connection.site());
         let Some(host) = self.hosts.get_mut(index) else { return };
         host.backoff.succeeded();

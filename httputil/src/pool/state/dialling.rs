@@ -167,6 +167,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 }
                 Err(cap @ (Cap::Pool | Cap::Registry)) if !host.queue.is_empty() => {
                     self.block(index, now);
+                    self.makes_room_itself(index, now, todo);
                     if cap == Cap::Registry {
                         todo.wants_room = true;
                     } else if self.wants_room() {
@@ -180,7 +181,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     self.leave_line(index);
                     match cap {
                         Cap::Backoff => self.fail_uncovered(index, now, todo),
-                        Cap::Host => self.make_own_room(index, todo),
+                        Cap::Host => self.make_own_room(index, now, todo),
                         _ => {}
                     }
                     return;

@@ -5,14 +5,26 @@
 //! address at which this request, at least, has not failed. Else a new one all the same: behind one address there may be
 //! many servers. A new one may be long in coming, or not to be had, and then whichever idle one is better than none; in the
 //! end even the same, where it bore a bad answer and is whole.
+//!
+//! Where a cap keeps a new one from it, and all that the host has leads to addresses at which something failed while another
+//! address is known, one of these connections makes room: one for each request that waits, and not for a second after a
+//! dial led to such an address all the same. What leads elsewhere and comes home meanwhile serves it, and is never closed for it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::dialling::Cap;
+use super::host::Host;
+use super::lists::{BY_HOST, List};
 use super::places::is_crowded;
 use super::{Ask, Exclusive, Held, Multiplexed, Outcome, State, Todo};
-use crate::wire::Marks;
+use crate::wire::{CloseReason, Marks};
+
+/// For so long after a dial that led to an address at which something failed no connection makes room for one that is to lead
+/// elsewhere.
+const STRAYED_FOR: Duration = Duration::from_secs(1);
 
 /// What comes after an idle connection to another address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +44,8 @@ pub(in crate::pool) struct Failed<'a> {
     pub(in crate::pool) on: Marks,
     /// At these addresses, in all its attempts.
     pub(in crate::pool) at: &'a [SocketAddr],
+    /// While the host's name is known to lead to another address than these.
+    pub(in crate::pool) has_other: bool,
 }
 
 impl Failed<'_> {
@@ -58,15 +72,18 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let fresh = Ask { fresh: true, ..ask };
         let takes_new = rather == Rather::New && self.has_room_to_spare(host, ask.now);
-        if takes_new && self.has_sound(host, failed, ask.now) {
-            return self.wait(host, fresh, todo);
+        let is_known = self.leads_beside(host, failed, ask.now);
+        let makes_room = is_known && rather == Rather::New && self.may_make_room(host, ask.now);
+        if makes_room || takes_new && self.has_sound(host, failed, ask.now) {
+            let shuns = is_known.then(|| self.shunned(host, failed, ask.now));
+            return self.wait(host, fresh, shuns.unwrap_or_default(), todo);
         }
         let elsewhere = |_: &Self, marks: Marks| failed.is_elsewhere(marks);
         if let Some(found) = self.take_one_of(host, elsewhere, ask.now, todo) {
             return found;
         }
         if takes_new {
-            return self.wait(host, fresh, todo);
+            return self.wait(host, fresh, Vec::new(), todo);
         }
         let beside = |_: &Self, marks: Marks| marks.is_beside(failed.on);
         if let Some(found) = self.take_one_of(host, beside, ask.now, todo) {
@@ -74,7 +91,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         // Where a cap is reached, the one that failed may make room for it.
         if rather != Rather::Any && self.has_room_for_new(host, ask.now) {
-            return self.wait(host, fresh, todo);
+            return self.wait(host, fresh, Vec::new(), todo);
         }
         self.checkout(host, Ask { fresh: false, ..ask }, todo)
     }
@@ -94,6 +111,105 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     fn has_sound(&self, host: usize, failed: Failed<'_>, now: Instant) -> bool {
         let sites = self.hosts.get(host).and_then(|host| host.sites.as_deref());
         sites.is_none_or(|sites| sites.has_usable_beside(failed.at, now))
+    }
+
+    /// Whether the host is known to have an address at which nothing failed of late.
+    fn leads_beside(&self, index: usize, failed: Failed<'_>, now: Instant) -> bool {
+        let sites = self.hosts.get(index).and_then(|host| host.sites.as_deref());
+        sites.map_or(failed.has_other, |sites| sites.has_usable_beside(failed.at, now))
+    }
+
+    /// Whether a connection that leads to where something failed may make room for one that leads elsewhere.
+    fn may_make_room(&self, index: usize, now: Instant) -> bool {
+        let Some(host) = self.hosts.get(index) else {
+            return false;
+        };
+        let is_at_cap = matches!(
+            self.holds_back(host, now),
+            None | Some(Cap::Host | Cap::Pool | Cap::Registry)
+        );
+        let has_strayed = host
+            .strayed_at
+            .is_some_and(|at| now.saturating_duration_since(at) < STRAYED_FOR);
+        is_at_cap && !has_strayed
+    }
+
+    /// The addresses of the host at which something failed.
+    fn shunned(&self, index: usize, failed: Failed<'_>, now: Instant) -> Vec<SocketAddr> {
+        let sites = self.hosts.get(index).and_then(|host| host.sites.as_deref());
+        let avoided = sites.into_iter().flat_map(|sites| sites.avoided(now));
+        failed.at.iter().copied().chain(avoided).collect()
+    }
+
+    /// A new connection leads there. Those who wait for one that leads elsewhere take what there is then, lest others make room
+    /// for nothing.
+    pub(super) fn leads_to(&mut self, index: usize, marks: Marks, now: Instant) {
+        if let (Some(host), Some(remote)) = (self.hosts.get_mut(index), marks.remote)
+            && host.queue.fresh() > 0
+            && host.queue.shun_no_more(remote)
+        {
+            host.strayed_at = Some(now);
+        }
+    }
+
+    /// The connection that makes room under a cap for those who want a new one: one that nobody uses. Where the first of them
+    /// wants it to lead elsewhere than to some addresses, one that leads there.
+    pub(super) fn parts_with(&self, host: &Host<C, S::Place>, now: Instant) -> Option<usize> {
+        let shunned = host.queue.shunned(now);
+        if shunned.is_empty() {
+            return host.idle.oldest().or_else(|| self.unused_shared(host));
+        }
+        let newer = |entry: &usize| List::<BY_HOST>::newer(&self.entries, *entry);
+        let leads_there = |entry: &usize| match self.entries.get(*entry).map(|entry| &entry.held) {
+            Some(Held::Idle(connection)) => connection.marks().is_at(shunned),
+            _ => false,
+        };
+        std::iter::successors(host.idle.oldest(), newer)
+            .find(leads_there)
+            // That cap counts it until its requests have ended: the last one serves on.
+            .or_else(|| self.shunned_shared(host, host.shared.len() > 1, now))
+    }
+
+    /// The shared connection with the fewest requests, none unless it `may_bear_some`, that leads to where the first of those
+    /// who want a new one does not want it to.
+    fn shunned_shared(&self, host: &Host<C, S::Place>, may_bear_some: bool, now: Instant) -> Option<usize> {
+        let shunned = host.queue.shunned(now);
+        let load = |entry: &usize| {
+            let connection = self.shared(*entry)?;
+            let in_use = connection.in_use();
+            let leaves = connection.marks().is_at(shunned) && (may_bear_some || in_use == 0);
+            leaves.then_some((in_use, *entry))
+        };
+        let least = host.shared.iter().filter_map(load).min();
+        least.map(|(_, entry)| entry)
+    }
+
+    /// Where the host has as many shared connections as it may: one that leads to where something failed takes no more requests.
+    pub(super) fn part_with_shunned(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(index) else { return };
+        let is_full = host.shared.len() == self.max_shared(host.sites.as_deref());
+        if is_full
+            && is_due_elsewhere(host, now)
+            && self.holds_back(host, now).is_none()
+            && let Some(leaves) = self.shunned_shared(host, true, now)
+        {
+            self.expel(leaves, CloseReason::MadeRoom, todo);
+        }
+    }
+
+    /// Under a cap of the pool or of all pools: where those who wait want to lead elsewhere than what the host has, its own
+    /// makes room rather than another host's.
+    pub(super) fn makes_room_itself(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(index) else { return };
+        if is_due_elsewhere(host, now)
+            && let Some(leaves) = self.parts_with(host, now)
+        {
+            self.departs();
+            if let Some(host) = self.hosts.get_mut(index) {
+                host.departing += 1;
+            }
+            self.expel(leaves, CloseReason::MadeRoom, todo);
+        }
     }
 
     /// An idle connection, or a place, of those that will do.
@@ -158,4 +274,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.pump(index, now, todo);
         Some(place)
     }
+}
+
+/// Whether the first of those who want a new connection wants it to lead elsewhere than to some addresses, and none is on its
+/// way.
+fn is_due_elsewhere<C, P>(host: &Host<C, P>, now: Instant) -> bool {
+    let is_covered = host.departing + host.dialling >= host.queue.fresh_before_others(now);
+    !is_covered && !host.queue.shunned(now).is_empty()
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::dialling::Cap;
 use super::host::Host;
 use super::{Exclusive, Multiplexed, Protocol, State, Todo};
-use crate::wire::CloseReason;
+use crate::wire::{CloseReason, Marks};
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// Whether a request that wants a new connection need not wait for others to end.
@@ -37,18 +37,18 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// A shared connection of which no place is taken.
-    fn unused_shared(&self, host: &Host<C, S::Place>) -> Option<usize> {
+    pub(super) fn unused_shared(&self, host: &Host<C, S::Place>) -> Option<usize> {
         let is_unused = |entry: &usize| self.shared(*entry).is_some_and(|connection| connection.in_use() == 0);
         host.shared.iter().copied().find(is_unused)
     }
 
     /// Those who want a new connection cannot use the idle ones, which hold the places under the host's cap: as many of
     /// them leave.
-    pub(super) fn make_own_room(&mut self, index: usize, todo: &mut Todo<C, S>) {
+    pub(super) fn make_own_room(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get(index) else { return };
         let missing = self.wanted(host).saturating_sub(host.dialling);
         let leaves = host.departing < host.queue.fresh().min(missing);
-        let idle = || host.idle.oldest().or_else(|| self.unused_shared(host));
+        let idle = || self.parts_with(host, now);
         if let Some(oldest) = leaves.then(idle).flatten() {
             self.expel(oldest, CloseReason::MadeRoom, todo);
             if let Some(host) = self.hosts.get_mut(index) {
@@ -78,9 +78,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Why a connection of the host that nobody uses is closed for those who want a new one, if it is; it is counted.
-    pub(super) fn owed_to_fresh(&mut self, index: usize, now: Instant) -> Option<CloseReason> {
+    pub(super) fn owed_to_fresh(&mut self, index: usize, marks: Marks, now: Instant) -> Option<CloseReason> {
         let host = self.hosts.get(index)?;
-        if host.queue.fresh() == 0 {
+        // One that serves one of them as it is stays.
+        if host.queue.fresh() == 0 || host.queue.has_fresh_for(marks.remote, now) {
             return None;
         }
         let is_owed =

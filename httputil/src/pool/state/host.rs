@@ -56,6 +56,8 @@ pub(super) struct Host<C, P> {
     sites_end: u32,
     /// When one of those who wait last asked for a slot that others have.
     pub(super) pressed_at: Option<Instant>,
+    /// When a dial that was to lead elsewhere than to some addresses led to one of them.
+    pub(super) strayed_at: Option<Instant>,
     /// How its dials have fared while others waited for their slots.
     pub(super) record: Record,
 }
@@ -84,6 +86,7 @@ impl<C, P> Host<C, P> {
             sites: spreads.then(Box::default),
             sites_end: 0,
             pressed_at: None,
+            strayed_at: None,
             record: Record::default(),
         }
     }

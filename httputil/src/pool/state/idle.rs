@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::queue::Offer;
 use super::sites::Sites;
 use super::{Bond, Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, State, Todo};
 use crate::wire::{CloseReason, Link, Seat};
@@ -150,7 +151,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if claimed.is_some() {
             self.departs();
         }
-        let makes_room = claimed.or_else(|| self.owed_to_fresh(index, now));
+        let makes_room = claimed.or_else(|| self.owed_to_fresh(index, connection.marks(), now));
         let reason = if !self.limits.pool.reuse {
             Some(CloseReason::NoReuse)
         } else if connection.generation() != self.generation {
@@ -185,9 +186,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         now: Instant,
         todo: &mut Todo<C, S>,
     ) {
+        let to = connection.marks().remote;
         let delivery = Delivery::Exclusive(connection);
         // What comes back is what went in.
-        let Err(Delivery::Exclusive(connection)) = self.deliver(index, delivery, is_new, now, todo) else {
+        let Err(Delivery::Exclusive(connection)) = self.deliver(index, delivery, Offer { is_new, to }, now, todo)
+        else {
             return;
         };
         let site = connection.bond().site();

@@ -42,6 +42,7 @@ mod turns;
 mod wheel;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::task::Waker;
@@ -63,6 +64,7 @@ use dialling::Running;
 use host::Host;
 use line::Line;
 use lists::{BY_AGE, BY_REST, List, Slab};
+use queue::Offer;
 use wheel::Wheel;
 
 pub(super) use dialling::{Cap, Standing};
@@ -427,12 +429,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 return Outcome::Place(place);
             }
         }
-        self.wait(host, ask, todo)
+        self.wait(host, ask, Vec::new(), todo)
     }
 
-    /// A place in the queue, and what has to be done for those who stand there.
-    fn wait(&mut self, host: usize, ask: Ask, todo: &mut Todo<C, S>) -> Outcome<C, S::Place> {
-        let receiver = self.enqueue(host, ask);
+    /// A place in the queue, and what has to be done for those who stand there. One that wants a new connection may want one
+    /// that leads elsewhere than to the addresses that it `shuns` as well.
+    fn wait(&mut self, host: usize, ask: Ask, shuns: Vec<SocketAddr>, todo: &mut Todo<C, S>) -> Outcome<C, S::Place> {
+        let receiver = self.enqueue(host, ask, shuns);
         // A place may be free although others wait: they come first.
         self.serve_places(host, ask.now, todo);
         self.pump(host, ask.now, todo);
@@ -442,13 +445,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         Outcome::Wait(Waiting { host, id, receiver })
     }
 
-    fn enqueue(&mut self, index: usize, ask: Ask) -> oneshot::Receiver<Delivery<C, S::Place>> {
+    fn enqueue(&mut self, index: usize, ask: Ask, shuns: Vec<SocketAddr>) -> oneshot::Receiver<Delivery<C, S::Place>> {
         let (sender, receiver) = oneshot::channel();
         if let Some(host) = self.hosts.get_mut(index) {
             let waiter = queue::Waiter {
                 id: ask.turn,
                 sender,
                 deadline: ask.deadline,
+                shuns,
             };
             host.queue.push(waiter, ask.fresh);
             self.waiting += 1;
@@ -471,7 +475,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         &mut self,
         index: usize,
         delivery: Delivery<C, S::Place>,
-        is_new: bool,
+        offer: Offer,
         now: Instant,
         todo: &mut Todo<C, S>,
     ) -> Result<(), Delivery<C, S::Place>> {
@@ -482,7 +486,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if before == 0 {
             return Err(delivery);
         }
-        let next = host.queue.next(is_new, now, host.service);
+        let next = host.queue.next(offer, now, host.service);
         self.waiting -= before - host.queue.len();
         self.queue_shrank(index);
         let Some(waiter) = next else { return Err(delivery) };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::host::Host;
+use super::queue::Offer;
 use super::{Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, Protocol, State, Todo};
 use crate::wire::CloseReason;
 
@@ -206,11 +207,15 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if self.is_spared(entry) {
             return;
         }
+        let Some(to) = self.shared(entry).map(|connection| connection.marks().remote) else {
+            return;
+        };
+        let offer = Offer { is_new, to };
         while let Some(host) = self.hosts.get_mut(index)
             && !host.queue.is_empty()
         {
             // A place that nobody can use is not taken: it would come back at once, and be offered again.
-            if !host.queue.has_next(is_new, now) {
+            if !host.queue.has_next(offer, now) {
                 let before = host.queue.len();
                 host.queue.forget_gone(now);
                 self.waiting -= before - host.queue.len();
@@ -224,7 +229,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 return;
             };
             self.given(entry, todo);
-            if let Err(Delivery::Place(place)) = self.deliver(index, Delivery::Place(place), is_new, now, todo) {
+            if let Err(Delivery::Place(place)) = self.deliver(index, Delivery::Place(place), offer, now, todo) {
                 todo.places.push(place);
                 return;
             }
@@ -238,6 +243,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         }
         if host.queue.fresh() > 0 {
+            self.part_with_shunned(index, now, todo);
             self.make_room_among_shared(index, now, todo);
         }
         let Some(host) = self.hosts.get(index) else { return };
@@ -259,12 +265,13 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let Some(index) = self.entries.get(entry).map(|entry| entry.host) else {
             return;
         };
-        if self.shared(entry).is_some_and(|connection| connection.in_use() == 0) {
+        if let Some(connection) = self.shared(entry).filter(|connection| connection.in_use() == 0) {
+            let marks = connection.marks();
             let claimed = self.reclaimed_from(index);
             if claimed.is_some() {
                 self.departs();
             }
-            if let Some(reason) = claimed.or_else(|| self.owed_to_fresh(index, now)) {
+            if let Some(reason) = claimed.or_else(|| self.owed_to_fresh(index, marks, now)) {
                 self.expel(entry, reason, todo);
                 return self.pump(index, now, todo);
             }

@@ -1,8 +1,9 @@
 //! Those who wait for a connection to one host, first come, first served. Whoever was served and has to ask again, since
 //! the connection was no good, comes before all who came after it.
 //!
-//! Some wait for a connection that nobody has used, and are passed over by what comes home. In everything else they stand
-//! in one line with the others: a new connection goes to the first of all.
+//! Some wait for a connection that nobody has used, and are passed over by what comes home; others of these shun some
+//! addresses only, and what comes home from elsewhere serves them, too. In everything else they stand in one line with the
+//! others: a new connection goes to the first of all.
 //!
 //! Two things are kept from harm. A waiter whose time is over is passed by. And one that has less time left than an
 //! exchange with this host usually takes steps aside for those behind it: under overload the first in the queue are
@@ -10,6 +11,7 @@
 //! those who can still be answered keeps the goodput up.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -22,9 +24,25 @@ pub(super) struct Waiter<C, P> {
     pub(super) id: u64,
     pub(super) sender: oneshot::Sender<Delivery<C, P>>,
     pub(super) deadline: Option<Instant>,
+    /// One that wants a new connection would take a used one that leads elsewhere than to these, if there are any.
+    pub(super) shuns: Vec<SocketAddr>,
+}
+
+/// A connection for somebody who waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    /// Nobody has used it.
+    pub(super) is_new: bool,
+    /// Where it leads.
+    pub(super) to: Option<SocketAddr>,
 }
 
 impl<C, P> Waiter<C, P> {
+    /// Whether one that wants a new connection takes this one.
+    fn takes(&self, offer: Offer) -> bool {
+        offer.is_new || !self.shuns.is_empty() && offer.to.is_some_and(|to| !self.shuns.contains(&to))
+    }
+
     fn is_gone(&self, now: Instant) -> bool {
         self.sender.is_closed() || self.deadline.is_some_and(|deadline| deadline <= now)
     }
@@ -37,7 +55,7 @@ impl<C, P> Waiter<C, P> {
 
 #[derive(Debug)]
 pub(super) struct Queue<C, P> {
-    /// Want a connection that nobody has used.
+    /// Want a connection that nobody has used, or one that leads elsewhere.
     fresh: VecDeque<Waiter<C, P>>,
     line: VecDeque<Waiter<C, P>>,
     /// Stepped aside.
@@ -63,7 +81,7 @@ impl<C, P> Queue<C, P> {
         self.len() == 0
     }
 
-    /// Those that only a new connection can serve.
+    /// Those that not any connection can serve.
     pub(super) fn fresh(&self) -> usize {
         self.fresh.len()
     }
@@ -76,11 +94,40 @@ impl<C, P> Queue<C, P> {
         before.filter(|waiter| !waiter.is_gone(now)).count()
     }
 
-    /// Whether the first of those that only a new connection can serve comes before the first of the others.
-    fn fresh_is_first(&self) -> bool {
-        let others = self.line.front();
-        let comes_first = |waiter: &Waiter<C, P>| others.is_none_or(|first| waiter.id < first.id);
-        self.fresh.front().is_some_and(comes_first)
+    /// The first of those that not any connection can serve who takes this one, if there is one.
+    fn first_fresh(&self, offer: Offer) -> Option<usize> {
+        self.fresh.iter().position(|waiter| waiter.takes(offer))
+    }
+
+    /// Whether a used connection that leads there serves one of those that not any can serve.
+    pub(super) fn has_fresh_for(&self, to: Option<SocketAddr>, now: Instant) -> bool {
+        let offer = Offer { is_new: false, to };
+        self.fresh
+            .iter()
+            .any(|waiter| waiter.takes(offer) && !waiter.is_gone(now))
+    }
+
+    /// The addresses that the first of those shuns; none if only a new connection can serve it.
+    pub(super) fn shunned(&self, now: Instant) -> &[SocketAddr] {
+        let first = self.fresh.iter().find(|waiter| !waiter.is_gone(now));
+        first.map_or(&[], |waiter| &waiter.shuns)
+    }
+
+    /// Those who shun this address take any connection from now on; whether there were any.
+    pub(super) fn shun_no_more(&mut self, to: SocketAddr) -> bool {
+        let before = self.fresh.len();
+        for _ in 0..before {
+            let Some(mut waiter) = self.fresh.pop_front() else {
+                break;
+            };
+            if waiter.shuns.contains(&to) {
+                waiter.shuns = Vec::new();
+                stand(&mut self.line, waiter);
+            } else {
+                self.fresh.push_back(waiter);
+            }
+        }
+        self.fresh.len() < before
     }
 
     pub(super) fn push(&mut self, waiter: Waiter<C, P>, fresh: bool) {
@@ -117,17 +164,22 @@ impl<C, P> Queue<C, P> {
             .map(|_| before(&self.fresh) + before(&self.line))
     }
 
-    /// The next to be served with a connection, which `is_new` says nobody has used. Those that have gone are forgotten
-    /// on the way.
-    pub(super) fn next(&mut self, is_new: bool, now: Instant, service: Duration) -> Option<Waiter<C, P>> {
+    /// The next to be served with a connection. Those that have gone are forgotten on the way.
+    pub(super) fn next(&mut self, offer: Offer, now: Instant, service: Duration) -> Option<Waiter<C, P>> {
         loop {
-            let is_fresh = is_new && self.fresh_is_first();
-            let line = if is_fresh { &mut self.fresh } else { &mut self.line };
-            let Some(waiter) = line.pop_front() else { break };
+            let others = self.line.front().map(|waiter| waiter.id);
+            let comes_first = |position: &usize| others.is_none_or(|first| self.fresh[*position].id < first);
+            let fresh = self.first_fresh(offer).filter(comes_first);
+            let is_fresh = fresh.is_some();
+            let next = match fresh {
+                Some(position) => self.fresh.remove(position),
+                None => self.line.pop_front(),
+            };
+            let Some(waiter) = next else { break };
             if waiter.is_gone(now) {
                 continue;
             }
-            let is_last = self.line.is_empty() && (!is_new || self.fresh.is_empty());
+            let is_last = self.line.is_empty() && self.first_fresh(offer).is_none();
             if is_fresh || waiter.has(service, now) || is_last {
                 return Some(waiter);
             }
@@ -142,9 +194,9 @@ impl<C, P> Queue<C, P> {
     }
 
     /// Whether [`next`](Queue::next) has somebody for a connection.
-    pub(super) fn has_next(&self, is_new: bool, now: Instant) -> bool {
-        let fresh = is_new.then_some(&self.fresh);
-        let mut waiters = [&self.line, &self.late].into_iter().chain(fresh).flatten();
+    pub(super) fn has_next(&self, offer: Offer, now: Instant) -> bool {
+        let fresh = self.fresh.iter().filter(|waiter| waiter.takes(offer));
+        let mut waiters = self.line.iter().chain(&self.late).chain(fresh);
         waiters.any(|waiter| !waiter.is_gone(now))
     }
 
@@ -207,14 +259,63 @@ mod tests {
 
     fn push(queue: &mut Waits, id: u64, deadline: Option<Instant>) -> oneshot::Receiver<Delivery<(), ()>> {
         let (sender, receiver) = oneshot::channel();
-        queue.push(Waiter { id, sender, deadline }, false);
+        let shuns = Vec::new();
+        let waiter = Waiter {
+            id,
+            sender,
+            deadline,
+            shuns,
+        };
+        queue.push(waiter, false);
         receiver
     }
 
+    /// One that wants a new connection, or one that leads elsewhere.
+    fn shun(queue: &mut Waits, id: u64, addresses: &[SocketAddr]) -> oneshot::Receiver<Delivery<(), ()>> {
+        let (sender, receiver) = oneshot::channel();
+        let waiter = Waiter {
+            id,
+            sender,
+            deadline: None,
+            shuns: addresses.to_vec(),
+        };
+        queue.push(waiter, true);
+        receiver
+    }
+
+    const USED: Offer = Offer {
+        is_new: false,
+        to: None,
+    };
+
     fn next(queue: &mut Waits, now: Instant, service: u64) -> Option<u64> {
         queue
-            .next(false, now, Duration::from_secs(service))
+            .next(USED, now, Duration::from_secs(service))
             .map(|waiter| waiter.id)
+    }
+
+    #[test]
+    fn what_leads_elsewhere_serves_those_who_shun_some_addresses_in_their_turn() {
+        let (mut queue, now) = (Waits::default(), Instant::now());
+        let [bad, good] = [1, 2].map(|n| SocketAddr::from(([10, 0, 0, n], 80)));
+        let _new = shun(&mut queue, 1, &[]);
+        let _elsewhere = shun(&mut queue, 2, &[bad]);
+        let _any = push(&mut queue, 3, None);
+        let mut to = |to| {
+            let offer = Offer {
+                is_new: false,
+                to: Some(to),
+            };
+            assert!(queue.has_next(offer, now));
+            queue.next(offer, now, Duration::ZERO).map(|waiter| waiter.id)
+        };
+        assert_eq!([to(good), to(bad)], [Some(2), Some(3)]);
+        let _elsewhere = shun(&mut queue, 4, &[bad]);
+        assert!(!queue.has_next(USED, now));
+        assert!(queue.has_fresh_for(Some(good), now) && !queue.has_fresh_for(Some(bad), now));
+        assert!(!queue.shun_no_more(good) && queue.shun_no_more(bad));
+        assert_eq!([next(&mut queue, now, 0), next(&mut queue, now, 0)], [Some(4), None]);
+        assert_eq!(queue.fresh(), 1);
     }
 
     #[test]

@@ -267,6 +267,12 @@ impl Sites {
         site.is_some_and(|site| site.is_avoided(now))
     }
 
+    /// The addresses that are passed over.
+    pub(super) fn avoided(&self, now: Instant) -> impl Iterator<Item = SocketAddr> {
+        let avoided = self.all.iter().filter(move |site| site.is_avoided(now));
+        avoided.map(|site| site.address)
+    }
+
     /// Whether an address beside these can be used.
     pub(super) fn has_usable_beside(&self, failed: &[SocketAddr], now: Instant) -> bool {
         let is_beside = |site: &Site| site.is_usable(now) && !failed.contains(&site.address);

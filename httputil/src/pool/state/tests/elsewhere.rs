@@ -40,11 +40,60 @@ impl Room {
         many
     }
 
+    /// The oldest dial becomes an exclusive connection to an address.
+    fn dialled_at(&mut self, host: usize, address: u32) -> Marks {
+        let (one, dial) = (self.one(), self.dial(host));
+        one.bond().lead_to(address);
+        let marks = one.marks();
+        self.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
+        marks
+    }
+
+    /// A connection to each of these addresses, in the hands of a request.
+    fn away<const N: usize>(&mut self, host: usize, addresses: [u32; N]) -> [One; N] {
+        addresses.map(|address| {
+            let mut waiting = self.wait(host);
+            self.dialled_at(host, address);
+            match waiting.receiver.try_recv() {
+                Ok(Delivery::Exclusive(one)) => one,
+                _ => panic!("it was dialled for"),
+            }
+        })
+    }
+
+    fn home(&mut self, host: usize, one: One) -> Marks {
+        let marks = one.marks();
+        self.act(|state, now, todo| state.check_in(host, one, now, todo));
+        marks
+    }
+
+    /// The oldest dial becomes a shared connection of two places to an address.
+    fn dialled_shared_at(&mut self, host: usize, number: u32, address: u32) {
+        let (dial, many) = (self.dial(host), Many::new(number, 2));
+        many.lead_to(address);
+        self.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
+    }
+
+    /// Of a host that is known to have another address than the one that the request failed at.
+    fn another(&mut self, host: usize, failed: Marks) -> Outcome<One, Seat> {
+        let at = [failed.remote.unwrap()];
+        self.failed(host, (failed, &at, true), Rather::New)
+    }
+
     fn beside(&mut self, host: usize, failed: Marks, rather: Rather) -> Outcome<One, Seat> {
         self.beside_all(host, failed, &[], rather)
     }
 
     fn beside_all(&mut self, host: usize, on: Marks, at: &[SocketAddr], rather: Rather) -> Outcome<One, Seat> {
+        self.failed(host, (on, at, false), rather)
+    }
+
+    fn failed(
+        &mut self,
+        host: usize,
+        (on, at, has_other): (Marks, &[SocketAddr], bool),
+        rather: Rather,
+    ) -> Outcome<One, Seat> {
         let turn = self.state.next_turn();
         self.act(|state, now, todo| {
             let ask = Ask {
@@ -53,7 +102,7 @@ impl Room {
                 deadline: None,
                 fresh: false,
             };
-            state.checkout_beside(host, Failed { on, at }, rather, ask, todo)
+            state.checkout_beside(host, Failed { on, at, has_other }, rather, ask, todo)
         })
     }
 }
@@ -180,4 +229,111 @@ fn places_of_another_shared_connection_serve_likewise() {
         }
     }
     drop(waits);
+}
+
+#[test]
+fn at_a_cap_an_idle_connection_to_where_something_failed_makes_room_for_one_to_another_address() {
+    let per_pool = |pool: &mut settings::Pool| pool.max_connections = Some(2);
+    for mut room in [Room::new(caps(2)), Room::new(per_pool)] {
+        let host = room.host("a", Protocol::H1);
+        let [one, two] = room.away(host, [1, 1]).map(|one| room.home(host, one));
+        let Outcome::Wait(mut waits) = room.another(host, two) else {
+            panic!("nothing leads to another address");
+        };
+        let gone = u32::try_from(one.number).unwrap();
+        assert_eq!(room.left, [(gone, CloseReason::MadeRoom)]);
+        room.closed(host);
+        let new = room.dialled_at(host, 2);
+        let Ok(Delivery::Exclusive(one)) = waits.receiver.try_recv() else {
+            panic!("it was dialled for")
+        };
+        assert_eq!(one.marks(), new);
+        // The next one takes that one when it is idle, and nothing makes room.
+        room.home(host, one);
+        assert_eq!(number(&room.another(host, two)), Some(new.number));
+        assert_eq!((room.left.len(), room.dials.len()), (1, 0));
+    }
+}
+
+#[test]
+fn what_comes_home_from_another_address_serves_who_waits_for_one_and_only_what_does_not_makes_room() {
+    let per_pool = |pool: &mut settings::Pool| pool.max_connections = Some(3);
+    for mut room in [Room::new(caps(3)), Room::new(per_pool)] {
+        let host = room.host("a", Protocol::H1);
+        let [bad, worse, good] = room.away(host, [1, 1, 2]);
+        let failed = bad.marks();
+        let [mut first, mut second] = [0, 1].map(|_| match room.another(host, failed) {
+            Outcome::Wait(waiting) => waiting,
+            _ => panic!("all are away"),
+        });
+        let mut other = room.wait(host);
+        let number = good.number;
+        room.home(host, good);
+        assert_eq!((served(&mut first.receiver), room.left.len()), (Some(number), 0));
+        let gone = bad.number;
+        room.home(host, bad);
+        assert_eq!(room.left, [(gone, CloseReason::MadeRoom)]);
+        // One is enough.
+        let number = worse.number;
+        room.home(host, worse);
+        assert_eq!((served(&mut other.receiver), room.left.len()), (Some(number), 1));
+        room.closed(host);
+        let new = room.dialled_at(host, 2);
+        assert_eq!(served(&mut second.receiver).map(u64::from), Some(new.number));
+    }
+}
+
+#[test]
+fn of_as_many_shared_connections_as_there_may_be_one_to_where_something_failed_makes_room_at_a_time() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let mut seats = Vec::new();
+    for number in [1, 1, 2] {
+        seats.push(match room.checkout(host) {
+            Outcome::Place(seat) => seat,
+            Outcome::Wait(mut waiting) => {
+                room.dialled_shared_at(host, number, 1);
+                match waiting.receiver.try_recv() {
+                    Ok(Delivery::Place(seat)) => seat,
+                    _ => panic!("it was dialled for"),
+                }
+            }
+            Outcome::Idle(..) => panic!("it is shared"),
+        });
+    }
+    let failed = seats[0].many().marks();
+    let [mut first, mut second] = [0, 1].map(|_| match room.another(host, failed) {
+        Outcome::Wait(waiting) => waiting,
+        _ => panic!("nothing leads to another address"),
+    });
+    // It bears a request, which goes on.
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+    assert_eq!(room.dials.len(), 1);
+    room.dialled_shared_at(host, 3, 2);
+    let both = [&mut first, &mut second].map(|waiting| served(&mut waiting.receiver));
+    assert_eq!(both, [Some(0), Some(0)]);
+    assert_eq!((room.left.len(), room.dials.len()), (1, 0));
+}
+
+#[test]
+fn where_the_dial_leads_to_where_something_failed_all_the_same_nothing_makes_room_for_a_second() {
+    let mut room = Room::new(caps(2));
+    let host = room.host("a", Protocol::H1);
+    let [_one, two] = room.away(host, [1, 1]).map(|one| room.home(host, one));
+    let Outcome::Wait(mut waits) = room.another(host, two) else {
+        panic!("nothing leads to another address");
+    };
+    assert_eq!(room.left.len(), 1);
+    room.closed(host);
+    let new = room.dialled_at(host, 1);
+    let Ok(Delivery::Exclusive(one)) = waits.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    assert_eq!(one.marks(), new);
+    assert_eq!(number(&room.another(host, new)), Some(two.number));
+    room.home(host, one);
+    assert_eq!(room.left.len(), 1);
+    room.later(1);
+    assert_eq!(number(&room.another(host, new)), None);
+    assert_eq!(room.left.len(), 2);
 }
