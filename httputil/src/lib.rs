@@ -220,7 +220,8 @@
 //!
 //! `base_url` may be a list, of endpoints that give the same service. Each attempt of a relative request goes to one: of two
 //! that chance names the one with less under way and faster answers of late. Those with an open breaker are passed over,
-//! and a retry goes to another endpoint; where all are open a request fails at once, with the shortest time to wait.
+//! and a retry goes to another endpoint; where all are open a request fails at once, with the shortest time to wait. An
+//! absolute URL goes where it says, and all its attempts do, though it be an endpoint's.
 //!
 //! # Errors
 //!

@@ -17,7 +17,8 @@ use tokio::time::Instant;
 
 use super::execute::Written;
 use super::failure::{self, Failing};
-use super::{Client, IntoUrl, RequestOptions, into_url, multipart};
+use super::into_url::{self, Resolved};
+use super::{Client, IntoUrl, RequestOptions, multipart};
 use crate::error::{Error, Kind};
 
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
@@ -43,12 +44,17 @@ pub struct RequestBuilder {
     client: Client,
     /// The first mistake, once there is one: it knows the request that it was made in. In the box that its address stays in.
     request: Result<Box<reqwest::Request>, Error>,
+    /// Its URL was written relative to `base_url`.
+    is_relative: bool,
     options: Option<Box<RequestOptions>>,
 }
 
 impl RequestBuilder {
     pub(super) fn new(client: Client, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        let request = into_url::resolve(&client.inner, url).and_then(|url| {
+        let mut is_relative = false;
+        let request = into_url::resolve(&client.inner, url).and_then(|resolved| {
+            let Resolved { url, .. } = resolved;
+            is_relative = resolved.is_relative;
             if url.username().is_empty() && url.password().is_none() {
                 return Ok(Box::new(reqwest::Request::new(method, url)));
             }
@@ -61,6 +67,7 @@ impl RequestBuilder {
         RequestBuilder {
             client,
             request,
+            is_relative,
             options: None,
         }
     }
@@ -235,11 +242,13 @@ impl RequestBuilder {
         Some(RequestBuilder {
             client: self.client.clone(),
             request: Ok(Box::new(self.request.as_ref().ok()?.try_clone()?)),
+            is_relative: self.is_relative,
             options: self.options.clone(),
         })
     }
 
-    /// The finished request, for [`Client::execute`].
+    /// The finished request, for [`Client::execute`]. Its URL is whole: a relative one stands behind `base_url`, of several
+    /// endpoints behind the first, and is sent there.
     ///
     /// # Errors
     ///
@@ -254,6 +263,7 @@ impl RequestBuilder {
         let RequestBuilder {
             client,
             request,
+            is_relative: _,
             options,
         } = self;
         let request = match options {
@@ -275,6 +285,7 @@ impl RequestBuilder {
         RequestBuilder {
             client,
             request: Ok(Box::new(request)),
+            is_relative: false,
             options: None,
         }
     }
@@ -284,9 +295,13 @@ impl RequestBuilder {
         let RequestBuilder {
             client,
             request,
+            is_relative,
             options,
         } = self;
-        client.send(request.map(|request| Written::of(request, options)))
+        client.send(request.map(|request| Written {
+            is_relative,
+            ..Written::of(request, options)
+        }))
     }
 }
 

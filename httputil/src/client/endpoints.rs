@@ -1,9 +1,9 @@
 //! The stage of a request's way that chooses where each attempt goes, where `base_url` is a list.
 //!
-//! What is beneath the list's first URL, as relative requests are, may go to any of them: to the one with less under way and
-//! faster answers of late, not to one whose breaker is open, that `egress` refuses or whose limit is reached, and when it is made
-//! again to another one. Where all breakers are open it fails at once, with the shortest time to wait. A URL that leads elsewhere
-//! goes where it says.
+//! What was written relative to the list may go to any of them: to the one with less under way and faster answers of late, not
+//! to one whose breaker is open, that `egress` refuses or whose limit is reached, and when it is made again to another one.
+//! Where all breakers are open it fails at once, with the shortest time to wait. An absolute URL goes where it says, though it be
+//! that of an endpoint: what its user, its `Host` and its `Authorization` say is meant for the host that it names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,11 +60,10 @@ impl Endpoints {
         Ok(Some(Endpoints { all, loads }))
     }
 
-    /// The journey of a request, if it may go to each of them.
+    /// The journey of a request that was written relative to them; `None` if they have changed since.
     pub(super) fn journey(&self, address: &Address) -> Option<Box<Journey>> {
         let (first, _) = self.all.first()?;
-        // A URI that is absolute goes where it says.
-        let url = address.url().filter(|_| !matches!(address, Address::Uri(_)))?;
+        let url = address.url()?;
         let tail = first.tail(&url)?.to_owned();
         let (tried, visit) = (Vec::new(), None);
         Some(Box::new(Journey { tail, tried, visit }))

@@ -82,6 +82,8 @@ pub(super) type Answer<A> = fn(Head, Box<Prepared>) -> A;
 pub(super) struct Written {
     pub(super) method: Method,
     pub(super) address: Address,
+    /// It was written relative to `base_url`, and names no host itself.
+    pub(super) is_relative: bool,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
     pub(super) body: RequestBody,
@@ -102,6 +104,7 @@ impl Written {
             timeout: request.timeout().copied(),
             options,
             address: Address::Url(request),
+            is_relative: false,
         }
     }
 }
@@ -112,6 +115,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     let Written {
         method,
         address,
+        is_relative,
         version,
         mut headers,
         mut body,
@@ -134,7 +138,8 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     let max_redirects = options::max_redirects(options.as_deref(), in_force.profile.policy.redirect.max);
     let aim = aim(&in_force, &failing, &mut headers, &mut body).map_err(|error| failing.describe(error))?;
     let endpoints = in_force.policies.endpoints.as_ref();
-    let journey = endpoints.and_then(|endpoints| endpoints.journey(&failing.address));
+    let journey = endpoints.filter(|_| is_relative);
+    let journey = journey.and_then(|endpoints| endpoints.journey(&failing.address));
     let route = aim.route.or_else(|refusal| {
         // Where it goes is chosen later.
         let elsewhere = endpoints.filter(|_| journey.is_some());

@@ -15,7 +15,8 @@ use sealed::Asked;
 ///
 /// Text may be relative where the profile has a `base_url`, which is then its prefix: with `base_url =
 /// "https://host/v1"`, both `users/7` and `/users/7` are `https://host/v1/users/7`. A relative URL that would leave its base
-/// (`//other`, a backslash, `..` beyond the prefix) is an error of `send()`. What has a scheme goes where it says.
+/// (`//other`, a backslash, `..` beyond the prefix) is an error of `send()`. What has a scheme goes where it says, also where
+/// `base_url` is a list: to one of several endpoints only a relative URL goes.
 pub trait IntoUrl: sealed::Sealed {}
 
 impl<T: sealed::Sealed> IntoUrl for T {}
@@ -89,32 +90,41 @@ mod sealed {
 /// The text that a client was asked first, parsed. A service mostly asks one URL over and over (a collector, a webhook),
 /// and to copy one costs a twentieth of parsing it.
 #[derive(Default)]
-pub(super) struct First(OnceLock<(String, Url)>);
+pub(super) struct First(OnceLock<(String, Resolved)>);
+
+/// A whole URL, and whether somebody wrote it so.
+#[derive(Clone)]
+pub(super) struct Resolved {
+    pub(super) url: Url,
+    /// It was joined to `base_url`.
+    pub(super) is_relative: bool,
+}
 
 /// A text longer than this is not kept.
 const MOST: usize = 1024;
 
 /// The whole URL that was meant.
-pub(super) fn resolve(client: &Inner, url: impl IntoUrl) -> Result<Url, Error> {
+pub(super) fn resolve(client: &Inner, url: impl IntoUrl) -> Result<Resolved, Error> {
     let in_force = client.in_force.load();
     let First(first) = &in_force.first;
     let text = url.text().filter(|text| text.len() <= MOST);
     let text = match (first.get(), text) {
-        (Some((known, url)), Some(text)) if known == text => return Ok(url.clone()),
+        (Some((known, resolved)), Some(text)) if known == text => return Ok(resolved.clone()),
         (None, Some(text)) => Some(text.to_owned()),
         _ => None,
     };
-    let url = parse(client, &in_force, url)?;
+    let resolved = parse(client, &in_force, url)?;
     if let Some(text) = text {
-        let _ = first.set((text, url.clone()));
+        let _ = first.set((text, resolved.clone()));
     }
-    Ok(url)
+    Ok(resolved)
 }
 
-fn parse(client: &Inner, in_force: &InForce, url: impl IntoUrl) -> Result<Url, Error> {
+fn parse(client: &Inner, in_force: &InForce, url: impl IntoUrl) -> Result<Resolved, Error> {
+    let resolved = |url: Url, is_relative: bool| Resolved { url, is_relative };
     let (why, error) = match (url.asked(), &in_force.base) {
-        (Asked::Whole(url), _) => return Ok(url),
-        (Asked::Relative(text), Some(base)) => return join(client, base, &text),
+        (Asked::Whole(url), _) => return Ok(resolved(url, false)),
+        (Asked::Relative(text), Some(base)) => return join(client, base, &text).map(|url| resolved(url, true)),
         (Asked::Relative(_), None) => {
             let error = ParseError::RelativeUrlWithoutBase;
             (format!("{error}; write the whole URL, or set base_url"), error)

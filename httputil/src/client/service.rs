@@ -109,6 +109,7 @@ fn send(client: Client, parts: http::request::Parts, body: RequestBody) -> Respo
     };
     let written = Written {
         method,
+        is_relative: matches!(address, Address::Joined(_)),
         address,
         version,
         headers,

@@ -110,6 +110,28 @@ async fn what_a_url_says_of_its_user_ends_with_its_origin() {
 }
 
 #[tokio::test]
+async fn what_is_meant_for_one_endpoint_reaches_no_other() {
+    let (first, second) = (Place::start().await, Place::start().await);
+    first.answers("/ill", 503);
+    let client = Client::new(ClientConfig::default().base_urls([first.url(""), second.url("")])).unwrap();
+    let own = headers([("host", "virtual.test"), ("authorization", "Bearer canary")]);
+    for door in Door::BOTH {
+        for path in ["/well", "/ill"] {
+            let user = first.url(path).replace("//", "//me:canary@");
+            for _ in 0..10 {
+                door.get(&client, &user).await.unwrap();
+                door.send(&client, Method::GET, &first.url(path), own.clone(), "")
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+    assert!(first.seen().iter().all(|seen| seen.header("authorization").is_some()));
+    assert_eq!(second.requests(), 0);
+    assert_at_rest(&client).await;
+}
+
+#[tokio::test]
 async fn another_origin_may_be_forbidden() {
     let (first, second) = (Place::start().await, Place::start().await);
     first.sends("/from", 307, second.url("/to?canary#canary").replace("//", "//canary@"));

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use http::header::HOST;
 
-use crate::client::Client;
 use crate::client::memory::{self, answer, settled};
-use crate::error::Kind;
+use crate::client::{Body, Client, LayerFuture, LayeredRequest, Next, RequestLayer};
+use crate::error::{Error, Kind};
 use crate::pool::BreakerState;
 use crate::settings::{Jitter, Policy, Profile};
 
@@ -92,10 +92,11 @@ async fn requests_are_spread_over_all_and_each_has_its_own_prefix() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_url_that_leads_elsewhere_goes_where_it_says() {
+async fn an_absolute_url_goes_where_it_says_though_it_be_an_endpoint_s() {
     let (client, _, got) = client(&[], |_| {});
     for url in [
         "http://other/v1/x",
+        "http://one/v1/x",
         "http://one/v12/x",
         "http://two:81/x",
         "http://one:81/v1/x",
@@ -104,11 +105,39 @@ async fn a_url_that_leads_elsewhere_goes_where_it_says() {
             get(&client, url).await;
         }
     }
-    let expected = [("one", 5), ("one:81", 5), ("other", 5), ("two:81", 5)];
+    let expected = [("one", 10), ("one:81", 5), ("other", 5), ("two:81", 5)];
     assert_eq!(
         shares(&got),
         expected.map(|(host, many)| (host.to_owned(), many)).into()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_built_is_whole_and_what_is_cloned_or_layered_is_still_relative() {
+    let (client, _, got) = client(&[], |_| {});
+    for _ in 0..20 {
+        client.execute(client.get("x").build().unwrap()).await.unwrap();
+    }
+    assert_eq!(shares(&got), [("one".to_owned(), 20)].into());
+    let layered = client.with_request_layer(Passes);
+    let builder = layered.get("x").query(&[("a", "b")]);
+    for _ in 0..60 {
+        builder.try_clone().unwrap().send().await.unwrap();
+    }
+    assert_eq!(shares(&got).len(), 3);
+}
+
+/// A layer that does nothing.
+struct Passes;
+
+impl RequestLayer for Passes {
+    fn call<'a>(
+        &'a self,
+        request: LayeredRequest,
+        next: Next<'a>,
+    ) -> LayerFuture<'a, Result<http::Response<Body>, Error>> {
+        next.run(request)
+    }
 }
 
 #[tokio::test(start_paused = true)]
