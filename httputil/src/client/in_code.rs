@@ -373,6 +373,7 @@ fn contradictions(transport: &Transport) -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::OAuth2;
 
     fn told(change: impl FnOnce(&mut Profile)) -> Vec<String> {
         let mut profile = Profile::named("mine");
@@ -450,5 +451,16 @@ mod tests {
             tcp.user_timeout = Some(Duration::from_millis((1 << 31) - 1));
         });
         assert_eq!(within, Vec::<String>::new());
+    }
+
+    #[test]
+    fn urls_that_a_parser_would_change_silently_are_told() {
+        let why = "a URL holds no line breaks, tabs and other control characters, and no spaces at its ends";
+        let told = told(|profile| {
+            profile.policy.auth.origins = vec!["https://a\n.test".to_owned()];
+            profile.policy.auth.oauth2 = Some(OAuth2::new("https://a.test/\ttoken", "me", "secret"));
+        });
+        let expected = ["auth.oauth2.token_url", "auth.origins"].map(|key| format!("mine.{key}: {why}"));
+        assert_eq!(told, expected);
     }
 }

@@ -16,7 +16,8 @@ use sealed::Asked;
 /// Text may be relative where the profile has a `base_url`, which is then its prefix: with `base_url =
 /// "https://host/v1"`, both `users/7` and `/users/7` are `https://host/v1/users/7`. A relative URL that would leave its base
 /// (`//other`, a backslash, `..` beyond the prefix) is an error of `send()`. What has a scheme goes where it says, also where
-/// `base_url` is a list: to one of several endpoints only a relative URL goes.
+/// `base_url` is a list: to one of several endpoints only a relative URL goes. Text with line breaks, tabs or other control
+/// characters, or with spaces at its ends, is an error: a parser would take them out silently.
 pub trait IntoUrl: sealed::Sealed {}
 
 impl<T: sealed::Sealed> IntoUrl for T {}
@@ -24,11 +25,15 @@ impl<T: sealed::Sealed> IntoUrl for T {}
 mod sealed {
     use url::{ParseError, Url};
 
+    use crate::settings::check_url_text;
+
     #[derive(Debug)]
     pub enum Asked {
         Whole(Url),
         Relative(String),
         Neither(ParseError),
+        /// A parser would change it.
+        Unfit(&'static str),
     }
 
     pub trait Sealed {
@@ -54,6 +59,9 @@ mod sealed {
 
     impl Sealed for &str {
         fn asked(self) -> Asked {
+            if let Err(why) = check_url_text(self) {
+                return Asked::Unfit(why);
+            }
             match Url::parse(self) {
                 Ok(url) => Asked::Whole(url),
                 Err(ParseError::RelativeUrlWithoutBase) => Asked::Relative(self.to_owned()),
@@ -130,6 +138,7 @@ fn parse(client: &Inner, in_force: &InForce, url: impl IntoUrl) -> Result<Resolv
             (format!("{error}; write the whole URL, or set base_url"), error)
         }
         (Asked::Neither(error), _) => (error.to_string(), error),
+        (Asked::Unfit(why), _) => return Err(failure::of_text(client, why)),
     };
     Err(failure::of_text(client, &why).with_source(Arc::new(error)))
 }
@@ -146,4 +155,29 @@ pub(super) fn foreign_socket() -> Error {
         Kind::Request,
         "a Unix socket is reached through relative URLs of a profile whose base_url it is, and in no other way",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Client;
+    use crate::settings::ClientConfig;
+
+    #[test]
+    fn text_that_a_parser_would_change_silently_is_refused_relative_or_not() {
+        let client = Client::new(ClientConfig::default().base_url("https://a.test")).unwrap();
+        for text in ["x\ny", "x\r\nhost: b", "\tx", " x", "x ", "x\0"] {
+            for url in [text.replace('x', "/x"), text.replace('x', "https://a.test/x")] {
+                let error = client.get(&url).build().unwrap_err();
+                assert_eq!(error.kind(), Kind::Request, "{url:?}");
+                assert!(error.to_string().contains("no line breaks"), "{url:?}: {error}");
+            }
+        }
+        let error = client.get("https://canary\n.test/").build().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the request cannot be built: a URL holds no line breaks, tabs and other control characters, and no spaces at its \
+             ends (profile default)"
+        );
+    }
 }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
+use super::check_url_text;
+
 const WANTED: &str = "expected a URL such as \"https://api.example/v1\", or \"unix:/run/app.sock\"";
 
 /// Of URLs that lead to a Unix socket; of our own making only.
@@ -96,10 +98,7 @@ impl BaseUrl {
         if path.contains('\\') {
             return Err("a backslash cannot stand in a URL relative to base_url");
         }
-        let edges = [relative.chars().next(), relative.chars().last()];
-        if edges.contains(&Some(' ')) || relative.contains(|letter: char| letter.is_ascii_control()) {
-            return Err("control characters, and spaces at its ends, cannot stand in a URL relative to base_url");
-        }
+        check_url_text(relative)?;
         let base = self.url.as_str();
         let joined = if path.is_empty() {
             format!("{base}{rest}")

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use url::Url;
 
 use super::secret::tells_a_secret;
-use super::{OAuth2, Policy, Secret, oauth2};
+use super::{OAuth2, Policy, Secret, check_url_text, oauth2};
 
 /// The value of a default header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +181,7 @@ pub(crate) fn check_token(token: &str) -> Result<(), &'static str> {
 /// Whether the text is an origin: an `http` or `https` URL of which nothing but scheme, host and port is written.
 pub(crate) fn check_origin(text: &str) -> Result<Url, &'static str> {
     const WANTED: &str = "expected an origin such as \"https://api.example\" or \"http://host:8080\"";
+    check_url_text(text)?;
     let url = Url::parse(text).map_err(|_| WANTED)?;
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     let is_open = url.username().is_empty() && url.password().is_none();

@@ -24,6 +24,7 @@ mod retry;
 mod secret;
 mod transport;
 pub(crate) mod unverified;
+mod url_text;
 
 pub(crate) use base_url::{BaseUrl, is_https, socket_of};
 pub use breaker::Breaker;
@@ -51,3 +52,4 @@ pub(crate) use retry::{check_header_name, check_method, check_status};
 pub use secret::Secret;
 pub(crate) use secret::{SECRET, tells_a_secret};
 pub use transport::{Http1, Http2, Pool, Roots, Tcp, Timeouts, Tls, TlsVersion, Transport};
+pub(crate) use url_text::check_url_text;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use super::{Policy, Secret, Token};
+use super::{Policy, Secret, Token, check_url_text};
 
 /// `[auth.oauth2]`: tokens by client credentials (RFC 6749 §4.4), sent by the Bearer scheme. Needs the feature `oauth2`.
 ///
@@ -73,6 +73,7 @@ impl OAuth2 {
 /// What a token URL must be.
 pub(crate) fn check_token_url(text: &str) -> Result<(), &'static str> {
     const WANTED: &str = "expected a URL such as \"https://login.example/token\", without user, password and fragment";
+    check_url_text(text)?;
     let url = Url::parse(text).map_err(|_| WANTED)?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.port() != Some(0);
     let is_open = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();

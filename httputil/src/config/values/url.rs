@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use crate::settings::BaseUrl;
+use crate::settings::{BaseUrl, check_url_text};
 
 const WANTED: &str = "expected an absolute URL such as \"https://collector:4318\"";
 
@@ -13,6 +13,7 @@ pub(super) fn check_url(text: &str) -> Result<(), Cow<'static, str>> {
     if text.starts_with("unix:") {
         return BaseUrl::parse(text).map(drop);
     }
+    check_url_text(text)?;
     let url = Url::parse(text).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => WANTED.to_owned(),
         error => format!("{WANTED} ({error})"),

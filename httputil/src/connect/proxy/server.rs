@@ -12,6 +12,7 @@ use super::credentials::Credentials;
 use super::{Health, failure};
 use crate::connect::target::parse_host;
 use crate::connect::{DialFailure, Scheme, Target};
+use crate::settings::check_url_text;
 
 const WANTED: &str = "expected the URL of a proxy such as \"http://proxy:3128\" or \"socks5h://proxy:1080\"";
 
@@ -78,6 +79,7 @@ struct Parsed {
 
 fn parse(text: &str) -> Result<Parsed, Cow<'static, str>> {
     let text = text.trim();
+    check_url_text(text)?;
     // `proxy:3128` is what many write into a variable.
     let text = if text.contains("://") {
         Cow::from(text)
