@@ -28,7 +28,7 @@ use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::connect::{Refusal, Target};
 use crate::error::{Error, Kind};
-use crate::policy::breaker::Success;
+use crate::policy::breaker::{Success, Verdict};
 use crate::pool::Way;
 use crate::settings::BaseUrl;
 use crate::wire::{Held, Holding, Manner, PooledBody, RequestBody};
@@ -286,6 +286,7 @@ impl Prepared {
             };
             let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
             let Some(pause) = again else {
+                self.turn_others_elsewhere(sendings);
                 return outcome.map_err(|fault| fault.error);
             };
             self.turn_elsewhere(sendings, &outcome);
@@ -300,6 +301,7 @@ impl Prepared {
     /// An attempt, when it is its turn and if the host's breaker lets it through, which is told how it ended; only such a
     /// request pays into the host's budget.
     pub(super) async fn guarded_attempt(&mut self, sendings: &mut Sendings) -> Outcome {
+        sendings.is_theirs = false;
         if !sendings.has_turn() && self.in_force.policies.limits.bounds_attempts(self.host.as_deref()) {
             Box::pin(self.enter_host()).await?;
         }
@@ -317,6 +319,7 @@ impl Prepared {
             self.keep_cookies(response);
         }
         let verdict = self.verdict(&outcome, began, sendings);
+        sendings.is_theirs = verdict == Some(Verdict::Failure);
         self.judge(pass, verdict, sendings);
         self.arrived(&outcome, verdict);
         outcome

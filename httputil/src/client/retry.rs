@@ -4,6 +4,7 @@
 //! `policy` says what would be right; here it is asked and done. What is sent again since the server has not acted on it
 //! is an attempt's own business ([`resend`](super::resend)): it counts as no retry and goes on when retries are off.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use http::{Response, StatusCode};
@@ -97,9 +98,21 @@ impl Prepared {
         let was_bad = outcome.is_ok();
         let ours = failed.map_or(Fresh::Any, |on| Fresh::Rather { on, was_bad });
         sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
-        let Some(remote) = failed.and_then(|failed| failed.remote) else {
-            return;
-        };
+        if let Some(remote) = failed.and_then(|failed| failed.remote) {
+            self.blame(sendings, remote);
+        }
+    }
+
+    /// No further attempt is made: if the last one's failure says something of its address, others go elsewhere first.
+    pub(super) fn turn_others_elsewhere(&self, sendings: &mut Sendings) {
+        if sendings.is_theirs
+            && let Some(remote) = sendings.on.and_then(|on| on.remote)
+        {
+            self.blame(sendings, remote);
+        }
+    }
+
+    fn blame(&self, sendings: &mut Sendings, remote: SocketAddr) {
         if !sendings.failed_at.contains(&remote) {
             sendings.failed_at.push(remote);
         }

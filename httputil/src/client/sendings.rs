@@ -23,6 +23,8 @@ pub(super) struct Sendings {
     pub(super) failed_at: Vec<SocketAddr>,
     /// Sent again, it is before those that came after it.
     pub(super) turn: Option<u64>,
+    /// The last attempt failed, and that says something of the host.
+    pub(super) is_theirs: bool,
     /// To where it goes now.
     pub(super) attempts: u32,
     /// The draft lacks what another sending would need.
@@ -65,6 +67,7 @@ impl Sendings {
         self.on = None;
         self.failed_at.clear();
         self.turn = None;
+        self.is_theirs = false;
         self.attempts = 0;
         self.is_spent = false;
     }

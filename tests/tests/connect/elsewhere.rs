@@ -11,6 +11,7 @@ use httputil_tests::h2_script::{H2Script, Step as H2Step};
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tcp::ClosedPort;
 use httputil_tests::tls::{Alpn, ServerTls};
 use httputil_tests::{PATIENCE, within};
 use hyper::body::Incoming;
@@ -57,6 +58,55 @@ async fn servers(first: Vec<Step>) -> (Script, Server) {
     let first = Script::start([first]).await;
     let second = Server::builder().start_beside(2, first.port()).await;
     (first, second)
+}
+
+/// Whether or not the request itself is made again.
+#[tokio::test]
+async fn the_address_of_the_last_attempt_is_passed_over_by_the_next_request() {
+    let answers_503 = || steps::answer_all(answers::with_length("503 Service Unavailable", &[], ""));
+    for (what, fails) in [
+        ("503", answers_503()),
+        ("a reset", steps::reset_on_request()),
+        ("silence", vec![Step::ReadRequest, Step::Stall]),
+    ] {
+        for attempts in [1, 2] {
+            let mut bad = vec![Script::start([fails.clone()]).await];
+            if attempts == 2 {
+                let port = Arc::new(ClosedPort::on([127, 0, 0, 2].into(), bad[0].port()));
+                bad.push(Script::start_on(port, [fails.clone()]).await);
+            }
+            let good = u8::try_from(bad.len()).unwrap() + 1;
+            let server = Server::builder().start_beside(good, bad[0].port()).await;
+            let client = client_of(at_addresses(good), attempts, "retry.budget.min_per_second = 1000\n");
+            let get = || {
+                let request = client.get(server.url_for("a.test", "/")).fresh_connection(true);
+                within(PATIENCE, request.send())
+            };
+            let answer = get().await;
+            assert!(
+                answer.is_ok_and(|answer| answer.status() == 503) == (what == "503"),
+                "{what}"
+            );
+            for sent in 1..=2 {
+                assert_eq!(get().await.unwrap().text().await.unwrap(), "hello", "{what}");
+                assert_eq!(server.requests(), sent, "{what}, {attempts}");
+            }
+            let asked: Vec<_> = bad.iter().map(|script| script.requests()).collect();
+            assert_eq!(asked, vec![1; bad.len()], "{what}, {attempts}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_in_a_hurry_says_nothing_of_the_address() {
+    let (first, second) = servers(vec![Step::ReadRequest, Step::Stall]).await;
+    let client = client_of(at_addresses(2), 1, "timeouts.attempt = \"none\"\n");
+    for sent in 1..=2 {
+        let request = client.get(second.url_for("a.test", "/")).fresh_connection(true);
+        let error = within(PATIENCE, request.timeout(Duration::from_millis(100)).send()).await;
+        assert!(error.unwrap_err().is_timeout());
+        assert_eq!((first.requests(), second.requests()), (sent, 0));
+    }
 }
 
 /// Idle connections to as many bad addresses as there are attempts stand between a request and the good one.
