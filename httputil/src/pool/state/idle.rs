@@ -28,7 +28,7 @@ pub(in crate::pool) struct Closing {
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// The newest idle connection of a host that is not due.
     pub(super) fn take_newest(&mut self, host: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<(C, Duration)> {
-        self.take_idle(host, |state| state.next_idle(host), now, todo)
+        self.take_idle(host, |state| state.next_idle(host, now), now, todo)
     }
 
     /// The first idle connection of a host, of those that `next` names, that is not due.
@@ -60,9 +60,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// The newest, or where connections are spread the newest to the address whose turn it is.
-    fn next_idle(&self, index: usize) -> Option<usize> {
+    fn next_idle(&self, index: usize, now: Instant) -> Option<usize> {
         let host = self.hosts.get(index)?;
-        let turn = host.sites.as_deref().and_then(Sites::next_idle);
+        let turn = host.sites.as_deref().and_then(|sites| sites.next_idle(now));
         turn.and_then(|site| self.idle_of(index, site, true))
             .or_else(|| host.idle.newest())
     }

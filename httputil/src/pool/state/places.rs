@@ -35,7 +35,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     fn try_acquire(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<S::Place> {
         self.expel_worn_out(index, now, todo);
-        if let Some(entry) = self.in_turn(index)
+        if let Some(entry) = self.in_turn(index, now)
             && let Some(place) = self.shared(entry).and_then(S::try_acquire)
         {
             self.handed_out(index, entry, todo);
@@ -58,7 +58,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     }
 
     /// Where connections are spread: the one to the address with the fewest streams that is not crowded.
-    fn in_turn(&mut self, index: usize) -> Option<usize> {
+    fn in_turn(&mut self, index: usize, now: Instant) -> Option<usize> {
         let but = self.spared_entry();
         let host = self.hosts.get_mut(index)?;
         let (sites, entries) = (host.sites.as_deref_mut()?, &self.entries);
@@ -69,7 +69,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let connections = || host.shared.iter().filter_map(shared);
         sites.count_streams(connections().map(|(_, connection)| (connection.site(), connection.in_use())));
         let free = connections().filter(|(entry, connection)| !is_crowded(*connection) && Some(*entry) != but);
-        let best = free.min_by_key(|(_, connection)| (sites.streams(connection.site()), connection.in_use()));
+        let best = free.min_by_key(|(_, connection)| (sites.streams(connection.site(), now), connection.in_use()));
         best.map(|(entry, _)| entry)
     }
 

@@ -298,10 +298,11 @@ impl Sites {
         }
     }
 
-    /// The site whose idle connection is to take the next request: the one with the fewest in use, and in turn.
-    pub(super) fn next_idle(&self) -> Option<u32> {
+    /// The site whose idle connection is to take the next request: the one with the fewest in use, and in turn. One that is
+    /// passed over comes last.
+    pub(super) fn next_idle(&self, now: Instant) -> Option<u32> {
         let idle = self.all.iter().enumerate().filter(|(_, site)| site.idle > 0);
-        let best = idle.min_by_key(|(_, site)| (site.busy(), site.used));
+        let best = idle.min_by_key(|(_, site)| (site.is_avoided(now), site.busy(), site.used));
         best.map(|(index, _)| self.number(index))
     }
 
@@ -338,9 +339,10 @@ impl Sites {
         }
     }
 
-    /// How little a stream of this site is to be preferred: by streams under way there, and in turn.
-    pub(super) fn streams(&self, site: u32) -> (usize, u64) {
-        self.get(site).map_or((0, 0), |site| (site.streams, site.used))
+    /// How little a stream of this site is to be preferred: by streams under way there, and in turn; last, if it is passed over.
+    pub(super) fn streams(&self, site: u32, now: Instant) -> (bool, usize, u64) {
+        let site = self.get(site);
+        site.map_or((false, 0, 0), |site| (site.is_avoided(now), site.streams, site.used))
     }
 
     /// How many dials would give each site its share of what is in use, beside those that are under way and do not know

@@ -241,3 +241,48 @@ fn an_answer_of_a_thousand_addresses_is_not_a_thousand_connections() {
     assert!(!sites.learn(&turned));
     assert_eq!(sites.counts().count(), 128);
 }
+
+#[test]
+fn what_leads_to_an_address_that_is_passed_over_serves_requests_when_nothing_else_does() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H1);
+    let mut waiting = [room.wait(host), room.wait(host)];
+    let reached = [room.dialled_to(host, &[1, 2]), room.dialled_to(host, &[1, 2])];
+    let ones = waiting.each_mut().map(|waiting| match waiting.receiver.try_recv() {
+        Ok(Delivery::Exclusive(one)) => one,
+        _ => panic!("it was dialled for"),
+    });
+    let [bad, good] = [ones[0].number, ones[1].number];
+    for one in ones {
+        room.act(|state, now, todo| state.check_in(host, one, now, todo));
+    }
+    room.state.sites(host).unwrap().blame(reached[0], room.now);
+    // Whoever's turn it is.
+    assert_eq!([room.taken(host), room.taken(host)], [good, bad]);
+}
+
+#[test]
+fn likewise_over_shared_connections() {
+    let mut room = Room::with(|_| {}, true);
+    let host = room.host("a", Protocol::H2);
+    let mut first = room.wait(host);
+    let bad = room.shared_at(host, 1, &[1, 2]);
+    let Ok(Delivery::Place(seat)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    room.back(seat);
+    // The next request has the other one dialled.
+    let Outcome::Place(seat) = room.checkout(host) else {
+        panic!("there are places")
+    };
+    let good = room.shared_at(host, 2, &[1, 2]);
+    room.back(seat);
+    room.state.sites(host).unwrap().blame(at(1), room.now);
+    let places = |room: &mut Room| match room.checkout(host) {
+        Outcome::Place(seat) => seat,
+        _ => panic!("there are places"),
+    };
+    let seats = [(); 3].map(|()| places(&mut room));
+    let taken = seats.each_ref().map(|seat| seat.many().site());
+    assert_eq!(taken, [good.site(), good.site(), bad.site()], "as many as it has");
+}
