@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use httputil::settings::ProxyChoice;
 use httputil::{Environment, Kind, Phase};
 use httputil_tests::ca::Ca;
 use httputil_tests::leaks::Baseline;
@@ -15,8 +16,8 @@ use httputil_tests::tls::ServerTls;
 use httputil_tests::{PATIENCE, within};
 
 use crate::scene::{
-    Trust, after_backoff, assert_balanced, assert_bound_in, assert_says, client, client_through, failure, get,
-    registry_in,
+    Trust, after_backoff, assert_balanced, assert_bound_in, assert_says, client, client_of, client_through, failure,
+    get, registry_in,
 };
 
 #[tokio::test]
@@ -223,6 +224,53 @@ async fn one_that_closes_connections_before_it_is_sent_a_request_is_down_for_all
     }
     assert_eq!(proxy.accepted(), 2);
     assert_balanced(&client.stats());
+}
+
+#[tokio::test]
+async fn one_that_closes_where_it_is_asked_for_a_tunnel_is_down_for_all_hosts_until_it_answers() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    let tls = ServerTls::new(ca.issue(["one.test", "new.test"])).build();
+    let server = Server::builder().tls(tls).start().await;
+    for (scheme, read) in [("http", Step::ReadHead), ("socks5h", Step::ReadBody(3))] {
+        let port = Arc::new(ClosedPort::new());
+        let closes = Script::start_on(port.clone(), [vec![read, Step::Close]]).await;
+        let client = client_of(&trust, |profile| {
+            let url = format!("{scheme}://{}", port.addr());
+            profile.transport.proxy.url = Some(ProxyChoice::Through(url.into()));
+        });
+        let is_old = |error: &httputil::Error| error.to_string().contains("the error of the last try");
+        if scheme == "http" {
+            // Of one target it may have its reasons.
+            while closes.accepted() < 3 {
+                failure(&client, server.url_for("one.test", "/")).await;
+            }
+            let error = failure(&client, server.url_for("other.test", "/")).await;
+            assert!(!is_old(&error) && closes.accepted() == 4, "{error}");
+        }
+        let (mut asked, mut remembered) = (0, 0);
+        let crowd = async {
+            // None of them has been asked for before.
+            while remembered < 20 {
+                let error = failure(&client, server.url_for(&format!("host{asked}.test"), "/")).await;
+                assert_says(&error, Kind::Proxy, &["closed the connection"]);
+                asked += 1;
+                remembered += usize::from(is_old(&error));
+            }
+        };
+        within(PATIENCE, crowd).await;
+        assert!(closes.accepted() < asked, "{} of {asked}", closes.accepted());
+        closes.stop().await;
+        drop(closes);
+
+        let proxy = Proxy::builder().start_on(port).await;
+        for host in ["one.test", "new.test"] {
+            let answer = after_backoff(&client, server.url_for(host, "/")).await;
+            assert_eq!(answer.unwrap(), "hello", "{host}");
+        }
+        assert_eq!(proxy.accepted(), 2);
+        assert_balanced(&client.stats());
+    }
 }
 
 /// A proxy that hangs over one target works for the others, as often as somebody asks for that one.

@@ -3,9 +3,9 @@
 //! When it could not be reached, dials hear that error at once until its backoff is over; then one of them tries, and
 //! the others go on hearing it until that one has an answer.
 //!
-//! Silence once a target was named may be the target's, or that of the proxy's server at this address. So it is remembered
-//! of the two together: that target's next dial goes to another address of the proxy. It is the address's where a second
-//! target met it, and nothing was answered there in between.
+//! Silence once a target was named, or a close in the place of an answer, may be the target's, or that of the proxy's server
+//! at this address. So it is remembered of the two together: that target's next dial goes to another address of the proxy. It
+//! is the address's where a second target met it, and nothing was answered there in between; a close is the proxy's then.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -106,10 +106,22 @@ impl Connector {
                 ..failure::timed_out(proxy, target, bound)
             })
         });
-        match (&said, remote) {
-            (Err(failure), Some(remote)) if is_silence(failure) && !failure.of_proxy => {
-                self.proxy_was_silent(proxy, remote, target);
+        let said = said.map_err(|failure| DialFailure {
+            of_proxy: failure.of_proxy || is_hang_up(&failure) && !was_named,
+            ..failure
+        });
+        let said = match (said, remote) {
+            (Err(failure), Some(remote)) if is_mute(&failure) && !failure.of_proxy => {
+                let is_its_own = self.proxy_was_silent(proxy, remote, target);
+                Err(DialFailure {
+                    of_proxy: is_its_own && is_hang_up(&failure),
+                    ..failure
+                })
             }
+            (said, _) => said,
+        };
+        match (&said, remote) {
+            (Err(failure), Some(_)) if is_mute(failure) && !failure.of_proxy => {}
             (Err(failure), _) if failure.of_proxy => self.blame_proxy(proxy, remote),
             (_, Some(remote)) => proxy.health.was_heard(remote, target),
             (_, None) => {}
@@ -157,11 +169,13 @@ impl Connector {
         }
     }
 
-    /// At this address of the proxy nothing was answered once the target was named.
-    fn proxy_was_silent(&self, proxy: &ProxyServer, remote: SocketAddr, target: &Target) {
-        if proxy.health.was_silent(remote, target, Instant::now()) {
+    /// At this address of the proxy nothing was answered once the target was named; whether that is the address's own fault.
+    fn proxy_was_silent(&self, proxy: &ProxyServer, remote: SocketAddr, target: &Target) -> bool {
+        let is_its_own = proxy.health.was_silent(remote, target, Instant::now());
+        if is_its_own {
             self.blame_proxy(proxy, Some(remote));
         }
+        is_its_own
     }
 
     async fn socks_addresses(
@@ -188,12 +202,19 @@ impl Connector {
 fn settle(attempt: Attempt<'_>, said: &Result<(), DialFailure>) {
     match said {
         Err(failure) if failure.of_proxy => attempt.failed(failure),
-        // Whether a silent proxy is to blame cannot be told.
-        Err(failure) if is_silence(failure) => drop(attempt),
+        // Whether a silent proxy, or one that hangs up, is to blame cannot be told.
+        Err(failure) if is_mute(failure) => drop(attempt),
         _ => attempt.succeeded(),
     }
 }
 
-fn is_silence(failure: &DialFailure) -> bool {
-    matches!(failure.kind, Kind::Timeout { .. })
+/// Whether the proxy gave no answer.
+fn is_mute(failure: &DialFailure) -> bool {
+    matches!(failure.kind, Kind::Timeout { .. }) || is_hang_up(failure)
+}
+
+/// Whether it closed the connection instead.
+fn is_hang_up(failure: &DialFailure) -> bool {
+    let source = failure.source.as_ref();
+    source.is_some_and(|source| source.downcast_ref::<std::io::Error>().is_some())
 }
