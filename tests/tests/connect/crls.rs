@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use httputil::settings::Roots;
+use httputil::settings::{ProxyChoice, Roots};
 use httputil::{Client, Kind};
 use httputil_tests::ca::{Ca, Identity};
+use httputil_tests::proxy::Proxy;
 use httputil_tests::server::Server;
 use httputil_tests::tls::ServerTls;
 use httputil_tests::{PATIENCE, within};
@@ -57,6 +58,57 @@ async fn a_revoked_certificate_is_refused_by_name_and_its_neighbour_is_not() {
         assert_balanced(&client.stats());
     }
     assert_eq!(bad.requests(), 0);
+}
+
+#[tokio::test]
+async fn the_lists_judge_an_https_proxy_s_chain_as_they_do_a_server_s() {
+    let (ca, proxy_ca) = (Ca::new(), Ca::new());
+    let trust = Trust::of([&ca, &proxy_ca]);
+    let server = server(ca.issue(["a.test"])).await;
+    let url = server.url_for("a.test", "/");
+    let identity = proxy_ca.issue(["127.0.0.1"]);
+    let lists = Lists::new();
+    let of_server = lists.file("server.der", ca.revoke([]).der());
+    let of_proxy = lists.file("proxy.der", proxy_ca.revoke([]).der());
+    let against_proxy = lists.file("against.der", proxy_ca.revoke([&identity]).der());
+    let proxy = Proxy::builder().tls(ServerTls::new(identity).build()).start().await;
+    let client = |files: &[&PathBuf]| {
+        client_of(&trust, |profile| {
+            profile.transport.tls.crl_files = files.iter().map(|file| PathBuf::from(file)).collect();
+            profile.transport.proxy.url = Some(ProxyChoice::Through(proxy.url().into()));
+        })
+    };
+    for (files, kind, said) in [
+        (
+            vec![&of_server],
+            Kind::Proxy,
+            ["no list of tls.crl_files covers", "add its issuer's list"],
+        ),
+        (
+            vec![&of_server, &against_proxy],
+            Kind::Proxy,
+            ["revoked", "tls.crl_files"],
+        ),
+        (
+            vec![&of_proxy],
+            Kind::Tls,
+            ["no list of tls.crl_files covers", "add its issuer's list"],
+        ),
+    ] {
+        let is_proxys = kind == Kind::Proxy;
+        let asked = proxy.asked().len();
+        let error = failure(&client(&files), &url).await;
+        assert_says(&error, kind, &said);
+        assert_eq!(error.to_string().contains("cannot be used"), is_proxys, "{error}");
+        assert_eq!(
+            proxy.asked().len() == asked,
+            is_proxys,
+            "it is told nothing before it is trusted"
+        );
+    }
+    let client = client(&[&of_server, &of_proxy]);
+    assert_eq!(get(&client, &url).await.unwrap(), "hello");
+    assert_balanced(&client.stats());
 }
 
 #[tokio::test]
