@@ -131,15 +131,17 @@ fn assert_even(shares: &[usize], stats: &PoolStats) {
 
 /// From one server to four and back under load.
 async fn scales_out_and_back(h2: bool, tasks: usize) {
+    // One task takes some milliseconds for each, and more where the machine has other work.
+    let some = if tasks == 1 { 40 } else { 200 };
     let fleet = Fleet::of(4, h2).await;
     fleet.lead_to([1]);
     let client = fleet.client(if h2 { "http2.prior_knowledge = true" } else { "" });
     let load = Load::begin(&client, &fleet.url(), tasks);
-    assert_eq!(fleet.shares_of_next(200).await, [100, 0, 0, 0]);
+    assert_eq!(fleet.shares_of_next(some).await, [100, 0, 0, 0]);
 
     fleet.lead_to([1, 2, 3, 4]);
     tokio::time::sleep(2 * TTL).await;
-    assert_even(&fleet.shares_of_next(1000).await, &client.stats());
+    assert_even(&fleet.shares_of_next(5 * some).await, &client.stats());
 
     // Whatever is no answer changes nothing.
     let gone = client.stats().closed_for(CloseReason::AddressGone);
@@ -147,13 +149,13 @@ async fn scales_out_and_back(h2: bool, tasks: usize) {
         fleet.resolver.set("many.test", outage);
         let calls = fleet.resolver.calls();
         fleet.resolver.until_calls(calls + 2).await;
-        assert_even(&fleet.shares_of_next(400).await, &client.stats());
+        assert_even(&fleet.shares_of_next(2 * some).await, &client.stats());
     }
     assert_eq!(client.stats().closed_for(CloseReason::AddressGone), gone);
 
     fleet.lead_to([1]);
     tokio::time::sleep(2 * TTL).await;
-    assert_eq!(fleet.shares_of_next(200).await, [100, 0, 0, 0]);
+    assert_eq!(fleet.shares_of_next(some).await, [100, 0, 0, 0]);
     let sent = load.end().await;
     assert_eq!(fleet.requests().iter().sum::<usize>(), sent, "none was sent twice");
     for server in &fleet.servers[1..] {
