@@ -144,22 +144,25 @@ impl Prepared {
                 }
                 Ok(Some(pass))
             }
-            Admission::Refused { retry_after, by_hand } => {
-                self.in_force.pool.count_breaker_refusal();
-                let why = if by_hand {
-                    "was opened by hand".to_owned()
-                } else {
-                    let key = "breaker.failure_ratio";
-                    let again = Human(retry_after);
-                    format!("is open, since too many requests to it have failed ({key}); it is asked again in {again}")
-                };
-                let message = format!("not sent: the breaker of {} {why}", self.target);
-                let (profile, method) = (&*self.in_force.name, &self.failing.method);
-                tracing::debug!(profile, %method, host = %self.target, "{message}");
-                let error = Error::new(Kind::BreakerOpen { retry_after }, message).retryable(true);
-                Err(Fault::lasting(self.failing.describe(error)))
-            }
+            Admission::Refused { retry_after, by_hand } => Err(self.refused_by_breaker(retry_after, by_hand)),
         }
+    }
+
+    /// Counts that the breaker refuses an attempt, and says so.
+    pub(super) fn refused_by_breaker(&self, retry_after: Duration, by_hand: bool) -> Fault {
+        self.in_force.pool.count_breaker_refusal();
+        let why = if by_hand {
+            "was opened by hand".to_owned()
+        } else {
+            let key = "breaker.failure_ratio";
+            let again = Human(retry_after);
+            format!("is open, since too many requests to it have failed ({key}); it is asked again in {again}")
+        };
+        let message = format!("not sent: the breaker of {} {why}", self.target);
+        let (profile, method) = (&*self.in_force.name, &self.failing.method);
+        tracing::debug!(profile, %method, host = %self.target, "{message}");
+        let error = Error::new(Kind::BreakerOpen { retry_after }, message).retryable(true);
+        Fault::lasting(self.failing.describe(error))
     }
 
     /// Tells the breaker how the attempt ended that it let through.

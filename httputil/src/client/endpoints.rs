@@ -14,7 +14,7 @@ use super::address::Address;
 use super::execute::{Prepared, refused};
 use super::framing;
 use super::policies::Policies;
-use super::retry::Outcome;
+use super::retry::{Fault, Outcome};
 use crate::connect::Target;
 use crate::error::{Error, Kind, Problem};
 use crate::policy::breaker::Verdict;
@@ -37,6 +37,8 @@ pub(super) struct Journey {
     tried: Vec<usize>,
     /// Where it is.
     visit: Option<Visit>,
+    /// How often it turned from one whose breaker refused it.
+    turned: usize,
 }
 
 impl Endpoints {
@@ -65,8 +67,12 @@ impl Endpoints {
         let (first, _) = self.all.first()?;
         let url = address.url()?;
         let tail = first.tail(&url)?.to_owned();
-        let (tried, visit) = (Vec::new(), None);
-        Some(Box::new(Journey { tail, tried, visit }))
+        Some(Box::new(Journey {
+            tail,
+            tried: Vec::new(),
+            visit: None,
+            turned: 0,
+        }))
     }
 
     /// A way to one of them, if `egress` allows any.
@@ -101,6 +107,7 @@ impl Journey {
             tail: self.tail.clone(),
             tried: self.tried.clone(),
             visit: None,
+            turned: self.turned,
         }
     }
 }
@@ -164,6 +171,22 @@ impl Prepared {
             framing::strip_proxy_login(&mut self.draft.headers);
         }
         Ok(())
+    }
+
+    /// Whether nothing was sent since the endpoint's breaker refused it, which opened after the choice, and another endpoint
+    /// can be gone to.
+    pub(super) fn may_turn(&mut self, outcome: &Outcome) -> bool {
+        let is_refused = |fault: &Fault| matches!(fault.error.kind(), Kind::BreakerOpen { .. });
+        let is_refused = outcome.as_ref().err().is_some_and(is_refused);
+        let (Some(journey), Some(endpoints)) = (&mut self.journey, &self.in_force.policies.endpoints) else {
+            return false;
+        };
+        // A bound, lest two that open and close in turn keep it for ever.
+        if !is_refused || journey.turned >= endpoints.all.len() {
+            return false;
+        }
+        journey.turned += 1;
+        endpoints.refuse_for(&self.in_force.policies, Instant::now()).is_none()
     }
 
     /// The endpoint is to answer from now on.

@@ -284,6 +284,11 @@ impl Prepared {
                 // Boxed, so that the future of a request that is asked once stays small.
                 Some(after) => Box::pin(self.hedged_attempt(after, sendings)).await,
             };
+            if outcome.is_err() && self.may_turn(&outcome) {
+                sendings.attempts -= 1;
+                self.leave_host();
+                continue;
+            }
             let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
             let Some(pause) = again else {
                 self.turn_others_elsewhere(sendings);

@@ -2,8 +2,9 @@
 //!
 //! A place is held until the exchange is over (its answer's body read, dropped or out of time), or until nothing comes of the
 //! attempt. What is off is
-//! not on the way at all. Nobody waits for a host whose breaker is open.
+//! not on the way at all. Nobody waits for a host whose breaker is open: who waits when it opens hears so at once.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -91,37 +92,63 @@ impl Prepared {
         let in_force = &*self.in_force;
         let limits = &in_force.policies.limits;
         if let Some(limit) = &limits.requests {
-            let admitted = limit.admit(self.deadline).await;
-            let place =
-                admitted.map_err(|shed| self.shed(shed, "limit.max_concurrent", limits.settings.max_concurrent))?;
-            self.places.profile = Some(place);
+            // Where there are several endpoints, it is not known yet whose breaker is asked.
+            let host = self.journey.is_none().then(|| in_force.policies.host(&self.target));
+            let turn = async {
+                let admitted = limit.admit(self.deadline).await;
+                let most = limits.settings.max_concurrent;
+                admitted.map_err(|shed| Fault::from(self.shed(shed, "limit.max_concurrent", most)))
+            };
+            let place = self.unless_it_opens(host.flatten().as_deref(), turn).await;
+            self.places.profile = Some(place.map_err(|fault| fault.error)?);
         }
         Ok(())
     }
 
     /// Waits for an attempt's place at its host, and for its turn by the profile's rate.
     pub(super) async fn enter_host(&mut self) -> Result<(), Fault> {
-        let host = self.host.as_deref();
-        // Those whom the breaker refuses are refused at once.
-        let breaker = host.and_then(|host| host.breaker.as_ref());
-        if breaker.is_some_and(|breaker| breaker.refuses_for(Instant::now()).is_some()) {
-            return Ok(());
+        self.places.host = self.unless_it_opens(self.host.as_deref(), self.turn_at_host()).await?;
+        Ok(())
+    }
+
+    /// Waits for a turn, but not where the host's breaker is open, nor any longer when it opens.
+    async fn unless_it_opens<T>(
+        &self,
+        host: Option<&PerHost>,
+        turn: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let Some(breaker) = host.and_then(|host| host.breaker.as_deref()) else {
+            return turn.await;
+        };
+        let mut turn = pin!(turn);
+        loop {
+            // Before the look, lest it open in between.
+            let opens = breaker.opens();
+            if let Some((retry_after, by_hand)) = breaker.refusal(Instant::now()) {
+                return Err(self.refused_by_breaker(retry_after, by_hand));
+            }
+            tokio::select! {
+                biased;
+                turn = turn.as_mut() => return turn,
+                () = opens => {}
+            }
         }
-        let in_force = &*self.in_force;
-        let limits = &in_force.policies.limits;
-        if let Some(limit) = host.and_then(|host| host.limit.as_ref()) {
+    }
+
+    /// The host's place, and the turn by the profile's rate.
+    async fn turn_at_host(&self) -> Result<Option<Holding>, Fault> {
+        let limits = &self.in_force.policies.limits;
+        let mut place = None;
+        if let Some(limit) = self.host.as_deref().and_then(|host| host.limit.as_ref()) {
             let most = limits.settings.max_concurrent_per_host;
             let admitted = limit.admit(self.deadline).await;
-            let place = admitted.map_err(|shed| self.shed(shed, "limit.max_concurrent_per_host", most))?;
-            self.places.host = Some(place);
+            place = Some(admitted.map_err(|shed| self.shed(shed, "limit.max_concurrent_per_host", most))?);
         }
-        if let Some(rate) = &limits.rate
-            && let Err(shed) = rate.admit(self.deadline).await
-        {
-            self.places.host = None;
-            return Err(self.shed(shed, "limit.rate", limits.settings.rate).into());
+        if let Some(rate) = &limits.rate {
+            let turn = rate.admit(self.deadline).await;
+            turn.map_err(|shed| self.shed(shed, "limit.rate", limits.settings.rate))?;
         }
-        Ok(())
+        Ok(place)
     }
 
     /// The host's place without waiting; whether there was one.

@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 pub(crate) use pass::{Admission, Change, Pass, Success, Verdict};
@@ -36,6 +38,8 @@ pub(crate) struct Breaker {
     /// The generation while everything is let through, else [`SHUT`]: a look, no lock, for most requests.
     gate: AtomicU64,
     state: Mutex<State>,
+    /// Who waits for a turn at the host hears of it.
+    opened: Notify,
 }
 
 /// What no generation is.
@@ -52,7 +56,13 @@ impl Breaker {
                 openings: 0,
                 forced: None,
             }),
+            opened: Notify::new(),
         })
+    }
+
+    /// Ends when the breaker opens the next time, from this call on.
+    pub(crate) fn opens(&self) -> Notified<'_> {
+        self.opened.notified()
     }
 
     /// Does something to the state, and sets the gate by what has become of it.
@@ -150,12 +160,17 @@ impl Breaker {
 
     /// For how long it will refuse requests; `None` if it would let one through now.
     pub(crate) fn refuses_for(&self, now: Instant) -> Option<Duration> {
+        self.refusal(now).map(|(retry_after, _)| retry_after)
+    }
+
+    /// The same, and whether somebody opened it.
+    pub(crate) fn refusal(&self, now: Instant) -> Option<(Duration, bool)> {
         if self.gate.load(Ordering::Acquire) != SHUT {
             return None;
         }
         let state = self.lock();
         let until = self.refuses_until(&state, now)?;
-        Some(until.saturating_duration_since(now))
+        Some((until.saturating_duration_since(now), state.forced.is_some()))
     }
 
     /// Where it stands.
@@ -184,6 +199,7 @@ impl Breaker {
     /// Refuses everything until [`reset`](Breaker::reset).
     pub(crate) fn force_open(&self) {
         self.with_state(|state| state.forced = Some(Forced::Open));
+        self.opened.notify_waiters();
     }
 
     /// Lets everything through until [`reset`](Breaker::reset).
@@ -258,7 +274,7 @@ impl Breaker {
 
     /// Opens after failures, closes after successes, unless somebody has been faster.
     fn turn(&self, generation: u64, verdict: Verdict, now: Instant, chance: f64) -> Change {
-        self.with_state(|state| {
+        let change = self.with_state(|state| {
             if state.generation != generation || state.forced.is_some() {
                 return Change::Nothing;
             }
@@ -276,7 +292,11 @@ impl Breaker {
                 until: later(now, open_for),
             });
             Change::Opened { open_for }
-        })
+        });
+        if matches!(change, Change::Opened { .. }) {
+            self.opened.notify_waiters();
+        }
+        change
     }
 
     /// A request that was let through has gone without a verdict.

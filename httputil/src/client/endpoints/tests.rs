@@ -381,3 +381,25 @@ async fn what_fails_by_the_caller_s_fault_takes_no_endpoint_out() {
     }
     assert!(shares(&got).values().all(|share| *share > 5), "{:?}", shares(&got));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_place_at_one_whose_breaker_opens_goes_to_another() {
+    let (client, _, got) = client(&[("one", 200, 1000), ("two:81", 200, 10)], |policy| {
+        policy.base_url.truncate(2);
+        policy.limit.max_concurrent_per_host = Some(1);
+        policy.limit.queue = Some(10);
+        policy.retry.max_attempts = 1;
+    });
+    let [one, two] = ["http://one", "http://two:81"].map(|host| client.breaker(host).unwrap());
+    two.force_open();
+    let runs = tokio::spawn(client.get("x").send());
+    settled().await;
+    let waits = tokio::spawn(client.get("y").send());
+    settled().await;
+    two.reset();
+    one.force_open();
+    let answer = waits.await.unwrap().unwrap();
+    assert_eq!(answer.url().as_str(), "http://two:81/y");
+    runs.await.unwrap().unwrap();
+    assert_eq!(shares(&got), [("one".to_owned(), 1), ("two:81".to_owned(), 1)].into());
+}

@@ -300,3 +300,69 @@ async fn without_limits_any_number_goes_at_once() {
     }
     assert_eq!(client.stats().shed, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_when_the_host_s_breaker_opens_hears_so_at_once() {
+    for (by_hand, per_host) in [(false, true), (true, true), (false, false), (true, false)] {
+        let limit = limit(|limit| {
+            if per_host {
+                limit.max_concurrent_per_host = Some(2);
+            } else {
+                limit.max_concurrent = Some(2);
+            }
+        });
+        let (client, at, gate) = client(limit, |policy| policy.breaker.min_requests = 1);
+        let fails = send(&client, "http://server/503").await;
+        let runs = send(&client, "http://server/").await;
+        let (second, other) = (
+            send(&client, "http://server/").await,
+            send(&client, "http://other/").await,
+        );
+        assert_eq!(came(&at), 2 + usize::from(per_host));
+        let began = Instant::now();
+        if by_hand {
+            client.breaker("http://server").unwrap().force_open();
+        } else {
+            gate.add_permits(1);
+        }
+        settled().await;
+        assert!(second.is_finished() && !other.is_finished());
+        let error = second.await.unwrap().unwrap_err();
+        assert!(matches!(error.kind(), Kind::BreakerOpen { .. }), "{error}");
+        assert_eq!(Instant::now(), began);
+        assert_eq!(client.stats().breaker_refusals, 1);
+        // The others go on.
+        gate.add_permits(10);
+        for sent in [fails, runs, other] {
+            sent.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_turn_by_the_rate_hears_of_the_breaker_too_and_keeps_the_place_where_it_closes_again() {
+    let limit = limit(|limit| {
+        limit.rate = Some(Rate::per_second(1));
+        limit.burst = Some(1);
+    });
+    let (client, at, gate) = client(limit, |_| {});
+    gate.add_permits(10);
+    let breaker = client.breaker("http://server").unwrap();
+    send(&client, "http://server/").await.await.unwrap().unwrap();
+    let (first, second) = (
+        send(&client, "http://server/").await,
+        send(&client, "http://server/").await,
+    );
+    breaker.force_open();
+    breaker.force_close();
+    settled().await;
+    assert!(!first.is_finished() && !second.is_finished());
+    tokio::time::sleep(Duration::from_millis(1001)).await;
+    assert!(first.is_finished() && !second.is_finished());
+    breaker.force_open();
+    settled().await;
+    let error = second.await.unwrap().unwrap_err();
+    assert!(matches!(error.kind(), Kind::BreakerOpen { .. }), "{error}");
+    assert_eq!(came(&at), 2);
+    first.await.unwrap().unwrap();
+}
