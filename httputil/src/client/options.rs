@@ -62,8 +62,9 @@ impl RequestOptions {
     }
 
     /// `true`: the request goes over a connection that no request has used. It goes to the pool as others do afterwards.
-    /// At a cap an idle connection makes room for it. Where a host has `http2.max_connections_per_host` connections and
-    /// all of them bear requests, it goes over one of these.
+    /// At a cap on connections an idle one makes room for it, and is gone then even if the new one cannot be dialled. Where a
+    /// host has `http2.max_connections_per_host` connections, one that bears no request leaves when the new one is there;
+    /// where all of them bear some, the request goes over one of these.
     pub fn fresh_connection(mut self, fresh: bool) -> RequestOptions {
         self.fresh_connection = fresh;
         self

@@ -95,8 +95,7 @@ impl Prepared {
             Err(_) => true,
         };
         let failed = sendings.on.filter(|_| is_elsewhere);
-        let was_bad = outcome.is_ok();
-        let ours = failed.map_or(Fresh::Any, |on| Fresh::Rather { on, was_bad });
+        let ours = failed.map_or(Fresh::Any, |on| Fresh::than(on, outcome.is_ok(), sendings.fresh));
         sendings.fresh = Sendings::fresh(self.options.as_deref(), ours);
         if let Some(remote) = failed.and_then(|failed| failed.remote) {
             self.blame(sendings, remote);

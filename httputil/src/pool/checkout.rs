@@ -183,22 +183,46 @@ pub(crate) enum Fresh {
     Any,
     /// Rather another than this one, on which it has just failed: an idle one to an address of the host at which nothing
     /// failed of late, else a new one, for which it need not wait until others have ended, else any other, if the new one
-    /// is not there in a moment. A moment later this one, too, where the answer on it `was_bad` and no
-    /// more.
-    Rather { on: Marks, was_bad: bool },
+    /// is not there in a moment. A moment later this one, too, if it `bore` an answer.
+    Rather { on: Marks, bore: Bore },
     /// The same, where no new one can be had.
     Beside(Marks),
     /// One that nobody has used.
     Only,
 }
 
+/// What a connection bore for a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bore {
+    NoAnswer,
+    /// It may have been chance. Where no other can be had beside it, it is asked once more.
+    BadAnswer,
+    /// It is closed for a new one, if no other can be had.
+    BadAnswers,
+}
+
 impl Fresh {
+    /// Rather another than the one on which an answer `was_bad`, or none came, where the request wanted this before.
+    pub(crate) fn than(on: Marks, was_bad: bool, before: Fresh) -> Fresh {
+        let bore_another = match before {
+            Fresh::Rather { on: other, bore } => bore != Bore::NoAnswer && !on.is_beside(other),
+            Fresh::Beside(other) => !on.is_beside(other),
+            Fresh::Any | Fresh::Only => false,
+        };
+        let bore = match was_bad {
+            false => Bore::NoAnswer,
+            true if bore_another => Bore::BadAnswers,
+            true => Bore::BadAnswer,
+        };
+        Fresh::Rather { on, bore }
+    }
+
     /// What comes after an idle connection to another address, for one that has waited for a new one since then.
     fn rather(self, waits_since: Option<Instant>, now: Instant) -> Rather {
-        let (Some(since), Fresh::Rather { was_bad, .. }) = (waits_since, self) else {
+        let (Some(since), Fresh::Rather { bore, .. }) = (waits_since, self) else {
             return Rather::New;
         };
-        if was_bad && now.saturating_duration_since(since) >= TAKES_ANY_AFTER {
+        if bore != Bore::NoAnswer && now.saturating_duration_since(since) >= TAKES_ANY_AFTER {
             Rather::Any
         } else {
             Rather::Idle
@@ -399,12 +423,23 @@ impl Inner {
                     deadline,
                     fresh: fresh == Fresh::Only,
                 };
-                let rather = fresh.rather(waits_since, now);
-                let failed = |on| Failed { on, at, has_other };
-                let outcome = match fresh {
-                    Fresh::Any | Fresh::Only => state.checkout(host, ask, todo),
-                    Fresh::Rather { on, .. } => state.checkout_beside(host, failed(on), rather, ask, todo),
-                    Fresh::Beside(on) => state.checkout_beside(host, failed(on), Rather::Any, ask, todo),
+                let (failed, rather) = match fresh {
+                    Fresh::Any | Fresh::Only => (None, Rather::Any),
+                    Fresh::Rather { on, bore } => (Some((on, bore)), fresh.rather(waits_since, now)),
+                    Fresh::Beside(on) => (Some((on, Bore::BadAnswer)), Rather::Any),
+                };
+                let outcome = match failed {
+                    None => state.checkout(host, ask, todo),
+                    Some((on, bore)) => {
+                        let makes_room = bore != Bore::BadAnswer;
+                        let failed = Failed {
+                            on,
+                            at,
+                            has_other,
+                            makes_room,
+                        };
+                        state.checkout_beside(host, failed, rather, ask, todo)
+                    }
                 };
                 let key = Arc::clone(state.key(host).ok_or(CheckoutFailure::BadHost)?);
                 Ok(Some((key, turn, Some(outcome))))

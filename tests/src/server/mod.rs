@@ -221,6 +221,16 @@ impl Server {
         drop(self.stop_accepting().await);
     }
 
+    /// Accepts nothing any more and serves open connections on: new ones are made by the system, and nobody hears them as
+    /// long as what comes back is held.
+    ///
+    /// # Panics
+    ///
+    /// When this server does not listen any more.
+    pub async fn fall_silent(&self) -> Arc<TcpListener> {
+        self.stop_accepting().await.expect("the server listens")
+    }
+
     /// Closes everything at once and waits until it is closed. What was seen stays readable; the port stays ours.
     pub async fn stop(&self) {
         self.stop_listening().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use httputil::settings::{Jitter, Retry};
-use httputil::{Client, ClientConfig, Kind, Timings};
+use httputil::{Client, ClientConfig, CloseReason, Kind, Timings};
 use httputil_tests::gate::Gate;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
@@ -135,14 +135,20 @@ async fn what_one_connection_s_server_cannot_do_is_asked_on_another_and_the_firs
 }
 
 #[tokio::test]
-async fn where_there_can_be_one_connection_only_the_retry_makes_room_for_the_other() {
+async fn where_there_can_be_one_connection_only_it_makes_room_when_it_has_borne_two_bad_answers() {
     let failing = answers::with_length("503 Service Unavailable", &[], "");
     let server = Script::start([steps::answer_all(failing), steps::answer_all(answers::ok("fine"))]).await;
     let mut config = ClientConfig::default().max_connections_per_host(1);
     config = config.retry_backoff(Duration::from_millis(1), Duration::from_millis(1));
     let client = Client::new(config).unwrap();
     assert_eq!(get(&client, &server.url("/")).await, "fine");
-    assert_eq!((server.accepted(), client.stats().open), (2, 1));
+    let stats = client.stats();
+    assert_eq!((server.requests(), server.accepted()), (3, 2), "{stats:?}");
+    assert_eq!(
+        (stats.open, stats.closed_for(CloseReason::MadeRoom)),
+        (1, 1),
+        "{stats:?}"
+    );
     assert_all_gone(&client).await;
 }
 

@@ -111,6 +111,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.unblock(now, todo);
             if self.waits(dial.seat.host) {
                 self.pump(dial.seat.host, now, todo);
+                self.serve_fresh(dial.seat.host, now, todo);
             }
             return;
         }
@@ -154,6 +155,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         // descriptor left), and it would be dialled again and again.
         if self.waits(dial.seat.host) {
             self.pump(dial.seat.host, now, todo);
+            self.serve_fresh(dial.seat.host, now, todo);
         }
     }
 
@@ -181,6 +183,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
             None => {}
         }
+        self.serve_fresh(dial.seat.host, now, todo);
         self.unblock(now, todo);
     }
 

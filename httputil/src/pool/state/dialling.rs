@@ -358,7 +358,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if is_covered && let Some(progress) = &host.progress {
             return Some(Standing::Dial(Arc::clone(progress)));
         }
-        if host.protocol == Protocol::H2 && host.shared.len() >= self.max_shared(host.sites.as_deref()) {
+        let is_full = host.shared.len() >= self.max_shared(host.sites.as_deref());
+        if host.protocol == Protocol::H2 && is_full && !self.wants_shared(host) {
             return Some(Standing::Cap(Cap::Streams));
         }
         // Where nothing holds it back it needs no dial of its own, for one of three reasons.

@@ -4,7 +4,8 @@
 //! idle one to it costs nothing. Else a new one, which goes to such an address if there is any; else an idle one to an
 //! address at which this request, at least, has not failed. Else a new one all the same: behind one address there may be
 //! many servers. A new one may be long in coming, or not to be had, and then whichever idle one is better than none; in the
-//! end even the same, where it bore a bad answer and is whole.
+//! end even the same, where it bore a bad answer and is whole. It is closed for a new one, under a cap, only when it bore
+//! no answer, or a bad one again: it serves all others of its host, and nobody knows whether the new one will come.
 //!
 //! Where a cap keeps a new one from it, and all that the host has leads to addresses at which something failed while another
 //! address is known, one of these connections makes room: one for each request that waits, and not for a second after a
@@ -46,6 +47,8 @@ pub(in crate::pool) struct Failed<'a> {
     pub(in crate::pool) at: &'a [SocketAddr],
     /// While the host's name is known to lead to another address than these.
     pub(in crate::pool) has_other: bool,
+    /// The connection may be closed for a new one, before that is there.
+    pub(in crate::pool) makes_room: bool,
 }
 
 impl Failed<'_> {
@@ -89,8 +92,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Some(found) = self.take_one_of(host, beside, ask.now, todo) {
             return found;
         }
-        // Where a cap is reached, the one that failed may make room for it.
-        if rather != Rather::Any && self.has_room_for_new(host, ask.now) {
+        let has_room = if failed.makes_room {
+            self.has_room_for_new(host, ask.now)
+        } else {
+            self.has_room_beside_its_own(host, ask.now)
+        };
+        if rather != Rather::Any && has_room {
             return self.wait(host, fresh, Vec::new(), todo);
         }
         self.checkout(host, Ask { fresh: false, ..ask }, todo)

@@ -125,7 +125,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// Whether another shared connection should be dialled.
     pub(super) fn wants_shared(&self, host: &Host<C, S::Place>) -> bool {
         if host.shared.len() >= self.max_shared(host.sites.as_deref()) {
-            return false;
+            return host.queue.fresh() > 0 && self.may_replace_one(host);
         }
         let connections = || host.shared.iter().filter_map(|entry| self.shared(*entry));
         if !host.queue.is_empty() {
@@ -193,9 +193,11 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if connection.place().load(Ordering::Relaxed) != entry {
             return;
         }
-        match gone {
-            Some(reason) => self.expel(entry, reason, todo),
-            None => self.offer_places(entry, now, todo),
+        if let Some(reason) = gone {
+            self.expel(entry, reason, todo);
+        } else {
+            self.replace_one(index, entry, todo);
+            self.offer_places(entry, now, todo);
         }
     }
 
@@ -244,19 +246,31 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         if host.queue.fresh() > 0 {
             self.part_with_shunned(index, now, todo);
-            self.make_room_among_shared(index, now, todo);
         }
         let Some(host) = self.hosts.get(index) else { return };
-        // Where no further connection may be dialled, and all bear requests, those who want a new one take what there is.
-        let is_new = host.shared.len() >= self.max_shared(host.sites.as_deref());
+        let is_first = || host.queue.fresh_before_others(now) > host.dialling + host.departing;
+        if host.queue.fresh() > 0 && self.may_replace_one(host) && is_first() {
+            // Those behind would take it before another is dialled in its stead.
+            self.pump(index, now, todo);
+        }
         self.expel_worn_out(index, now, todo);
-        let entries = self
-            .hosts
-            .get(index)
-            .map(|host| host.shared.clone())
-            .unwrap_or_default();
+        let Some(host) = self.hosts.get(index) else { return };
+        let (entries, take_any) = (host.shared.clone(), self.fresh_take_any(host));
         for entry in entries {
-            self.give_places(entry, is_new, now, todo);
+            self.give_places(entry, take_any, now, todo);
+        }
+        if !take_any {
+            self.serve_fresh(index, now, todo);
+        }
+    }
+
+    /// Gives places to those who want a new connection, if none will come.
+    pub(super) fn serve_fresh(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
+        let Some(host) = self.hosts.get(index) else { return };
+        if host.queue.fresh() > 0 && !host.shared.is_empty() && self.fresh_take_any(host) {
+            for entry in host.shared.clone() {
+                self.give_places(entry, true, now, todo);
+            }
         }
     }
 

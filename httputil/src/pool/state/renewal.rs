@@ -81,6 +81,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// A dial of earlier settings is over, however it ended: those who waited for it are dialled for anew.
     pub(super) fn make_up_for_old(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         self.pump(index, now, todo);
+        self.serve_fresh(index, now, todo);
         self.unblock(now, todo);
     }
 }

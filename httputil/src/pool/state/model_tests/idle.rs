@@ -70,12 +70,13 @@ impl Model {
             .hosts
             .iter()
             .position(|host| host.shared.iter().any(|many| Which::Many(many.number()) == which));
+        let is_replaced = shared.is_some_and(|host| self.hosts[host].shared.len() > self.max_shared(&self.hosts[host]));
         if let Some(host) = shared {
             let is_it = |many: &mut Many| Which::Many(many.number()) == which;
             for many in self.hosts[host].shared.extract_if(.., is_it) {
                 let may_go = many.in_use() == 0 || self.must_leave.contains(&many.number());
                 assert!(
-                    reason != CloseReason::MadeRoom || may_go,
+                    reason != CloseReason::MadeRoom || may_go || is_replaced,
                     "it bears requests, and nobody has claimed it"
                 );
             }
@@ -102,6 +103,7 @@ impl Model {
                     || (self.idle_of(idle.host) >= self.limits.pool.max_idle_per_host && is_oldest_of_host()),
                 "no cap is reached, or it is not the least recently used"
             ),
+            CloseReason::MadeRoom if is_replaced => {}
             CloseReason::MadeRoom => {
                 self.made_room = true;
                 let for_fresh = self.hosts[idle.host].waiters.iter().any(|waiter| waiter.fresh);

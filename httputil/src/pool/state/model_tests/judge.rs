@@ -41,7 +41,9 @@ impl Model {
             Protocol::H1 => fresh + others.saturating_sub(host.settling),
             Protocol::Unknown => usize::from(!host.waiters.is_empty()),
             Protocol::H2 if !self.limits.pool.reuse => host.waiters.len(),
-            Protocol::H2 if host.shared.len() >= self.max_shared(host) => 0,
+            Protocol::H2 if host.shared.len() >= self.max_shared(host) => {
+                usize::from(fresh > 0 && self.may_replace_one(host))
+            }
             Protocol::H2 if host.waiters.is_empty() => {
                 usize::from(!host.shared.is_empty() && host.shared.iter().all(is_crowded))
             }
@@ -50,8 +52,14 @@ impl Model {
         if is_probing(host) { wanted.min(1) } else { wanted }
     }
 
-    fn max_shared(&self, host: &Host) -> usize {
+    pub(super) fn max_shared(&self, host: &Host) -> usize {
         self.limits.max_shared_per_host.max(host.addresses)
+    }
+
+    /// Whether a new shared connection can take the place of one that bears no request.
+    fn may_replace_one(&self, host: &Host) -> bool {
+        let is_unused = |many: &Many| many.in_use() == 0 && many.limit() != Some(0);
+        host.shared.len() == self.max_shared(host) && host.shared.iter().any(is_unused)
     }
 
     fn pace(&self) -> usize {
@@ -179,6 +187,10 @@ impl Model {
                 Protocol::H2 => self.max_shared(host).saturating_sub(host.shared.len()),
                 Protocol::Unknown => 0,
             };
+            // One that was to be replaced may have been taken meanwhile.
+            let is_for_fresh =
+                host.shared.len() >= self.max_shared(host) && host.waiters.iter().any(|waiter| waiter.fresh);
+            let wanted = wanted.max(usize::from(is_for_fresh));
             let most = if may_spread { wanted.max(may_be_kept) } else { wanted };
             assert!(
                 host.dialling <= most,
@@ -190,6 +202,12 @@ impl Model {
 
     fn check_caps(&self, index: usize) {
         let (host, caps) = (&self.hosts[index], &self.limits.pool);
+        // Addresses that go leave it with more.
+        assert!(
+            self.limits.spreads || host.addresses > 0 || host.shared.len() <= self.max_shared(host),
+            "{} shared connections",
+            host.shared.len()
+        );
         let open = host.open + host.dialling;
         // Above a cap that was lowered nothing is closed, but nothing is dialled either.
         let was_dialled = self.dialled.contains(&index);
@@ -247,6 +265,8 @@ impl Model {
     fn check_service(&self, index: usize) {
         let host = &self.hosts[index];
         let is_full = host.shared.len() >= self.max_shared(host);
+        // Where none may be dialled, those who want a new one take what there is.
+        let may_wait = !is_full || host.dialling > 0 || self.may_replace_one(host);
         let has_idle = self.idle_of(index) > 0;
         let has_place = host
             .shared
@@ -259,7 +279,7 @@ impl Model {
                 "host {index}: {waiter:?} waits beside an idle connection"
             );
             assert!(
-                waiter.fresh && !is_full || !has_place,
+                waiter.fresh && may_wait || !has_place,
                 "host {index}: {waiter:?} waits beside a free place"
             );
         }

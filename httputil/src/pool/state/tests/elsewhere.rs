@@ -77,7 +77,7 @@ impl Room {
     /// Of a host that is known to have another address than the one that the request failed at.
     fn another(&mut self, host: usize, failed: Marks) -> Outcome<One, Seat> {
         let at = [failed.remote.unwrap()];
-        self.failed(host, (failed, &at, true), Rather::New)
+        self.failed(host, (failed, &at, true), true, Rather::New)
     }
 
     fn beside(&mut self, host: usize, failed: Marks, rather: Rather) -> Outcome<One, Seat> {
@@ -85,13 +85,19 @@ impl Room {
     }
 
     fn beside_all(&mut self, host: usize, on: Marks, at: &[SocketAddr], rather: Rather) -> Outcome<One, Seat> {
-        self.failed(host, (on, at, false), rather)
+        self.failed(host, (on, at, false), true, rather)
+    }
+
+    /// The connection is to be kept.
+    fn beside_kept(&mut self, host: usize, on: Marks) -> Outcome<One, Seat> {
+        self.failed(host, (on, &[], false), false, Rather::New)
     }
 
     fn failed(
         &mut self,
         host: usize,
         (on, at, has_other): (Marks, &[SocketAddr], bool),
+        makes_room: bool,
         rather: Rather,
     ) -> Outcome<One, Seat> {
         let turn = self.state.next_turn();
@@ -102,7 +108,13 @@ impl Room {
                 deadline: None,
                 fresh: false,
             };
-            state.checkout_beside(host, Failed { on, at, has_other }, rather, ask, todo)
+            let failed = Failed {
+                on,
+                at,
+                has_other,
+                makes_room,
+            };
+            state.checkout_beside(host, failed, rather, ask, todo)
         })
     }
 }
@@ -336,4 +348,58 @@ fn where_the_dial_leads_to_where_something_failed_all_the_same_nothing_makes_roo
     room.later(1);
     assert_eq!(number(&room.another(host, new)), None);
     assert_eq!(room.left.len(), 2);
+}
+
+#[test]
+fn at_a_cap_the_one_that_bore_a_bad_answer_once_is_asked_again_and_not_closed() {
+    let per_pool = |pool: &mut settings::Pool| pool.max_connections = Some(1);
+    for mut room in [Room::new(caps(1)), Room::new(per_pool)] {
+        let host = room.host("a", Protocol::H1);
+        let [only] = room.dialled_and_idle(host);
+        let taken = room.beside_kept(host, only);
+        assert_eq!(
+            (number(&taken), room.left.len(), room.dials.len()),
+            (Some(only.number), 0, 0)
+        );
+    }
+}
+
+#[test]
+fn at_a_cap_an_idle_connection_of_another_host_makes_room_for_a_new_one() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let [host, other] = ["a", "b"].map(|name| room.host(name, Protocol::H1));
+    let [longest] = room.dialled_and_idle(other);
+    let [only] = room.dialled_and_idle(host);
+    assert_eq!(number(&room.beside_kept(host, only)), None);
+    assert_eq!(
+        room.left,
+        [(u32::try_from(longest.number).unwrap(), CloseReason::MadeRoom)]
+    );
+}
+
+#[test]
+fn among_as_many_shared_connections_as_there_may_be_a_new_one_is_dialled_before_another_leaves() {
+    let mut room = Room::new(|_| {});
+    room.state.limits.max_shared_per_host = 1;
+    let host = room.host("a", Protocol::H2);
+    let mut first = room.wait(host);
+    let old = room.dialled_shared(host, 1);
+    let Ok(Delivery::Place(seat)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    room.back(seat);
+    let Outcome::Wait(mut retry) = room.beside_kept(host, old.marks()) else {
+        panic!("a new one can be had")
+    };
+    // It serves all others meanwhile.
+    let mut other = room.wait(host);
+    let Ok(Delivery::Place(seat)) = other.receiver.try_recv() else {
+        panic!("its host goes without")
+    };
+    room.back(seat);
+    assert_eq!((room.left.len(), room.dials.len()), (0, 1));
+    assert!(room.state.has_beside(host, old.marks(), Rather::Any));
+    let new = room.dialled_shared(host, 2);
+    assert_eq!((served(&mut retry.receiver), new.in_use()), (Some(0), 1));
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
 }

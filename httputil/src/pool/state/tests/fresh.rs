@@ -138,32 +138,81 @@ fn a_shared_connection_that_bears_no_request_makes_room_before_those_who_came_la
     );
 }
 
+impl Room {
+    /// As many shared connections as there may be, two, which bear nothing.
+    fn full_and_unused(&mut self, host: usize) {
+        let both = [(); 2].map(|()| {
+            let mut waits = self.wait(host);
+            self.dialled_many(host, 1);
+            match waits.receiver.try_recv() {
+                Ok(Delivery::Place(seat)) => seat,
+                _ => panic!("it was dialled for"),
+            }
+        });
+        for seat in both {
+            self.back(seat);
+        }
+    }
+}
+
 #[test]
 fn of_as_many_shared_connections_as_there_may_be_an_unused_one_makes_room_and_no_more() {
-    let no_cap = Room::new(|_| {});
-    for mut room in each_cap(2).into_iter().chain([no_cap]) {
+    for mut room in each_cap(2) {
         let host = room.host("a", Protocol::H2);
-        let mut seats: Vec<_> = (0..2)
-            .map(|_| {
-                let mut waits = room.wait(host);
-                room.dialled_many(host, 1);
-                match waits.receiver.try_recv() {
-                    Ok(Delivery::Place(seat)) => seat,
-                    _ => panic!("it was dialled for"),
-                }
-            })
-            .collect();
-        for seat in seats.drain(..) {
-            room.back(seat);
-        }
+        room.full_and_unused(host);
         let mut fresh = room.wait_fresh(host);
         assert!(fresh.receiver.try_recv().is_err(), "a used connection was handed out");
+        if room.state.budget.max().is_some() {
+            // What the cap over all pools would do.
+            assert!(room.act(|state, _, todo| state.make_room(todo)));
+        }
         assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
         room.closed(host);
         room.dialled_many(host, 1);
         assert_eq!(served(&mut fresh.receiver), Some(0));
         assert_eq!(room.left.len(), 1);
     }
+}
+
+#[test]
+fn without_a_cap_on_sockets_an_unused_shared_connection_leaves_when_the_new_one_is_there() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    room.full_and_unused(host);
+    let mut fresh = room.wait_fresh(host);
+    let standing = room.state.standing(host, fresh.id, room.now);
+    assert!(matches!(standing, Some(Standing::Dial(_))), "{standing:?}");
+    let Outcome::Wait(mut other) = room.ask(host, None, false) else {
+        panic!("those who wait come first")
+    };
+    assert_eq!(served(&mut other.receiver), Some(0), "the others serve on");
+    assert_eq!((room.left.len(), room.dials.len()), (0, 1));
+    room.dialled_many(host, 1);
+    assert_eq!(served(&mut fresh.receiver), Some(0));
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+}
+
+#[test]
+fn a_shared_connection_that_was_to_be_replaced_serves_on_where_no_other_can_be_dialled() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    room.full_and_unused(host);
+    let mut fresh = room.wait_fresh(host);
+    room.fails(host);
+    assert!(has_failed(&mut fresh.receiver).is_some());
+    assert!(matches!(room.checkout(host), Outcome::Place(_)));
+    assert_eq!((room.left.len(), room.dials.len()), (0, 0));
+}
+
+#[test]
+fn a_peer_that_allows_no_streams_is_not_dialled_anew_for_ever() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let _fresh = room.wait_fresh(host);
+    for _ in 0..2 {
+        room.dialled_many(host, 0);
+    }
+    assert!(room.dials.is_empty(), "{:?}", room.dials);
 }
 
 #[test]

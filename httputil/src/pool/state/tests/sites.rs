@@ -186,11 +186,12 @@ fn a_shared_connection_to_an_address_that_has_gone_serves_those_who_waited_for_i
 
 #[test]
 fn who_waits_for_a_new_shared_connection_takes_a_place_when_fewer_addresses_allow_no_more_of_them() {
-    let mut room = Room::with(|_| {}, true);
+    let mut room = Room::with(caps(2), true);
     let host = room.host("a", Protocol::H2);
     room.follow(host, &[1, 2, 3]);
-    let _served = room.wait(host);
+    let _first = room.wait(host);
     let shared = [room.shared_at(host, 1, &[1, 2, 3]), room.shared_at(host, 2, &[1, 2, 3])];
+    let _second = room.checkout(host);
     let Outcome::Wait(mut fresh) = room.ask(host, None, true) else {
         panic!("nothing new is there")
     };
