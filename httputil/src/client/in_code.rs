@@ -456,10 +456,13 @@ mod tests {
     #[test]
     fn urls_that_a_parser_would_change_silently_are_told() {
         let why = "a URL holds no line breaks, tabs and other control characters, and no spaces at its ends";
-        let told = told(|profile| {
+        let mut told = told(|profile| {
             profile.policy.auth.origins = vec!["https://a\n.test".to_owned()];
             profile.policy.auth.oauth2 = Some(OAuth2::new("https://a.test/\ttoken", "me", "secret"));
         });
+        if !cfg!(feature = "oauth2") {
+            told.retain(|problem| !problem.contains("built without it"));
+        }
         let expected = ["auth.oauth2.token_url", "auth.origins"].map(|key| format!("mine.{key}: {why}"));
         assert_eq!(told, expected);
     }
