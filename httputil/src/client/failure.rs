@@ -193,10 +193,11 @@ impl Failing {
             Cause::RequestBody(why) => {
                 return self.describe(Error::new(Kind::Request, format!("the request's body failed: {why}")));
             }
-            Cause::Rejected(words) => {
+            Cause::Rejected(rejection) => {
                 // The handshake has failed after all: the server has not looked at any request.
-                let message = format!("TLS handshake failed: {words}");
-                return self.describe(Error::new(Kind::Tls, message).retryable(true));
+                let message = format!("TLS handshake failed: {}", rejection.words);
+                let error = Error::new(Kind::Tls, message).with_source(Arc::new(rejection.source()));
+                return self.describe(error.retryable(true));
             }
             Cause::Hyper(error) => error,
         };

@@ -39,5 +39,5 @@ pub(crate) use target::{Host, Scheme, Target};
 pub(crate) use tcp::check_interface;
 pub use tls::TlsInfo;
 pub(crate) use tls::{
-    Identities, Identity, check_pin, check_server_name, read_platform_again, roots_variable, unusable_files,
+    Identities, Identity, Rejection, check_pin, check_server_name, read_platform_again, roots_variable, unusable_files,
 };

@@ -109,7 +109,7 @@ fn unanswered(mut error: TrySendError<Request<RequestBody>>, mut exchange: Excha
     let shared = exchange.shared();
     let has_answer = exchange.received() != received;
     let is_unasked = is_unasked(error.error());
-    let rejection = shared.link.socket.rejection().map(str::to_owned);
+    let rejection = shared.link.socket.rejection().cloned();
     let rejection = rejection.filter(|_| !exchange.is_reused());
     let processed = if (is_unasked || rejection.is_some()) && !exchange.is_reused() {
         // It would do so on the next connection, too.
@@ -130,8 +130,8 @@ fn unanswered(mut error: TrySendError<Request<RequestBody>>, mut exchange: Excha
         Cause::RuntimeGone
     } else if is_unasked {
         Cause::Unasked
-    } else if let Some(words) = rejection {
-        Cause::Rejected(words)
+    } else if let Some(rejection) = rejection {
+        Cause::Rejected(Box::new(rejection))
     } else {
         Cause::Hyper(error.into_error())
     };

@@ -116,9 +116,9 @@ impl AsyncRead for Counted {
         }
         if let Poll::Ready(Err(error)) = &polled
             && let Some((asked, socket)) = this.asked.take()
-            && let Some(words) = asked.rejected_by(error)
+            && let Some(rejection) = asked.rejected_by(error)
         {
-            socket.reject(words);
+            socket.reject(rejection);
         }
         let read = &mut buf.filled_mut()[before..];
         if !read.is_empty() {

@@ -227,7 +227,7 @@ impl Place {
             has_answer: false,
             cause: match upload {
                 Some(why) => Cause::RequestBody(why.to_owned()),
-                None if let Some(words) = rejection => Cause::Rejected(words.to_owned()),
+                None if let Some(rejection) = rejection => Cause::Rejected(Box::new(rejection.clone())),
                 None if is_runtime_gone(&error) => Cause::RuntimeGone,
                 None if signs.pings.is_missed() => Cause::Ping(signs.pings.timeout()),
                 None => Cause::Hyper(error),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::Request;
 
 use super::{Late, RequestBody};
+use crate::connect::Rejection;
 use crate::error::Phase;
 
 /// The request was not answered.
@@ -64,8 +65,8 @@ pub(crate) enum Cause {
     WrongUpgrade(String),
     /// The caller's own body, with its words.
     RequestBody(String),
-    /// The server rejected us in the TLS handshake, which for us was over: with its words.
-    Rejected(String),
+    /// The server rejected us in the TLS handshake, which for us was over.
+    Rejected(Box<Rejection>),
     /// hyper's error.
     Hyper(hyper::Error),
 }

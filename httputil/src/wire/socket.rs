@@ -19,7 +19,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::Instant;
 
 use super::home::{CloseReason, Link};
-use crate::connect::Raw;
+use crate::connect::{Raw, Rejection};
 
 /// The stream as TLS and hyper see it. Dropping it closes the stream and tells the pool, if it was not cut before.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ struct Shared {
     /// Set once the dial has become a connection of the pool; a dial that fails before is no connection.
     link: Mutex<Option<Arc<Link>>>,
     /// What the server has against us, where its TLS said so after the handshake.
-    rejection: OnceLock<Box<str>>,
+    rejection: OnceLock<Box<Rejection>>,
 }
 
 /// The kernel takes all that is written.
@@ -109,12 +109,12 @@ impl SocketHandle {
     }
 
     /// Notes that the server rejected us in a handshake that was over for us.
-    pub(super) fn reject(&self, words: String) {
-        let _ = self.0.rejection.set(words.into());
+    pub(super) fn reject(&self, rejection: Rejection) {
+        let _ = self.0.rejection.set(Box::new(rejection));
     }
 
-    /// Its words for it.
-    pub(super) fn rejection(&self) -> Option<&str> {
+    /// What it has against us.
+    pub(super) fn rejection(&self) -> Option<&Rejection> {
         self.0.rejection.get().map(AsRef::as_ref)
     }
 

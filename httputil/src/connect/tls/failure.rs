@@ -82,11 +82,29 @@ fn in_words(error: &Error) -> String {
 impl Identity {
     /// What a server that asked who we are has against us, where the handshake is already over: with TLS 1.3 it looks at
     /// our certificate afterwards. `None` for other errors.
-    pub(crate) fn rejected_by(&self, error: &io::Error) -> Option<String> {
+    pub(crate) fn rejected_by(&self, error: &io::Error) -> Option<Rejection> {
         match error.get_ref()?.downcast_ref::<Error>()? {
-            Error::AlertReceived(alert) if may_be_about_us(*alert) => Some(of_us(*alert, self)),
+            Error::AlertReceived(alert) if may_be_about_us(*alert) => Some(Rejection {
+                words: of_us(*alert, self),
+                alert: *alert,
+            }),
             _ => None,
         }
+    }
+}
+
+/// A handshake that was over for us, and not for the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Rejection {
+    /// What the server has against us.
+    pub(crate) words: String,
+    alert: AlertDescription,
+}
+
+impl Rejection {
+    /// The error as a handshake would have failed by it.
+    pub(crate) fn source(&self) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, Error::AlertReceived(self.alert))
     }
 }
 

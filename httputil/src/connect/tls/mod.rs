@@ -18,6 +18,7 @@ mod rules;
 mod validity;
 mod verifier;
 
+pub(crate) use failure::Rejection;
 pub(super) use handshake::handshake;
 pub(super) use identity::Offer;
 pub(crate) use identity::{Identities, Identity};
