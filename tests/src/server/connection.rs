@@ -12,11 +12,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulConnection;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast;
 use tokio_rustls::TlsAcceptor;
 
-use super::{ConnectionNumber, Handler, Observed, Reply};
+use super::{ClientCertificate, ConnectionNumber, Handler, Observed, Reply};
 use crate::ledger::Ledger;
 use crate::tasks::Tasks;
 
@@ -41,6 +42,7 @@ struct Here {
     ledger: Ledger,
     number: usize,
     h2: bool,
+    client: Option<CertificateDer<'static>>,
 }
 
 impl Here {
@@ -59,6 +61,7 @@ pub(super) async fn serve(io: Observed, plan: Arc<Plan>, orders: broadcast::Rece
         ledger: io.entry().ledger().clone(),
         number: io.entry().number(),
         h2: plan.h2,
+        client: None,
     };
     let Some(tls) = plan.tls.clone() else {
         return speak(io, &plan, here, orders).await;
@@ -68,6 +71,7 @@ pub(super) async fn serve(io: Observed, plan: Arc<Plan>, orders: broadcast::Rece
             let (io, tls) = stream.get_ref();
             io.entry().ledger().shook_hands(here.number, tls);
             here.h2 = tls.alpn_protocol() == Some(b"h2");
+            here.client = tls.peer_certificates().and_then(|chain| chain.first()).cloned();
             speak(stream, &plan, here, orders).await;
         }
         Err(error) => here.ledger.handshake_failed(&error),
@@ -79,7 +83,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (ledger, number, handler) = (here.ledger.clone(), here.number, plan.handler.clone());
-    let service = service_fn(move |request| answer(request, handler.clone(), ledger.clone(), number));
+    let client = here.client.clone().map(ClientCertificate);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(client) = client.clone() {
+            request.extensions_mut().insert(client);
+        }
+        answer(request, handler.clone(), ledger.clone(), number)
+    });
     // No timers are given to hyper: this server never hangs up by itself.
     if here.h2 {
         let mut builder = http2::Builder::new(plan.tasks.clone());

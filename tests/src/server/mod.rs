@@ -33,6 +33,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -51,6 +52,10 @@ pub type Reply = Response<ReplyBody>;
 /// The number of the connection that a request came on, from 0 in order of acceptance; an extension of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionNumber(pub usize);
+
+/// The certificate that the client of the request's connection showed; an extension of the request, if it showed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate(pub CertificateDer<'static>);
 
 type Replying = Pin<Box<dyn Future<Output = Reply> + Send>>;
 type Handler = Arc<dyn Fn(Request<Incoming>) -> Replying + Send + Sync>;

@@ -4,11 +4,12 @@
 
 mod legacy;
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::ca::{Ca, Identity};
 
@@ -47,7 +48,8 @@ pub struct ServerTls {
     alpn: Alpn,
     versions: Vec<&'static SupportedProtocolVersion>,
     resumption: bool,
-    clients: Option<Ca>,
+    clients: Option<RootCertStore>,
+    demands: bool,
 }
 
 impl ServerTls {
@@ -60,6 +62,7 @@ impl ServerTls {
             versions: rustls::ALL_VERSIONS.to_vec(),
             resumption: true,
             clients: None,
+            demands: false,
         }
     }
 
@@ -86,8 +89,17 @@ impl ServerTls {
 
     /// Demands a client certificate of this authority.
     #[must_use]
-    pub fn demand_client_of(mut self, ca: Ca) -> Self {
-        self.clients = Some(ca);
+    pub fn demand_client_of(mut self, ca: impl Borrow<Ca>) -> Self {
+        self.clients = Some(ca.borrow().roots());
+        self.demands = true;
+        self
+    }
+
+    /// Asks for a client certificate of this authority, and goes on without one.
+    #[must_use]
+    pub fn ask_client_of(mut self, ca: impl Borrow<Ca>) -> Self {
+        self.clients = Some(ca.borrow().roots());
+        self.demands = false;
         self
     }
 
@@ -103,11 +115,13 @@ impl ServerTls {
             .expect("aws-lc-rs speaks these versions");
         let builder = match self.clients {
             None => builder.with_no_client_auth(),
-            Some(ca) => builder.with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(Arc::new(ca.roots()), provider())
-                    .build()
-                    .expect("the authority is one root"),
-            ),
+            Some(roots) => {
+                let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+                if !self.demands {
+                    verifier = verifier.allow_unauthenticated();
+                }
+                builder.with_client_cert_verifier(verifier.build().expect("the authority is one root"))
+            }
         };
         let mut config = builder
             .with_single_cert(self.identity.chain, self.identity.key)
