@@ -5,9 +5,11 @@
 //! | [`ai`] | `ai` | prompts to `OpenAI`, Anthropic and Ollama, answers as they are made; embeddings |
 //! | [`audit`] | `audit` | batches of what was done, at least once and in order, spooled to disk |
 //! | [`events`] | `events` | S3 event notifications by webhook, signed, each target on its own |
+//! | [`mtls`] | `mtls` | anything, to peers that ask for a client certificate, which may be renewed at any time |
 //! | [`telemetry`] | `telemetry` | spans to a collector, OTLP or Zipkin, never in anybody's way |
 //! | [`nim`] | `nim` | chat, embeddings and ranking from replicas of NVIDIA NIM |
 //! | [`object_lambda`] | `object_lambda` | an object as a webhook makes it, streamed through both ways |
+//! | [`rdma_fallback`] | `rdma_fallback` | objects by RDMA where there is any, over HTTP where it is not or breaks |
 //! | [`replication`] | `replication` | what changes in a bucket, streamed to other regions, each in a lane of its own |
 //! | [`s3_migration`] | `s3_migration` | a bucket of another store, listed and streamed over, signed, resumed where it broke |
 //!
@@ -19,9 +21,11 @@ pub mod ai;
 pub mod audit;
 pub mod command;
 pub mod events;
+pub mod mtls;
 pub mod nim;
 pub mod object_lambda;
 pub mod peers;
+pub mod rdma_fallback;
 pub mod replication;
 pub mod s3;
 pub mod s3_migration;

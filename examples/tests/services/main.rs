@@ -3,8 +3,10 @@
 mod ai;
 mod audit;
 mod events;
+mod mtls;
 mod nim;
 mod object_lambda;
+mod rdma_fallback;
 mod replication;
 mod s3_migration;
 mod support;

@@ -13,8 +13,8 @@ use hyper::Request;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MATCH, LAST_MODIFIED,
-    RANGE,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH,
+    LAST_MODIFIED, RANGE,
 };
 use reqwest::{Method, StatusCode};
 
@@ -140,6 +140,9 @@ impl State {
                 let reply = tagged(&stored);
                 upload.parts.insert(number, stored);
                 reply
+            }
+            &Method::PUT if parts.headers.contains_key(IF_NONE_MATCH) && bucket.objects.contains_key(key) => {
+                document::complaint(StatusCode::PRECONDITION_FAILED, "PreconditionFailed")
             }
             &Method::PUT => {
                 let stored = Stored::new(content, kept(&parts.headers));

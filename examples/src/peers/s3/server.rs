@@ -114,6 +114,13 @@ impl S3Peer {
         Some((stored.content.clone(), stored.headers.clone()))
     }
 
+    /// An object's content, `ETag` and headers.
+    pub fn stored(&self, bucket: &str, key: &str) -> Option<(Content, String, HeaderMap)> {
+        let buckets = lock(&self.state.buckets);
+        let stored = buckets.get(bucket)?.objects.get(key)?;
+        Some((stored.content.clone(), stored.e_tag.clone(), stored.headers.clone()))
+    }
+
     /// The keys of a bucket.
     pub fn keys(&self, bucket: &str) -> Vec<String> {
         let buckets = lock(&self.state.buckets);
