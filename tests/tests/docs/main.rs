@@ -70,6 +70,9 @@ fn the_first_command_shows_the_tour_and_a_variable_changes_it() {
     for service in ["SpanExporter", "AuditWebhook", "Nim"] {
         assert!(shown.contains(service), "{shown}");
     }
+    for service in SERVICES {
+        assert!(shown.contains(&format!("  {service:<14} yes ")), "{service}: {shown}");
+    }
     assert!(shown.contains("SpanExporter   HTTP/2"), "{shown}");
 
     let mut changed = cargo(&["run", "--quiet", "--offline", "--bin", "tour"]);
@@ -93,6 +96,53 @@ fn the_first_command_shows_the_tour_and_a_variable_changes_it() {
     assert!(!mistaken.status.success());
     let said = String::from_utf8(mistaken.stderr).unwrap();
     assert!(said.contains("HTTPUTIL_TELEMETRY__HTTP2__ENABLED"), "{said}");
+}
+
+/// In the order of the tour.
+const SERVICES: [&str; 10] = [
+    "ai",
+    "audit",
+    "events",
+    "object_lambda",
+    "s3_migration",
+    "nim",
+    "replication",
+    "mtls",
+    "telemetry",
+    "rdma_fallback",
+];
+
+#[test]
+fn the_tour_shows_one_service_where_it_is_asked_to_and_names_all_for_one_that_there_is_not() {
+    let tour = |arguments: &[&str]| {
+        let run = ["run", "--quiet", "--offline", "--bin", "tour", "--"];
+        cargo(&[&run, arguments].concat()).output().unwrap()
+    };
+    let one = tour(&["--service", "nim"]);
+    let shown = String::from_utf8(one.stdout).unwrap();
+    assert!(one.status.success(), "{shown}{}", String::from_utf8_lossy(&one.stderr));
+    assert!(shown.contains("  nim            yes "), "{shown}");
+    assert!(!shown.contains("SpanExporter") && !shown.contains("  ai "), "{shown}");
+
+    let none = tour(&["--service", "nym"]);
+    assert!(!none.status.success() && none.stdout.is_empty());
+    let said = String::from_utf8(none.stderr).unwrap();
+    let wanted = format!("no service is called \"nym\"; there are {}\n", SERVICES.join(", "));
+    assert_eq!(said, wanted);
+
+    // What is not so fails it, and the service is named.
+    let broken = tour(&["--service", "audit", "--set", "audit.settings.spool_bytes=10"]);
+    assert!(!broken.status.success());
+    let shown = String::from_utf8(broken.stdout).unwrap();
+    assert!(
+        shown.contains("audit          NOT PROVEN: ") && shown.contains("audit          NO "),
+        "{shown}"
+    );
+    assert!(
+        String::from_utf8(broken.stderr)
+            .unwrap()
+            .ends_with("not proven: audit\n")
+    );
 }
 
 #[test]
