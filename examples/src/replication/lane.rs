@@ -246,8 +246,9 @@ impl Courier {
         };
         let said = match self.from.head(key).await {
             Ok(said) => said,
-            // It has gone since, which is a change of its own.
-            Err(error) if error.is_gone() => return Ok(()),
+            // It has gone since, which is a change of its own; or its bucket is not there, which an answer without a body
+            // cannot say, and a list can.
+            Err(error) if error.is_gone() => return self.from.list(key, None).await.map(drop),
             Err(error) => return Err(error),
         };
         let value = |name: HeaderName| said.get(name).and_then(|value| value.to_str().ok());

@@ -262,3 +262,17 @@ async fn a_full_queue_refuses_by_name_and_after_the_drain_nothing_is_taken_and_n
     assert_eq!(replication.publish(&put("late")), ["slow", "well"]);
     assert!(replication.client().is_stopped());
 }
+
+#[tokio::test]
+async fn an_object_that_has_gone_is_no_failure_and_a_bucket_that_is_not_there_is_one() {
+    let (from, to) = (S3Peer::start().await, S3Peer::start().await);
+    for (bucket, wanted) in [("here", (1, 0, 0, 0)), ("nowhere", (0, 1, 0, 0))] {
+        let regions = [region("there", &to, "")];
+        let registry = replicating(&from, &regions, [("replication.settings.from.bucket", bucket)]);
+        let replication = Replication::with_registry(&registry).unwrap();
+        replication.publish(&put("gone"));
+        let stats = replication.drain(PATIENCE).await;
+        assert_eq!(told(&stats[0].1), wanted, "{bucket}");
+    }
+    assert!(to.keys("there").is_empty());
+}
