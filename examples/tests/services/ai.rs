@@ -159,6 +159,35 @@ async fn pieces_come_as_they_are_made_and_a_slow_stream_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn over_http_2_a_slow_stream_and_the_others_share_one_connection() {
+    for provider in PROVIDERS {
+        let peer = AiPeer::start_h2(None).await;
+        let ai = Ai::with_registry(&asking(&peer, provider, [("ai.http2.prior_knowledge", "true")])).unwrap();
+        let (gate, messages) = (Gate::new(), hello());
+        peer.stream_next(Manner::Waits(gate.clone()));
+        let mut slow = ai.stream(&prompt(&messages)).await.unwrap();
+        assert_eq!(slow.next().await.unwrap().unwrap(), "You ");
+        for _ in 0..20 {
+            assert_eq!(ai.ask(&prompt(&messages)).await.unwrap(), answered(provider));
+        }
+        // One that is dropped in mid-answer takes no other one along.
+        peer.stream_next(Manner::Waits(gate.clone()));
+        let mut dropped = ai.stream(&prompt(&messages)).await.unwrap();
+        assert_eq!(dropped.next().await.unwrap().unwrap(), "You ");
+        gate.arrived(2).await;
+        drop(dropped);
+        gate.left(1).await;
+        gate.open();
+        let mut rest = String::new();
+        while let Some(piece) = slow.next().await {
+            rest.push_str(&piece.unwrap());
+        }
+        assert_eq!(rest, "said: hello there", "{provider}");
+        assert_eq!((peer.server.accepted(), peer.server.requests()), (1, 22), "{provider}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_dropped_is_given_up_at_the_server() {
     for provider in PROVIDERS {
         let peer = AiPeer::start(None).await;

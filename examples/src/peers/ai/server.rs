@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use http_body_util::BodyExt as _;
-use httputil_tests::server::{Reply, Server, handlers};
+use httputil_tests::server::{Builder, Reply, Server, handlers};
 use hyper::Request;
 use hyper::body::Incoming;
 use reqwest::StatusCode;
@@ -37,13 +37,22 @@ type Refusal = (StatusCode, &'static str, Option<u64>);
 impl AiPeer {
     /// Starts one that asks for this key, if any, as each of the three does.
     pub async fn start(key: Option<&str>) -> AiPeer {
+        AiPeer::start_as(key, Server::builder()).await
+    }
+
+    /// Starts one that speaks HTTP/2 and nothing else, without TLS.
+    pub async fn start_h2(key: Option<&str>) -> AiPeer {
+        AiPeer::start_as(key, Server::builder().h2()).await
+    }
+
+    async fn start_as(key: Option<&str>, builder: Builder) -> AiPeer {
         let state = Arc::new(State {
             key: key.map(str::to_owned),
             ..State::default()
         });
         let answering = Arc::clone(&state);
         let handler = move |request| Arc::clone(&answering).answer(request);
-        let server = Server::builder().handler(handler).start().await;
+        let server = builder.handler(handler).start().await;
         AiPeer { server, state }
     }
 
