@@ -52,7 +52,9 @@ pub struct Pool {
     /// An HTTP/2 connection that bears a long one, and beside which a cap allows its host no other, serves on until that has
     /// ended. Default 10 min; `None` is for ever.
     pub max_lifetime: Option<Duration>,
-    /// `pool.max_requests_per_connection`: a connection takes no more than these. Default `None`.
+    /// `pool.max_requests_per_connection`: a connection takes no more than these, since its server may take no more either.
+    /// Where a cap allows its host no other, and it is HTTP/2 and bears a long one, the host's requests wait until that has
+    /// ended. Default `None`.
     pub max_requests_per_connection: Option<u32>,
     /// `pool.max_connections_per_host`: in use, idle and being dialled, for each tokio runtime that the pool is used from.
     /// Default `None`.

@@ -28,7 +28,8 @@ pub(crate) struct PoolKeys {
     pub(crate) reuse: Option<bool>,
     /// A connection takes no new request after this time since it was made, give or take a tenth.
     pub(crate) max_lifetime: Option<OrNone<DurationText>>,
-    /// A connection takes no more requests than these.
+    /// A connection takes no more requests than these. Where a cap allows its host no other, requests wait until the last of
+    /// those that an HTTP/2 connection bears has ended.
     pub(crate) max_requests_per_connection: Option<OrNone<NonZeroU32>>,
     /// Connections to one host, for each tokio runtime: in use, idle and being dialled; beyond it requests wait for
     /// `timeouts.pool_wait`. With `dns.balance = "round_robin"` a multiple of the number of addresses: of five connections

@@ -94,7 +94,9 @@ impl ClientConfig {
         self
     }
 
-    /// Requests that one connection takes; default without bound, 0 counts as 1.
+    /// Requests that one connection takes, as
+    /// [`max_requests_per_connection`](crate::settings::Pool::max_requests_per_connection) says; default without bound, 0
+    /// counts as 1.
     #[must_use]
     pub fn max_requests_per_connection(mut self, max_requests_per_connection: u32) -> ClientConfig {
         self.profile.transport.pool.max_requests_per_connection = Some(max_requests_per_connection.max(1));
