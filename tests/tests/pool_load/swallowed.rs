@@ -1,5 +1,6 @@
 //! Hosts that swallow connection attempts, and one that is well.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use httputil::Client;
@@ -10,6 +11,7 @@ use httputil_tests::server::Server;
 use httputil_tests::tcp::BlackHole;
 use httputil_tests::tls::Alpn;
 use httputil_tests::{one_attempt, within};
+use tokio::task::JoinSet;
 
 use crate::ALONE;
 use crate::common::{TrustedCa, assert_all_gone, get, spawn_get, until};
@@ -66,6 +68,56 @@ async fn with_every_slot_of_a_registry_dialling_black_holes_another_pool_still_g
     assert_healthy_hosts_are_served(&one, &other, 8).await;
     assert_all_gone(&other).await;
     one.stop();
+}
+
+/// A host that takes connections and answers no TLS handshake. Nobody accepts what its system does.
+fn silent_host() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+/// All of them are asked again and again by `stuck`, with four slots. Of `healthy`'s requests each is served: one that waits
+/// for longer than `timeouts.pool_wait` fails.
+async fn assert_silent_hosts_keep_no_cap(stuck: &Client, healthy: &Client) {
+    let hosts: Vec<_> = (0..12).map(|_| silent_host()).collect();
+    let mut load = JoinSet::new();
+    for (_, url) in &hosts {
+        let (client, url) = (stuck.clone(), url.clone());
+        load.spawn(async move {
+            loop {
+                let _ = client.get(&url).send().await;
+            }
+        });
+    }
+    until(stuck, "every slot to be dialling", |stats| stats.dials_in_progress == 4).await;
+    let server = Server::builder().start().await;
+    // Before all of them have been dialled once, and afterwards.
+    for _ in 0..4 {
+        assert_eq!(get(healthy, &server.url("/")).await, "hello");
+        // Its slot goes to one of the others.
+        server.until_open(0).await;
+    }
+    load.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_that_take_connections_and_say_nothing_keep_no_cap_from_a_healthy_one() {
+    let _alone = ALONE.lock().await;
+    let ca = TrustedCa::new();
+    let registry = ca.registry(
+        "[registry]\nmax_connections = 4\n[one]\n[other]\n",
+        &ScriptedResolver::new(),
+    );
+    let (one, other) = (registry.client("one").unwrap(), registry.client("other").unwrap());
+    let of_pool = Client::new(one_attempt().max_connections(4)).unwrap();
+    tokio::join!(
+        assert_silent_hosts_keep_no_cap(&of_pool, &of_pool),
+        assert_silent_hosts_keep_no_cap(&one, &other),
+    );
+    for client in [&of_pool, &one, &other] {
+        assert_all_gone(client).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

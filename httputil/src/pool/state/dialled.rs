@@ -9,19 +9,33 @@ use crate::connect::DialFailure;
 use crate::error::Kind;
 use crate::wire::CloseReason;
 
+/// How a dial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Connected,
+    Failed,
+    /// For reasons of our own.
+    Stopped,
+}
+
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
-    /// `failed` says when, if it did. Whether it had reached an address.
-    fn end_dial(&mut self, dial: &Dial, has_connected: bool, failed: Option<Instant>, todo: &mut Todo<C, S>) -> bool {
+    /// Whether it had reached an address.
+    fn end_dial(&mut self, dial: &Dial, end: End, now: Instant, todo: &mut Todo<C, S>) -> bool {
+        let has_connected = end == End::Connected;
         let mut has_arrived = false;
         if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id)
             && let Some(running) = self.running.remove(position)
         {
             has_arrived = running.has_arrived;
+            if has_connected {
+                self.silence.connected(now.saturating_duration_since(running.began));
+            }
+            let failed = (end == End::Failed).then_some(now);
             self.leave_dial(dial.seat.host, running.site, has_connected, failed);
         }
         if let Some(host) = self.hosts.get_mut(dial.seat.host) {
             host.dialling -= 1;
-            if has_connected || failed.is_some() {
+            if end != End::Stopped {
                 host.record = Record::default();
             }
             if host.dialling == 0 {
@@ -40,7 +54,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         now: Instant,
         todo: &mut Todo<C, S>,
     ) {
-        self.end_dial(dial, true, None, todo);
+        self.end_dial(dial, End::Connected, now, todo);
         let index = dial.seat.host;
         if self.is_of_old(dial) {
             todo.leaving.push(Leaving::Exclusive(connection, CloseReason::Reloaded));
@@ -65,7 +79,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// A dial has become a shared connection.
     pub(in crate::pool) fn dialled_shared(&mut self, dial: &Dial, connection: S, now: Instant, todo: &mut Todo<C, S>) {
-        self.end_dial(dial, true, None, todo);
+        self.end_dial(dial, End::Connected, now, todo);
         let index = dial.seat.host;
         if self.is_of_old(dial) {
             todo.leaving.push(Leaving::Shared(connection, CloseReason::Reloaded));
@@ -100,7 +114,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         todo: &mut Todo<C, S>,
     ) {
         let is_theirs = failure.kind != Kind::LimitExceeded;
-        let has_arrived = self.end_dial(dial, false, is_theirs.then_some(now), todo);
+        let end = if is_theirs { End::Failed } else { End::Stopped };
+        let has_arrived = self.end_dial(dial, end, now, todo);
         self.let_go(dial.seat.host, todo);
         if self.is_of_old(dial) {
             // Nobody is to hear what earlier settings led to.
@@ -166,7 +181,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// A dial was stopped: to make room for another host's, and those who wait for it go on waiting, behind the others; or
     /// since it began under earlier settings.
     pub(in crate::pool) fn dial_gave_way(&mut self, dial: &Dial, now: Instant, todo: &mut Todo<C, S>) {
-        self.end_dial(dial, false, None, todo);
+        self.end_dial(dial, End::Stopped, now, todo);
         self.let_go(dial.seat.host, todo);
         if self.is_of_old(dial) {
             return self.make_up_for_old(dial.seat.host, now, todo);

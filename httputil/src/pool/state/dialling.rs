@@ -22,7 +22,7 @@ pub(super) const PACE: usize = 16;
 pub(super) struct Running {
     pub(super) id: u64,
     host: usize,
-    began: Instant,
+    pub(super) began: Instant,
     patience: Patience,
     progress: Arc<Progress>,
     stop: Arc<Stop>,
@@ -311,11 +311,19 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// whether there was one.
     pub(in crate::pool) fn give_way(&mut self, to: Presser, now: Instant, todo: &mut Todo<C, S>) -> bool {
         let kept = self.kept_from_newcomers();
+        let is_silence_likely = self.silence.is_likely(now);
         let hosts = &mut self.hosts;
+        let is_cut_short = |running: &Running| {
+            to.is_newcomer
+                && match running.patience {
+                    Patience::Long => Some(running.id) != kept,
+                    Patience::Usual => is_silence_likely,
+                    Patience::Least => false,
+                }
+        };
         let is_due = |running: &&mut Running| {
             let is_wanted = hosts.get(running.host).is_some_and(|host| !host.queue.is_empty());
-            let gives_way = to.is_newcomer && running.patience == Patience::Long && Some(running.id) != kept;
-            let bound = if is_wanted && !gives_way {
+            let bound = if is_wanted && !is_cut_short(running) {
                 running.patience.whole(running.progress.phase())
             } else {
                 GIVES_WAY_AFTER
@@ -327,13 +335,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return false;
         };
         running.stop(todo);
-        let had_its_time =
-            now.saturating_duration_since(running.began) >= running.patience.whole(running.progress.phase());
+        let took = now.saturating_duration_since(running.began);
+        let is_first = running.patience == Patience::Usual && is_cut_short(running);
         if let Some(host) = hosts.get_mut(running.host)
-            && had_its_time
+            && (is_first || took >= running.patience.whole(running.progress.phase()))
         {
             host.record.gave_way(running.patience, now);
         }
+        self.silence.gave_way(took, now);
         true
     }
 

@@ -1,19 +1,22 @@
 //! Hosts in line for a slot: newcomers, and those whose dials have given way, which may hang again.
 //!
-//! The rule: while both wait, slots go to either kind in turn, so that a healthy host does not wait for all those that
-//! swallow dials, and a slow one is not passed over for ever.
+//! The rule: while both wait, three slots go to newcomers and then one to the others, so that a healthy host does not wait
+//! for all those that swallow dials, and a slow one is not passed over for ever.
 
 use super::lists::{BY_TURN, List, Slab};
 
 const NEWCOMER: u8 = 0;
 const STOPPED: u8 = 1;
 
+/// So many newcomers come before one of the others.
+const AHEAD: u8 = 3;
+
 #[derive(Debug, Default)]
 pub(super) struct Line {
     newcomers: List<BY_TURN>,
     stopped: List<BY_TURN>,
-    /// A newcomer was served before one of the others last.
-    owes_stopped: bool,
+    /// How many newcomers were served before one of the others, which waited.
+    ahead: u8,
 }
 
 impl Line {
@@ -40,17 +43,20 @@ impl Line {
         let list = self.of(hosts, index);
         list.unlink(hosts, index);
         list.push_oldest(hosts, index);
-        self.owes_stopped = hosts.tag_of(index) == STOPPED;
+        self.ahead = if hosts.tag_of(index) == STOPPED { AHEAD } else { 0 };
     }
 
     /// Takes the next one out.
     pub(super) fn pop<T>(&mut self, hosts: &mut Slab<T>) -> Option<usize> {
         let (newcomer, stopped) = (self.newcomers.oldest(), self.stopped.oldest());
         let index = match (newcomer, stopped) {
-            (Some(_), Some(stopped)) if self.owes_stopped => stopped,
+            (Some(_), Some(stopped)) if self.ahead >= AHEAD => stopped,
             (newcomer, stopped) => newcomer.or(stopped)?,
         };
-        self.owes_stopped = stopped.is_some_and(|stopped| stopped != index);
+        self.ahead = match stopped {
+            Some(stopped) if stopped != index => self.ahead + 1,
+            _ => 0,
+        };
         self.unlink(hosts, index);
         Some(index)
     }

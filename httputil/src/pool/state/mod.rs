@@ -64,6 +64,7 @@ use dialling::Running;
 use host::Host;
 use line::Line;
 use lists::{BY_AGE, BY_REST, List, Slab};
+use patience::Silence;
 use queue::Offer;
 use wheel::Wheel;
 
@@ -318,6 +319,8 @@ pub(super) struct State<C, S: Multiplexed> {
     running: VecDeque<Running>,
     /// Hosts that need a dial and must wait for a slot under a cap of the pool or of all pools.
     blocked: Line,
+    /// How dials that gave way have fared.
+    silence: Silence,
     /// The next connection whose request ends makes room, for this host or for another pool.
     reclaims: Option<turns::Claimant>,
     /// Takes no request for a moment, for the sake of that claim.
@@ -360,6 +363,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             departing: 0,
             running: VecDeque::new(),
             blocked: Line::default(),
+            silence: Silence::default(),
             reclaims: None,
             spared: None,
             is_our_turn: false,

@@ -141,6 +141,7 @@ impl World {
     }
 
     pub(super) fn dialled_exclusive(&mut self, which: Pick, expires: Option<u64>, may_idle_for: Option<u64>) {
+        let has_taken_long = self.has_taken_long(which);
         let Some((dial, site)) = self.arrived(which) else {
             return;
         };
@@ -151,6 +152,9 @@ impl World {
         one.expires = expires.map(|seconds| self.now + Duration::from_secs(seconds));
         one.may_idle_for = may_idle_for.map(Duration::from_secs);
         self.model.hosts[dial.seat.host].fared = Fared::default();
+        if has_taken_long {
+            self.model.silent = None;
+        }
         self.model.dialled_exclusive(dial.seat.host, &one);
         self.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
     }
@@ -159,6 +163,7 @@ impl World {
         if self.dials.is_empty() || self.dials[which % self.dials.len()].0.seat.http1_only {
             return;
         }
+        let has_taken_long = self.has_taken_long(which);
         let Some((dial, site)) = self.arrived(which) else {
             return;
         };
@@ -166,6 +171,9 @@ impl World {
         let many = Many::new(self.numbers, limit);
         many.lead_to(site);
         self.model.hosts[dial.seat.host].fared = Fared::default();
+        if has_taken_long {
+            self.model.silent = None;
+        }
         self.model.dialled_shared(dial.seat.host, &many, dial.seat.generation);
         self.act(|state, now, todo| state.dialled_shared(&dial, many, now, todo));
     }
@@ -213,9 +221,16 @@ impl World {
         let kept = self.dials.iter().position(|(dial, _)| has_long(dial));
         let has_others = self.model.limits.pool.max_connections.is_none_or(|cap| cap > 1);
         let waits = |dial: &Dial| !self.model.hosts[dial.seat.host].waiters.is_empty();
+        let is_silent = self
+            .model
+            .silent
+            .is_some_and(|since| self.now < since + Duration::from_mins(1));
+        let patience = self.patience.clone();
+        let is_first = |dial: &Dial| is_newcomer && is_silent && patience[&dial.id] == USUAL;
         let mut dials = self.dials.iter().enumerate();
         let due = dials.position(|(position, (dial, began))| {
-            let is_cut_short = is_newcomer && has_long(dial) && !(has_others && kept == Some(position));
+            let is_cut_short =
+                is_newcomer && has_long(dial) && !(has_others && kept == Some(position)) || is_first(dial);
             let seconds = if waits(dial) && !is_cut_short {
                 self.whole_patience(dial)
             } else {
@@ -232,9 +247,12 @@ impl World {
         if let Some(due) = due {
             let had_its_time = {
                 let (dial, began) = &self.dials[due];
-                *began + Duration::from_secs(self.whole_patience(dial)) <= self.now
+                *began + Duration::from_secs(self.whole_patience(dial)) <= self.now || is_first(dial)
             };
-            let (dial, _) = self.dials.remove(due);
+            let (dial, began) = self.dials.remove(due);
+            if began + Duration::from_secs(3) <= self.now {
+                self.model.silent = Some(self.now);
+            }
             self.routed.remove(&dial.id);
             let (now, had) = (self.now, self.patience[&dial.id]);
             let host = &mut self.model.hosts[dial.seat.host];
@@ -249,6 +267,12 @@ impl World {
             }
             self.act(|state, now, todo| state.dial_gave_way(&dial, now, todo));
         }
+    }
+
+    /// Whether the dial has been under way for a second.
+    fn has_taken_long(&self, which: Pick) -> bool {
+        let dial = self.dials.get(which % self.dials.len().max(1));
+        dial.is_some_and(|(_, began)| *began + Duration::from_secs(1) <= self.now)
     }
 
     /// In seconds.

@@ -120,6 +120,8 @@ pub(super) struct Model {
     pub(super) must_leave: Vec<u32>,
     /// Other settings come into force in this event.
     pub(super) is_renewing: bool,
+    /// When a host last took a connection and said nothing for three seconds, unless a slow one has been connected to since.
+    pub(super) silent: Option<Instant>,
 }
 
 impl Host {
@@ -172,6 +174,7 @@ impl Model {
             in_line: Vec::new(),
             must_leave: Vec::new(),
             is_renewing: false,
+            silent: None,
         }
     }
 

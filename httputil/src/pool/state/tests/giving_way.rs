@@ -1,5 +1,6 @@
 //! Dials that take their time while other hosts wait for their slots.
 
+use super::super::GIVES_WAY_AFTER;
 use super::*;
 
 impl Room {
@@ -93,7 +94,8 @@ fn hosts_that_have_had_a_long_time_in_vain_have_little_for_a_minute() {
         room.handshakes();
         room.lasts([a, b])
     });
-    assert_eq!(lasted, [0, 3, 3, 8]);
+    // And a host has been silent for longer than three seconds since: a newcomer has less before the next one.
+    assert_eq!(lasted, [0, 1, 3, 8]);
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn dials_to_hosts_that_gave_way_give_way_to_a_newcomer_in_a_second_but_for_the_o
 }
 
 #[test]
-fn newcomers_and_hosts_whose_dials_gave_way_get_slots_in_turn() {
+fn three_newcomers_get_slots_before_a_host_whose_dial_gave_way_and_no_more() {
     let mut room = Room::new(|pool| pool.max_connections = Some(1));
     let [hung, other] = ["a", "b"].map(|name| room.host(name, Protocol::H1));
     let _waiting = [room.wait(hung), room.wait(other)];
@@ -148,7 +150,7 @@ fn newcomers_and_hosts_whose_dials_gave_way_get_slots_in_turn() {
     room.gave_way(hung);
     let newcomers = ["c", "d", "e"].map(|name| room.host(name, Protocol::H1));
     let _waiting = newcomers.map(|host| room.wait(host));
-    let turns: Vec<usize> = (0..4)
+    let turns: Vec<usize> = (0..5)
         .map(|_| {
             let host = room.dials[0].seat.host;
             room.dialled(host);
@@ -156,5 +158,103 @@ fn newcomers_and_hosts_whose_dials_gave_way_get_slots_in_turn() {
             host
         })
         .collect();
-    assert_eq!(turns, [other, hung, newcomers[0], newcomers[1]]);
+    assert_eq!(turns, [other, newcomers[0], newcomers[1], hung, newcomers[2]]);
+}
+
+/// Hosts at a cap of four, whose handshakes take so many seconds, or never end; after how many seconds each is connected to
+/// that is. Every host asks for a slot when it has waited for a second, and again in each second.
+fn connected_after(handshakes: &[Option<f64>]) -> Vec<Option<f64>> {
+    const STEP: f64 = 0.1;
+    let mut room = Room::new(|pool| pool.max_connections = Some(4));
+    let began = room.now;
+    let hosts: Vec<usize> = (0..handshakes.len())
+        .map(|number| room.host(&format!("host{number}"), Protocol::H1))
+        .collect();
+    let _waiting: Vec<_> = hosts.iter().map(|host| room.wait(*host)).collect();
+    let mut dialled_at = std::collections::BTreeMap::new();
+    let mut connected = vec![None; hosts.len()];
+    for _ in 0..300 {
+        let now = room.now;
+        for dial in &room.dials {
+            dialled_at.entry(dial.id).or_insert(now);
+            dial.progress.enter(Phase::TlsHandshake);
+        }
+        let is_over = |dial: &Dial| {
+            let took = (now - dialled_at[&dial.id]).as_secs_f64();
+            handshakes[dial.seat.host].is_some_and(|lasts| took >= lasts - STEP / 2.0)
+        };
+        let over: Vec<usize> = room
+            .dials
+            .iter()
+            .filter(|dial| is_over(dial))
+            .map(|dial| dial.seat.host)
+            .collect();
+        for host in over {
+            room.dialled(host);
+            connected[host] = Some((now - began).as_secs_f64());
+            // Its slot goes to one of the others.
+            room.closed(host);
+        }
+        if now - began >= GIVES_WAY_AFTER {
+            for host in &hosts {
+                if let Some(presser) = room.state.presses(*host, now)
+                    && room.act(|state, now, todo| state.give_way(presser, now, todo))
+                {
+                    let is_stopped = |dial: &Dial| {
+                        let mut running = room.state.running.iter();
+                        running.any(|running| running.id == dial.id && running.is_stopped)
+                    };
+                    let stopped = room
+                        .dials
+                        .iter()
+                        .find(|dial| is_stopped(dial))
+                        .expect("it was told to stop");
+                    room.gave_way(stopped.seat.host);
+                }
+            }
+        }
+        room.now += Duration::from_secs_f64(STEP);
+    }
+    connected
+}
+
+#[test]
+fn a_healthy_host_behind_many_new_ones_that_say_nothing_is_connected_to_in_time() {
+    for (silent, bound) in [(6, 4.0), (16, 9.0)] {
+        let mut handshakes = vec![None; silent];
+        handshakes.push(Some(0.1));
+        let connected = connected_after(&handshakes).pop().flatten();
+        assert!(connected.is_some_and(|after| after <= bound), "{silent}: {connected:?}");
+    }
+}
+
+#[test]
+fn slow_handshakes_at_a_cap_all_come_to_their_end_and_none_is_stopped_for_another() {
+    for (number, lasts) in [(12, 1.5), (20, 1.5), (12, 2.5)] {
+        let connected = connected_after(&vec![Some(lasts); number]);
+        let last = connected
+            .iter()
+            .copied()
+            .fold(Some(0.0), |last: Option<f64>, one| Some(last?.max(one?)));
+        let bound = f64::from(u32::try_from(number.div_ceil(4)).unwrap()) * lasts + 0.5;
+        assert!(
+            last.is_some_and(|last| last <= bound),
+            "{number} of {lasts} s: {connected:?}"
+        );
+    }
+    // Nor do those that take longer than a first dial has.
+    let connected = connected_after(&[Some(5.0); 8]);
+    assert!(connected.iter().all(Option::is_some), "{connected:?}");
+}
+
+#[test]
+fn a_proxy_that_takes_its_time_has_as_long_as_a_handshake_the_second_time() {
+    let (mut room, a, b, _waiting) = two_at_a_cap_of_one();
+    let lasted = [(); 4].map(|()| {
+        for dial in &room.dials {
+            dial.progress.enter(Phase::ProxyConnect);
+        }
+        room.lasts([a, b])
+    });
+    assert_eq!(lasted, [1, 1, 8, 8]);
 }
