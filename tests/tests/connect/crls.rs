@@ -74,7 +74,7 @@ async fn the_lists_judge_an_https_proxy_s_chain_as_they_do_a_server_s() {
     let proxy = Proxy::builder().tls(ServerTls::new(identity).build()).start().await;
     let client = |files: &[&PathBuf]| {
         client_of(&trust, |profile| {
-            profile.transport.tls.crl_files = files.iter().map(|file| PathBuf::from(file)).collect();
+            profile.transport.tls.crl_files = files.iter().map(PathBuf::from).collect();
             profile.transport.proxy.url = Some(ProxyChoice::Through(proxy.url().into()));
         })
     };
