@@ -151,6 +151,14 @@
 //! With the feature `object_store`, `Client::to_object_store` makes a connector for the stores of the crate of that name, which then
 //! send over this client's pool. Its documentation tells what that crate can't do.
 //!
+//! # For the flows of the crate `oauth2`
+//!
+//! With the feature `oauth2_crate`, `Client::to_oauth2` makes an `oauth2::AsyncHttpClient` of a client: authorization codes,
+//! device codes, refreshing, revoking. Tokens for the profile's own requests need none of this: `auth.oauth2`, with the feature
+//! `oauth2`, fetches those.
+//!
+#![cfg_attr(not(doctest), doc = include_str!("../docs/tonic.md"))]
+//!
 //! # Retries
 //!
 //! A request that fails is attempted up to three times: without an answer, or with 425, 429 (if it says when to come back),
@@ -271,6 +279,8 @@ pub mod service;
 pub mod settings;
 mod wire;
 
+#[cfg(feature = "oauth2_crate")]
+pub use client::OAuth2Client;
 #[cfg(feature = "object_store")]
 pub use client::ObjectStoreConnector;
 #[cfg(feature = "opentelemetry")]

@@ -52,6 +52,14 @@ pub fn one_attempt() -> httputil::ClientConfig {
 #[doc = include_str!("../../httputil/docs/async-openai.md")]
 struct AsyncOpenai;
 
+#[cfg(all(doctest, feature = "oauth2_crate"))]
+#[doc = include_str!("../../httputil/docs/oauth2_crate.md")]
+struct OAuth2Crate;
+
+#[cfg(all(doctest, feature = "tonic"))]
+#[doc = include_str!("../../httputil/docs/tonic.md")]
+struct Tonic;
+
 #[cfg(all(doctest, feature = "opentelemetry"))]
 #[doc = include_str!("../../httputil/docs/opentelemetry.md")]
 struct OpenTelemetry;

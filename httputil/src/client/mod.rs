@@ -10,7 +10,8 @@
 //! `redirect` goes where an answer sends the request, `credentials` are the profile's own, one of them a `token_file`, another an `oauth2` server's,
 //! `cookies` are what answers have set,
 //! `retry` makes a failed [`attempt`] again, `breaker` asks whether its host is to be asked, `layer` lets the user
-//! sign it, `to_reqwest` makes a client of reqwest's under the same guards, `opentelemetry` one for exporters, `object_store` one for stores, `resend` says what may be sent
+//! sign it, `to_reqwest` makes a client of reqwest's under the same guards, `opentelemetry` one for exporters, `object_store` one for stores,
+//! `oauth2_crate` one for the flows of the crate `oauth2`, `resend` says what may be sent
 //! again within one, `address` and `message` turn the users' types into hyper's and back, `reading` decompresses and bounds,
 //! `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
@@ -42,6 +43,8 @@ mod multipart;
 mod noise_tests;
 #[cfg(feature = "oauth2")]
 mod oauth2;
+#[cfg(feature = "oauth2_crate")]
+mod oauth2_crate;
 #[cfg(feature = "object_store")]
 mod object_store;
 #[cfg(feature = "opentelemetry")]
@@ -71,6 +74,8 @@ pub use builder::RequestBuilder;
 pub use handle::{Client, Shutdown};
 pub use into_url::IntoUrl;
 pub use layer::{Attempt, AttemptLayer, LayerFuture, Refused};
+#[cfg(feature = "oauth2_crate")]
+pub use oauth2_crate::OAuth2Client;
 #[cfg(feature = "object_store")]
 pub use object_store::ObjectStoreConnector;
 #[cfg(feature = "opentelemetry")]

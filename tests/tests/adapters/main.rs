@@ -2,5 +2,9 @@
 
 #[cfg(feature = "async_openai")]
 mod async_openai;
+#[cfg(feature = "oauth2_crate")]
+mod oauth2_crate;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
+#[cfg(feature = "tonic")]
+mod tonic;
