@@ -69,7 +69,7 @@ impl Prepared {
     fn makes_do_without(&self, sendings: &Sendings) -> Option<Marks> {
         let is_our_choice = Sendings::fresh(self.options.as_deref(), Fresh::Any) == Fresh::Any;
         match sendings.fresh {
-            Fresh::Rather { on, .. } => Some(on),
+            Fresh::Rather { on, .. } | Fresh::Another(on) => Some(on),
             Fresh::Only if is_our_choice => sendings.on,
             Fresh::Only | Fresh::Any | Fresh::Beside(_) => None,
         }
@@ -210,7 +210,7 @@ impl Prepared {
             draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
         sendings.is_spent = !can_replay;
         self.fit(sent.headers_mut(), checked.is_h2(), signed.is_some());
-        sendings.go(&self.in_force.pool, checked.at);
+        sendings.go(&self.in_force.pool, checked.at, checked.is_h2());
         let sending = checked.send(sent, deadline, self.in_force.phases.as_ref(), self.manner);
         Ok((sending, over))
     }

@@ -3,7 +3,8 @@
 //!
 //! Only of requests that may be sent twice, with a body that can be replayed, where the host's retry budget pays for it, its
 //! breaker lets it through, and its limits and the pool have a place without waiting: a hedge is there to be quick, never to
-//! add to a queue. The loser is dropped like a request that its caller gave up: over HTTP/2 its stream is reset and the connection
+//! add to a queue. Over HTTP/2 it goes to another connection than the first, one that there is or, where there is room for it, a
+//! new one. The loser is dropped like a request that its caller gave up: over HTTP/2 its stream is reset and the connection
 //! serves on; over HTTP/1, where nobody can take a request back, its connection is closed. Off, it is not on the way at all.
 
 use std::future::poll_fn;
@@ -68,6 +69,7 @@ impl Prepared {
                 None => {
                     let profile = &*in_force.name;
                     tracing::debug!(profile, method = %twin.failing.method, ?after, "hedged: no answer yet");
+                    beside.turn_from(sight.shared());
                     let mut second = pin!(twin.guarded_attempt(&mut beside));
                     tokio::select! {
                         outcome = first.as_mut() => match outcome {

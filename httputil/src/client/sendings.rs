@@ -41,15 +41,31 @@ pub(super) struct Sendings {
 
 /// What is seen of an attempt while it is under way: since when it is on a connection, if it is.
 #[derive(Debug, Default)]
-pub(super) struct Sight(Mutex<Option<Instant>>);
+pub(super) struct Sight(Mutex<Option<Seen>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    sent_at: Instant,
+    /// The connection, if others may be on it, too.
+    shared: Option<Marks>,
+}
 
 impl Sight {
     pub(super) fn sent_at(&self) -> Option<Instant> {
+        self.seen().map(|seen| seen.sent_at)
+    }
+
+    /// The connection that the attempt is on, if a second one could go over the same.
+    pub(super) fn shared(&self) -> Option<Marks> {
+        self.seen()?.shared
+    }
+
+    fn seen(&self) -> Option<Seen> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, sent_at: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sent_at;
+    fn show(&self, seen: Option<Seen>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 }
 
@@ -109,14 +125,24 @@ impl Sendings {
         }
     }
 
+    /// What hangs on one connection may hang because of it: the second attempt goes over another, if there is one.
+    pub(super) fn turn_from(&mut self, first: Option<Marks>) {
+        if let (Some(on), Fresh::Any) = (first, self.fresh) {
+            self.fresh = Fresh::Another(on);
+        }
+    }
+
     /// It is put on a connection, which was to be had `at` that time.
-    pub(super) fn go(&mut self, pool: &Pool, at: Instant) {
+    pub(super) fn go(&mut self, pool: &Pool, at: Instant, is_shared: bool) {
         if self.is_beside && self.sent_at.is_none() {
             pool.count_hedge();
         }
         self.sent_at = Some(at);
         if let Some(sight) = &self.sight {
-            sight.show(Some(at));
+            sight.show(Some(Seen {
+                sent_at: at,
+                shared: self.on.filter(|_| is_shared),
+            }));
         }
     }
 

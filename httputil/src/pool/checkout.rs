@@ -187,6 +187,9 @@ pub(crate) enum Fresh {
     Rather { on: Marks, bore: Bore },
     /// The same, where no new one can be had.
     Beside(Marks),
+    /// Another than this one, on which nothing has failed yet: an idle one or a place, to another address first, else a new one
+    /// where there is room for it, else this one, too.
+    Another(Marks),
     /// One that nobody has used.
     Only,
 }
@@ -207,7 +210,7 @@ impl Fresh {
         let bore_another = match before {
             Fresh::Rather { on: other, bore } => bore != Bore::NoAnswer && !on.is_beside(other),
             Fresh::Beside(other) => !on.is_beside(other),
-            Fresh::Any | Fresh::Only => false,
+            Fresh::Any | Fresh::Only | Fresh::Another(_) => false,
         };
         let bore = match was_bad {
             false => Bore::NoAnswer,
@@ -426,6 +429,7 @@ impl Inner {
                 let (failed, rather) = match fresh {
                     Fresh::Any | Fresh::Only => (None, Rather::Any),
                     Fresh::Rather { on, bore } => (Some((on, bore)), fresh.rather(waits_since, now)),
+                    Fresh::Another(on) => (Some((on, Bore::BadAnswer)), Rather::Idle),
                     Fresh::Beside(on) => (Some((on, Bore::BadAnswer)), Rather::Any),
                 };
                 let outcome = match failed {
@@ -513,7 +517,7 @@ impl Inner {
         let mut queued = Queued::new(self, waiting);
         let (host, id) = (queued.host, queued.id);
         let looks_around = |now: Instant| match fresh {
-            Fresh::Rather { on, .. } => now.checked_add(LOOKS_AROUND_AFTER).map(|at| (at, on)),
+            Fresh::Rather { on, .. } | Fresh::Another(on) => now.checked_add(LOOKS_AROUND_AFTER).map(|at| (at, on)),
             _ => None,
         };
         let mut looks = looks_around(Instant::now());

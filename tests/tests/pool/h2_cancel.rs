@@ -177,7 +177,9 @@ async fn requests_that_lose_to_their_hedges_are_paced_too() {
         .hedge_after(Duration::from_millis(1))
         .retry_budget(10.0, 1000)
         .http2_prior_knowledge(true);
-    config.profile_mut().transport.http2.max_streams_per_connection = 1000;
+    let http2 = &mut config.profile_mut().transport.http2;
+    http2.max_streams_per_connection = 1000;
+    http2.max_connections_per_host = 1;
     let client = Client::new(config).unwrap();
     // From here on it is known how many streams there may be.
     let first = client.get(server.url("/")).retry(false).send().await.unwrap();

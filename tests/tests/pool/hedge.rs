@@ -18,6 +18,43 @@ fn config() -> ClientConfig {
         .hedge_after(Duration::from_millis(1))
 }
 
+/// To each host so many connections at most.
+fn over_http2(most: usize) -> ClientConfig {
+    let mut config = config().http2_prior_knowledge(true);
+    config.profile_mut().transport.http2.max_connections_per_host = most;
+    config
+}
+
+#[tokio::test]
+async fn over_http2_a_hedge_takes_another_connection_than_the_one_that_its_first_hangs_on() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = H2Script::builder()
+        .on_stream(move |stream| match (stream.connection, stream.overall) {
+            (_, 0) => vec![Step::Answer("first".into())],
+            // All that comes on this connection from then on hangs.
+            (0, _) => vec![Step::Hold(held.clone()), Step::Answer("late".into())],
+            _ => vec![Step::Answer("fine".into())],
+        })
+        .start()
+        .await;
+    let client = Client::new(over_http2(2)).unwrap();
+    let first = within(PATIENCE, client.post(server.url("/")).send()).await.unwrap();
+    assert_eq!(first.text().await.unwrap(), "first");
+    // A new one the first time, and the one that there is then.
+    for hedges in 1..=3 {
+        assert_eq!(within(PATIENCE, get(&client, &server.url("/"))).await, "fine");
+        if client.stats().hedges < hedges {
+            // It went to the sound one at once.
+            break;
+        }
+    }
+    assert!(client.stats().hedges_won >= 1);
+    assert_eq!(server.accepted(), 2);
+    gate.open();
+    assert_all_gone(&client).await;
+}
+
 #[tokio::test]
 async fn over_http2_the_loser_s_stream_is_reset_and_the_connection_serves_on() {
     let (gate, came) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
@@ -29,7 +66,7 @@ async fn over_http2_the_loser_s_stream_is_reset_and_the_connection_serves_on() {
         })
         .start()
         .await;
-    let client = Client::new(config().http2_prior_knowledge(true)).unwrap();
+    let client = Client::new(over_http2(1)).unwrap();
     let response = within(PATIENCE, get(&client, &server.url("/"))).await;
     assert_eq!(response, "fine");
     server.frames().until(0, Kind::RstStream, 1).await;
