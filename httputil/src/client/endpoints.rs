@@ -6,7 +6,7 @@
 //! that of an endpoint: what its user, its `Host` and its `Authorization` say is meant for the host that it names.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -37,6 +37,8 @@ pub(super) struct Journey {
     tried: Vec<usize>,
     /// Where it is.
     visit: Option<Visit>,
+    /// Until when which of them want to be left alone.
+    away: Vec<(usize, Instant)>,
     /// How often it turned from one whose breaker refused it.
     turned: usize,
 }
@@ -71,6 +73,7 @@ impl Endpoints {
             tail,
             tried: Vec::new(),
             visit: None,
+            away: Vec::new(),
             turned: 0,
         }))
     }
@@ -80,17 +83,25 @@ impl Endpoints {
         self.all.iter().find_map(|(_, target)| pool.route(target, upgrade).ok())
     }
 
-    fn standing(&self, index: usize, tried: &[usize], policies: &Policies, now: Instant) -> Standing {
+    fn standing(&self, index: usize, journey: &Journey, policies: &Policies, now: Instant) -> Standing {
         let target = &self.all[index].1;
-        let standing = Standing {
-            is_tried: tried.contains(&index),
-            is_full: policies.is_full(target),
-            refuses_for: policies.refuses_for(target, now),
-        };
-        if let Some(left) = standing.refuses_for {
+        let refuses_for = policies.refuses_for(target, now);
+        if let Some(left) = refuses_for {
             tracing::trace!(endpoint = %target, ?left, "endpoint passed over: its breaker is open");
         }
-        standing
+        let away = journey
+            .away
+            .iter()
+            .filter(|(away, until)| *away == index && *until > now);
+        let away = away.map(|(_, until)| *until - now).max();
+        if let Some(left) = away {
+            tracing::trace!(endpoint = %target, ?left, "endpoint passed over: Retry-After");
+        }
+        Standing {
+            is_tried: journey.tried.contains(&index),
+            is_full: policies.is_full(target),
+            refuses_for: refuses_for.max(away),
+        }
     }
 
     /// Whether one is to be had now; if not, the shortest time until one is.
@@ -107,6 +118,7 @@ impl Journey {
             tail: self.tail.clone(),
             tried: self.tried.clone(),
             visit: None,
+            away: self.away.clone(),
             turned: self.turned,
         }
     }
@@ -138,7 +150,7 @@ impl Prepared {
         // Those that cannot be gone to.
         let mut barred = Vec::new();
         for left in (0..endpoints.all.len()).rev() {
-            let standing = |index: usize| match endpoints.standing(index, &journey.tried, policies, now) {
+            let standing = |index: usize| match endpoints.standing(index, journey, policies, now) {
                 standing if barred.contains(&index) => standing.barred(),
                 standing => standing,
             };
@@ -171,6 +183,30 @@ impl Prepared {
             framing::strip_proxy_login(&mut self.draft.headers);
         }
         Ok(())
+    }
+
+    /// Whether an answer is a failure that another endpoint, which was not asked yet, may not have; for how long the one that
+    /// answered wants to be left alone is remembered.
+    pub(super) fn turns_away(&mut self, outcome: &Outcome, date: SystemTime) -> bool {
+        let policies = &self.in_force.policies;
+        let (Some(journey), Some(endpoints)) = (&mut self.journey, &policies.endpoints) else {
+            return false;
+        };
+        let rules = &policies.retry;
+        let answer = outcome.as_ref().ok();
+        let Some(answer) = answer.filter(|answer| rules.is_failure(answer.status(), answer.headers())) else {
+            return false;
+        };
+        let now = Instant::now();
+        let until = rules.asked_for(answer.headers(), date);
+        let until = until.and_then(|asked| now.checked_add(asked));
+        if let (Some(until), Some(visit)) = (until, &journey.visit) {
+            journey.away.push((visit.index, until));
+        }
+        (0..endpoints.all.len()).any(|index| {
+            let standing = endpoints.standing(index, journey, policies, now);
+            !standing.is_tried && standing.refuses_for.is_none()
+        })
     }
 
     /// Whether nothing was sent since the endpoint's breaker refused it, which opened after the choice, and another endpoint

@@ -133,9 +133,16 @@ impl Prepared {
     }
 
     /// The pause before another attempt, which is paid for and counted then; `None` if this outcome is the user's.
-    pub(super) fn pause_before_another(&self, attempts: u32, is_whole: bool, outcome: &Outcome) -> Option<Duration> {
+    pub(super) fn pause_before_another(
+        &mut self,
+        attempts: u32,
+        is_whole: bool,
+        outcome: &Outcome,
+    ) -> Option<Duration> {
+        let is_turned_away = self.journey.is_some() && self.turns_away(outcome, SystemTime::now());
         let rules = &self.in_force.policies.retry;
         let ended = match outcome {
+            Ok(response) if is_turned_away => Ended::TurnedAway(response.status(), response.headers()),
             Ok(response) if rules.is_failure(response.status(), response.headers()) => {
                 Ended::Answered(response.status(), response.headers())
             }

@@ -35,6 +35,8 @@ pub(crate) struct Retry {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ended<'a> {
     Answered(StatusCode, &'a HeaderMap),
+    /// The same answer, where the next attempt goes to somebody who has not been asked: `Retry-After` is not for them.
+    TurnedAway(StatusCode, &'a HeaderMap),
     /// No answer. Whether the server has certainly not acted on the request.
     Failed {
         is_unprocessed: bool,
@@ -86,6 +88,11 @@ impl Retry {
             && (status != StatusCode::TOO_MANY_REQUESTS || headers.contains_key(RETRY_AFTER))
     }
 
+    /// The pause that an answer asks for, if that counts.
+    pub(crate) fn asked_for(&self, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+        retry_after::pause(headers, now).filter(|_| self.respect_retry_after)
+    }
+
     /// The pause before attempt `attempts + 1`; `None` if there is to be none. `attempts` were made, `chance` is a number
     /// from 0 to 1.
     pub(crate) fn pause(
@@ -102,14 +109,15 @@ impl Retry {
         let own = self.backoff.pause(attempts, chance);
         match ended {
             Ended::Answered(status, headers) if is_repeatable && self.is_failure(status, headers) => {
-                match retry_after::pause(headers, now).filter(|_| self.respect_retry_after) {
+                match self.asked_for(headers, now) {
                     None => Some(own),
                     Some(asked) if asked > self.max_retry_after => None,
                     // Upward, so that a thousand clients that were told the same do not come back together.
                     Some(asked) => Some(asked.max(own) + self.backoff.base.max(asked / 10).mul_f64(chance)),
                 }
             }
-            Ended::Answered(..) => None,
+            Ended::TurnedAway(status, headers) if is_repeatable && self.is_failure(status, headers) => Some(own),
+            Ended::Answered(..) | Ended::TurnedAway(..) => None,
             Ended::Failed { is_unprocessed } => (is_repeatable || is_unprocessed).then_some(own),
         }
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{HOST, RETRY_AFTER};
+use tokio::time::Instant;
 
 use crate::client::memory::{self, answer, settled};
 use crate::client::{Body, Client, LayerFuture, LayeredRequest, Next, RequestLayer};
@@ -14,7 +15,7 @@ use crate::error::{Error, Kind};
 use crate::pool::BreakerState;
 use crate::settings::{Jitter, Policy, Profile};
 
-/// What each host answers, and after how many milliseconds; 0 is a hang-up.
+/// What each host answers, and after how many milliseconds; 0 is a hang-up, and 429 asks for a pause of 5 s.
 type Says = Arc<Mutex<BTreeMap<&'static str, (u16, u64)>>>;
 
 /// How many requests each host got, with their paths.
@@ -46,7 +47,8 @@ fn client_with(says: &[(&'static str, u16, u64)], change: impl FnOnce(&mut Profi
         noted.lock().unwrap().entry(host).or_default().push(path);
         async move {
             tokio::time::sleep(Duration::from_millis(after)).await;
-            (status != 0).then(|| answer(status, &[]))
+            let headers: &[_] = if status == 429 { &[(RETRY_AFTER, "5")] } else { &[] };
+            (status != 0).then(|| answer(status, headers))
         }
     });
     (client, says, got)
@@ -402,4 +404,40 @@ async fn who_waits_for_a_place_at_one_whose_breaker_opens_goes_to_another() {
     assert_eq!(answer.url().as_str(), "http://two:81/y");
     runs.await.unwrap().unwrap();
     assert_eq!(shares(&got), [("one".to_owned(), 1), ("two:81".to_owned(), 1)].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_holds_for_the_endpoint_that_said_it_and_for_no_other() {
+    let pause = Duration::from_secs(5);
+    let two_say = |one: u16, two: u16, many: usize| {
+        client(&[("one", one, 0), ("two:81", two, 0)], |policy| {
+            policy.base_url.truncate(many);
+            policy.breaker.enabled = false;
+        })
+    };
+    // The third has said nothing.
+    let (client, ..) = two_say(429, 429, 3);
+    for _ in 0..20 {
+        let began = Instant::now();
+        assert_eq!(get(&client, "x").await, 200);
+        assert!(began.elapsed() < pause, "{:?}", began.elapsed());
+    }
+    // When both have said it, it holds.
+    let (client, ..) = two_say(429, 429, 2);
+    let began = Instant::now();
+    assert_eq!(get(&client, "x").await, 429);
+    assert!(began.elapsed() >= pause, "{:?}", began.elapsed());
+    // The one that has said it is left alone, though the other one fails, too.
+    let (client, _, got) = two_say(429, 503, 2);
+    let mut fast = 0;
+    for _ in 0..20 {
+        got.lock().unwrap().clear();
+        let began = Instant::now();
+        get(&client, "x").await;
+        if began.elapsed() < pause {
+            fast += 1;
+            assert_eq!(shares(&got), [("one".to_owned(), 1), ("two:81".to_owned(), 2)].into());
+        }
+    }
+    assert!(fast > 0);
 }
