@@ -29,8 +29,9 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// The breaker of one host, in one profile: a handle that sees its state and can overrule it.
 ///
-/// It is that of the settings in force when the handle was asked for: after a reload ask for another. Where a reload changes
-/// `breaker.*` of the profile, its breakers begin anew, closed.
+/// It is that of the settings in force, also after a reload. Where that changes `breaker.*` of the profile, its breakers begin
+/// anew, closed, but for those that were taken in hand; where it switches them off, the handle finds the breaker closed and
+/// changes nothing.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), httputil::Error> {
@@ -70,12 +71,12 @@ impl Breaker {
     }
 
     fn met(&self) -> Option<Arc<crate::policy::Breaker>> {
-        self.policies.met(&self.target)?.breaker.clone()
+        self.policies.latest().met(&self.target)?.breaker.clone()
     }
 
     /// One that was not met yet is made: a host can be left alone before its first request.
     fn at_hand(&self) -> Option<Arc<crate::policy::Breaker>> {
-        self.policies.host(&self.target)?.breaker.clone()
+        self.policies.latest().host(&self.target)?.breaker.clone()
     }
 
     /// Where it stands. That of a host that got no request for long is closed.

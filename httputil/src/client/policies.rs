@@ -3,7 +3,7 @@
 //! A host's part is found once a request. The first host's is found without a lock, since a profile mostly has one; of the
 //! others some thousand are remembered, and never is one forgotten that says something (an open breaker).
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -36,6 +36,8 @@ pub(crate) struct Policies {
     settings: settings::Policy,
     first: OnceLock<(Target, Arc<PerHost>)>,
     others: Hosts<Target, Arc<PerHost>>,
+    /// Those in force by now; all that succeed each other share it.
+    latest: Arc<Mutex<Weak<Policies>>>,
 }
 
 /// What is remembered of one host; each is absent where its policy is off.
@@ -65,6 +67,7 @@ impl Policies {
             settings: profile.policy.clone(),
             first: OnceLock::new(),
             others: Hosts::new(MANY_HOSTS),
+            latest: Arc::default(),
         }))
     }
 
@@ -88,6 +91,7 @@ impl Policies {
         }
         let mut later = Policies::of(profile)?;
         if let Some(policies) = Arc::get_mut(&mut later) {
+            policies.latest = Arc::clone(&earlier.latest);
             policies.limits = Limits::succeeding(&earlier.limits, is.limit);
             #[cfg(feature = "oauth2")]
             if was.auth.oauth2 == is.auth.oauth2 {
@@ -100,6 +104,17 @@ impl Policies {
             policies.others = earlier.others.map(|host| policies.carry(host, was));
         }
         Ok(later)
+    }
+
+    /// They are what the profile's requests follow from now on.
+    pub(crate) fn come_into_force(self: &Arc<Self>) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(self);
+    }
+
+    /// What the profile's requests follow by now: these, or those that have succeeded them.
+    pub(super) fn latest(self: &Arc<Self>) -> Arc<Policies> {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        latest.unwrap_or_else(|| Arc::clone(self))
     }
 
     /// A host's part under these policies, with what it may keep.
@@ -118,6 +133,9 @@ impl Policies {
             &mut now.budget,
             host.budget.as_ref(),
         );
+        if let (Some(now), Some(before)) = (&now.breaker, &host.breaker) {
+            now.keep_hand_of(before);
+        }
         kept(was.breaker == is.breaker, &mut now.breaker, host.breaker.as_ref());
         kept(
             limit(&was.limit) == limit(&is.limit),

@@ -207,6 +207,12 @@ impl Breaker {
         self.with_state(|state| state.forced = Some(Forced::Closed));
     }
 
+    /// What somebody decided about another one holds for this one.
+    pub(crate) fn keep_hand_of(&self, other: &Breaker) {
+        let forced = other.lock().forced;
+        self.with_state(|state| state.forced = forced);
+    }
+
     /// Judges for itself again, from closed.
     pub(crate) fn reset(&self, now: Instant) {
         self.with_state(|state| {

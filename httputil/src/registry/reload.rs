@@ -152,6 +152,7 @@ struct Plan {
 struct Change {
     connectors: Vec<(Pool, Connector)>,
     successors: Vec<Successor>,
+    policies: Vec<Arc<Policies>>,
     max_connections: Option<MaxConnections>,
 }
 
@@ -248,6 +249,7 @@ impl Plan {
         let change = Change {
             connectors,
             successors: self.successors,
+            policies: holding.policies.values().cloned().collect(),
             max_connections: registry.then(|| config.registry().max_connections),
         };
         holding.config = config;
@@ -298,6 +300,9 @@ impl Change {
         }
         for successor in self.successors {
             successor.put_in_force();
+        }
+        for policies in self.policies {
+            policies.come_into_force();
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use httputil::{Kind, ProfileChange};
+use httputil::{BreakerState, Kind, ProfileChange};
 use httputil_tests::gate::Gate;
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tcp::ClosedPort;
 
 use crate::common::get;
 use crate::scene::{config, echoed, registry, stats};
@@ -101,22 +102,49 @@ fn stats_of(client: &httputil::Client) -> (u64, u64) {
 
 #[tokio::test]
 async fn a_breaker_that_is_open_stays_so_where_its_rule_is_the_same() {
-    let server = Server::builder().start().await;
+    let port = ClosedPort::new();
+    let url = format!("http://{}/", port.addr());
     let lines = |attempts: u32, ratio: &str| {
         config(&format!(
-            "[telemetry]\nretry.max_attempts = {attempts}\nbreaker.failure_ratio = {ratio}"
+            "[telemetry]\nretry.max_attempts = {attempts}\nbreaker = {{ min_requests = 1, failure_ratio = {ratio} }}"
         ))
     };
     let registry = httputil::Registry::builder().config(lines(1, "0.5")).build().unwrap();
     let client = registry.client("telemetry").unwrap();
-    get(&client, &server.url("/")).await;
-    registry.breaker("telemetry", &server.url("/")).unwrap().force_open();
+    let fails = async || client.get(&url).retry(false).send().await.unwrap_err();
+    assert_eq!(fails().await.kind(), Kind::Connect);
     registry.reload(lines(2, "0.5")).unwrap();
-    let error = client.get(server.url("/")).send().await.unwrap_err();
+    let error = fails().await;
     assert!(matches!(error.kind(), Kind::BreakerOpen { .. }), "{error}");
     registry.reload(lines(2, "0.6")).unwrap();
-    get(&client, &server.url("/")).await;
-    assert_eq!((server.requests(), server.accepted()), (2, 1));
+    assert_eq!(fails().await.kind(), Kind::Connect);
+}
+
+#[tokio::test]
+async fn a_handle_of_a_breaker_is_that_of_the_settings_in_force_and_what_it_decided_holds() {
+    let server = Server::builder().start().await;
+    let url = server.url("/");
+    let lines = |attempts: u32, more: &str| config(&format!("[telemetry]\nretry.max_attempts = {attempts}\n{more}"));
+    let registry = httputil::Registry::builder().config(lines(1, "")).build().unwrap();
+    let client = registry.client("telemetry").unwrap();
+    let of_registry = registry.breaker("telemetry", &url).unwrap();
+    let of_client = client.breaker(&url).unwrap();
+    get(&client, &url).await;
+    registry.reload(lines(2, "")).unwrap();
+    of_registry.force_open();
+    for (attempts, more) in [(3, ""), (3, "breaker.window = '20s'"), (4, "breaker.window = '20s'")] {
+        registry.reload(lines(attempts, more)).unwrap();
+        let error = client.get(&url).send().await.unwrap_err();
+        assert!(matches!(error.kind(), Kind::BreakerOpen { .. }), "{more}: {error}");
+        assert_eq!(of_client.state(), BreakerState::Open);
+    }
+    of_client.reset();
+    get(&client, &url).await;
+    assert_eq!(of_registry.state(), BreakerState::Closed);
+    registry.reload(lines(4, "breaker.enabled = false")).unwrap();
+    of_registry.force_open();
+    get(&client, &url).await;
+    assert_eq!(of_registry.state(), BreakerState::Closed);
 }
 
 #[tokio::test]
