@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header::LOCATION;
+use http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -178,3 +178,101 @@ async fn each_decision_about_a_request_is_told_when_it_is_made() {
     });
     told("cut: the response's body is larger than");
 }
+
+/// Keeps the longest line, with all that stands in it.
+#[derive(Clone, Default)]
+struct Longest(Arc<Mutex<String>>);
+
+/// A line in the making.
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push_str(&format!(" {}={value:?}", field.name()));
+    }
+}
+
+impl Subscriber for Longest {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("httputil")
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut line = Line(String::new());
+        span.record(&mut line);
+        self.keep(line);
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        let mut line = Line(String::new());
+        values.record(&mut line);
+        self.keep(line);
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.keep(line);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+impl Longest {
+    fn keep(&self, line: Line) {
+        let mut longest = self.0.lock().unwrap();
+        if line.0.len() > longest.len() {
+            *longest = line.0;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_line_is_long_whatever_a_server_says_in_its_answers() {
+    let longest = Longest::default();
+    // As above.
+    let _another = tracing::Dispatch::new(Longest::default());
+    let _listening = tracing::subscriber::set_default(longest.clone());
+    let mut profile = Profile::named("test");
+    profile.policy.retry.budget_min_per_second = 1000;
+    let very = "x".repeat(20_000);
+    let long = very.clone();
+    let (client, _) = memory::client(profile, move |request| {
+        let path = request.uri().path().to_owned();
+        let to = |status: u16, location: String| Some(answer(status, &[(LOCATION, &location)]));
+        let came = match path.split('/').nth(1).unwrap() {
+            "path" => to(302, format!("/fails/{long}")),
+            "lost" => to(302, format!("/hangs/{long}")),
+            "host" => to(302, format!("http://{long}.test/")),
+            "query" => to(302, format!("/?{long}#{long}")),
+            "down" => to(302, format!("ftp://{long}/")),
+            "loop" => to(302, format!("/loop/{}", long.len() + path.len())),
+            "fails" => Some(answer(503, &[(RETRY_AFTER, &long), (WWW_AUTHENTICATE, &long)])),
+            "coding" => Some(answer(200, &[(CONTENT_ENCODING, &long)])),
+            "upgrade" => Some(answer(101, &[(UPGRADE, &long)])),
+            "hangs" => None,
+            _ => Some(answer(200, &[])),
+        };
+        std::future::ready(came)
+    });
+    for path in [
+        "path", "lost", "host", "query", "down", "loop", "fails", "coding", "upgrade",
+    ] {
+        let told = match client.get(format!("http://server/{path}")).send().await {
+            Ok(response) => response.bytes().await.err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let told = told.unwrap_or_default();
+        assert!(told.len() < MOST, "{path}: {} bytes: {told:.300}", told.len());
+        let line = std::mem::take(&mut *longest.0.lock().unwrap());
+        assert!(line.len() < MOST, "{path}: {} bytes: {line:.300}", line.len());
+    }
+}
+
+/// A message is cut at a thousand characters, and there are a URL and some names beside it.
+const MOST: usize = 2000;

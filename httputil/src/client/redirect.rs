@@ -119,7 +119,7 @@ impl Prepared {
             method = %self.failing.method,
             hops = self.redirected.len() + 1,
             "redirected by {status} to {}",
-            self.failing.address.shown().as_ref().map_or("", Url::as_str),
+            Cut(self.failing.address.shown().as_ref().map_or("", Url::as_str)),
         );
         self.redirected.push(Redirected { url: from, status });
         sendings.go_on(self.options.as_deref());
