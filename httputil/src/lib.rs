@@ -210,7 +210,7 @@
 //!
 //! With the feature `cookies` and `cookies = true`, cookies that answers set go with later requests to their hosts. All clients
 //! of a profile share them, nothing writes them down, and they follow the rule of credentials: those of the profile's own
-//! origins only, where any are written, and none after a redirect to another origin.
+//! origins only, where any are written, and none after a redirect to another origin. [`Client::clear_cookies`] forgets them.
 //!
 //! # Layers
 //!

@@ -47,6 +47,13 @@ impl Cookies {
     pub(super) fn is_on(&self) -> bool {
         self.0.is_some()
     }
+
+    /// Forgets what answers have set.
+    pub(super) fn clear(&self) {
+        if let Some(jar) = &self.0 {
+            jar.clear();
+        }
+    }
 }
 
 #[cfg(feature = "cookies")]
@@ -99,6 +106,8 @@ impl Cookies {
     pub(super) fn is_on(&self) -> bool {
         false
     }
+
+    pub(super) fn clear(&self) {}
 }
 
 #[cfg(not(feature = "cookies"))]

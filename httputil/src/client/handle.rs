@@ -329,6 +329,13 @@ impl Client {
         self.inner.in_force.load().pool.close_idle();
     }
 
+    /// Forgets the cookies that answers have set, for all clients that share them: those of the profile, but for types with a
+    /// pool of their own, which have cookies of their own, too. What answers set from then on is kept. Does nothing where the
+    /// profile keeps no `cookies`.
+    pub fn clear_cookies(&self) {
+        self.inner.in_force.load().cookies.clear();
+    }
+
     /// Ends the lease, for all clones: later requests fail with [`Kind::Stopped`], those under way finish. Closes the
     /// pool's idle connections if nobody else holds a lease. Stopping twice does nothing.
     pub fn stop(&self) {

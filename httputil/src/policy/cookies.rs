@@ -110,6 +110,13 @@ impl Jar {
         Some(value)
     }
 
+    /// Forgets them all.
+    pub(crate) fn clear(&self) {
+        let forgotten = std::mem::take(&mut *self.sites());
+        // Behind the lock.
+        drop(forgotten);
+    }
+
     fn sites(&self) -> MutexGuard<'_, Sites> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

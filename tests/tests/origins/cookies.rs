@@ -296,6 +296,26 @@ async fn a_profile_s_clients_share_a_jar_that_outlives_reloads_and_nobody_else_h
 }
 
 #[tokio::test]
+async fn what_answers_have_set_can_be_forgotten_for_all_who_share_it() {
+    let place = Place::start().await;
+    place.sets("/set", "k=v");
+    let registry = Registry::builder().config(loaded("")).build().unwrap();
+    let told = async |client: &Client, path| told(Door::Builder, client, &place.url(path)).await;
+    let [one, again] = [(); 2].map(|()| registry.client("one").unwrap());
+    let two = registry.client("two").unwrap();
+    for client in [&one, &two] {
+        told(client, "/set").await;
+    }
+    again.clear_cookies();
+    for client in [&one, &again] {
+        assert_eq!(told(client, "/x").await, None);
+    }
+    assert_eq!(told(&two, "/x").await.as_deref(), Some("k=v"));
+    told(&again, "/set").await;
+    assert_eq!(told(&one, "/x").await.as_deref(), Some("k=v"));
+}
+
+#[tokio::test]
 async fn cookies_are_shown_by_nothing_and_the_key_says_whether_they_are_kept() {
     let place = Place::start().await;
     place.sets("/set", "k=canary");
