@@ -126,6 +126,14 @@ fn keys_that_a_switch_makes_idle() {
         of_file("[a]\nlimit = { rate = '5/s', burst = 5, queue = 'none' }\n"),
         ""
     );
+    // One that its heirs complete is fine.
+    let oauth2 = "[a]\nauth.oauth2 = { scopes = ['read'], audience = 'x' }\n[b]\ninherits = 'a'\nbase_url = 'https://b.test'\n\
+                  auth.oauth2 = { token_url = 'https://c.test', client_id = 'me', client_secret = { env = 'WORD' } }\n";
+    assert_eq!(
+        warnings(&Scenario::main_file(oauth2).variable("WORD", "canary")),
+        "httputil.toml:2:47: a.auth.oauth2.audience = \"x\": has no effect without auth.oauth2.token_url\n\
+         httputil.toml:2:26: a.auth.oauth2.scopes = \"read\": has no effect without auth.oauth2.token_url"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::settings::Profile;
 /// What makes keys idle: whether it does, the key to look at, how it stands, and the keys, or the sections of them.
 type Switch = (bool, &'static str, &'static str, &'static [&'static str]);
 
-fn switches(profile: &Profile) -> [Switch; 7] {
+fn switches(profile: &Profile) -> [Switch; 8] {
     let (policy, transport) = (&profile.policy, &profile.transport);
     let limit = &policy.limit;
     let has_no_limit =
@@ -63,6 +63,12 @@ fn switches(profile: &Profile) -> [Switch; 7] {
             "limit.rate",
             "without limit.rate",
             &["limit.burst"],
+        ),
+        (
+            policy.auth.oauth2.is_none(),
+            "auth.oauth2.token_url",
+            "without auth.oauth2.token_url",
+            &["auth.oauth2.scopes", "auth.oauth2.audience", "auth.oauth2.client_auth"],
         ),
         (
             has_no_limit,
