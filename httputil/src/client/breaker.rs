@@ -3,7 +3,9 @@
 //!
 //! Only what is the host's fault counts against it. An attempt is judged by the header of its answer, resends included, and
 //! once more if the host breaks the answer's body off; one that its caller gave up says nothing and gives its place among the
-//! probes back. Of those who hear of one failed dial, one counts.
+//! probes back. Of those who hear of one failed dial, one counts. A probe, too, is judged by its header: as long as others are
+//! asked for, a body that breaks off opens the breaker again; once enough have answered it is closed, and a body that breaks off
+//! then says nothing of the time after.
 
 use std::sync::Arc;
 use std::time::Duration;

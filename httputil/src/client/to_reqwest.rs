@@ -215,8 +215,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Kind::Config`] that names each key that it can't keep: proxies, secrets, limits and caps, rules of `egress.*` that name
-    /// a port, and whatever else is not as it is by default.
+    /// [`Kind::Config`] that names each key that it can't keep: `base_url` (to reqwest a relative URL is none), proxies (it would
+    /// look at no address behind them, and say their login where we do not), secrets, limits and caps, rules of `egress.*` that
+    /// name a port, and whatever else is not as it is by default.
     pub fn to_reqwest(&self) -> Result<reqwest::Client, Error> {
         let in_force = self.inner.in_force.load_full();
         let told = |message: String| Error::config(vec![Problem::new(message)]);

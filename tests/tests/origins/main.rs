@@ -1,6 +1,8 @@
 //! Where a request goes, and what of it may go there: redirects, default headers, credentials; through both doors.
 
 mod auth;
+#[cfg(feature = "cookies")]
+mod canaries;
 mod common;
 #[cfg(feature = "cookies")]
 mod cookies;

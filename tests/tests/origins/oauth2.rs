@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use httputil::settings::{ClientAuth, OAuth2, Token};
+use httputil::settings::{ClientAuth, OAuth2, ProxyChoice, Token};
 use httputil::{Client, ClientConfig, Config, Kind, Phase, Registry};
+use httputil_tests::ca::Ca;
 use httputil_tests::gate::Gate;
-use httputil_tests::server::Server;
+use httputil_tests::proxy::Proxy;
 use httputil_tests::server::handlers::{self, Echoed};
+use httputil_tests::server::{Builder, Server};
+use httputil_tests::tls::ServerTls;
 use httputil_tests::{PATIENCE, within};
 
 use crate::common::{Door, Place, assert_at_rest, headers};
@@ -35,6 +38,10 @@ struct Issuer {
 
 impl Issuer {
     async fn start() -> Issuer {
+        Issuer::start_as(Server::builder()).await
+    }
+
+    async fn start_as(builder: Builder) -> Issuer {
         let (asked, given) = (Arc::<Mutex<Vec<Echoed>>>::default(), Arc::new(AtomicUsize::new(0)));
         let life = Arc::new(Mutex::new("3600".to_owned()));
         let (says, gate) = (
@@ -76,7 +83,7 @@ impl Issuer {
             }
         };
         Issuer {
-            server: Server::builder().handler(handler).start().await,
+            server: builder.handler(handler).start().await,
             asked,
             life,
             says,
@@ -536,4 +543,59 @@ fn half_a_server_is_refused_and_nothing_is_shown() {
         let config = load(&format!("{whole}{off}")).unwrap();
         assert_eq!(config.profile("a").unwrap().policy.auth.oauth2, None, "{off}");
     }
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_through_the_profile_s_proxy_whose_login_nobody_else_hears() {
+    let (issuer, place) = (Issuer::start().await, Place::start().await);
+    let proxy = Proxy::builder().login("user", "word").start().await;
+    let mut config = config(&place, issuer.oauth2());
+    let through = ProxyChoice::Through(proxy.url_as("http", "user:word@").as_str().into());
+    config.profile_mut().transport.proxy.url = Some(through);
+    let client = Client::new(config).unwrap();
+    assert_eq!(told(&client, "/").await.as_deref(), Some("Bearer t1"));
+    assert_eq!(
+        proxy.wanted(),
+        [
+            format!("POST {}", issuer.oauth2().token_url),
+            format!("GET {}", place.url("/")),
+        ]
+    );
+    for asked in issuer.asked().iter().chain(&place.seen()) {
+        assert_eq!(asked.header("proxy-authorization"), None, "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_with_the_profile_s_certificate() {
+    let (ca, folder) = (Ca::new(), tempfile::tempdir().unwrap());
+    let clients = Ca::new();
+    let own = clients.issue_client("me");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let root = file("ca.pem", &ca.pem());
+    let (certificate, key) = (file("cert.pem", own.certificate_pem()), file("key.pem", own.key_pem()));
+    let tls = ServerTls::new(ca.issue(["127.0.0.1"])).demand_client_of(clients);
+    let issuer = Issuer::start_as(Server::builder().tls(tls.build())).await;
+    let place = Place::start().await;
+    for is_known in [false, true] {
+        let mut config = config(&place, issuer.oauth2());
+        let tls = &mut config.profile_mut().transport.tls;
+        tls.ca_file = Some(root.clone());
+        if is_known {
+            (tls.cert_file, tls.key_file) = (Some(certificate.clone()), Some(key.clone()));
+        }
+        let client = Client::new(config).unwrap();
+        if is_known {
+            assert_eq!(told(&client, "/").await.as_deref(), Some("Bearer t1"));
+        } else {
+            let error = Door::Builder.get(&client, "/").await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Token, "{error}");
+            assert!(error.to_string().contains("client certificate"), "{error}");
+        }
+    }
+    assert_eq!(issuer.times(), 1);
 }

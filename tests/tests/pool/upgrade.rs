@@ -1,6 +1,8 @@
 //! An upgrade takes its connection out of the pool for good.
 
+use httputil::settings::ProxyChoice;
 use httputil::{Client, ClientConfig, CloseReason, Kind};
+use httputil_tests::proxy::Proxy;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
 use httputil_tests::tls::Alpn;
@@ -228,4 +230,19 @@ async fn http2_has_no_upgrade_and_says_so_before_anything_is_sent() {
     let config: ClientConfig = ca.config().http2(false);
     let one = Client::new(config).unwrap();
     assert_eq!(asking(&one, &url(&server, "/")).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_upgrade_passes_the_same_guards_as_any_request_directly_and_through_a_proxy() {
+    let server = Script::start([switching()]).await;
+    let proxy = Proxy::builder().start().await;
+    for through in [None, Some(ProxyChoice::Through(proxy.url().as_str().into()))] {
+        let mut config = ClientConfig::default().deny_egress([server.addr().to_string()]);
+        config.profile_mut().transport.proxy.url = through;
+        let client = Client::new(config).unwrap();
+        let error = asking(&client, &server.url("/")).send().await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Egress, "{error}");
+        assert_all_gone(&client).await;
+    }
+    assert!(server.accepted() == 0 && proxy.asked().is_empty());
 }

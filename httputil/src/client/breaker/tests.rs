@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::client::memory::{self, Came, answer, settled};
 use crate::client::{Client, Policies};
-use crate::error::{Error, Kind};
+use crate::connect::Dialer;
+use crate::error::{Error, Kind, Phase};
 use crate::pool::BreakerState;
 use crate::settings::{Jitter, Policy, Profile};
 
@@ -314,6 +315,35 @@ async fn callers_in_a_hurry_open_no_breaker_and_those_who_wait_in_vain_do() {
         client.get("http://one/").send().await.unwrap_err();
     }
     assert_eq!(state(&client, "http://one"), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_s_own_time_that_went_into_a_dial_counts_if_it_was_a_second_s() {
+    // It hears of TLS and says nothing.
+    let silent = Dialer::Memory(Arc::new(|_| {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        tokio::spawn(async move {
+            let _open = theirs;
+            std::future::pending::<()>().await;
+        });
+        ours
+    }));
+    for (millis, expected) in [(500, BreakerState::Closed), (1500, BreakerState::Open)] {
+        let mut profile = Profile::named("test");
+        profile.policy.retry.max_attempts = 1;
+        profile.policy.breaker.min_requests = 5;
+        let client = memory::over(profile, silent.clone());
+        for _ in 0..5 {
+            let sent = client.get("https://one/").timeout(Duration::from_millis(millis)).send();
+            let error = sent.await.unwrap_err();
+            let phase = Phase::TlsHandshake;
+            assert!(
+                matches!(error.kind(), Kind::Timeout { phase: at, .. } if at == phase),
+                "{error}"
+            );
+        }
+        assert_eq!(state(&client, "https://one"), expected, "{millis}");
+    }
 }
 
 fn hanging() -> (Client, Came, Arc<AtomicU16>) {
