@@ -113,7 +113,10 @@ impl Retry {
                     None => Some(own),
                     Some(asked) if asked > self.max_retry_after => None,
                     // Upward, so that a thousand clients that were told the same do not come back together.
-                    Some(asked) => Some(asked.max(own) + self.backoff.base.max(asked / 10).mul_f64(chance)),
+                    Some(asked) => {
+                        let upward = self.backoff.base.max(asked / 10).mul_f64(chance);
+                        Some(asked.max(own).saturating_add(upward))
+                    }
                 }
             }
             Ended::TurnedAway(status, headers) if is_repeatable && self.is_failure(status, headers) => Some(own),
@@ -189,6 +192,18 @@ mod tests {
             assert_eq!(after(status, None, 1.0), Some(Duration::from_millis(100)), "{status}");
         }
         assert!(after(429, Some("1"), 0.0).is_some());
+    }
+
+    #[test]
+    fn a_pause_too_long_for_the_clock_is_a_long_one() {
+        let patient = Retry {
+            max_retry_after: Duration::MAX,
+            ..retry()
+        };
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("99999999999999999999"))]);
+        let ended = Ended::Answered(StatusCode::SERVICE_UNAVAILABLE, &headers);
+        let pause = patient.pause(1, true, ended, SystemTime::UNIX_EPOCH, 1.0);
+        assert_eq!(pause, Some(Duration::MAX));
     }
 
     #[test]
