@@ -64,6 +64,11 @@ impl Endpoints {
         Ok(Some(Endpoints { all, loads }))
     }
 
+    /// Goes on with what is known of the same endpoints.
+    pub(super) fn keep_loads_of(&mut self, earlier: &Endpoints) {
+        self.loads = Arc::clone(&earlier.loads);
+    }
+
     /// The journey of a request that was written relative to them; `None` if they have changed since.
     pub(super) fn journey(&self, address: &Address) -> Option<Box<Journey>> {
         let (first, _) = self.all.first()?;

@@ -72,7 +72,7 @@ impl Policies {
     }
 
     /// The same for a profile whose settings have changed. What follows the same rule as before keeps its state: each
-    /// host's budget, breaker and limit, the profile's own limits, its cookies, and its token. What is under way goes on by the earlier ones.
+    /// host's budget, breaker and limit, what is known of each endpoint, the profile's own limits, its cookies, and its token. What is under way goes on by the earlier ones.
     ///
     /// # Errors
     ///
@@ -92,6 +92,11 @@ impl Policies {
         let mut later = Policies::of(profile)?;
         if let Some(policies) = Arc::get_mut(&mut later) {
             policies.latest = Arc::clone(&earlier.latest);
+            if was.base_url == is.base_url
+                && let (Some(later), Some(earlier)) = (&mut policies.endpoints, &earlier.endpoints)
+            {
+                later.keep_loads_of(earlier);
+            }
             policies.limits = Limits::succeeding(&earlier.limits, is.limit);
             #[cfg(feature = "oauth2")]
             if was.auth.oauth2 == is.auth.oauth2 {

@@ -10,7 +10,7 @@ use http::header::{HOST, RETRY_AFTER};
 use tokio::time::Instant;
 
 use crate::client::memory::{self, answer, settled};
-use crate::client::{Body, Client, LayerFuture, LayeredRequest, Next, RequestLayer};
+use crate::client::{Body, Client, LayerFuture, LayeredRequest, Next, Policies, RequestLayer};
 use crate::error::{Error, Kind};
 use crate::pool::BreakerState;
 use crate::settings::{Jitter, Policy, Profile};
@@ -440,4 +440,23 @@ async fn retry_after_holds_for_the_endpoint_that_said_it_and_for_no_other() {
         }
     }
     assert!(fast > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_endpoints_outlives_other_rules_but_not_other_endpoints() {
+    let profile = |change: &dyn Fn(&mut Policy)| {
+        let mut profile = Profile::named("test");
+        profile.policy.base_url = ["http://one", "http://two"].map(str::to_owned).to_vec();
+        change(&mut profile.policy);
+        profile
+    };
+    let earlier = Policies::of(&profile(&|_| {})).unwrap();
+    let under_way = |policies: &Policies| policies.endpoints.as_ref().unwrap().loads.under_way();
+    let loads = &earlier.endpoints.as_ref().unwrap().loads;
+    let _visit = loads.choose(Instant::now(), |_| crate::policy::Standing::default(), || 0.0);
+    assert_eq!(under_way(&earlier), 1);
+    let later = Policies::succeeding(&earlier, &profile(&|policy| policy.retry.max_attempts = 7)).unwrap();
+    assert_eq!(under_way(&later), 1);
+    let later = Policies::succeeding(&earlier, &profile(&|policy| policy.base_url.reverse())).unwrap();
+    assert_eq!(under_way(&later), 0);
 }
