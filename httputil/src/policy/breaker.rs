@@ -280,7 +280,7 @@ impl Breaker {
 
     /// Opens after failures, closes after successes, unless somebody has been faster.
     fn turn(&self, generation: u64, verdict: Verdict, now: Instant, chance: f64) -> Change {
-        let change = self.with_state(|state| {
+        let turned = self.with_state(|state| {
             if state.generation != generation || state.forced.is_some() {
                 return Change::Nothing;
             }
@@ -299,10 +299,10 @@ impl Breaker {
             });
             Change::Opened { open_for }
         });
-        if matches!(change, Change::Opened { .. }) {
+        if matches!(turned, Change::Opened { .. }) {
             self.opened.notify_waiters();
         }
-        change
+        turned
     }
 
     /// A request that was let through has gone without a verdict.
