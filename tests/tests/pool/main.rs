@@ -29,6 +29,7 @@ mod halfread;
 mod hedge;
 mod hibernate;
 mod host_stats;
+mod isolation;
 mod keep_alive_header;
 mod lease;
 mod lifetime;
