@@ -20,8 +20,7 @@ use crate::tour::Tour;
 
 /// Shows what the pools save, and each of the ten services against a server that it starts itself.
 ///
-/// Ends in seconds, and needs nothing but itself. Services: ai, audit, events, object_lambda, s3_migration, nim, replication, mtls,
-/// telemetry, rdma_fallback.
+/// Ends in seconds, and needs nothing but itself. A name that no service has is answered with all ten.
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
@@ -54,7 +53,7 @@ async fn run(flags: Flags) -> Result<(), Failure> {
     let mut shown = Vec::new();
     for service in chosen {
         let began = Instant::now();
-        let progress = tour.progress(service.name);
+        let progress = tour::progress(service.name);
         let outcome = (service.prove)(&tour, &progress).await;
         progress.finish_and_clear();
         let next = Shown {

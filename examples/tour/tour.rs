@@ -12,18 +12,16 @@ pub(crate) struct Tour {
     pub(crate) configuration: Configuration,
 }
 
-impl Tour {
-    /// What a terminal shows while a service is at work; anything else is shown nothing.
-    pub(crate) fn progress(&self, service: &'static str) -> ProgressBar {
-        let style = "  {spinner} {prefix} {wide_bar} {pos}/{len} {msg}";
-        let progress = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            progress.set_style(style);
-        }
-        progress.set_prefix(service);
-        progress.enable_steady_tick(Duration::from_millis(100));
-        progress
+/// What a terminal shows while a service is at work; anything else is shown nothing.
+pub(crate) fn progress(service: &'static str) -> ProgressBar {
+    let style = "  {spinner} {prefix} {wide_bar} {pos}/{len} {msg}";
+    let progress = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        progress.set_style(style);
     }
+    progress.set_prefix(service);
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress
 }
 
 /// Waits until it is so; `None` if it is not in the time that anything here may take.

@@ -150,13 +150,11 @@ impl Transport for Fabric {
                     let end = good.min(at + PIECE);
                     return Some((Ok(bytes.slice(at..end)), (end, then)));
                 }
-                match then? {
-                    true => std::future::pending().await,
-                    false => Some((
-                        Err(TransportError::failed("the read was flushed in mid-way")),
-                        (at, None),
-                    )),
+                if then? {
+                    return std::future::pending().await;
                 }
+                let flushed = TransportError::failed("the read was flushed in mid-way");
+                Some((Err(flushed), (at, None)))
             }
         });
         let pieces = Box::pin(pieces);

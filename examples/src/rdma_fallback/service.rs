@@ -55,7 +55,7 @@ pub struct ObjectAccess {
     #[pooled_client(setting, default = Duration::from_secs(5))]
     stay: Duration,
     /// but no longer than this.
-    #[pooled_client(setting, default = Duration::from_secs(300))]
+    #[pooled_client(setting, default = Duration::from_mins(5))]
     longest_stay: Duration,
     /// Then operations have it probed, so often at most,
     #[pooled_client(setting, default = Duration::from_secs(1))]

@@ -208,7 +208,7 @@ mod tests {
             switch.failed(now);
             let back = return_at(&mut switch, now);
             // The second good probe comes a second behind the stay.
-            stays.push((back - now - SECOND).as_secs());
+            stays.push((back - (now + SECOND)).as_secs());
             now = back + SECOND;
         }
         assert_eq!(stays, [5, 10, 15, 15]);

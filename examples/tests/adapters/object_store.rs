@@ -5,14 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use httputil::{Client, ClientConfig};
+use httputil_tests::tcp::ClosedPort;
 use httputil_tests::{PATIENCE, within};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore as _, ObjectStoreExt as _};
+use object_store::{Attribute, ClientOptions, ObjectStore as _, ObjectStoreExt as _, RetryConfig};
 use reqwest::StatusCode;
-use services::peers::{ACCESS_KEY, REGION, S3Peer, SECRET_KEY};
+use reqwest::header::{HeaderName, HeaderValue};
+use services::peers::{ACCESS_KEY, Content, REGION, S3Peer, SECRET_KEY};
 
 fn store_on(client: &Client, peer: &S3Peer, options: ClientOptions) -> object_store::Result<AmazonS3> {
+    builder_on(client, peer, options).build()
+}
+
+fn builder_on(client: &Client, peer: &S3Peer, options: ClientOptions) -> AmazonS3Builder {
     peer.location("photos");
     AmazonS3Builder::new()
         .with_endpoint(peer.server.url(""))
@@ -22,7 +28,6 @@ fn store_on(client: &Client, peer: &S3Peer, options: ClientOptions) -> object_st
         .with_secret_access_key(SECRET_KEY)
         .with_client_options(options)
         .with_http_connector(client.to_object_store())
-        .build()
 }
 
 fn plain() -> ClientOptions {
@@ -123,4 +128,70 @@ async fn what_the_profile_says_is_refused_of_the_store_s_options_and_plain_http_
     let error = store.head(&Path::from("a")).await.unwrap_err();
     assert!(format!("{error:?}").contains("do not set allow_http"), "{error:?}");
     assert_eq!(peer.server.accepted(), 0);
+}
+
+#[tokio::test]
+async fn an_object_is_removed_and_one_that_is_not_there_is_no_error() {
+    let peer = S3Peer::start().await;
+    let client = client();
+    let store = builder_on(&client, &peer, plain())
+        .with_disable_bulk_delete(true)
+        .build()
+        .unwrap();
+    let path = Path::from("trip/1.jpg");
+    store.put(&path, bytes(10).into()).await.unwrap();
+    store.delete(&path).await.unwrap();
+    assert!(peer.keys("photos").is_empty());
+    store.delete(&path).await.unwrap();
+    assert!(matches!(
+        store.head(&path).await,
+        Err(object_store::Error::NotFound { .. })
+    ));
+    let answers: Vec<u16> = peer.asked().iter().map(|asked| asked.answer).collect();
+    assert_eq!(answers, [200, 204, 204, 404]);
+}
+
+#[tokio::test]
+async fn the_options_headers_go_with_each_request_and_an_object_s_own_come_back() {
+    let peer = S3Peer::start().await;
+    peer.put(
+        "photos",
+        "a",
+        Content::Bytes(bytes(10)),
+        [("content-type", "image/jpeg"), ("cache-control", "no-store")],
+    );
+    let headers = [(HeaderName::from_static("x-team"), HeaderValue::from_static("catalogue"))];
+    let options = plain().with_default_headers(headers.into_iter().collect());
+    let store = store_on(&client(), &peer, options).unwrap();
+    let got = store.get(&Path::from("a")).await.unwrap();
+    let attribute = |name| got.attributes.get(&name).map(|value| value.as_ref().to_owned());
+    assert_eq!(attribute(Attribute::ContentType).as_deref(), Some("image/jpeg"));
+    assert_eq!(attribute(Attribute::CacheControl).as_deref(), Some("no-store"));
+    store.put(&Path::from("b"), bytes(10).into()).await.unwrap();
+    for asked in peer.asked() {
+        assert_eq!(asked.headers["x-team"], "catalogue", "{}", asked.method);
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_sent_is_tried_again_by_the_store_and_what_it_says_in_the_end_is_the_client_s() {
+    let peer = S3Peer::start().await;
+    let dead = ClosedPort::new();
+    let client = Client::new(ClientConfig::default().no_timeout().no_breaker()).unwrap();
+    let store = builder_on(&client, &peer, plain())
+        .with_endpoint(format!("http://{}", dead.addr()))
+        .with_retry(RetryConfig {
+            max_retries: 2,
+            ..RetryConfig::default()
+        })
+        .build()
+        .unwrap();
+    // A PUT too: nothing of it was sent.
+    let error = within(PATIENCE, store.put(&Path::from("a"), bytes(10).into()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, object_store::Error::Generic { .. }), "{error:?}");
+    let text = format!("{error:?}");
+    assert!(text.contains("refused") && text.contains("Connect"), "{text}");
+    assert_eq!((client.stats().retries, peer.server.accepted()), (0, 0));
 }

@@ -37,11 +37,11 @@ pub(super) async fn prove(tour: &Tour, progress: &ProgressBar) -> Result<Proof, 
         let lambda = ObjectLambda::with_registry(&registry)?;
         transformer.answer_next([StatusCode::SERVICE_UNAVAILABLE]);
         let began = Instant::now();
-        let mut transformed = lambda.get("eighteen.txt", &UserRequest::default()).await?;
-        expect(transformed.failure.is_none(), "the transformer makes no failure of it")?;
+        let mut answer = lambda.get("eighteen.txt", &UserRequest::default()).await?;
+        expect(answer.failure.is_none(), "the transformer makes no failure of it")?;
         let mut came = 0;
         let mut is_first = true;
-        while let Some(frame) = transformed.body.frame().await {
+        while let Some(frame) = answer.body.frame().await {
             let Ok(piece) = frame?.into_data() else { continue };
             let place = came..came + piece.len();
             expect(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use httputil::{Client, Config, Environment, Kind, Registry};
+use httputil::{Client, CloseReason, Config, Environment, Kind, Registry};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Step as H2Step};
 use httputil_tests::resolver::{Answer, ScriptedResolver};

@@ -235,7 +235,7 @@ fn slow_handshakes_at_a_cap_all_come_to_their_end_and_none_is_stopped_for_anothe
         let last = connected
             .iter()
             .copied()
-            .fold(Some(0.0), |last: Option<f64>, one| Some(last?.max(one?)));
+            .try_fold(0.0, |last: f64, one| Some(last.max(one?)));
         let bound = f64::from(u32::try_from(number.div_ceil(4)).unwrap()) * lasts + 0.5;
         assert!(
             last.is_some_and(|last| last <= bound),
