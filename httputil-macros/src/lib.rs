@@ -94,7 +94,9 @@ use crate::profiles::Place;
 /// | `argument` | an argument, though the type is written as some `Client` |
 ///
 /// A setting is anything that implements serde's `Deserialize`. `from_registry` reports all settings that are missing,
-/// wrong or misspelt together; what is near to a setting that is set as well may be another service's and is only logged.
+/// wrong or misspelt together. What is set and near to no key of the service, or to be read by another service of the
+/// profile that was built before, is left alone; what may be a word of its own beside a key that is set as well,
+/// `endpoints` beside `endpoint`, is only logged, unless only a variable or code gives it: then it was to override that.
 /// The type of an argument of a `pub` service must be `pub` too, for it is part of `PooledClient::Args`.
 ///
 /// # Misspelt profiles

@@ -54,6 +54,7 @@ mod read;
 mod reference;
 mod schema;
 mod secrets;
+mod settings_written;
 mod suggest;
 mod toml_text;
 mod tree;
@@ -70,4 +71,5 @@ pub(crate) use layer::name_beside;
 pub use loaded::Config;
 #[cfg(all(test, feature = "reqwest"))]
 pub(crate) use schema::schema;
+pub(crate) use settings_written::WrittenSetting;
 pub use variables::Variable;

@@ -4,7 +4,7 @@
 //! task. The registry holds no lease itself, so a service that ends is not told of: it is passed over, and forgotten when
 //! others are added.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,8 +35,8 @@ struct List {
     entries: Vec<Arc<Entry>>,
     /// How many were alive when the list was last cleared of those that are not.
     alive: usize,
-    /// The keys of the settings that any service reads, alive or not, of whatever profile.
-    settings: BTreeSet<&'static str>,
+    /// The keys of the settings that any service reads, alive or not, and of which profiles.
+    settings: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 #[derive(Debug)]
@@ -130,14 +130,25 @@ impl Registry {
         sum
     }
 
-    /// Remembers what a service reads from its settings: no other one may call it misspelt.
-    pub(crate) fn remember_settings(&self, keys: &[&'static str]) {
-        self.services_inner().list().settings.extend(keys);
+    /// Remembers what a service of this profile reads from its settings: no other one may call it misspelt.
+    pub(crate) fn remember_settings<'k>(&self, profile: &'static str, keys: impl IntoIterator<Item = &'k str>) {
+        let mut list = self.services_inner().list();
+        for key in keys {
+            match list.settings.get_mut(key) {
+                Some(profiles) => {
+                    profiles.insert(profile);
+                }
+                None => {
+                    list.settings.insert(key.to_owned(), BTreeSet::from([profile]));
+                }
+            }
+        }
     }
 
-    /// Whether any service reads this key.
-    pub(crate) fn is_setting(&self, key: &str) -> bool {
-        self.services_inner().list().settings.contains(key)
+    /// The profiles whose services read this key.
+    pub(crate) fn readers_of_setting(&self, key: &str) -> Vec<&'static str> {
+        let list = self.services_inner().list();
+        list.settings.get(key).into_iter().flatten().copied().collect()
     }
 
     /// Adds a service that has just been constructed, the client of its own profile first.

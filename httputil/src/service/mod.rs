@@ -11,6 +11,7 @@
 
 mod farewell;
 mod is_client;
+mod nearness;
 mod parts;
 mod pooled_client;
 mod readable;

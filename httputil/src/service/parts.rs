@@ -9,12 +9,13 @@
 //! [`Complete`] that says that all parts are there.
 
 use crate::client::Client;
-use crate::config::Config;
-use crate::error::{Error, Origin, Problem};
+use crate::config::{Config, WrittenSetting};
+use crate::error::{Error, Problem};
 use crate::registry::{Registry, ServiceInfo};
 
 use super::PooledClient;
 use super::farewell;
+use super::nearness::{Nearness, meant, nearest};
 use super::readable::{Readable, WithDefault};
 use super::setting;
 
@@ -56,7 +57,7 @@ impl<'r> Parts<'r> {
     #[must_use]
     pub fn of<S: PooledClient>(registry: &'r Registry) -> Parts<'r> {
         let config = registry.config();
-        registry.remember_settings(S::SETTINGS);
+        registry.remember_settings(S::PROFILE, S::SETTINGS.iter().copied());
         let has_profile = config.profile(S::PROFILE).is_ok();
         Parts {
             registry,
@@ -157,48 +158,45 @@ impl<'r> Parts<'r> {
     /// The setting that was probably meant to be `key`, which is missing: set, near to it, and not read by this service.
     fn misspelt(&mut self, key: &str) -> Option<Problem> {
         let unread = self.unread();
-        let near = setting::nearest(key, unread.iter().map(String::as_str))?;
-        let problem = setting::misspelt(self.origin(near)?, self.service, self.profile, near, key, true);
+        let near = nearest(key, unread.iter().map(|(key, _)| key.as_str()))?;
+        let (_, written) = unread.iter().find(|(unread, _)| unread == near)?;
+        let problem = setting::misspelt(&written.origin, self.service, self.profile, near, key, true);
         self.misspelt.push(near.to_owned());
         Some(problem)
     }
 
-    /// What is set and surely meant to be a setting that this service reads and that is not set, needed or not.
-    /// A profile may be shared: what is near to nothing is another service's, and so may be what stands beside the setting
-    /// that it is near to, which is only logged.
+    /// What is set, is read by nobody and is near to a setting that this service reads, needed or not. A profile may be
+    /// shared: what is near to nothing is another service's, and what may be, is only logged.
     fn find_near_misses(&mut self) {
         if !self.has_profile {
             return;
         }
-        for written in self.unread() {
-            let meant = self.keys.iter().find(|key| setting::is_near_miss(&written, key));
-            if let Some(meant) = meant
-                && !self.misspelt.contains(&written)
-                && let Some(origin) = self.origin(&written)
-            {
-                let problem = setting::misspelt(origin, self.service, self.profile, &written, meant, false);
-                if self.is_set(meant) {
-                    tracing::warn!("{problem}");
-                } else {
-                    self.problems.push(problem);
-                }
+        for (key, written) in self.unread() {
+            let Some((meant, nearness)) = meant(&key, self.keys.iter().copied()) else {
+                continue;
+            };
+            if self.misspelt.contains(&key) {
+                continue;
+            }
+            let problem = setting::misspelt(&written.origin, self.service, self.profile, &key, meant, false);
+            let meant = self.config.written_setting(self.profile, meant);
+            if is_mistake(nearness, &written, meant.as_ref()) {
+                self.problems.push(problem);
+            } else {
+                tracing::warn!("{problem}");
             }
         }
     }
 
-    /// The settings that are set and that neither this service reads nor any that was asked for before it.
-    fn unread(&self) -> Vec<String> {
+    /// The settings that are set and that neither this service reads nor any that was asked for before it and is given them.
+    fn unread(&self) -> Vec<(String, WrittenSetting)> {
         let set = self.config.setting_keys(self.profile).unwrap_or_default();
-        set.into_iter().filter(|set| !self.registry.is_setting(set)).collect()
-    }
-
-    fn is_set(&self, key: &str) -> bool {
-        let set = self.config.setting_keys(self.profile);
-        set.is_ok_and(|set| set.iter().any(|set| set == key))
-    }
-
-    fn origin(&self, key: &str) -> Option<Origin> {
-        self.config.origin(self.profile, &format!("settings.{key}")).ok()
+        let written = set.into_iter().filter_map(|key| {
+            let written = self.config.written_setting(self.profile, &key)?;
+            let mut readers = self.registry.readers_of_setting(&key).into_iter();
+            (!readers.any(|reader| written.counts_for(reader))).then_some((key, written))
+        });
+        written.collect()
     }
 
     /// Keeps the value, or what the error says.
@@ -217,6 +215,17 @@ impl<'r> Parts<'r> {
             }
         }
         Part(None)
+    }
+}
+
+/// Whether what is near to a key that is read was meant to be it: where it is a slip; where nothing is set that it may stand
+/// beside; and where it came from outside the file, to override what the file has, for then the override would be lost.
+fn is_mistake(nearness: Nearness, written: &WrittenSetting, meant: Option<&WrittenSetting>) -> bool {
+    let overrides = written.is_in_no_file && meant.is_some_and(|meant| !meant.is_in_no_file);
+    match nearness {
+        Nearness::Slip => true,
+        Nearness::PerhapsAnother => overrides || meant.is_none(),
+        Nearness::OtherDigits => overrides,
     }
 }
 

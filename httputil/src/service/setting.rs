@@ -20,7 +20,7 @@ pub(super) fn missing<T>(service: &str, profile: &str, key: &str) -> Problem {
 
 /// Says that what is set is not read, and what was meant.
 pub(super) fn misspelt(
-    origin: Origin,
+    origin: &Origin,
     service: &str,
     profile: &str,
     written: &str,
@@ -32,37 +32,11 @@ pub(super) fn misspelt(
     } else {
         String::new()
     };
-    let name = name_beside(&origin, profile, &format!("settings.{written}"));
+    let name = name_beside(origin, profile, &format!("settings.{written}"));
     Problem::at(
-        origin,
+        origin.clone(),
         format!("{name}{service} does not read it{needs}; did you mean {meant}?"),
     )
-}
-
-/// The nearest of some keys, if one is near enough to be a slip of the fingers.
-pub(super) fn nearest<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    keys.map(|other| (strsim::damerau_levenshtein(key, other), other))
-        .filter(|(distance, other)| *distance <= 1.max(key.len().max(other.len()) / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, other)| other)
-}
-
-/// Whether `written` is `meant`, misspelt. It refuses a key that may be another service's, so it is stricter than
-/// [`nearest`]: word by word, `min_size` is not `max_size` and `queue_1` is not `queue_2`, but `min_szie` is `min_size`.
-pub(super) fn is_near_miss(written: &str, meant: &str) -> bool {
-    let letters = |text: &str| text.replace(|next: char| !next.is_ascii_alphabetic(), "");
-    let (written_words, meant_words) = (written.split('_'), meant.split('_'));
-    if written_words.clone().count() != meant_words.clone().count() {
-        // `batchsize`, `end_point`: the words are right and their joints are not.
-        let (written, meant) = (written.replace('_', ""), meant.replace('_', ""));
-        return strsim::osa_distance(&written, &meant) <= usize::from(meant.len() >= 8);
-    }
-    letters(written) != letters(meant)
-        && written_words.zip(meant_words).all(|(written, meant)| {
-            let length = written.len().max(meant.len());
-            // A word of one or two letters is another word when one of them differs.
-            strsim::osa_distance(written, meant) <= length / 3
-        })
 }
 
 /// A type's name without its modules and parameters: `Vec` of `alloc::vec::Vec<u8>`.
@@ -98,34 +72,7 @@ fn words(type_name: &'static str) -> Option<(&'static str, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_near_miss, missing, short_name};
-
-    #[test]
-    fn a_near_miss_is_a_slip_within_words_and_not_another_word() {
-        for (written, meant) in [
-            ("endpont", "endpoint"),
-            ("endpiont", "endpoint"),
-            ("end_point", "endpoint"),
-            ("endpoints", "endpoint"),
-            ("batchsize", "batch_size"),
-            ("batch_szie", "batch_size"),
-            ("tennant", "tenant"),
-            ("urls", "url"),
-        ] {
-            assert!(is_near_miss(written, meant), "{written} {meant}");
-        }
-        for (written, meant) in [
-            ("min_size", "max_size"),
-            ("read_url", "write_url"),
-            ("queue_1", "queue_2"),
-            ("rx", "tx"),
-            ("a_url", "b_url"),
-            ("bucket", "endpoint"),
-            ("url", "base_url"),
-        ] {
-            assert!(!is_near_miss(written, meant), "{written} {meant}");
-        }
-    }
+    use super::{missing, short_name};
 
     #[test]
     fn a_missing_setting_names_profile_key_type_and_the_line_to_write() {

@@ -236,6 +236,107 @@ fn what_is_near_to_a_setting_that_is_set_is_told_in_the_log_unless_a_service_has
 }
 
 #[test]
+fn a_slip_near_a_setting_that_is_set_is_an_error_in_a_file_a_variable_and_code() {
+    let file = "[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\nbatch = 1\ntries = 2\ntreis = 3\n";
+    let environment = Environment::empty().with("HTTPUTIL_TELEMETRY__SETTINGS__ENDPIONT", "http://canary/");
+    let config = Config::builder()
+        .embedded("f", file)
+        .env(&environment)
+        .set("telemetry.settings.batchh", "7")
+        .load()
+        .unwrap();
+    let registry = Registry::builder().config(config).build().unwrap();
+    let error = Exporter::with_registry(&registry).expect_err("three settings are misspelt");
+    assert_eq!(
+        error.to_string(),
+        "set in code: telemetry.settings.batchh: Exporter does not read it; did you mean batch?\n\
+         HTTPUTIL_TELEMETRY__SETTINGS__ENDPIONT: Exporter does not read it; did you mean endpoint?\n\
+         f:5:9: telemetry.settings.treis: Exporter does not read it; did you mean tries?"
+    );
+}
+
+#[test]
+fn what_only_a_variable_gives_near_to_a_setting_of_the_file_is_an_error_though_it_may_be_another_word() {
+    let file = "[telemetry.settings]\nendpoint = \"http://127.0.0.1/\"\n";
+    for (variable, is_told) in [
+        ("HTTPUTIL_TELEMETRY__SETTINGS__ENDPOINTS", true),
+        ("HTTPUTIL_TELEMETRY__SETTINGS__ENDPOINT2", true),
+        ("HTTPUTIL_TELEMETRY__SETTINGS__BUCKET", false),
+    ] {
+        let environment = Environment::empty().with(variable, "canary");
+        let config = Config::builder().embedded("f", file).env(&environment).load().unwrap();
+        let built = One::with_registry(&Registry::builder().config(config).build().unwrap());
+        let told = built.map(|one| one.endpoint.clone()).map_err(|error| error.to_string());
+        let expected = if is_told {
+            Err(format!("{variable}: One does not read it; did you mean endpoint?"))
+        } else {
+            Ok(Some("http://127.0.0.1/".to_owned()))
+        };
+        assert_eq!(told, expected);
+    }
+    // Where variables give both, nothing is overridden.
+    let environment = Environment::empty()
+        .with("HTTPUTIL_DEFAULT__SETTINGS__ENDPOINT", "a")
+        .with("HTTPUTIL_DEFAULT__SETTINGS__ENDPOINTS", "a,b");
+    let config = Config::builder()
+        .embedded("f", "[telemetry]\n")
+        .env(&environment)
+        .load();
+    let registry = Registry::builder().config(config.unwrap()).build().unwrap();
+    assert_eq!(One::with_registry(&registry).unwrap().endpoint.as_deref(), Some("a"));
+}
+
+#[test]
+fn the_nearest_key_is_suggested() {
+    #[derive(PooledClient)]
+    #[pooled_client(profile = "telemetry")]
+    struct Alike {
+        client: Client,
+        #[pooled_client(setting)]
+        missing: Option<String>,
+        #[pooled_client(setting)]
+        missing3: Option<String>,
+    }
+    let told = |settings: &str| {
+        let built = Alike::with_registry(&registry(&format!("[telemetry.settings]\n{settings}\n")));
+        built.map(|alike| (alike.client.is_stopped(), alike.missing.clone(), alike.missing3.clone()))
+    };
+    let error = told("mising3 = \"a\"").expect_err("it is misspelt");
+    assert!(error.to_string().ends_with("did you mean missing3?"), "{error}");
+    let error = told("mising = \"a\"").expect_err("it is misspelt");
+    assert!(error.to_string().ends_with("did you mean missing?"), "{error}");
+}
+
+#[test]
+fn what_services_of_another_profile_read_excuses_no_misspelling_here() {
+    #[derive(Debug, PooledClient)]
+    #[pooled_client(profile = "audit")]
+    struct Audit {
+        client: Client,
+        #[pooled_client(setting)]
+        endpoints: Option<Vec<String>>,
+    }
+    let build = |text: &str| {
+        let registry = registry(text);
+        let audit = Audit::with_registry(&registry).unwrap();
+        assert_eq!(audit.client.profile(), "audit");
+        let one = One::with_registry(&registry).map(|one| one.endpoint.clone());
+        (audit.endpoints.is_some(), one.map_err(|error| error.to_string()))
+    };
+    let (_, one) = build("[telemetry.settings]\nendpoints = [\"a\"]\n[audit.settings]\nendpoints = [\"a\"]\n");
+    assert!(one.unwrap_err().ends_with("did you mean endpoint?"));
+    // What both profiles inherit is the other one's as well.
+    for shared in [
+        "[default.settings]\nendpoints = [\"a\"]\n[telemetry]\n[audit]\n",
+        "[global.settings]\nendpoints = [\"a\"]\n[telemetry]\n[audit]\n",
+        "[base.settings]\nendpoints = [\"a\"]\n[telemetry]\ninherits = \"base\"\n[audit]\ninherits = \"base\"\n",
+        "[audit.settings]\nendpoints = [\"a\"]\n[telemetry]\ninherits = \"audit\"\n",
+    ] {
+        assert_eq!(build(shared), (true, Ok(None)), "{shared}");
+    }
+}
+
+#[test]
 fn what_a_service_before_it_reads_is_not_misspelt_though_the_near_setting_is_not_set() {
     let registry = registry("[telemetry.settings]\nendpoints = [\"a\"]\n");
     let refused = One::with_registry(&registry).expect_err("nobody has asked for it yet");
