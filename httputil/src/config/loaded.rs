@@ -11,14 +11,13 @@ use super::builder::ConfigBuilder;
 use super::embedded::Embedded;
 use super::excerpt::{self, Source};
 use super::json_schema;
-use super::layer::{Layer, name_beside, of_table, shown_key};
+use super::layer::{Layer, shown_key};
 use super::merge::Chain;
 use super::names::{DEFAULT, GLOBAL, REGISTRY, did_you_mean};
-use super::read::{Reader, SecretsElsewhere};
 use super::reference;
 use super::schema::{Kind, schema_of};
 use super::suggest;
-use super::tree::{Table, find};
+use super::tree::Table;
 use crate::error::{Error, Origin, Problem};
 use crate::settings::{Environment, Profile, Registry};
 
@@ -194,32 +193,7 @@ impl Config {
     ///
     /// That there is no such profile, or that the value is not of the type: with its place, never with the value.
     pub fn setting<T: DeserializeOwned>(&self, profile: &str, key: &str) -> Result<Option<T>, Error> {
-        let settings = self.settings(profile)?;
-        let Some(entry) = settings.get(key) else {
-            return Ok(None);
-        };
-        let elsewhere = SecretsElsewhere {
-            environment: &self.loaded.environment,
-            sources: &self.loaded.sources,
-        };
-        T::deserialize(Reader::of_setting(&entry.node, elsewhere))
-            .map(Some)
-            .map_err(|misfit| {
-                let misfit = misfit.at(&entry.node);
-                let path = format!("settings.{key}{}", misfit.path());
-                let inner = misfit.path();
-                let node = entry.node.as_table().and_then(|table| find(table, inner.get(1..)?));
-                let parts = node.unwrap_or(&entry.node).as_table().map_or(0, Table::len);
-                let origin = misfit.origin().unwrap_or(&entry.node.origin);
-                let origin = if parts > 1 {
-                    of_table(origin, &path)
-                } else {
-                    origin.clone()
-                };
-                let name = name_beside(&origin, profile, &path);
-                let problem = Problem::at(origin, format!("{name}{}", misfit.message()));
-                Error::config(self.underlined(vec![problem]))
-            })
+        self.read_setting(profile, key, None)
     }
 
     /// The problems with the lines that they are about.
@@ -295,7 +269,7 @@ impl Config {
         &self.loaded.files
     }
 
-    fn settings(&self, profile: &str) -> Result<Table, Error> {
+    pub(super) fn settings(&self, profile: &str) -> Result<Table, Error> {
         let merged = self.chain(profile)?.merged();
         Ok(merged
             .get("settings")

@@ -16,6 +16,10 @@ pub(crate) struct Misfit {
     foreign: bool,
     path: Vec<String>,
     origin: Option<Origin>,
+    /// Whether the origin is a key's that is the trouble.
+    of_key: bool,
+    /// The key that is missing, if that is the trouble.
+    missing: Option<&'static str>,
 }
 
 impl Misfit {
@@ -25,6 +29,8 @@ impl Misfit {
             foreign: false,
             path: Vec::new(),
             origin: None,
+            of_key: false,
+            missing: None,
         }
     }
 
@@ -41,6 +47,7 @@ impl Misfit {
     /// Where the key stands that is the trouble.
     pub(crate) fn at_key(mut self, key: &Origin) -> Misfit {
         self.foreign = false;
+        self.of_key |= self.origin.is_none();
         self.origin.get_or_insert_with(|| key.clone());
         self
     }
@@ -58,6 +65,16 @@ impl Misfit {
 
     pub(crate) fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
+    }
+
+    /// Whether a key is the trouble, and not its value.
+    pub(crate) fn is_of_key(&self) -> bool {
+        self.of_key
+    }
+
+    /// The key that is missing, if that is the trouble.
+    pub(crate) fn missing(&self) -> Option<&'static str> {
+        self.missing
     }
 
     pub(crate) fn message(&self) -> &str {
@@ -106,15 +123,20 @@ impl de::Error for Misfit {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Misfit {
-        let field_shown = super::layer::shown_key(field);
-        Misfit::new(format!(
-            "unknown key {field_shown}{}",
-            did_you_mean(field, expected.iter().copied())
-        ))
+        let shown = super::layer::shown_key(field);
+        let hint = did_you_mean(field, expected.iter().copied());
+        Misfit::new(match (hint.as_str(), expected) {
+            ("", []) => format!("unknown key {shown}; no key is known here"),
+            ("", _) => format!("unknown key {shown}; the keys here are {}", expected.join(", ")),
+            _ => format!("unknown key {shown}{hint}"),
+        })
     }
 
     fn missing_field(field: &'static str) -> Misfit {
-        Misfit::new(format!("the key {field} is missing"))
+        Misfit {
+            missing: Some(field),
+            ..Misfit::new(format!("the key {field} is missing"))
+        }
     }
 
     fn duplicate_field(field: &'static str) -> Misfit {
@@ -128,6 +150,7 @@ fn without_value(message: &str, value: &Value) -> String {
         Value::Text(text) | Value::Raw(text) | Value::Date(text) => text.clone(),
         Value::Whole(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
+        _ if message.starts_with(UNTAGGED) => return NO_FORM.to_owned(),
         // Of a list or a table any part might be repeated.
         _ => return "this value does not fit".to_owned(),
     };
@@ -135,17 +158,21 @@ fn without_value(message: &str, value: &Value) -> String {
     // It may be repeated in another form: `CANARY` for `canary`.
     let (value, lower) = (value.to_lowercase(), message.to_lowercase());
     let mut words = lower.split(|next: char| !next.is_alphanumeric());
-    if OF_URL.contains(&message) {
+    if message.starts_with(UNTAGGED) {
+        NO_FORM.to_owned()
+    } else if OF_URL.contains(&message) {
         format!("expected {}", in_words(message))
-    } else if words.any(|word| word.len() > 3 && value.contains(word))
-        || lower.contains(&value)
-        || message.starts_with("data did not match any variant")
-    {
+    } else if words.any(|word| word.len() > 3 && value.contains(word)) || lower.contains(&value) {
         "this value does not fit".to_owned()
     } else {
         message.to_owned()
     }
 }
+
+/// How serde begins to say that an untagged enum is in no variant's form.
+const UNTAGGED: &str = "data did not match any variant";
+
+const NO_FORM: &str = "this value is in none of the forms that the setting can have";
 
 /// What `url` says about text that is no URL.
 const OF_URL: [&str; 9] = [

@@ -54,6 +54,7 @@ mod read;
 mod reference;
 mod schema;
 mod secrets;
+mod settings_read;
 mod settings_written;
 mod suggest;
 mod toml_text;
@@ -71,5 +72,6 @@ pub(crate) use layer::name_beside;
 pub use loaded::Config;
 #[cfg(all(test, feature = "reqwest"))]
 pub(crate) use schema::schema;
+pub(crate) use settings_read::{Ignored, Keys};
 pub(crate) use settings_written::WrittenSetting;
 pub use variables::Variable;

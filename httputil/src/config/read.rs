@@ -4,13 +4,19 @@
 //! from `"10s"`. Where only code of the type itself knows what it wants (serde's flattened, tagged and untagged types), text
 //! of a setting is what it would be in a file: `1` is a number, `true` a flag, `'1'` and `one` are texts. Failures never repeat a value: a service's settings may be secrets.
 
+use std::cell::RefCell;
+
 use serde::de::value::StrDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Unexpected, VariantAccess,
+    Visitor,
+};
 
 use super::excerpt::Source;
 use super::kind::whole;
 use super::overrides::split_list;
 use super::secrets;
+use super::settings_read::Keys;
 use super::toml_text::parse_value;
 use super::tree::{Entry, Node, Table, Value};
 use super::values::parse_duration;
@@ -24,6 +30,18 @@ pub(crate) use super::misfit::Misfit;
 pub(crate) struct Reader<'a> {
     node: &'a Node,
     elsewhere: Option<SecretsElsewhere<'a>>,
+    /// Whom to tell of the keys of tables.
+    keys: Option<&'a RefCell<Keys>>,
+    field: Option<Field<'a>>,
+}
+
+/// The key of a struct's table that a value is written at.
+#[derive(Clone, Copy)]
+struct Field<'a> {
+    key: &'a str,
+    origin: &'a Origin,
+    table: &'a Table,
+    known: &'static [&'static str],
 }
 
 /// Where a service's secrets may be kept: in variables, and in files beside those that name them.
@@ -36,19 +54,43 @@ pub(crate) struct SecretsElsewhere<'a> {
 impl<'a> Reader<'a> {
     /// Of a value whose secrets have been fetched.
     pub(crate) fn of(node: &'a Node) -> Reader<'a> {
-        Reader { node, elsewhere: None }
+        Reader {
+            node,
+            elsewhere: None,
+            keys: None,
+            field: None,
+        }
     }
 
     /// Of a service's own value, in which only its type says what is a secret.
-    pub(crate) fn of_setting(node: &'a Node, elsewhere: SecretsElsewhere<'a>) -> Reader<'a> {
+    pub(crate) fn of_setting(
+        node: &'a Node,
+        elsewhere: SecretsElsewhere<'a>,
+        keys: Option<&'a RefCell<Keys>>,
+    ) -> Reader<'a> {
         Reader {
             node,
             elsewhere: Some(elsewhere),
+            keys,
+            field: None,
         }
     }
 
     fn below(self, node: &'a Node) -> Reader<'a> {
-        Reader { node, ..self }
+        Reader {
+            node,
+            field: None,
+            ..self
+        }
+    }
+
+    /// Reads what is below a key, which has this form for every type that knows it.
+    fn within<T>(self, key: &str, form: &str, read: impl FnOnce() -> T) -> T {
+        let Some(keys) = self.keys else { return read() };
+        let before = keys.borrow().mark();
+        let value = read();
+        keys.borrow_mut().put_below(before, key, form);
+        value
     }
 
     fn wanted(self, wanted: &str) -> Misfit {
@@ -79,12 +121,33 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn entries(self, table: &'a Table) -> Entries<'a> {
+    /// The entries of a table; `known` are the fields of the struct that it is read into, if it is one.
+    fn entries(self, table: &'a Table, known: &'static [&'static str]) -> Entries<'a> {
+        if let Some(keys) = self.keys {
+            keys.borrow_mut().know(known);
+        }
         Entries {
             reader: self,
+            table,
+            known,
             left: table.iter(),
             value: None,
         }
+    }
+
+    /// A table, read into a struct of these fields, or into what takes any.
+    fn table<'de, V: Visitor<'de>>(self, known: &'static [&'static str], visitor: V) -> Result<V::Value, Misfit> {
+        let read = match &self.node.value {
+            Value::Raw(text) if text.starts_with('{') => parse_value(text, &self.node.origin)
+                .map_err(Misfit::new)
+                .and_then(|node| match &node.value {
+                    Value::Table(table) => visitor.visit_map(self.entries(table, known)),
+                    _ => self.below(&node).any(visitor),
+                }),
+            Value::Table(table) => visitor.visit_map(self.entries(table, known)),
+            _ => self.any(visitor),
+        };
+        read.map_err(|misfit| misfit.at(self.node))
     }
 
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -94,7 +157,7 @@ impl<'a> Reader<'a> {
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Flag(flag) => visitor.visit_bool(*flag),
             Value::List(list) => visitor.visit_seq(self.items(list)),
-            Value::Table(table) => visitor.visit_map(self.entries(table)),
+            Value::Table(table) => visitor.visit_map(self.entries(table, &[])),
             Value::Elsewhere(_) => Err(self.wanted("a secret that was fetched")),
         }
     }
@@ -219,13 +282,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let read = match &self.node.value {
-            Value::Raw(text) if text.starts_with('{') => parse_value(text, &self.node.origin)
-                .map_err(Misfit::new)
-                .and_then(|node| self.below(&node).any(visitor)),
-            _ => self.any(visitor),
-        };
-        read.map_err(|misfit| misfit.at(self.node))
+        self.table(&[], visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -249,7 +306,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
             let parts = [duration.as_secs(), u64::from(duration.subsec_nanos())];
             return visitor.visit_seq(de::value::SeqDeserializer::<_, Misfit>::new(parts.into_iter()));
         }
-        self.deserialize_map(visitor)
+        self.table(fields, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -279,13 +336,22 @@ impl<'de> Deserializer<'de> for Reader<'_> {
                 let variant: StrDeserializer<'_, Misfit> = text.as_str().into_deserializer();
                 visitor.visit_enum(variant)
             }
-            Value::Table(table) => visitor.visit_enum(de::value::MapAccessDeserializer::new(self.entries(table))),
+            Value::Table(table) => visitor.visit_enum(Variants(self.entries(table, &[]))),
             _ => Err(self.wanted("a text")),
         };
         read.map_err(|misfit| misfit.at(self.node))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        if let (Some(keys), Some(field)) = (self.keys, self.field) {
+            let Field {
+                key,
+                origin,
+                table,
+                known,
+            } = field;
+            keys.borrow_mut().ignore(key, origin, table, known);
+        }
         visitor.visit_unit()
     }
 
@@ -305,9 +371,11 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         let Some(item) = self.left.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(self.reader.below(item))
+        let index = index.to_string();
+        self.reader
+            .within(&index, "*", || seed.deserialize(self.reader.below(item)))
             .map(Some)
-            .map_err(|misfit| misfit.at(item).within(&index.to_string()))
+            .map_err(|misfit| misfit.at(item).within(&index))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -317,8 +385,11 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 
 struct Entries<'a> {
     reader: Reader<'a>,
+    table: &'a Table,
+    /// The fields of the struct, if it is one.
+    known: &'static [&'static str],
     left: std::collections::btree_map::Iter<'a, String, Entry>,
-    value: Option<(&'a str, &'a Node)>,
+    value: Option<(&'a str, &'a Entry)>,
 }
 
 impl<'de> MapAccess<'de> for Entries<'_> {
@@ -328,7 +399,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let Some((key, entry)) = self.left.next() else {
             return Ok(None);
         };
-        self.value = Some((key, &entry.node));
+        self.value = Some((key, entry));
         let reader: StrDeserializer<'_, Misfit> = key.as_str().into_deserializer();
         seed.deserialize(reader)
             .map(Some)
@@ -336,11 +407,84 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
-        let (key, node) = self
+        let (key, entry) = self
             .value
             .take()
             .ok_or_else(|| Misfit::new("a value was asked for before its key".to_owned()))?;
-        seed.deserialize(self.reader.below(node))
-            .map_err(|misfit| misfit.at(node).within(key))
+        let is_field = !self.known.is_empty();
+        let reader = Reader {
+            field: is_field.then_some(Field {
+                key,
+                origin: &entry.key,
+                table: self.table,
+                known: self.known,
+            }),
+            ..self.reader.below(&entry.node)
+        };
+        let form = if is_field { key } else { "*" };
+        // What is passed over stands in this table, and not below the key.
+        let read = if self.known.contains(&key) || !is_field {
+            self.reader.within(key, form, || seed.deserialize(reader))
+        } else {
+            seed.deserialize(reader)
+        };
+        read.map_err(|misfit| misfit.at(&entry.node).within(key))
+    }
+}
+
+/// A table whose one key names a variant.
+struct Variants<'a>(Entries<'a>);
+
+impl<'de, 'a> EnumAccess<'de> for Variants<'a> {
+    type Error = Misfit;
+    type Variant = Variants<'a>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Variants<'a>), Misfit> {
+        match self.0.next_key_seed(seed)? {
+            Some(variant) => Ok((variant, self)),
+            None => Err(de::Error::invalid_type(Unexpected::Map, &"a table with one key")),
+        }
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variants<'_> {
+    type Error = Misfit;
+
+    fn unit_variant(mut self) -> Result<(), Misfit> {
+        self.0.next_value()
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(mut self, seed: T) -> Result<T::Value, Misfit> {
+        self.0.next_value_seed(seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(mut self, _: usize, visitor: V) -> Result<V::Value, Misfit> {
+        self.0.next_value_seed(OfVariant { fields: None, visitor })
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        mut self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        let fields = Some(fields);
+        self.0.next_value_seed(OfVariant { fields, visitor })
+    }
+}
+
+/// The value of a variant that has fields: of names, or of places.
+struct OfVariant<V> {
+    fields: Option<&'static [&'static str]>,
+    visitor: V,
+}
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for OfVariant<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        match self.fields {
+            Some(fields) => deserializer.deserialize_struct("", fields, self.visitor),
+            None => deserializer.deserialize_seq(self.visitor),
+        }
     }
 }

@@ -35,7 +35,7 @@ struct List {
     entries: Vec<Arc<Entry>>,
     /// How many were alive when the list was last cleared of those that are not.
     alive: usize,
-    /// The keys of the settings that any service reads, alive or not, and of which profiles.
+    /// The keys of the settings that any service reads, and those in their tables, alive or not, and of which profiles.
     settings: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
@@ -131,9 +131,10 @@ impl Registry {
     }
 
     /// Remembers what a service of this profile reads from its settings: no other one may call it misspelt.
-    pub(crate) fn remember_settings<'k>(&self, profile: &'static str, keys: impl IntoIterator<Item = &'k str>) {
+    pub(crate) fn remember_settings(&self, profile: &'static str, keys: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut list = self.services_inner().list();
         for key in keys {
+            let key = key.as_ref();
             match list.settings.get_mut(key) {
                 Some(profiles) => {
                     profiles.insert(profile);

@@ -9,8 +9,8 @@
 //! [`Complete`] that says that all parts are there.
 
 use crate::client::Client;
-use crate::config::{Config, WrittenSetting};
-use crate::error::{Error, Problem};
+use crate::config::{Config, Ignored, Keys, WrittenSetting};
+use crate::error::{Error, Origin, Problem};
 use crate::registry::{Registry, ServiceInfo};
 
 use super::PooledClient;
@@ -36,7 +36,9 @@ pub struct Parts<'r> {
     keys: &'static [&'static str],
     /// Without its profile a service has no settings, and that is one problem, not one for each.
     has_profile: bool,
-    /// Settings that were already said to be misspelt.
+    /// What the settings' types passed over in their tables, with the key of the setting.
+    ignored: Vec<(String, Ignored)>,
+    /// Settings, or paths into them, that were already said to be misspelt.
     misspelt: Vec<String>,
     problems: Vec<Problem>,
     /// The first failure that is no mistake in the configuration.
@@ -70,6 +72,7 @@ impl<'r> Parts<'r> {
             clients: Vec::new(),
             keys: S::SETTINGS,
             has_profile,
+            ignored: Vec::new(),
             misspelt: Vec::new(),
             problems: Vec::new(),
             failure: None,
@@ -151,8 +154,30 @@ impl<'r> Parts<'r> {
         if !self.has_profile {
             return Part(None);
         }
-        let read = self.config.setting(self.profile, key);
-        self.part(read)
+        let (read, keys) = self.config.setting_with_keys(self.profile, key);
+        let known = keys.known.iter().map(|path| format!("{key}{path}"));
+        self.registry.remember_settings(self.profile, known);
+        let is_told = read.is_err() && self.lacks_what_is_misspelt(key, &keys);
+        let ignored = keys.ignored.into_iter().map(|each| (key.to_owned(), each));
+        self.ignored.extend(ignored);
+        if is_told { Part(None) } else { self.part(read) }
+    }
+
+    /// Whether the key that a table lacks stands there misspelt, which is then told.
+    fn lacks_what_is_misspelt(&mut self, setting: &str, keys: &Keys) -> bool {
+        let Some((table, missing)) = &keys.missing else {
+            return false;
+        };
+        let mut beside = keys.ignored.iter().filter(|ignored| ignored.table == *table);
+        let near = nearest(missing, beside.clone().map(|ignored| ignored.key.as_str()));
+        let Some(ignored) = near.and_then(|near| beside.find(|ignored| ignored.key == near)) else {
+            return false;
+        };
+        let path = format!("{setting}{}", ignored.path());
+        let problem = setting::misspelt(&ignored.origin, self.service, self.profile, &path, missing, true);
+        self.problems.push(problem);
+        self.misspelt.push(path);
+        true
     }
 
     /// The setting that was probably meant to be `key`, which is missing: set, near to it, and not read by this service.
@@ -180,11 +205,52 @@ impl<'r> Parts<'r> {
             }
             let problem = setting::misspelt(&written.origin, self.service, self.profile, &key, meant, false);
             let meant = self.config.written_setting(self.profile, meant);
-            if is_mistake(nearness, &written, meant.as_ref()) {
-                self.problems.push(problem);
-            } else {
-                tracing::warn!("{problem}");
-            }
+            let meant = meant.map(|meant| meant.is_in_no_file);
+            self.tell(problem, is_mistake(nearness, written.is_in_no_file, meant));
+        }
+        for (setting, ignored) in std::mem::take(&mut self.ignored) {
+            self.find_near_miss_within(&setting, &ignored);
+        }
+    }
+
+    /// The same, of a key in a setting's table.
+    fn find_near_miss_within(&mut self, setting: &str, ignored: &Ignored) {
+        let path = format!("{setting}{}", ignored.path());
+        let Some((meant, nearness)) = meant(&ignored.key, ignored.known.iter().copied()) else {
+            return;
+        };
+        if self.misspelt.contains(&path) || self.is_read_elsewhere(setting, ignored) {
+            return;
+        }
+        let problem = setting::misspelt(&ignored.origin, self.service, self.profile, &path, meant, false);
+        let beside = ignored.beside(meant);
+        let meant = beside.map(|origin| self.is_in_no_file(&format!("{setting}{}.{meant}", ignored.table), origin));
+        let is_in_no_file = self.is_in_no_file(&path, &ignored.origin);
+        self.tell(problem, is_mistake(nearness, is_in_no_file, meant));
+    }
+
+    /// Whether a service that is given this table as well knows the key.
+    fn is_read_elsewhere(&self, setting: &str, ignored: &Ignored) -> bool {
+        let path = format!("{setting}{}", ignored.path());
+        let written = self.config.written_setting(self.profile, &path);
+        let written = written.or_else(|| self.config.written_setting(self.profile, setting));
+        let readers = self
+            .registry
+            .readers_of_setting(&format!("{setting}{}", ignored.form()));
+        written.is_some_and(|written| readers.into_iter().any(|reader| written.counts_for(reader)))
+    }
+
+    /// Whether no file has what is written here, in a table or in an inline table of a variable.
+    fn is_in_no_file(&self, path: &str, origin: &Origin) -> bool {
+        matches!(origin, Origin::Variable(_) | Origin::Code(_))
+            && (self.config.written_setting(self.profile, path)).is_none_or(|written| written.is_in_no_file)
+    }
+
+    fn tell(&mut self, problem: Problem, is_mistake: bool) {
+        if is_mistake {
+            self.problems.push(problem);
+        } else {
+            tracing::warn!("{problem}");
         }
     }
 
@@ -220,8 +286,9 @@ impl<'r> Parts<'r> {
 
 /// Whether what is near to a key that is read was meant to be it: where it is a slip; where nothing is set that it may stand
 /// beside; and where it came from outside the file, to override what the file has, for then the override would be lost.
-fn is_mistake(nearness: Nearness, written: &WrittenSetting, meant: Option<&WrittenSetting>) -> bool {
-    let overrides = written.is_in_no_file && meant.is_some_and(|meant| !meant.is_in_no_file);
+/// Of both it is asked whether no file has them.
+fn is_mistake(nearness: Nearness, is_in_no_file: bool, meant: Option<bool>) -> bool {
+    let overrides = is_in_no_file && meant == Some(false);
     match nearness {
         Nearness::Slip => true,
         Nearness::PerhapsAnother => overrides || meant.is_none(),

@@ -213,7 +213,12 @@ fn no_word_of_rust_is_in_what_a_misfit_says() {
         read::<Tagged>("3").map(|_| ()),
         says("expected a table, found a whole number")
     );
-    assert_eq!(read::<Either>("0.5").map(|_| ()), says("this value does not fit"));
+    let no_form = "this value is in none of the forms that the setting can have";
+    assert_eq!(read::<Either>("0.5").map(|_| ()), says(no_form));
+    assert_eq!(
+        read::<Either>("{ b = 3 }").map(|_| ()),
+        Err(format!("f:2:1: a.settings.key: {no_form}"))
+    );
     assert_eq!(
         read::<IpAddr>("5").map(|_| ()),
         says("expected an IP address, found a whole number")
@@ -236,6 +241,25 @@ fn a_type_s_own_message_does_not_tell_the_value_in_capitals() {
     assert_eq!(
         read::<Loud>("'canary'").map(|_| ()),
         Err("f:2:7: a.settings.key: this value does not fit".to_owned())
+    );
+}
+
+#[test]
+fn an_unknown_key_in_a_table_made_of_variables_is_named_by_its_own_variable() {
+    let told = |key: &str| {
+        let config = Scenario::main_file("[a.settings.target]\nurl = \"http://file\"\nweight = 1")
+            .variable(key, "canary")
+            .config();
+        let read = config.setting::<Target>("a", "target");
+        read.expect_err("it is unknown").to_string()
+    };
+    assert_eq!(
+        told("HTTPUTIL_A__SETTINGS__TARGET__WIEGHT"),
+        "HTTPUTIL_A__SETTINGS__TARGET__WIEGHT: unknown key wieght; did you mean weight?"
+    );
+    assert_eq!(
+        told("HTTPUTIL_A__SETTINGS__TARGET__COLOUR"),
+        "HTTPUTIL_A__SETTINGS__TARGET__COLOUR: unknown key colour; the keys here are url, weight, names"
     );
 }
 

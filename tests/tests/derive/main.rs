@@ -8,6 +8,7 @@ mod folders;
 mod hygiene;
 mod lifecycle;
 mod lints;
+mod nested;
 mod projects;
 mod service;
 mod settings;
