@@ -101,8 +101,12 @@ fn fields(input: &DeriveInput, krate: &Path, own: &Profile, errors: &mut Errors)
     let mut doubts = Doubts::default();
     for field in written {
         let Some(ident) = field.ident.clone() else { continue };
+        let before = errors.count();
         let above = parse::on_field(&field.attrs, errors);
         let role = role(&ident, &field.ty, above, krate, own, &mut doubts, errors);
+        if errors.count() > before {
+            doubts.mistaken.push(ident.clone());
+        }
         if let Role::Setting { key, .. } = &role {
             if keys.contains(key) {
                 errors.at(
@@ -129,6 +133,10 @@ struct Doubts {
     unclear: bool,
     /// The type of the first one that is a client within something, and an argument if there is another client.
     wrapped: Option<Type>,
+    /// The type of one that is called so, and an argument if there is another client.
+    called: Option<Type>,
+    /// Those that a mistake was told of: what they are is not sure.
+    mistaken: Vec<Ident>,
 }
 
 /// What a field is.
@@ -217,7 +225,12 @@ fn role(
             doubts.wrapped.get_or_insert_with(|| ty.clone());
             Role::Argument
         }
-        ClientType::Not => Role::Argument,
+        ClientType::Not => {
+            if ident.unraw() == "client" {
+                doubts.called = Some(ty.clone());
+            }
+            Role::Argument
+        }
     }
 }
 
@@ -234,6 +247,11 @@ fn clients(name: &Ident, own: &Profile, fields: &[Field], doubts: &Doubts, error
         let Some((first, _)) = clients[..index]
             .iter()
             .find(|(_, earlier)| earlier.name == profile.name)
+            .filter(|(first, _)| {
+                [&first.ident, &field.ident]
+                    .into_iter()
+                    .all(|ident| !doubts.mistaken.contains(ident))
+            })
         else {
             continue;
         };
@@ -244,17 +262,27 @@ fn clients(name: &Ident, own: &Profile, fields: &[Field], doubts: &Doubts, error
         errors.at(field.ident.span(), message);
     }
     if clients.is_empty() && !doubts.unclear {
-        match &doubts.wrapped {
-            Some(ty) => errors.on(
+        match (&doubts.wrapped, &doubts.called) {
+            (Some(ty), _) => errors.on(
                 ty,
                 format!(
                     "`{name}` has no client: write `httputil::Client` here, with nothing around it: its clones are cheap \
                      and share the lease"
                 ),
             ),
-            None => errors.at(
+            (None, Some(ty)) => errors.on(
+                ty,
+                format!(
+                    "`{name}` has no client that can be told by its type: write `httputil::Client` here, or, if this is \
+                     another name of it, mark the field `#[pooled_client(client)]`"
+                ),
+            ),
+            (None, None) => errors.at(
                 name.span(),
-                format!("`{name}` has no client: add a field `client: httputil::Client`"),
+                format!(
+                    "`{name}` has no client: add a field `client: httputil::Client`, or, where the type has another \
+                     name, mark the field `#[pooled_client(client)]`"
+                ),
             ),
         }
     } else if !clients.is_empty() && own.valid && clients.iter().all(|(_, profile)| profile.name != own.name) {

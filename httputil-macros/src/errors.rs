@@ -26,6 +26,11 @@ impl Errors {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
     /// All of them, if there are any.
     pub(crate) fn finish(self) -> Option<syn::Error> {
         self.0

@@ -13,7 +13,7 @@ use syn::{GenericParam, Generics, Path, parse_quote};
 use crate::model::{Fallback, Field, Role, Service};
 
 /// The code of a valid service.
-pub(crate) fn service(service: &Service, watched: &[PathBuf]) -> TokenStream {
+pub(crate) fn service(service: &Service, watched: Option<&[PathBuf]>) -> TokenStream {
     let krate = &service.krate;
     let arguments = as_one(service.arguments().map(|field| field.ident.to_token_stream()));
     let bodies = Bodies {
@@ -222,11 +222,8 @@ fn drop_impl(service: &Service) -> TokenStream {
 }
 
 /// Makes the compiler build this crate again when one of the files, or the variable that names one, changes.
-pub(crate) fn watch(files: &[PathBuf]) -> Option<TokenStream> {
-    let paths: Vec<&str> = files.iter().filter_map(|file| file.to_str()).collect();
-    if paths.is_empty() {
-        return None;
-    }
+pub(crate) fn watch(files: Option<&[PathBuf]>) -> Option<TokenStream> {
+    let paths: Vec<&str> = files?.iter().filter_map(|file| file.to_str()).collect();
     Some(quote_spanned! {site()=>
         const _: () = {
             #(const _: &[u8] = ::core::include_bytes!(#paths);)*

@@ -117,10 +117,10 @@ fn derive(input: &DeriveInput, place: &Place) -> TokenStream {
     let service = check::service(input, &mut errors);
     let watched = profiles::check(&service, place, &mut errors);
     match errors.finish() {
-        None => expand::service(&service, &watched),
+        None => expand::service(&service, watched.as_deref()),
         Some(error) => {
             let mut tokens = expand::outline(&service);
-            tokens.extend(expand::watch(&watched));
+            tokens.extend(expand::watch(watched.as_deref()));
             tokens.extend(error.to_compile_error());
             tokens
         }

@@ -3,7 +3,8 @@
 //! A mistake is noted and reading goes on, with the likeliest meaning in place of what was written, so that one
 //! mistake stays one error. What the attributes mean together is for `check`.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -174,7 +175,8 @@ fn items(
                 continue;
             }
         };
-        let read = match Punctuated::<Item, Token![,]>::parse_terminated.parse2(list.tokens.clone()) {
+        let tokens = with_name(list.tokens.clone(), place, errors);
+        let read = match Punctuated::<Item, Token![,]>::parse_terminated.parse2(tokens) {
             Ok(read) => read,
             Err(error) => {
                 errors.add(error);
@@ -225,6 +227,17 @@ fn items(
         }
     }
     (items, broken)
+}
+
+/// The tokens, with the name of what was meant before a text that stands first and alone, which is told.
+fn with_name(tokens: TokenStream, place: &str, errors: &mut Errors) -> TokenStream {
+    let first = tokens.clone().into_iter().next().map(TokenStream::from);
+    let Some(literal) = first.and_then(|first| syn::parse2::<LitStr>(first).ok()) else {
+        return tokens;
+    };
+    let name = Ident::new(if place == "struct" { "profile" } else { "setting" }, literal.span());
+    errors.on(&literal, format!("write `{name} = {}`", literal.token()));
+    quote!(#name = #tokens)
 }
 
 /// Whether this is our helper; one that is written with a path is told so, and read.

@@ -41,14 +41,17 @@ impl Place {
     }
 }
 
-/// Checks every profile that the service names; returns the files that the answer depends on.
-pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Vec<PathBuf> {
-    let Some(folder) = place.folder.as_deref().filter(|folder| folder.is_absolute()) else {
-        return Vec::new();
-    };
+/// Checks every profile that the service names; returns the files that the answer depends on, beside the variable that may
+/// name one. Nothing where nothing is ever checked.
+pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Option<Vec<PathBuf>> {
+    let folder = place.folder.as_deref().filter(|folder| folder.is_absolute())?;
     if service.unchecked || is_foreign(folder) {
-        return Vec::new();
+        return None;
     }
+    Some(check_within(folder, service, place, errors))
+}
+
+fn check_within(folder: &Path, service: &Service, place: &Place, errors: &mut Errors) -> Vec<PathBuf> {
     let main = match locate(folder, place.config_var.as_deref()) {
         Ok(Found::File(main)) => main,
         Ok(Found::Nothing) => return Vec::new(),
@@ -83,17 +86,15 @@ pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Ve
             }
         });
     }
-    let is_known = |name: &str| name == "default" || known.iter().any(|names| names.contains(name));
+    let known = Known {
+        files: &files,
+        profiles: known,
+    };
     for profile in service.profiles() {
-        if profile.valid && !is_known(&profile.name) {
+        if profile.valid && !known.has(&profile.name) {
             let name = &profile.name;
-            let names = known.iter().flat_map(|names| names.iter().map(String::as_str));
-            let known: BTreeSet<&str> = names.chain(["default"]).collect();
-            let hint = match nearest(name, known.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("add a table `[{name}]` to it"),
-            };
-            let all = known.into_iter().collect::<Vec<_>>().join(", ");
+            let hint = known.hint(name);
+            let all = known.listed();
             errors.at(
                 profile.span,
                 format!("no profile `{name}` in {shown}; {hint} (it has: {all})"),
@@ -101,6 +102,58 @@ pub(crate) fn check(service: &Service, place: &Place, errors: &mut Errors) -> Ve
         }
     }
     files
+}
+
+/// The profiles of each file, the main one first.
+struct Known<'a> {
+    files: &'a [PathBuf],
+    profiles: Vec<Names>,
+}
+
+impl Known<'_> {
+    fn has(&self, name: &str) -> bool {
+        name == "default" || self.profiles.iter().any(|names| names.tables.contains(name))
+    }
+
+    /// What to do about a name that no file has.
+    fn hint(&self, name: &str) -> String {
+        let by_file = || self.files.iter().zip(&self.profiles).enumerate();
+        // What is in a file of an environment only is said to be there.
+        let whose = |index: usize, file: &Path| match index {
+            0 => String::new(),
+            _ => format!(" of {}", shown(file)),
+        };
+        if let Some((index, (file, _))) = by_file().find(|(_, (_, names))| names.lists.contains(name)) {
+            return format!("write `[{name}]` instead of `[[{name}]]`{}", whose(index, file));
+        }
+        let all = by_file().flat_map(|(_, (_, names))| names.tables.iter().map(String::as_str));
+        let Some(meant) = nearest(name, all.chain(["default"])) else {
+            return format!("add a table `[{name}]` to it");
+        };
+        let found = by_file().find(|(_, (_, names))| names.tables.contains(meant));
+        let whose = found.map(|(index, (file, _))| whose(index, file)).unwrap_or_default();
+        format!("did you mean `{meant}`{whose}?")
+    }
+
+    /// All names: those of the main file, then of each further file what it adds.
+    fn listed(&self) -> String {
+        let mut listed = BTreeSet::new();
+        let mut parts = Vec::new();
+        for (index, (file, names)) in self.files.iter().zip(&self.profiles).enumerate() {
+            let mut new: BTreeSet<&str> = names.tables.iter().map(String::as_str).collect();
+            if index == 0 {
+                new.insert("default");
+            }
+            new.retain(|name| listed.insert(*name));
+            let new = new.into_iter().collect::<Vec<_>>().join(", ");
+            match index {
+                0 => parts.push(new),
+                _ if new.is_empty() => {}
+                _ => parts.push(format!("{}: {new}", shown(file))),
+            }
+        }
+        parts.join("; ")
+    }
 }
 
 /// Whether cargo put this crate here: its user can change neither the crate nor, for it, the file.
@@ -138,7 +191,16 @@ fn is_environment(name: &str) -> bool {
 }
 
 /// The profiles of a file.
-type Names = Arc<BTreeSet<String>>;
+type Names = Arc<InFile>;
+
+/// What a file has at its top that may be called as a profile is.
+#[derive(Default)]
+struct InFile {
+    /// The profiles.
+    tables: BTreeSet<String>,
+    /// What stands there as `[[name]]`, which is none.
+    lists: BTreeSet<String>,
+}
 
 /// What tells that a file is not the one that was read.
 type Stamp = (Option<SystemTime>, u64);
@@ -171,10 +233,20 @@ fn read(file: &Path) -> Result<Names, (String, bool)> {
         let reason = error.message().lines().next().unwrap_or("not TOML");
         (format!("{shown}:{line}:{column}: {reason}"), true)
     })?;
-    let tables = table.get_ref().iter().filter(|(_, value)| value.get_ref().is_table());
-    let names = tables.map(|(key, _)| key.get_ref().as_ref());
-    let names = names.filter(|name| is_name(name) && !RESERVED.contains(name));
-    let names: Names = Arc::new(names.map(str::to_owned).collect());
+    let mut names = InFile::default();
+    for (key, value) in table.get_ref() {
+        let name = key.get_ref().as_ref();
+        let value = value.get_ref();
+        if !is_name(name) || RESERVED.contains(&name) {
+            continue;
+        }
+        if value.is_table() {
+            names.tables.insert(name.to_owned());
+        } else if value.is_array() {
+            names.lists.insert(name.to_owned());
+        }
+    }
+    let names = Arc::new(names);
     known.insert(file.to_owned(), (stamp, Arc::clone(&names)));
     Ok(names)
 }
@@ -220,9 +292,9 @@ mod tests {
         let file = folder.path().join("httputil.toml");
         fs::write(&file, "[telemetry]\n").unwrap();
         let first = read(&file).unwrap();
-        assert!(first.contains("telemetry"));
+        assert!(first.tables.contains("telemetry"));
         assert!(Arc::ptr_eq(&first, &read(&file).unwrap()), "it was parsed again");
         fs::write(&file, "[telemetry]\n[audit]\n").unwrap();
-        assert!(read(&file).unwrap().contains("audit"));
+        assert!(read(&file).unwrap().tables.contains("audit"));
     }
 }

@@ -11,10 +11,10 @@
 use crate::client::Client;
 use crate::config::{Config, Ignored, Keys, WrittenSetting};
 use crate::error::{Error, Origin, Problem};
-use crate::registry::{Registry, ServiceInfo};
+use crate::registry::Registry;
 
 use super::PooledClient;
-use super::farewell;
+use super::farewell::{self, Farewell, IsFarewell};
 use super::nearness::{Nearness, meant, nearest};
 use super::readable::{Readable, WithDefault};
 use super::setting;
@@ -29,7 +29,7 @@ pub struct Parts<'r> {
     service: &'static str,
     /// Whether the type has a pool of its own.
     is_isolated: bool,
-    on_stop: Option<fn(&ServiceInfo)>,
+    on_stop: Option<Farewell>,
     /// What was leased, the client of its own profile first.
     clients: Vec<Client>,
     /// What the service reads from its settings.
@@ -85,8 +85,8 @@ impl<'r> Parts<'r> {
     }
 
     /// Calls this once, when the lease of the service's own client ends.
-    pub fn on_stop(&mut self, farewell: fn(&ServiceInfo)) {
-        self.on_stop = Some(farewell);
+    pub fn on_stop(&mut self, farewell: impl IsFarewell + Send + Sync + 'static) {
+        self.on_stop = Some(Farewell::of(farewell));
     }
 
     /// A lease on the pool of `profile`.
@@ -143,7 +143,7 @@ impl<'r> Parts<'r> {
                 // Before the service can be stopped: its clients are still here.
                 let info = self.registry.add_service(self.type_name, self.profile, &self.clients);
                 if let (Some(info), Some(on_stop), Some(own)) = (info, self.on_stop, self.clients.first()) {
-                    own.at_the_end(move || farewell::say(on_stop, &info));
+                    own.at_the_end(move || farewell::say(&on_stop, &info));
                 }
                 Ok(Complete(()))
             }

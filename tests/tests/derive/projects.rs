@@ -134,6 +134,31 @@ fn the_variable_counts_as_the_absolute_path_of_a_file_and_as_nothing_else() {
     check(&shop.path("missing.toml")).fails_once_saying(&["no profile `telemetry` in ", "missing.toml"]);
 }
 
+#[test]
+fn a_variable_that_names_a_file_is_heeded_also_where_there_was_none() {
+    let shop = Shop::with(&[("fileless", &service("telemetry"))]);
+    shop.check("fileless").passes();
+    shop.write("named.toml", "[audit]\n");
+    shop.check_with("fileless", Some(&shop.path("named.toml")))
+        .fails_once_saying(&["no profile `telemetry` in named.toml"]);
+    shop.check("fileless").passes();
+}
+
+#[test]
+fn a_profile_of_another_file_and_one_that_is_written_as_a_list_are_told_as_such() {
+    let shop = Shop::with(&[("nearby", &service("telemetri"))]);
+    shop.write("httputil.toml", "[audit]\n");
+    shop.write("httputil.staging.toml", "[telemetry]\n[audit]\n");
+    shop.check("nearby").fails_once_saying(&[
+        "no profile `telemetri` in httputil.toml; did you mean `telemetry` of httputil.staging.toml? \
+         (it has: audit, default; httputil.staging.toml: telemetry)",
+    ]);
+    shop.write("httputil.toml", "[[telemetri]]\ntimeout = \"1s\"\n");
+    shop.check("nearby").fails_once_saying(&[
+        "no profile `telemetri` in httputil.toml; write `[telemetri]` instead of `[[telemetri]]` (",
+    ]);
+}
+
 /// A service on this profile.
 fn service(profile: &str) -> String {
     format!(
