@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::credentials::bearer_of;
+use crate::error::ShownPath;
 use crate::files;
 
 /// Between two looks.
@@ -73,7 +74,7 @@ impl TokenFile {
         let (token, stamp) = read(path)?;
         if files::is_open_to_all(path) {
             tracing::warn!(
-                file = %path.display(),
+                file = %ShownPath(path),
                 profile,
                 "everybody on this machine can read the token (auth.bearer); take the right away: chmod o-r"
             );
@@ -176,7 +177,7 @@ fn look(state: &Mutex<State>) -> MutexGuard<'_, State> {
 fn find(path: &Path, known: Stamp) -> Result<Option<(HeaderValue, Stamp)>, String> {
     let stamp = || path.metadata().map(|metadata| Stamp::of(&metadata));
     for _ in 0..5 {
-        let now = stamp().map_err(|error| format!("the file {}: {}", path.display(), files::Refused::from(error)))?;
+        let now = stamp().map_err(|error| format!("the file {}: {}", ShownPath(path), files::Refused::from(error)))?;
         if now == known {
             return Ok(None);
         }
@@ -185,12 +186,12 @@ fn find(path: &Path, known: Stamp) -> Result<Option<(HeaderValue, Stamp)>, Strin
         }
         std::thread::sleep(SETTLED);
     }
-    Err(format!("the file {} is being written all the time", path.display()))
+    Err(format!("the file {} is being written all the time", ShownPath(path)))
 }
 
 /// The text of a file, but for its last line end.
 fn read(path: &Path) -> Result<(HeaderValue, Stamp), String> {
-    let shown = path.display();
+    let shown = ShownPath(path);
     let stamp = || path.metadata().map(|metadata| Stamp::of(&metadata));
     let told = |refused: files::Refused| format!("the file {shown}: {refused}");
     let before = stamp().map_err(|error| told(error.into()))?;

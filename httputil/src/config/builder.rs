@@ -11,7 +11,7 @@ use super::names::REGISTRY;
 use super::problems::Problems;
 use super::read::Misfit;
 use super::{contradictions, environment, excerpt, extract, homeless, inherit, merge::Chain, secrets, walk};
-use crate::error::{Error, Problem};
+use crate::error::{Error, Problem, ShownPath};
 use crate::settings::{Environment, Registry};
 
 /// Says where a configuration comes from.
@@ -196,7 +196,7 @@ impl ConfigBuilder {
             tracing::warn!("{problem}");
         }
         if !files.is_empty() {
-            let shown: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+            let shown: Vec<String> = files.iter().map(|path| ShownPath(path).to_string()).collect();
             tracing::info!(
                 files = shown.join(", "),
                 profiles = profiles.len(),

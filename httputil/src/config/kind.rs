@@ -11,6 +11,7 @@ use super::tree::{Node, Value};
 use super::values::{Item, check_header_text, parse_duration, parse_size, show_duration, show_size};
 use super::{layer::quoted, names};
 use crate::connect::check_url as check_proxy;
+use crate::files::is_no_path;
 
 /// Checks a value and gives it the form that serde will read: text from variables becomes what its key wants, a path
 /// becomes relative to `folder`. The error says what would be right.
@@ -102,7 +103,17 @@ pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<
 }
 
 /// A path relative to `folder`. A tree holds text, and a path that was left as it is would be relative to another folder.
+/// What surely is none is refused, and never to be shown.
 pub(crate) fn beneath(folder: Option<&Path>, path: &str) -> Check<String> {
+    if is_no_path(path) {
+        let is_of_windows = path.get(1..2) == Some(":") && !path.contains("-----BEGIN");
+        let backslashes = if is_of_windows {
+            "; in a file, a path with backslashes stands in single quotes"
+        } else {
+            ""
+        };
+        return Err(format!("a path is wanted, not the file's text{backslashes}").into());
+    }
     let joined = folder.map_or_else(|| Path::new(path).to_owned(), |folder| folder.join(path));
     let text = joined.into_os_string().into_string();
     text.map_err(|_| "the name of the file's folder is not UTF-8; write the whole path, from the root on".into())

@@ -18,7 +18,7 @@ use super::reference;
 use super::schema::{Kind, schema_of};
 use super::suggest;
 use super::tree::Table;
-use crate::error::{Error, Origin, Problem};
+use crate::error::{Error, Origin, Problem, ShownPath};
 use crate::settings::{Environment, Profile, Registry};
 
 /// A loaded, checked configuration. Cheap to clone.
@@ -304,7 +304,7 @@ impl Config {
                     let why = passed_over.map(|problem| format!(" ({problem})")).unwrap_or_default();
                     format!(", and no configuration file was found{why}")
                 },
-                |file| format!(" in {}", file.display()),
+                |file| format!(" in {}", ShownPath(file)),
             );
             format!("no profile is called {shown}{place}{hint}")
         })])

@@ -13,7 +13,8 @@ use super::names::{self, DEFAULT};
 use super::overrides::{Override, into_tables};
 use super::problems::Problems;
 use super::{file, suggest, toml_text, walk};
-use crate::error::{Origin, Problem};
+use crate::error::{Origin, Problem, ShownPath};
+use crate::files;
 
 /// Environments that need no file of their own, though others have one.
 const USUAL: [&str; 4] = ["development", "test", "staging", "production"];
@@ -113,7 +114,7 @@ impl<'a> Loading<'a> {
             let message = format!(
                 "passed over, since everybody can write to {}; take the right away (chmod o-w), or name the file in \
                  HTTPUTIL_CONFIG",
-                folder.display()
+                ShownPath(&folder)
             );
             let problem = Problem::at(Origin::WholeFile(self.shown(&file)), message);
             if !self.passed_over.contains(&problem) {
@@ -127,7 +128,7 @@ impl<'a> Loading<'a> {
                 let nested = self.shown(&nested);
                 let message = format!(
                     "{} is there as well, so it's unclear which counts; remove one",
-                    nested.display()
+                    ShownPath(&nested)
                 );
                 let origin = Origin::WholeFile(self.shown(&plain));
                 self.problems.add(|| Problem::at(origin, message));
@@ -166,7 +167,7 @@ impl<'a> Loading<'a> {
         );
         self.refuse_environment(
             name,
-            &format!("there is no httputil.{name}.toml beside {}{hint}", main.display()),
+            &format!("there is no httputil.{name}.toml beside {}{hint}", ShownPath(&main)),
         );
     }
 
@@ -176,11 +177,15 @@ impl<'a> Loading<'a> {
 
     /// Adds the file that `HTTPUTIL_CONFIG` names; that it can't be read is a mistake of the variable.
     fn add_named_file(&mut self, path: &Path) {
+        let named = environment::config_file(&self.builder.environment);
+        let is_text = named.is_some_and(|named| files::is_no_path(&named.to_string_lossy()));
         self.read_file(path, |problem| {
             let value = path.to_string_lossy();
             let message = if value.contains("://") || value.contains(":/") && value.contains('@') {
                 // A URL may hold a password.
                 "expected the path of a file, found a URL".to_owned()
+            } else if is_text {
+                "expected the path of a file, found a text".to_owned()
             } else {
                 problem.to_string()
             };

@@ -6,7 +6,7 @@
 use super::layer::name_beside;
 use super::loaded::Config;
 use super::schema::schema;
-use crate::error::{Error, Origin, Problem};
+use crate::error::{Error, Origin, Problem, ShownPath};
 
 impl Config {
     /// The error with the places of the keys that it is about; `profile` is whose client could not be made.
@@ -47,7 +47,7 @@ impl Config {
             .unwrap_or(key);
         let why = match problem.origin() {
             None => why.to_owned(),
-            Some(Origin::WholeFile(path)) => format!("the file {}: {why}", path.display()),
+            Some(Origin::WholeFile(path)) => format!("the file {}: {why}", ShownPath(path)),
             Some(_) => return None,
         };
         if schema().key(key).is_none() && !key.starts_with("headers.") {

@@ -56,6 +56,7 @@ pub(crate) fn check(node: &mut Node, folder: Option<&Path>) -> Result<(), Cow<'s
     match word.as_str() {
         "file" if text.is_empty() => return Err("the path of the file is empty".into()),
         "env" if text.is_empty() => return Err("the name of the variable is empty".into()),
+        "file" if files::is_token(text) => return Err("the path of a file is wanted, not the secret itself".into()),
         _ => {}
     }
     let elsewhere = match word.as_str() {

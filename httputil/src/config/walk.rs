@@ -18,6 +18,7 @@ use super::tree::{Entry, Node, Table, Value};
 use super::values::{Item, Rule, parse_address};
 use crate::connect::check_host;
 use crate::error::{Origin, Problem};
+use crate::files::is_no_path;
 use crate::settings::check_header_name;
 
 /// Checks all tables of a layer.
@@ -158,6 +159,9 @@ impl Walk<'_> {
                     let message = format!("{}, found a list", wanted(key));
                     problem(&origin, profile, path, &message)
                 }
+                Value::Raw(text) | Value::Text(text) if is_no_path(text) && may_be_a_path(key) => {
+                    problem(&origin, profile, path, message)
+                }
                 Value::Raw(text) | Value::Text(text)
                     if matches!(
                         key.kind,
@@ -186,7 +190,11 @@ impl Walk<'_> {
         let Value::List(items) = &mut list.value else {
             return true;
         };
-        let may_hide = |text: &str| matches!(item, Item::Url | Item::Origin | Item::Base) && may_hold_a_password(text);
+        let may_hide = |text: &str| match item {
+            Item::Url | Item::Origin | Item::Base => may_hold_a_password(text),
+            Item::Path => is_no_path(text),
+            _ => false,
+        };
         // The commas of a variable may have cut a password in two.
         let raw = |url: &Node| matches!(&url.value, Value::Raw(text) if may_hide(text));
         let hidden = items.iter().any(raw);
@@ -413,6 +421,11 @@ impl Walk<'_> {
 /// Whether a URL, or what is meant as one, is not to be shown.
 fn may_hold_a_password(url: &str) -> bool {
     url.contains('@')
+}
+
+/// Whether the value is a path, or a list of them.
+fn may_be_a_path(key: &Key) -> bool {
+    matches!(key.kind, Kind::Path | Kind::List(Item::Path))
 }
 
 /// Why a key can't stand in this table or this kind of layer.

@@ -20,4 +20,4 @@ pub use report::{BoxError, Error};
 
 pub(crate) use duration::Human;
 pub(crate) use problem::Excerpt;
-pub(crate) use words::{Cut, is_visible};
+pub(crate) use words::{Cut, ShownPath, is_visible};

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::words::{ShownPath, one_line};
+
 /// The place that a configuration value came from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -32,10 +34,10 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::BuiltIn => f.write_str("built-in default"),
-            Origin::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
-            Origin::WholeFile(path) => write!(f, "{}", path.display()),
-            Origin::Variable(name) => f.write_str(name),
-            Origin::Code(key) => write!(f, "set in code: {key}"),
+            Origin::File { path, line, column } => write!(f, "{}:{line}:{column}", ShownPath(path)),
+            Origin::WholeFile(path) => write!(f, "{}", ShownPath(path)),
+            Origin::Variable(name) => f.write_str(&one_line(name.to_string())),
+            Origin::Code(key) => write!(f, "set in code: {}", one_line(key.to_string())),
         }
     }
 }
@@ -97,7 +99,7 @@ impl Problem {
         Problem {
             origin: Some(origin),
             value: None,
-            message: message.into(),
+            message: one_line(message.into()),
             excerpt: None,
             is_unknown_key: false,
         }
@@ -109,7 +111,7 @@ impl Problem {
         Problem {
             origin: None,
             value: None,
-            message: message.into(),
+            message: one_line(message.into()),
             excerpt: None,
             is_unknown_key: false,
         }
@@ -118,12 +120,12 @@ impl Problem {
     /// A problem with the value of a key that is known and not secret: `file:1:2: key = value: message`, or
     /// `VARIABLE=value: message`, where the variable's name already says the key.
     pub(crate) fn with_value(origin: Origin, key: &str, value: impl Into<String>, message: &str) -> Problem {
-        let value = value.into();
+        let value = one_line(value.into());
         match origin {
             Origin::Variable(_) | Origin::Code(_) => Problem {
                 origin: Some(origin),
                 value: Some(value),
-                message: message.to_owned(),
+                message: one_line(message.to_owned()),
                 excerpt: None,
                 is_unknown_key: false,
             },

@@ -26,6 +26,65 @@ fn every_mistake_is_shown_with_its_line_and_exit_code_1() {
     );
 }
 
+/// A path may come from a variable that others set.
+#[test]
+fn a_path_is_one_line_that_no_terminal_obeys_and_never_endless() {
+    let hostile = format!("gone\u{1b}[m\u{202e},\t::error::{}.pem", "z".repeat(3000));
+    for key in [
+        "tls.ca_file = PATH",
+        "tls.crl_files = [PATH]",
+        "auth.bearer = { file = PATH }",
+    ] {
+        let quoted = serde_json::to_string(&hostile).unwrap();
+        let desk = Desk::with(&format!("[a]\n{}\n", key.replace("PATH", &quoted)));
+        for format in ["text", "json", "github"] {
+            let run = desk.run(&["check", "--format", format]);
+            let told = run
+                .out
+                .lines()
+                .find(|line| line.contains("gone"))
+                .expect("the file is missing");
+            assert!(told.contains(r"\u{1b}[m\u{202e},\t") || format == "json", "{told}");
+            assert!(told.chars().count() < 1100, "{told}");
+            assert!(!run.out.contains(['\u{1b}', '\u{202e}', '\t']), "{run:?}");
+            assert!(!run.out.lines().any(|line| line.starts_with("::error::")), "{run:?}");
+        }
+    }
+    let desk = Desk::with(
+        "[a]\nauth.bearer = { file = 'keys/größe, it''s.txt' }\n"
+            .replace("''", "")
+            .as_str(),
+    );
+    assert!(
+        desk.run(&["check"])
+            .mistakes()
+            .contains("keys/größe, its.txt: no such file"),
+        "as it is"
+    );
+}
+
+#[test]
+fn a_files_text_where_its_path_belongs_is_never_said() {
+    let pem = "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n";
+    let desk = Desk::with("[a]\n").variable("HTTPUTIL_A__TLS__KEY_FILE", pem);
+    let named = Desk::with("[a]\n").variable("HTTPUTIL_CONFIG", pem);
+    for arguments in [
+        &["check"][..],
+        &["check", "--format", "json"],
+        &["check", "--format", "github"],
+        &["explain", "a"],
+        &["env", "a"],
+        &["check", "--", pem],
+        &["check", &format!("--config={pem}")],
+    ] {
+        for desk in [&desk, &named] {
+            let run = desk.run(arguments);
+            assert!(run.code.is_some_and(|code| code == 1 || code == 2), "{run:?}");
+            assert!(!format!("{run:?}").contains("canary"), "{arguments:?} {run:?}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_checked_is_exit_code_2() {
     let desk = Desk::new();

@@ -116,6 +116,70 @@ fn a_secret_that_cannot_be_had_is_an_error_where_it_is_written() {
     assert_eq!(shadowed.messages(), "");
 }
 
+/// `HTTPUTIL_A__TLS__KEY_FILE="$(cat key.pem)"`.
+#[test]
+fn a_file_s_text_where_its_path_belongs_is_refused_and_not_shown() {
+    let pem = "-----BEGIN PRIVATE KEY-----\ncanary==\n-----END PRIVATE KEY-----";
+    let on_one_line = pem.replace('\n', "");
+    let base64 = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tcanary";
+    let der = format!("MII{}canary", "Ab12".repeat(40));
+    for text in [pem, &on_one_line, base64, &der, "canary\n", "canary\r"] {
+        for key in ["TLS__KEY_FILE", "TLS__CA_FILE", "TLS__EXTRA_CA_FILE", "TLS__CRL_FILES"] {
+            // What stands around an item of a list is no part of it.
+            if key == "TLS__CRL_FILES" && text.trim() != text {
+                continue;
+            }
+            let variable = format!("HTTPUTIL_A__{key}");
+            let scenario = Scenario::main_file("[a]").variable(&variable, text);
+            assert_eq!(
+                scenario.messages(),
+                format!("{variable}: a path is wanted, not the file's text")
+            );
+        }
+        let quoted = format!("{text:?}");
+        for key in [
+            "auth.bearer = { file = TEXT }",
+            "proxy.password = { file = TEXT }",
+            "headers = { x-key = { file = TEXT } }",
+            "tls.key_file = TEXT",
+            "tls.crl_files = ['a.pem', TEXT]",
+        ] {
+            let main = format!("[a]\n{}", key.replace("TEXT", &quoted));
+            let error = Scenario::main_file(&main).load().unwrap_err();
+            let shown = format!("{error} {error:#} {error:?}");
+            assert!(shown.contains("a path is wanted, not the file's text"), "{shown}");
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+        let scenario = Scenario::new().variable("HTTPUTIL_CONFIG", text);
+        assert_eq!(
+            scenario.messages(),
+            "HTTPUTIL_CONFIG: expected the path of a file, found a text"
+        );
+    }
+}
+
+#[test]
+fn a_token_where_the_path_of_its_file_belongs_is_not_shown() {
+    let of = |token: &str| Scenario::main_file(&format!("[a]\nauth.bearer = {{ file = '{token}' }}")).messages();
+    for token in ["Bearer canary", "bearer canary", "eyJhbGciOiJIUzI1NiJ9.canary.canary"] {
+        assert_eq!(
+            of(token),
+            "httputil.toml:2:6: a.auth.bearer: the path of a file is wanted, not the secret itself"
+        );
+    }
+    for token in ["canaryA1b2C3d4E5f6", "sk-canary0000000000000000"] {
+        assert_eq!(
+            of(token),
+            "httputil.toml:2:6: a.auth.bearer: no such file (its name, which may be the secret itself, is not shown; the \
+             path of a file is wanted)"
+        );
+    }
+    assert_eq!(
+        of("keys/token-2.txt"),
+        "httputil.toml:2:6: a.auth.bearer: the file keys/token-2.txt: no such file"
+    );
+}
+
 #[test]
 fn explain_shows_proxies_without_their_credentials() {
     let text = "[a.proxy]\nurl = \"http://user:canary@proxy:3128\"\nhttps = \"none\"\nno_proxy = [\"example.com\"]";

@@ -6,7 +6,7 @@ use httputil::Problem;
 
 use crate::args::CheckArgs;
 use crate::output::Outcome;
-use crate::report::{Checked, Report};
+use crate::report::{Checked, Report, of_path};
 use crate::source::SourceArgs;
 
 pub(crate) fn run(args: &CheckArgs, source: &SourceArgs) -> Result<Outcome, Outcome> {
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &CheckArgs, source: &SourceArgs) -> Result<Outcome, Outc
     }
     for file in given {
         if let Err(error) = file.symlink_metadata() {
-            return Err(Outcome::failed(format_args!("{}: {error}", file.display())));
+            return Err(Outcome::failed(format_args!("{}: {error}", of_path(file))));
         }
         match of_environment(file) {
             Some((main, environment)) => check(Some(&main), None, environment.as_deref(), source, &mut report)?,

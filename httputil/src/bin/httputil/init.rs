@@ -8,6 +8,7 @@ use httputil::Config;
 
 use crate::args::InitArgs;
 use crate::output::Outcome;
+use crate::report::of_path;
 
 /// The tests load it, with its comments and without.
 const STARTER: &str = include_str!("starter.toml");
@@ -21,19 +22,19 @@ pub(crate) fn run(args: &InitArgs) -> Result<Outcome, Outcome> {
     if let Some(other) = other_main_file(&file) {
         return Err(Outcome::failed(format_args!(
             "{} is there already, and beside it {} would make it unclear which counts",
-            other.display(),
-            file.display()
+            of_path(&other),
+            of_path(&file)
         )));
     }
     write_new(&file, STARTER)?
-        .ok_or_else(|| Outcome::failed(format_args!("{} is there already and stays as it is", file.display())))?;
+        .ok_or_else(|| Outcome::failed(format_args!("{} is there already and stays as it is", of_path(&file))))?;
     let schema = file.with_file_name("httputil.schema.json");
     let said = match write_new(&schema, &Config::schema())? {
-        Some(()) => format!("wrote {} and {}\n", file.display(), schema.display()),
+        Some(()) => format!("wrote {} and {}\n", of_path(&file), of_path(&schema)),
         None => format!(
             "wrote {}; {} was there already and stays as it is\n",
-            file.display(),
-            schema.display()
+            of_path(&file),
+            of_path(&schema)
         ),
     };
     Ok(Outcome::said(said))
@@ -62,6 +63,6 @@ fn write_new(path: &Path, text: &str) -> Result<Option<()>, Outcome> {
     match written {
         Ok(()) => Ok(Some(())),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
-        Err(error) => Err(Outcome::failed(format_args!("{}: {error}", path.display()))),
+        Err(error) => Err(Outcome::failed(format_args!("{}: {error}", of_path(path)))),
     }
 }

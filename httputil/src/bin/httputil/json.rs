@@ -11,8 +11,10 @@ pub(crate) fn pretty(json: &Json) -> String {
 /// `{ "file": …, "line": …, "column": … }`, `{ "variable": … }`, `{ "code": … }`, or `{ "built_in": true }`.
 pub(crate) fn of_origin(origin: &Origin) -> Json {
     match origin {
-        Origin::File { path, line, column, .. } => json!({ "file": **path, "line": line, "column": column }),
-        Origin::WholeFile(path) => json!({ "file": **path }),
+        Origin::File { path, line, column, .. } => {
+            json!({ "file": Origin::WholeFile(path.clone()).to_string(), "line": line, "column": column })
+        }
+        Origin::WholeFile(_) => json!({ "file": origin.to_string() }),
         Origin::Variable(name) => json!({ "variable": **name }),
         Origin::Code(key) => json!({ "code": **key }),
         Origin::BuiltIn => json!({ "built_in": true }),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -146,12 +147,9 @@ impl Report {
         for (problem, is_warning) in self.all() {
             let place = match problem.origin() {
                 Some(Origin::File { path, line, column, .. }) => {
-                    format!(
-                        " file={},line={line},col={column}",
-                        property(&path.display().to_string())
-                    )
+                    format!(" file={},line={line},col={column}", property(&of_path(path)))
                 }
-                Some(Origin::WholeFile(path)) => format!(" file={}", property(&path.display().to_string())),
+                Some(Origin::WholeFile(path)) => format!(" file={}", property(&of_path(path))),
                 _ => " title=httputil".to_owned(),
             };
             let message = match problem.origin() {
@@ -178,14 +176,19 @@ fn what(checked: &Checked) -> String {
     }
 }
 
-/// The path from here. What was meant as a URL, by `HTTPUTIL_CONFIG`, may hold a password.
+/// The path from here. What was meant as a URL, by `HTTPUTIL_CONFIG`, may hold a password, and a text any secret.
 fn shown(file: &std::path::Path) -> String {
     let text = file.to_string_lossy();
     if text.contains(":/") && text.contains('@') {
         return "HTTPUTIL_CONFIG".to_owned();
     }
     let here = std::env::current_dir().unwrap_or_default();
-    file.strip_prefix(here).unwrap_or(file).display().to_string()
+    of_path(file.strip_prefix(here).unwrap_or(file))
+}
+
+/// The path as messages show it.
+pub(crate) fn of_path(path: &std::path::Path) -> String {
+    Origin::WholeFile(Arc::new(path.to_owned())).to_string()
 }
 
 fn verdict(checked: &Checked) -> String {

@@ -8,7 +8,7 @@ use crate::config::names::{DEFAULT, GLOBAL};
 use crate::config::problems::Problems;
 use crate::config::secrets::Elsewhere;
 use crate::config::tree::{Node, Table, Value};
-use crate::error::Problem;
+use crate::error::{Problem, ShownPath};
 use crate::files::is_open_to_all;
 use crate::settings::Profile;
 
@@ -59,7 +59,10 @@ fn open_files_of(name: &str, above: &str, table: &Table, found: &mut Problems) {
             Value::Table(table) => open_files_of(name, &path, table, found),
             Value::Elsewhere(Elsewhere::File(file)) if is_open_to_all(Path::new(file)) => found.add(|| {
                 let key = name_beside(origin, name, &path);
-                Problem::at(origin.clone(), format!("{key}the file {file}: {OPEN}"))
+                Problem::at(
+                    origin.clone(),
+                    format!("{key}the file {}: {OPEN}", ShownPath(Path::new(file))),
+                )
             }),
             _ => {}
         }

@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, SignatureScheme};
 
 use super::{roots, validity};
-use crate::error::{Origin, Problem};
+use crate::error::{Origin, Problem, ShownPath};
 use crate::files;
 use crate::settings::Tls;
 
@@ -64,7 +64,7 @@ impl ClientCertificate {
         let key = read_key(key_file)?;
         let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                let message = format!("the key does not fit the certificate in {}", cert_file.display());
+                let message = format!("the key does not fit the certificate in {}", ShownPath(cert_file));
                 problem(key_file, KEY, &message)
             }
             Error::InvalidCertificate(_) => problem(cert_file, CERT, "the certificate cannot be read"),
@@ -87,7 +87,7 @@ impl ClientCertificate {
             .cert
             .iter()
             .find_map(|each: &CertificateDer<'_>| validity::fault(each, now))?;
-        Some(format!("the certificate in {} ({CERT}) {fault}", self.file.display()))
+        Some(format!("the certificate in {} ({CERT}) {fault}", ShownPath(&self.file)))
     }
 
     /// Where it came from.

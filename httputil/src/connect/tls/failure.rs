@@ -9,7 +9,7 @@ use super::identity::Identity;
 use super::validity;
 use super::verifier::Untrusted;
 use crate::connect::{DialFailure, system_words};
-use crate::error::Kind;
+use crate::error::{Kind, ShownPath};
 
 /// Names what went wrong between us and `whom`, and which side refused the other. `asked` is our identity, if the server
 /// has asked for a client certificate.
@@ -163,7 +163,7 @@ fn ours(identity: &Identity) -> String {
     match identity.client_certificate() {
         Some(certificate) => match certificate.fault(UnixTime::now()) {
             Some(fault) => format!("; {fault}"),
-            None => format!("; ours is in {} (tls.cert_file)", certificate.file().display()),
+            None => format!("; ours is in {} (tls.cert_file)", ShownPath(certificate.file())),
         },
         None if identity.is_custom() => String::new(),
         None => "; none is configured: set tls.cert_file and tls.key_file".to_owned(),

@@ -14,7 +14,7 @@ use super::client_certificate::{ClientCertificate, Shown};
 use super::material::Material;
 use super::rules;
 use crate::connect::DialFailure;
-use crate::error::{Kind, Problem};
+use crate::error::{Kind, Problem, ShownPath};
 use crate::files::is_open_to_all;
 use crate::settings::Tls;
 
@@ -54,7 +54,7 @@ impl Identities {
         let mut warned = self.open_keys.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.insert(path.to_owned()) {
             tracing::warn!(
-                file = %path.display(),
+                file = %ShownPath(path),
                 "everybody on this machine can read the private key (tls.key_file); take the right away: chmod o-r"
             );
         }

@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use crate::error::ShownPath;
+
 /// Links that are followed from one path, at most.
 const HOPS: usize = 8;
 
@@ -76,7 +78,7 @@ impl Folders {
             }
             match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
                 Ok(()) => drop(self.known.insert(folder, found)),
-                Err(error) => tracing::debug!(folder = %folder.display(), "not watched: {error}"),
+                Err(error) => tracing::debug!(folder = %ShownPath(&folder), "not watched: {error}"),
             }
         }
     }
