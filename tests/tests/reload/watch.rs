@@ -216,6 +216,68 @@ async fn the_beginning_of_a_file_counts_only_when_it_stays() {
     }
 }
 
+/// In one step: writing in place empties it first, and a busy machine may see that.
+fn replace(folder: &Folder, text: &str) {
+    std::fs::rename(folder.write("httputil.toml.new", text), folder.path("httputil.toml")).unwrap();
+}
+
+/// Caught half-written with another head, or meant.
+#[tokio::test]
+async fn a_changed_file_without_its_end_or_a_table_counts_only_when_it_stays() {
+    let folder = Folder::new();
+    let head = "[telemetry]\nuser_agent = 'one'\n";
+    let tail = "[telemetry.egress]\ndeny_private = true\n";
+    let long =
+        "# a comment that is longer than all that follows it, as somebody has written it at the head of the file\n";
+    for beginning in [
+        "[telemetry]\nuser_agent = 'eleven'\n".to_owned(),
+        format!("{long}[telemetry]\nuser_agent = 'eleven'\n"),
+        "[telemetry]\n".to_owned(),
+        // Its last line is the same.
+        "[telemetry]\negress = { deny_private = false }\n[search.egress]\ndeny_private = true\n".to_owned(),
+    ] {
+        let main = folder.write("httputil.toml", &format!("{head}{tail}"));
+        let mut watched = Watched::of(&main);
+        let denies = |watched: &Watched| {
+            let profile = watched.registry.config().profile("telemetry").unwrap();
+            profile.transport.egress.deny_private
+        };
+        replace(&folder, &beginning);
+        let message = watched.refusal().await;
+        assert!(
+            message.contains("lacks the end, or a table, of what it held") || message.contains("only the beginning"),
+            "{message}"
+        );
+        assert!(denies(&watched), "{beginning}");
+        // The rest has come, and counts at once.
+        replace(&folder, &format!("{head}timeout = '7s'\n{tail}"));
+        watched.next().await.unwrap();
+        assert!(denies(&watched));
+        // It was meant.
+        replace(&folder, &beginning);
+        watched.refusal().await;
+        assert!(denies(&watched));
+        watched.next().await.unwrap();
+        assert!(!denies(&watched), "{beginning}");
+    }
+}
+
+#[tokio::test]
+async fn what_only_changes_the_last_line_or_takes_one_out_before_it_counts_at_once() {
+    let folder = Folder::new();
+    let text = |lines: &str| format!("[telemetry]\ntimeout = '11s'\n{lines}");
+    let main = folder.write("httputil.toml", &text("description = 'it'\nuser_agent = 'long'\n"));
+    let mut watched = Watched::of(&main);
+    for lines in ["description = 'it'\nuser_agent = 'it'\n", "user_agent = 'it'\n"] {
+        replace(&folder, &text(lines));
+        watched.next().await.unwrap();
+    }
+    // And what the program itself reloads is believed as it is.
+    let head = Config::builder().embedded("head", "[telemetry]\n").load().unwrap();
+    let report = watched.registry.reload(head).unwrap();
+    assert_eq!(report.profile("telemetry"), Some(ProfileChange::Policy));
+}
+
 #[tokio::test]
 async fn the_beginning_of_a_bundle_of_certificates_counts_only_when_it_stays() {
     let folder = Folder::new();

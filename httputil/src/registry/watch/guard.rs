@@ -36,7 +36,8 @@ impl Registry {
     /// Kubernetes mounts its volumes. The files must stay as they are for a while (200 ms) before they are believed. What
     /// does not load changes nothing, and neither does a file that looks half-written though it would load: the main file
     /// gone, a file empty that was not, a last line without an end that had one. A file that holds only the beginning of what
-    /// it held (certificates and secrets, too) must stay so for 25 times as long (5 s) before it counts. Each is reported: by a warning,
+    /// it held (certificates and secrets, too), and one of the configuration's that has fewer lines and another last one, or
+    /// lacks a table that it had, must stay so for 25 times as long (5 s) before it counts. Each is reported: by a warning,
     /// [`Stats::reloads_refused`](crate::Stats::reloads_refused), and [`on_reload`](WatchBuilder::on_reload).
     ///
     /// `registry.watch = true` in the configuration does the same without a word of the program's, and without a callback;
@@ -71,8 +72,8 @@ impl Registry {
 }
 
 impl WatchBuilder {
-    /// For how long the files must stay as they are before they are believed; 25 times as long, where a file holds only the
-    /// beginning of what it held. Default 200 ms.
+    /// For how long the files must stay as they are before they are believed; 25 times as long, where a file may be only
+    /// the beginning of what is being written. Default 200 ms.
     pub fn settles(mut self, settles: Duration) -> WatchBuilder {
         self.settles = settles;
         self

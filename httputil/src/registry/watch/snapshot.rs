@@ -46,6 +46,26 @@ impl Held {
             && !self.is_blank()
             && marks(b"-----BEGIN ") == marks(b"-----END ")
     }
+
+    /// The lines that say something, of a configuration.
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let lines = self.0.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.filter(|line| line.first().is_some_and(|first| *first != b'#'))
+    }
+
+    /// Whether it may be how another text begins that has been changed at its head: of what the other one holds its end is
+    /// not there, or a whole table. Where as many lines are there, the last of them was changed.
+    fn may_begin_anew(&self, other: &Held) -> bool {
+        let is_head = |line: &&[u8]| line.starts_with(b"[") && line.ends_with(b"]");
+        let is_other_end = self.lines().last() != other.lines().last();
+        let is_shorter = if self.ends_line() {
+            self.lines().count() < other.lines().count()
+        } else {
+            self.0.len() < other.0.len()
+        };
+        let heads: BTreeSet<&[u8]> = self.lines().filter(is_head).collect();
+        is_other_end && is_shorter || other.lines().filter(is_head).any(|head| !heads.contains(head))
+    }
 }
 
 impl Snapshot {
@@ -110,18 +130,22 @@ impl Snapshot {
         })
     }
 
-    /// Files that are no more than how they began `before`. That may be meant, or be the half of what is being written: it is
-    /// to be believed only after it has been so for a while, `waits`.
+    /// Files that are no more than how they began `before`, or of a configuration how it may begin now. That may be meant, or
+    /// be the half of what is being written: it is to be believed only after it has been so for a while, `waits`.
     pub(super) fn beginnings(&self, before: &Snapshot, waits: Duration) -> Vec<Problem> {
-        self.compare(before, |_, now, before| {
-            let is_beginning = now.as_ref().is_ok_and(|now| now.begins(before));
-            is_beginning.then(|| {
-                format!(
-                    "holds only the beginning of what it held, and may be half-written; that stays in force, until the file has \
-                     been so for {}",
-                    Human(waits)
-                )
-            })
+        self.compare(before, |path, now, before| {
+            let now = now.as_ref().ok()?;
+            let what = if now.begins(before) {
+                "holds only the beginning of what it held"
+            } else if self.own.contains_key(path) && now.may_begin_anew(before) {
+                "lacks the end, or a table, of what it held"
+            } else {
+                return None;
+            };
+            Some(format!(
+                "{what}, and may be half-written; that stays in force, until the file has been so for {}",
+                Human(waits)
+            ))
         })
     }
 
