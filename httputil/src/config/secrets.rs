@@ -30,15 +30,25 @@ pub(crate) const WANTED: &str = "expected a text, { file = \"…\" } or { env = 
 
 /// Checks a secret, and gives it the form that is merged.
 pub(crate) fn check(node: &mut Node, folder: Option<&Path>) -> Result<(), Cow<'static, str>> {
-    if let Value::Raw(text) = &node.value
-        && text.starts_with('{')
-        && let Ok(
-            table @ Node {
-                value: Value::Table(_), ..
-            },
-        ) = parse_value(text, &node.origin)
+    // In a file such a text is no table either, and was meant as one.
+    if let Value::Raw(text) | Value::Text(text) = &node.value
+        && may_be_a_table(text)
     {
-        *node = table;
+        *node = match (&node.value, parse_value(text.trim(), &node.origin)) {
+            (Value::Raw(_), Ok(table)) => table,
+            (Value::Raw(_), Err(_)) => {
+                return Err(
+                    "a table such as { file = \"…\" } needs its quotes; a secret that begins with { is kept in a file"
+                        .into(),
+                );
+            }
+            _ => {
+                return Err(
+                    "a table stands in no quotes, { file = \"…\" }; a secret that begins with { is kept in a file"
+                        .into(),
+                );
+            }
+        };
     }
     let table = match &node.value {
         Value::Text(text) | Value::Raw(text) if text.is_empty() => {
@@ -66,6 +76,12 @@ pub(crate) fn check(node: &mut Node, folder: Option<&Path>) -> Result<(), Cow<'s
     };
     node.value = Value::Elsewhere(elsewhere);
     Ok(())
+}
+
+/// Whether a text begins as a table does, and as no JSON, such as a header may hold.
+fn may_be_a_table(text: &str) -> bool {
+    let inner = text.trim_start().strip_prefix('{').map(str::trim_start);
+    inner.is_some_and(|inner| !inner.starts_with(['"', '}']))
 }
 
 /// Fetches the secrets of a profile. Those that cannot be had are taken out, and told.

@@ -158,6 +158,36 @@ fn a_file_s_text_where_its_path_belongs_is_refused_and_not_shown() {
     }
 }
 
+/// The shell has eaten the quotes, and what is left is no token.
+#[test]
+fn a_secret_s_text_that_begins_as_a_table_is_a_table_or_refused() {
+    for text in [
+        "{file=/run/canary/t}",
+        "{ file = /run/canary }",
+        "{ file = \"/run/canary",
+        " {canary}",
+    ] {
+        let of_variable =
+            "a table such as { file = \"…\" } needs its quotes; a secret that begins with { is kept in a file";
+        let of_file = "a table stands in no quotes, { file = \"…\" }; a secret that begins with { is kept in a file";
+        for key in ["AUTH__BEARER", "PROXY__PASSWORD", "HEADERS__X_KEY"] {
+            let name = format!("HTTPUTIL_A__{key}");
+            let scenario = Scenario::main_file("[a]").variable(&name, text);
+            assert_eq!(scenario.messages(), format!("{name}: {of_variable}"));
+        }
+        for key in ["auth.bearer", "proxy.password", "headers.x-key"] {
+            let messages = Scenario::main_file(&format!("[a]\n{key} = {text:?}")).messages();
+            assert!(messages.ends_with(&format!(" a.{key}: {of_file}")), "{messages}");
+        }
+    }
+    // As a table it is read, and kept elsewhere a secret may begin so.
+    let scenario = Scenario::main_file("[a]\nbase_url = 'https://h'").file("token", "{canary}");
+    let table = format!(" {{ file = {:?} }}", scenario.path("token"));
+    let scenario = scenario.variable("HTTPUTIL_A__AUTH__BEARER", &table);
+    let token = scenario.config().profile("a").unwrap().policy.auth.bearer;
+    assert!(matches!(token, Some(httputil::settings::Token::File(_))), "{token:?}");
+}
+
 #[test]
 fn a_token_where_the_path_of_its_file_belongs_is_not_shown() {
     let of = |token: &str| Scenario::main_file(&format!("[a]\nauth.bearer = {{ file = '{token}' }}")).messages();
