@@ -16,6 +16,25 @@ use crate::files::is_no_path;
 /// Checks a value and gives it the form that serde will read: text from variables becomes what its key wants, a path
 /// becomes relative to `folder`. The error says what would be right.
 pub(crate) fn check(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<()> {
+    let is_off = key.none && means_off(&node.value);
+    check_form(key, node, folder).map_err(|why| match why {
+        why if is_off && !why.contains("\"none\"") => format!("{why}; \"none\" switches it off").into(),
+        why => why,
+    })
+}
+
+/// Whether people write so what is to be switched off.
+fn means_off(value: &Value) -> bool {
+    match value {
+        Value::Flag(flag) => !flag,
+        Value::Whole(number) => *number == 0,
+        Value::Raw(text) | Value::Text(text) => ["off", "none", "false", "no", "never", "disabled", "null", "nil", "0"]
+            .contains(&&*text.to_ascii_lowercase()),
+        _ => false,
+    }
+}
+
+fn check_form(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<()> {
     if node.as_text() == Some("none") {
         if key.none {
             return Ok(());

@@ -48,6 +48,9 @@ pub(crate) fn refuse_profile(name: &str) -> Option<String> {
     if special(name) {
         return None;
     }
+    if ["profile", "profiles"].contains(&name) {
+        return Some("this name is reserved; a profile's table has only its name, as [telemetry]".to_owned());
+    }
     if RESERVED.contains(&name) {
         return Some("this name is reserved, a profile can't have it".to_owned());
     }

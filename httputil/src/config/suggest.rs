@@ -10,11 +10,12 @@ use super::schema::{Kind, registry_schema, schema};
 
 /// What other clients and tools call our keys, those that are only planned too; another place of `_` and `.` alone needs
 /// no line here.
-const ELSEWHERE: [(&str, &str); 90] = [
+const ELSEWHERE: [(&str, &str); 97] = [
     ("adaptive_window", "http2.adaptive_window"),
     ("add_crl", "tls.crl_files"),
     ("add_crls", "tls.crl_files"),
     ("add_root_certificate", "tls.extra_ca_file"),
+    ("auth.token", "auth.bearer"),
     ("bearer_token", "auth.bearer"),
     ("ca_bundle", "tls.ca_file"),
     ("ca_cert", "tls.ca_file"),
@@ -70,6 +71,7 @@ const ELSEWHERE: [(&str, &str); 90] = [
     ("no_delay", "tcp.nodelay"),
     ("parent", "inherits"),
     ("ping_timeout", "http2.keepalive_timeout"),
+    ("pool.timeout", "timeouts.pool_wait"),
     ("pool_size", "pool.max_connections"),
     ("prewarm", "pool.warm"),
     ("proxy_from_environment", "proxy.from_env"),
@@ -81,8 +83,10 @@ const ELSEWHERE: [(&str, &str); 90] = [
     ("request_timeout", "timeout"),
     ("resolve", "dns.overrides"),
     ("response_header_timeout", "timeouts.response_header"),
+    ("retries", "retry.max_attempts"),
     ("retry.attempts", "retry.max_attempts"),
     ("retry.count", "retry.max_attempts"),
+    ("retry.delay", "retry.backoff.base"),
     ("retry.max", "retry.max_attempts"),
     ("retry.max_retries", "retry.max_attempts"),
     ("root_cas", "tls.ca_file"),
@@ -94,6 +98,8 @@ const ELSEWHERE: [(&str, &str); 90] = [
     ("timeouts.request", "timeout"),
     ("timeouts.tls", "timeouts.tls_handshake"),
     ("timeouts.total", "timeout"),
+    ("tls.ca", "tls.ca_file"),
+    ("tls.sni", "tls.server_name"),
     ("tls_certs_merge", "tls.extra_ca_file"),
     ("tls_certs_only", "tls.ca_file"),
     ("tls_crls_only", "tls.crl_files"),
@@ -103,6 +109,7 @@ const ELSEWHERE: [(&str, &str); 90] = [
     ("tls_version_min", "tls.min_version"),
     ("total_timeout", "timeout"),
     ("unix_socket", "base_url"),
+    ("url", "base_url"),
     ("write_timeout", "timeouts.write"),
 ];
 
@@ -138,6 +145,9 @@ pub(crate) fn switch(section: &str) -> Option<(&'static str, &'static str, &'sta
 pub(crate) fn switch_meant(path: &str) -> Option<(&'static str, &'static str, &'static str)> {
     let plain = plain(path);
     let (section, leaf) = plain.rsplit_once('.')?;
+    if section == "tls" && ["verify", "verify_peer", "verify_certificates"].contains(&leaf) {
+        return Some(("tls.insecure_skip_verify", "true", "switches verification off"));
+    }
     let is_switch = ["enable", "enabled", "disable", "disabled", "off", "on"].contains(&leaf);
     switch(section).filter(|(key, ..)| is_switch && *key != plain)
 }
@@ -191,6 +201,10 @@ pub(crate) fn folded<'a>(path: &str, paths: impl IntoIterator<Item = &'a str>) -
 fn of<'a>(path: &str, leaves: &'a [String]) -> Option<&'a str> {
     let plain = plain(path);
     let (section, leaf) = split(&plain);
+    // At the top it would switch a whole profile off, which is no part's key.
+    if section.is_empty() && ["enable", "enabled", "disable", "disabled"].contains(&leaf) {
+        return None;
+    }
     let all = || leaves.iter().map(String::as_str);
     // Who knows the table's name means something of it.
     let of_a_table = !section.is_empty() && all().any(|key| split(key).0 == section);
@@ -213,11 +227,13 @@ fn of<'a>(path: &str, leaves: &'a [String]) -> Option<&'a str> {
         all().find(|key| split(key).1 == near)
     };
     spelled
+        .or_else(|| named_elsewhere(&plain, leaves).filter(|_| of_a_table))
         .or_else(same_leaf)
         .or_else(|| elsewhere(&plain, leaves))
         .or_else(near_within)
         .or_else(|| begun(&plain, leaves))
-        .or_else(|| nearest_path(&plain, all()))
+        // Another table's key of nearly that table's name is another thing: `http1.enabled` is not `http2.enabled`.
+        .or_else(|| nearest_path(&plain, all()).filter(|near| !of_a_table || split(near).0 == section))
         .or_else(near_leaf)
 }
 
@@ -227,11 +243,13 @@ fn letters(path: &str) -> String {
 
 /// What others call one of these keys.
 fn elsewhere<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
-    let look_up = |name: &str| {
-        let (_, ours) = ELSEWHERE.iter().find(|(theirs, _)| letters(theirs) == letters(name))?;
-        keys.iter().map(String::as_str).find(|key| key == ours)
-    };
-    look_up(split(path).1).or_else(|| look_up(path))
+    named_elsewhere(split(path).1, keys).or_else(|| named_elsewhere(path, keys))
+}
+
+/// The key that others call by this whole path.
+fn named_elsewhere<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
+    let (_, ours) = ELSEWHERE.iter().find(|(theirs, _)| letters(theirs) == letters(path))?;
+    keys.iter().map(String::as_str).find(|key| key == ours)
 }
 
 /// The one key of the same section that begins so: `tls.min_ver` is `tls.min_version`.
@@ -365,11 +383,25 @@ mod tests {
             ("timeouts.header", "timeouts.response_header"),
             ("timeouts.total", "timeout"),
             ("tcp.idle_timeout", "pool.idle_timeout"),
+            ("pool.timeout", "timeouts.pool_wait"),
+            ("retries", "retry.max_attempts"),
+            ("retry.delay", "retry.backoff.base"),
+            ("url", "base_url"),
+            ("tls.ca", "tls.ca_file"),
+            ("tls.sni", "tls.server_name"),
+            ("auth.token", "auth.bearer"),
         ] {
             assert_eq!(key(wrong).as_deref(), Some(right), "{wrong}");
         }
         // What any table could have is not another table's.
-        for unclear in ["retry.enabled", "limit.window", "dns.allow", "breaker.follow"] {
+        for unclear in [
+            "retry.enabled",
+            "limit.window",
+            "dns.allow",
+            "breaker.follow",
+            "http1.enabled",
+            "enabled",
+        ] {
             assert_eq!(key(unclear), None, "{unclear}");
         }
         assert_eq!(planned_key("auth.oauth"), None);

@@ -46,7 +46,8 @@ pub(crate) fn parse_document(text: &str, shown: &Arc<PathBuf>) -> Result<Table, 
         let line = positions.of(offset).0;
         // The parser goes on after an error, and what it meets on the same line is nearly always the same mistake.
         if lines.insert(line) && problems.len() < MOST_ERRORS {
-            let message = format!("not TOML: {}", plain_words(error.message()));
+            let rest = text.get(offset..).unwrap_or_default();
+            let message = format!("not TOML: {}", plain_words(error.message(), rest));
             problems.push((line, Problem::at(at(offset), message)));
         }
     }
@@ -98,14 +99,29 @@ fn is_closed(line: &str) -> bool {
 pub(crate) fn parse_value(text: &str, origin: &Origin) -> Result<Node, String> {
     let (value, errors) = DeValue::parse_recoverable(text);
     match errors.first() {
-        Some(error) => Err(format!("not TOML: {}", plain_words(error.message()))),
+        Some(error) => {
+            let rest = error.span().and_then(|span| text.get(span.start..)).unwrap_or_default();
+            Err(format!("not TOML: {}", plain_words(error.message(), rest)))
+        }
         None => Ok(node(value, &|_| origin.clone())),
     }
 }
 
-/// The parser's words where they help, ours where a user would not know them.
-fn plain_words(message: &str) -> &str {
+/// The parser's words where they help, ours where a user would not know them; `rest` is the text from where it met the error.
+fn plain_words<'a>(message: &'a str, rest: &str) -> &'a str {
+    let begins_with = |some: &[char]| rest.trim_start_matches([' ', '\t']).starts_with(some);
     match message {
+        _ if begins_with(&['“', '”', '„', '‘', '’', '‚', '«', '»']) => {
+            "text must stand in straight quotes, \" or '"
+        }
+        "string values must be quoted, expected literal string"
+            if begins_with(&['\n', '\r', '#']) || rest.is_empty() =>
+        {
+            "a key without a value, expected one after `=`"
+        }
+        _ if message.contains("unicode value digits") || message.starts_with("missing escaped value") => {
+            "a backslash begins an escape in such quotes; a path with backslashes stands in single quotes, or is written with /"
+        }
         "cannot recurse further; max recursion depth met" | "recursion limit" => "nested too deeply",
         "duplicate key" => "this key or table is written twice",
         // A word that begins as `nan`, `inf`, a flag or a number does, or a number with more behind it: `none`, `0.5s`.
@@ -128,10 +144,12 @@ fn plain_words(message: &str) -> &str {
 fn table(table: DeTable<'_>, at: &impl Fn(usize) -> Origin) -> Table {
     let entry = |(key, value): (Spanned<_>, Spanned<DeValue<'_>>)| {
         let origin = at(key.span().start);
+        let is_headed = value.span().start < key.span().start;
         let name: std::borrow::Cow<'_, str> = key.into_inner();
         let mut node = node(value, at);
-        if matches!(node.value, Value::Table(_)) {
-            // A table's own span is its header's, or none where only its children have one: its key is what people look for.
+        if matches!(node.value, Value::Table(_)) || is_headed {
+            // The span of a table, and of a list of tables, is its header's, or none where only its children have one: its key is
+            // what people look for.
             node.origin = origin.clone();
         }
         (name.into_owned(), Entry { key: origin, node })

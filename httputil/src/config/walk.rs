@@ -70,6 +70,10 @@ impl Walk<'_> {
             return false;
         };
         if let Some(why) = names::refuse_profile(name) {
+            let why = match only_below(table).filter(|_| ["profile", "profiles"].contains(&name)) {
+                Some(meant) => format!("a profile's table has only its name; write [{meant}]"),
+                None => why,
+            };
             self.problems
                 .add(|| Problem::at(entry.key.clone(), format!("[{}]: {why}", shown_key(name))));
             return false;
@@ -401,6 +405,7 @@ impl Walk<'_> {
                     .or_else(|| hint(kind, &entry.key, profile, path).filter(|_| switch().is_none()));
                 let hint = hint
                     .map(|hint| format!("; did you mean {hint}?"))
+                    .or_else(|| as_profile(kind, profile, path, entry))
                     .or_else(|| switch().map(|switch| switch_off(kind, profile, switch)))
                     .or_else(|| in_settings(kind, profile, path, entry));
                 let message = format!("unknown key{}", hint.unwrap_or_default());
@@ -492,6 +497,31 @@ fn switch_off(kind: LayerKind, profile: &str, (key, value, what): (&str, &str, &
         kind => format!("{}=", kind.spell(profile, key)),
     };
     format!("; {key}{value} {what}")
+}
+
+/// The name of the one profile that a table holds in place of keys.
+fn only_below(table: &Table) -> Option<&str> {
+    let mut below = table
+        .iter()
+        .filter(|(name, entry)| names::is_name(name) && entry.node.as_table().is_some());
+    let (name, _) = below.next()?;
+    Some(name.as_str()).filter(|_| below.next().is_none())
+}
+
+/// That a table is meant as a profile, by the keys that it holds, for the end of a message: `[httputil.telemetry]`,
+/// `[my.service]`.
+fn as_profile(kind: LayerKind, profile: &str, path: &str, entry: &Entry) -> Option<String> {
+    let table = entry
+        .node
+        .as_table()
+        .filter(|_| kind == LayerKind::File && names::is_name(path))?;
+    let holds_keys = table.keys().any(|key| schema().keys.contains_key(key));
+    let meant = match profile {
+        "httputil" | "http" | "client" | "clients" => path.to_owned(),
+        REGISTRY | GLOBAL | DEFAULT => return None,
+        _ => format!("{profile}_{path}"),
+    };
+    holds_keys.then(|| format!("; if it is a profile, its name has no dot: [{meant}]"))
 }
 
 /// Where a value stands that only a service can know, for the end of a message.

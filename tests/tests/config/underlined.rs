@@ -30,7 +30,7 @@ fn each_file_shows_its_own_line_and_a_variable_none() {
         .variable("HTTPUTIL_A__TIMEOUT", "1");
     assert_eq!(
         underlined(&scenario),
-        "httputil.toml:2:1: a.x: unknown key\n\
+        "httputil.toml:2:1: a.x: unknown key; if it is a profile, its name has no dot: [a_x]\n\
          \x20 2 | x.timeout = …\n\
          \x20   | ^\n\
          httputil.local.toml:10:11: a.timeout = 1: a duration is text with a unit; write \"1s\" or \"1ms\"\n\
