@@ -169,8 +169,10 @@ impl Walk<'_> {
                 Value::Raw(text) | Value::Text(text)
                     if matches!(
                         key.kind,
-                        Kind::List(Item::Url | Item::Origin | Item::Base) | Kind::Ruled(Rule::TokenUrl) | Kind::Proxy
-                    ) && may_hold_a_password(text) =>
+                        Kind::List(Item::Url | Item::Origin | Item::Base | Item::Egress | Item::Host)
+                            | Kind::Ruled(Rule::TokenUrl)
+                            | Kind::Proxy
+                    ) && may_hold_a_secret(text) =>
                 {
                     problem(&origin, profile, path, message)
                 }
@@ -195,7 +197,7 @@ impl Walk<'_> {
             return true;
         };
         let may_hide = |text: &str| match item {
-            Item::Url | Item::Origin | Item::Base => may_hold_a_password(text),
+            Item::Url | Item::Origin | Item::Base | Item::Egress | Item::Host => may_hold_a_secret(text),
             Item::Path => is_no_path(text),
             _ => false,
         };
@@ -423,9 +425,9 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a URL, or what is meant as one, is not to be shown.
-fn may_hold_a_password(url: &str) -> bool {
-    url.contains('@')
+/// Whether a URL, or what is meant as one, is not to be shown: it has a user, or a query.
+fn may_hold_a_secret(url: &str) -> bool {
+    url.contains(['@', '?'])
 }
 
 /// Whether the value is a path, or a list of them.

@@ -211,6 +211,33 @@ fn a_token_where_the_path_of_its_file_belongs_is_not_shown() {
 }
 
 #[test]
+fn neither_the_query_of_a_url_nor_a_user_of_a_host_is_shown() {
+    for key in [
+        "base_url = 'https://h/?sig=canary'",
+        "base_url = ['https://h/a', 'https://h/?sig=canary']",
+        "egress.allow = ['https://u:canary@h']",
+        "egress.deny = ['u:canary@h']",
+        "proxy.no_proxy = ['u:canary@h:80']",
+        "auth.origins = ['https://h/?canary']",
+        "pool.warm = ['ftp://h/?canary']",
+        "auth.oauth2.token_url = 'ftp://h/?canary'",
+    ] {
+        let error = Scenario::main_file(&format!("[a]\n{key}")).load().expect_err(key);
+        assert!(!format!("{error} {error:#} {error:?}").contains(CANARY), "{error}");
+    }
+    let config = Scenario::main_file("[a]\npool.warm = ['https://h/a?sig=canary']")
+        .variable("NO_PROXY", "https://u:canary@h")
+        .config();
+    let explained = config.explain("a").unwrap();
+    assert_eq!(
+        explained.key("pool.warm").unwrap().value.as_deref(),
+        Some("[\"https://h/a\"]")
+    );
+    assert_eq!(explained.key("proxy.no_proxy").unwrap().value, None);
+    assert!(!format!("{explained} {explained:?}").contains(CANARY), "{explained}");
+}
+
+#[test]
 fn explain_shows_proxies_without_their_credentials() {
     let text = "[a.proxy]\nurl = \"http://user:canary@proxy:3128\"\nhttps = \"none\"\nno_proxy = [\"example.com\"]";
     let config = Scenario::main_file(text).config();

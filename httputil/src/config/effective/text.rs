@@ -59,6 +59,11 @@ pub(super) fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
     format!("[{}]", items.join(", "))
 }
 
+/// A URL without its query, which may be a secret.
+pub(super) fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
 pub(super) fn text_or_none(text: Option<&str>) -> String {
     quoted(text.unwrap_or("none"))
 }

@@ -1,6 +1,8 @@
 //! The keys that shape connections.
 
-use super::text::{addresses, duration, duration_or_none, list, number_or_none, path_or_none, size, text_or_none};
+use super::text::{
+    addresses, duration, duration_or_none, list, number_or_none, path_or_none, size, text_or_none, without_query,
+};
 use crate::config::layer::quoted;
 use crate::settings::{
     Dns, DnsBalance, DnsPreference, DnsResolver, Egress, Http1, Http2, Pool, Roots, Tcp, Timeouts, Tls, TlsVersion,
@@ -52,7 +54,7 @@ pub(super) fn add_pool(values: &mut Vec<(&'static str, String)>, pool: &Pool) {
         ),
         ("pool.max_connections", number_or_none(*max_connections)),
         ("pool.min_idle_per_host", min_idle_per_host.to_string()),
-        ("pool.warm", list(warm)),
+        ("pool.warm", list(warm.iter().map(|url| without_query(url)))),
     ]);
 }
 

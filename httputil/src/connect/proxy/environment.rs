@@ -71,7 +71,8 @@ pub(crate) fn explained(
     };
     let Variable { name, value } = variable.ok()??;
     let shown = match key {
-        "proxy.no_proxy" => Some(value.to_owned()),
+        // What was meant as a URL may hold a password.
+        "proxy.no_proxy" => Some(value.to_owned()).filter(|value| !value.contains('@')),
         _ => shown_url(value),
     };
     Some((name, shown.map(|shown| format!("{shown:?}"))))
