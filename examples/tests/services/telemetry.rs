@@ -194,7 +194,9 @@ async fn a_collector_that_hangs_blocks_nobody_and_costs_what_the_queue_does_not_
         ..exported(100)
     };
     assert_eq!(telemetry.drain(PATIENCE).await, caught_up);
-    assert_eq!((collector.requests(), collector.accepted()), (10, 1));
+    // A batch has ten at most; the SDK may take fewer while spans still come.
+    assert!((10..=20).contains(&collector.requests()), "{}", collector.requests());
+    assert_eq!(collector.accepted(), 1);
 }
 
 #[tokio::test]

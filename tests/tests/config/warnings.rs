@@ -126,7 +126,11 @@ fn keys_that_a_switch_makes_idle() {
         of_file("[a]\nlimit = { rate = '5/s', burst = 5, queue = 'none' }\n"),
         ""
     );
-    // One that its heirs complete is fine.
+}
+
+#[cfg(feature = "oauth2")]
+#[test]
+fn keys_of_a_login_that_only_an_heir_completes() {
     let oauth2 = "[a]\nauth.oauth2 = { scopes = ['read'], audience = 'x' }\n[b]\ninherits = 'a'\nbase_url = 'https://b.test'\n\
                   auth.oauth2 = { token_url = 'https://c.test', client_id = 'me', client_secret = { env = 'WORD' } }\n";
     assert_eq!(

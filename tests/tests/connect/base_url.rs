@@ -97,7 +97,12 @@ async fn no_path_leads_away_from_the_base() {
             .await
             .map(|_| ())
             .expect_err(&url);
-        assert_says(&error, Kind::Request, &["the request cannot be built", "base_url"]);
+        let why = if url.contains(['\t', ' ']) {
+            "a URL holds no"
+        } else {
+            "base_url"
+        };
+        assert_says(&error, Kind::Request, &["the request cannot be built", why]);
         assert!(!error.to_string().contains(&elsewhere), "{error}");
         if let Some(answer) = tower_door::send(&client, &url, HeaderMap::new()).await {
             let error = answer.expect_err(&url);
