@@ -201,7 +201,7 @@ impl ObjectAccess {
             Arc::new(Ways {
                 rdma: self.rdma.clone(),
                 http: Arc::new(Http(Store::new(&self.client, &self.store))),
-                switch: Mutex::new(Switch::new(rules, Instant::now())),
+                switch: Mutex::new(Switch::new(rules)),
                 counts: Counts::default(),
                 patience: self.patience,
                 why: Mutex::default(),

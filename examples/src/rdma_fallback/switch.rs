@@ -37,7 +37,8 @@ pub(super) struct Switch {
 #[derive(Debug)]
 enum State {
     OnRdma {
-        since: Instant,
+        /// Since when it is back, if it was away.
+        since: Option<Instant>,
         failures: u32,
     },
     OnHttp {
@@ -48,12 +49,12 @@ enum State {
 }
 
 impl Switch {
-    pub(super) fn new(rules: Rules, now: Instant) -> Switch {
+    pub(super) fn new(rules: Rules) -> Switch {
         Switch {
             rules,
             stay: rules.stay,
             state: State::OnRdma {
-                since: now,
+                since: None,
                 failures: 0,
             },
         }
@@ -83,7 +84,7 @@ impl Switch {
             return false;
         }
         // It was away before, and has come back only to fail.
-        let is_flapping = now.duration_since(*since) < self.stay;
+        let is_flapping = since.is_some_and(|since| now.duration_since(since) < self.stay);
         self.stay = if is_flapping {
             (self.stay * 2).min(self.rules.longest_stay)
         } else {
@@ -128,7 +129,7 @@ impl Switch {
         let is_back = *good >= self.rules.good_probes.max(1);
         if is_back {
             self.state = State::OnRdma {
-                since: now,
+                since: Some(now),
                 failures: 0,
             };
         }
@@ -146,7 +147,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn switch(now: Instant) -> Switch {
+    fn switch() -> Switch {
         let rules = Rules {
             fail_after: 2,
             stay: SECOND * 5,
@@ -154,7 +155,7 @@ mod tests {
             probe_every: SECOND,
             good_probes: 2,
         };
-        Switch::new(rules, now)
+        Switch::new(rules)
     }
 
     /// Back on RDMA by good probes from this time on; when it is.
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn one_failure_between_successes_leaves_nothing() {
         let now = Instant::now();
-        let mut switch = switch(now);
+        let mut switch = switch();
         for _ in 0..10 {
             assert!(!switch.failed(now));
             switch.served();
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn it_comes_back_after_its_stay_and_good_probes_in_a_row_and_one_prober_at_a_time() {
         let now = Instant::now();
-        let mut switch = switch(now);
+        let mut switch = switch();
         assert!(!switch.failed(now) && switch.failed(now));
         assert_eq!(switch.side(), Side::Http);
         assert!(!switch.failed(now), "others that were under way change nothing");
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn the_stay_doubles_while_it_comes_and_goes_and_is_short_again_when_it_has_lasted() {
         let begin = Instant::now();
-        let mut switch = switch(begin);
+        let mut switch = switch();
         let mut now = begin + SECOND * 60;
         let mut stays = Vec::new();
         for _ in 0..4 {
