@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use httputil::{Client, PooledClient};
 use reqwest::StatusCode;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::counts::{AccessStats, Counts, add};
