@@ -115,7 +115,8 @@ async fn without_a_certificate_the_peer_s_demand_is_told_and_nothing_is_sent_aga
         values.extend(version(manner));
         let client = MtlsClient::with_registry(&registry(values)).unwrap();
         let words = "set tls.cert_file and tls.key_file";
-        assert_refused_us(client.get("/").await, words);
+        let body = Bytes::from("an order");
+        assert_refused_us(client.call(Method::POST, "/", body).await, words);
         // In TLS 1.3 the alert comes behind the handshake, where a pool could take the connection for a stale one.
         assert_eq!((peer.server.accepted(), peer.server.requests()), (1, 0), "{manner:?}");
     }

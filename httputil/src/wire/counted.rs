@@ -1,6 +1,7 @@
 //! The stream as hyper holds it, above TLS: bytes received are counted, and HTTP/2 frames looked at.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,8 @@ pub(super) struct Counted {
     received: Arc<AtomicU64>,
     /// Where the server has asked who we are and may not have looked at the answer yet.
     asked: Option<(Arc<Identity>, SocketHandle)>,
+    /// Why a write failed, while it is looked for what the server has said of it.
+    failed: Option<io::Error>,
 }
 
 impl Counted {
@@ -35,6 +38,7 @@ impl Counted {
             stream,
             received,
             asked: None,
+            failed: None,
         }
     }
 
@@ -52,10 +56,19 @@ impl Counted {
             head: None,
             stream,
             asked: None,
+            failed: None,
         }
     }
 
-    /// Writes a ping of our own, where one is wanted: between two of hyper's frames.
+    /// Whether hyper's frames may go: before them a ping of our own, where one is wanted, and nothing behind a write that failed.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.failed.take() {
+            Some(error) => Poll::Ready(Err(error)),
+            None => self.poll_probe(cx),
+        }
+    }
+
+    /// Writes a ping of our own: between two of hyper's frames.
     fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(tap) = &mut self.tap else {
             return Poll::Ready(Ok(()));
@@ -72,6 +85,42 @@ impl Counted {
         }
     }
 
+    /// Notes what the server has against us, where the error of a read says so.
+    fn note(&mut self, error: &io::Error) {
+        if let Some((asked, socket)) = self.asked.take()
+            && let Some(rejection) = asked.rejected_by(error)
+        {
+            socket.reject(rejection);
+        }
+    }
+
+    /// A server that rejects us says so, closes, and takes nothing more. What it said may be unread yet when a write fails by
+    /// that, and what comes of the close is soon to be read, be it an end. Of an HTTP/2 connection nothing is read any more
+    /// when a write has failed; of an HTTP/1 one, an answer may be.
+    fn poll_rejection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [MaybeUninit::uninit(); 256];
+        while self.asked.is_some() {
+            let mut unread = ReadBuf::uninit(&mut scratch);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut unread)) {
+                Ok(()) if unread.filled().is_empty() => break,
+                Ok(()) => {}
+                Err(error) => self.note(&error),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// What comes of a write, or of a flush, that failed.
+    fn poll_failed(&mut self, cx: &mut Context<'_>, error: io::Error) -> Poll<io::Error> {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        let is_theirs = matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset);
+        if is_theirs && self.tap.is_some() && self.poll_rejection(cx).is_pending() {
+            self.failed = Some(error);
+            return Poll::Pending;
+        }
+        Poll::Ready(error)
+    }
+
     /// Looks at what the stream took. A peer that takes nothing may be gone.
     fn wrote(
         &mut self,
@@ -79,6 +128,10 @@ impl Counted {
         polled: Poll<io::Result<usize>>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let polled = match polled {
+            Poll::Ready(Err(error)) => return self.poll_failed(cx, error).map(Err),
+            other => other,
+        };
         let Some(tap) = &mut self.tap else { return polled };
         match polled {
             Poll::Ready(Ok(mut left)) => {
@@ -114,11 +167,8 @@ impl AsyncRead for Counted {
                 Some(tap) => tap.poll_silence(cx).map(|gone| Err(gone_silent(gone))),
             };
         }
-        if let Poll::Ready(Err(error)) = &polled
-            && let Some((asked, socket)) = this.asked.take()
-            && let Some(rejection) = asked.rejected_by(error)
-        {
-            socket.reject(rejection);
+        if let Poll::Ready(Err(error)) = &polled {
+            this.note(error);
         }
         let read = &mut buf.filled_mut()[before..];
         if !read.is_empty() {
@@ -142,9 +192,9 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = match self.poll_probe(cx)? {
-            Poll::Ready(()) => Pin::new(&mut self.stream).poll_write(cx, buf),
-            Poll::Pending => Poll::Pending,
+        let polled = match self.poll_ready(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_write(cx, buf),
+            other => other.map_ok(|()| 0),
         };
         self.wrote(cx, polled, &[IoSlice::new(buf)])
     }
@@ -153,8 +203,14 @@ impl AsyncWrite for Counted {
         if let Some(tap) = &mut self.tap {
             tap.watch(cx).map_err(gone_silent)?;
         }
-        ready!(self.poll_probe(cx))?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = match ready!(self.poll_ready(cx)) {
+            Ok(()) => ready!(Pin::new(&mut self.stream).poll_flush(cx)),
+            failed => failed,
+        };
+        match flushed {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => self.poll_failed(cx, error).map(Err),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -166,9 +222,9 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = match self.poll_probe(cx)? {
-            Poll::Ready(()) => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
-            Poll::Pending => Poll::Pending,
+        let polled = match self.poll_ready(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+            other => other.map_ok(|()| 0),
         };
         self.wrote(cx, polled, bufs)
     }

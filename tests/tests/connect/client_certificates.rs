@@ -7,6 +7,7 @@ use httputil_tests::ca::{Ca, Identity};
 use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::Server;
 use httputil_tests::tls::{Alpn, ServerTls};
+use httputil_tests::{PATIENCE, within};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
@@ -103,6 +104,10 @@ async fn without_one_the_error_says_that_the_server_demands_it_and_which_keys_to
         let words = ["client certificate", "certificate", "tls.cert_file and tls.key_file"];
         assert_says(&error, Kind::Tls, &words);
         assert!(error.is_retryable(), "nothing was processed: {error}");
+        // Behind a body that is sent, the write fails before the alert is read.
+        let order = client.post(server.url("/")).body("an order").send();
+        let error = within(PATIENCE, order).await.map(|_| ()).expect_err("it is refused");
+        assert_says(&error, Kind::Tls, &words);
         assert_eq!(server.requests(), 0);
         server.until_open(0).await;
         assert_balanced(&client.stats());
