@@ -198,6 +198,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         } else {
             self.replace_one(index, entry, todo);
             self.offer_places(entry, now, todo);
+            // It may have left for one that serves, of which those who wanted a new one take places then.
+            if connection.place().load(Ordering::Relaxed) != entry {
+                self.serve_places(index, now, todo);
+            }
         }
     }
 

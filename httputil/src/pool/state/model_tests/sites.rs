@@ -78,18 +78,23 @@ impl World {
         site
     }
 
-    /// What is in use at each of a host's sites that has something idle.
-    pub(super) fn busy_at(&self, host: usize) -> BTreeMap<u32, usize> {
+    /// Of each of a host's sites that has something idle whether it is passed over, and what is in use there.
+    pub(super) fn busy_at(&self, host: usize) -> BTreeMap<u32, (bool, usize)> {
         let sites = self.state.hosts.get(host).and_then(|host| host.sites.as_deref());
+        let is_avoided = |site| {
+            let address = sites.and_then(|sites| sites.address(site));
+            address.is_some_and(|address| sites.is_some_and(|sites| sites.open_at(address, self.now).is_none()))
+        };
         let counts = sites.into_iter().flat_map(Sites::counts);
         counts
             .filter(|(_, _, idle)| *idle > 0)
-            .map(|(site, open, idle)| (site, open - idle))
+            .map(|(site, open, idle)| (site, (is_avoided(site), open - idle)))
             .collect()
     }
 
-    /// A request took an idle connection of this site, when so much was in use at each of them.
-    pub(super) fn check_turn(busy: &BTreeMap<u32, usize>, site: u32) {
+    /// A request took an idle connection of this site, when so much was in use at each of them: none that is passed over,
+    /// where another was to be had.
+    pub(super) fn check_turn(busy: &BTreeMap<u32, (bool, usize)>, site: u32) {
         let fewest = busy.values().min();
         assert!(busy.get(&site) == fewest, "site {site} has its turn, of {busy:?}");
     }
