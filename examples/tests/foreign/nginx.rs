@@ -1,27 +1,21 @@
-//! Client certificates against nginx: which it takes, which it refuses by an answer, and what a reload of either side costs.
+//! The service with client certificates against nginx: which it takes, which it refuses by an answer, and what a reload of either side costs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use httputil::{Client, Kind, PooledClient, Registry};
+use httputil::{Kind, PooledClient as _, Registry};
 use httputil_tests::ca::{Ca, Identity};
 use httputil_tests::{PATIENCE, within};
 use percent_encoding::percent_decode_str;
-use reqwest::{Response, StatusCode, Version};
+use reqwest::StatusCode;
+use services::mtls::{Answer, MtlsClient, MtlsError};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::program::{Program, find, written};
 use crate::support::registry;
-
-/// What speaks to peers that ask for a certificate.
-#[derive(PooledClient)]
-#[pooled_client(profile = "mtls")]
-struct Caller {
-    client: Client,
-}
 
 /// nginx with a certificate of `servers`, which wants one of `clients` that is not in `revoked`.
 struct Nginx {
@@ -90,6 +84,7 @@ fn settings(port: u16) -> String {
              ssl_client_certificate clients.pem; ssl_crl revoked.pem; ssl_verify_client on;\n\
              location / {{\n\
                add_header x-client $ssl_client_escaped_cert; add_header x-protocol $ssl_protocol;\n\
+               add_header x-http $server_protocol;\n\
                add_header x-worker $pid; add_header x-connection $connection;\n\
                return 200 $ssl_client_verify;\n\
              }}\n\
@@ -129,9 +124,10 @@ impl Files {
     }
 
     /// A registry of this identity, over this version of TLS and this protocol.
-    fn registry(&self, tls: &str, h2: bool) -> Registry {
+    fn registry(&self, nginx: &Nginx, tls: &str, h2: bool) -> Registry {
         let path = |name| self.path(name).display().to_string();
         let mut values = vec![
+            ("mtls.base_url", nginx.url()),
             ("mtls.tls.ca_file", path("ca.pem")),
             ("mtls.tls.min_version", tls.to_owned()),
             ("mtls.tls.max_version", tls.to_owned()),
@@ -147,13 +143,13 @@ impl Files {
 
 const WAYS: [(&str, bool); 4] = [("1.2", false), ("1.2", true), ("1.3", false), ("1.3", true)];
 
-fn said<'a>(response: &'a Response, name: &str) -> &'a str {
-    response.headers()[name].to_str().unwrap()
+fn said<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    answer.headers[name].to_str().unwrap()
 }
 
 /// Whose certificate nginx saw, as a file holds it.
-fn shown(response: &Response) -> String {
-    let escaped = percent_decode_str(said(response, "x-client"));
+fn shown(answer: &Answer) -> String {
+    let escaped = percent_decode_str(said(answer, "x-client"));
     escaped.decode_utf8().unwrap().trim().replace("\r\n", "\n")
 }
 
@@ -167,16 +163,16 @@ async fn nginx_takes_our_certificate_over_both_versions_and_protocols() {
     let identity = nginx.clients.issue_client("storage");
     let files = Files::of(&nginx.servers, Some(&identity));
     for (tls, h2) in WAYS {
-        let registry = files.registry(tls, h2);
-        let caller = Caller::with_registry(&registry).unwrap();
+        let registry = files.registry(&nginx, tls, h2);
+        let caller = MtlsClient::with_registry(&registry).unwrap();
         let mut connections = Vec::new();
         for _ in 0..3 {
-            let answer = within(PATIENCE, caller.client.get(nginx.url()).send()).await.unwrap();
+            let answer = within(PATIENCE, caller.get("/")).await.unwrap();
             assert_eq!(said(&answer, "x-protocol"), format!("TLSv{tls}"));
-            assert_eq!(answer.version(), if h2 { Version::HTTP_2 } else { Version::HTTP_11 });
+            assert_eq!(said(&answer, "x-http"), if h2 { "HTTP/2.0" } else { "HTTP/1.1" });
             assert_eq!(shown(&answer), held(&identity));
             connections.push(said(&answer, "x-connection").to_owned());
-            assert_eq!(answer.text().await.unwrap(), "SUCCESS");
+            assert_eq!(answer.body, "SUCCESS");
         }
         connections.dedup();
         assert_eq!(connections.len(), 1, "one connection serves all three");
@@ -199,13 +195,14 @@ async fn what_nginx_refuses_it_refuses_by_an_answer_that_is_not_tried_again() {
     ] {
         let files = Files::of(&nginx.servers, identity.as_ref());
         for (tls, h2) in WAYS {
-            let caller = Caller::with_registry(&files.registry(tls, h2)).unwrap();
-            let answer = within(PATIENCE, caller.client.get(nginx.url()).send()).await;
-            let answer = answer.unwrap_or_else(|error| panic!("{whose}, TLS {tls}, h2 {h2}: {error}"));
-            assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{whose}");
-            let text = answer.text().await.unwrap();
-            assert!(text.contains(sentence), "{whose}, TLS {tls}, h2 {h2}: {text}");
-            let stats = caller.client.stats();
+            let registry = files.registry(&nginx, tls, h2);
+            let caller = MtlsClient::with_registry(&registry).unwrap();
+            let answer = within(PATIENCE, caller.get("/")).await;
+            let Err(MtlsError::AnsweredNo { status, said }) = answer else {
+                panic!("{whose}, TLS {tls}, h2 {h2}: {answer:?}");
+            };
+            assert_eq!((status, said.as_str()), (StatusCode::BAD_REQUEST, sentence), "{whose}");
+            let stats = registry.client("mtls").unwrap().stats();
             assert_eq!((stats.requests, stats.retries), (1, 0), "{whose}");
         }
     }
@@ -218,11 +215,13 @@ async fn an_nginx_of_another_authority_is_shown_nothing() {
     let identity = nginx.clients.issue_client("storage");
     let files = Files::of(&Ca::new(), Some(&identity));
     for (tls, h2) in WAYS {
-        let caller = Caller::with_registry(&files.registry(tls, h2)).unwrap();
-        let error = within(PATIENCE, caller.client.get(nginx.url()).send())
-            .await
-            .unwrap_err();
-        assert_eq!(error.kind(), Kind::Tls, "{error}");
+        let registry = files.registry(&nginx, tls, h2);
+        let caller = MtlsClient::with_registry(&registry).unwrap();
+        let error = within(PATIENCE, caller.get("/")).await.unwrap_err();
+        assert!(
+            matches!(&error, MtlsError::WeRefused(why) if why.kind() == Kind::Tls),
+            "{error}"
+        );
     }
     println!("nginx: with another authority's certificate it is an error of TLS");
 }
@@ -235,21 +234,21 @@ async fn another_identity_on_disk_is_what_nginx_sees_next_and_no_request_fails()
         nginx.clients.issue_client("second"),
     );
     let files = Files::of(&nginx.servers, Some(&first));
-    let registry = files.registry("1.3", true);
-    let caller = Caller::with_registry(&registry).unwrap();
-    let asked = until_shown(&caller, &nginx, &first).await;
+    let registry = files.registry(&nginx, "1.3", true);
+    let caller = MtlsClient::with_registry(&registry).unwrap();
+    let asked = until_shown(&caller, &first).await;
     files.hold(&second);
-    let asked = asked + until_shown(&caller, &nginx, &second).await;
+    let asked = asked + until_shown(&caller, &second).await;
     caller.shutdown(PATIENCE).await;
     println!("nginx: a certificate that was replaced on disk is shown on, {asked} requests, none failed");
 }
 
 /// Asks one request after another until nginx has seen this identity; says how many.
-async fn until_shown(caller: &Caller, nginx: &Nginx, identity: &Identity) -> usize {
+async fn until_shown(caller: &MtlsClient, identity: &Identity) -> usize {
     let asking = async {
         for asked in 1.. {
-            let answer = caller.client.get(nginx.url()).send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::OK);
+            let answer = caller.get("/").await.unwrap();
+            assert_eq!(answer.status, StatusCode::OK);
             if shown(&answer) == held(identity) {
                 return asked;
             }
@@ -261,26 +260,26 @@ async fn until_shown(caller: &Caller, nginx: &Nginx, identity: &Identity) -> usi
 
 #[tokio::test]
 async fn nginx_reads_its_settings_again_and_no_request_fails() {
-    let nginx = Arc::new(Nginx::start(&[], Ca::new()).await);
+    let nginx = Nginx::start(&[], Ca::new()).await;
     let identity = nginx.clients.issue_client("storage");
     let files = Files::of(&nginx.servers, Some(&identity));
     for h2 in [false, true] {
-        let registry = files.registry("1.3", h2);
-        let caller = Arc::new(Caller::with_registry(&registry).unwrap());
-        let before = caller.client.get(nginx.url()).send().await.unwrap();
+        let registry = files.registry(&nginx, "1.3", h2);
+        let caller = MtlsClient::with_registry(&registry).unwrap();
+        let before = caller.get("/").await.unwrap();
         let before = said(&before, "x-worker").to_owned();
         let asked = Arc::new(AtomicUsize::new(0));
         let mut askers = JoinSet::new();
         for _ in 0..8 {
-            let (nginx, caller) = (Arc::clone(&nginx), Arc::clone(&caller));
+            let caller = caller.clone();
             let (before, asked) = (before.clone(), Arc::clone(&asked));
             askers.spawn(async move {
                 // Its old process serves for a while beside the new one.
                 let mut by_another = 0;
                 while by_another < 25 {
-                    let answer = caller.client.get(nginx.url()).send().await.unwrap();
+                    let answer = caller.get("/").await.unwrap();
                     by_another += usize::from(said(&answer, "x-worker") != before);
-                    assert_eq!(answer.text().await.unwrap(), "SUCCESS");
+                    assert_eq!(answer.body, "SUCCESS");
                     asked.fetch_add(1, Ordering::Relaxed);
                 }
             });
