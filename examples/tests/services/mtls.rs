@@ -154,12 +154,7 @@ async fn a_certificate_of_the_past_is_told_before_anybody_sees_it_and_replaces_n
     let client = MtlsClient::with_registry(&registry).unwrap();
     assert_eq!(name(&client.get("/").await.unwrap()), "storage-1");
     side.files.write_identity(&peer.issue_expired("past")).unwrap();
-    within(PATIENCE, async {
-        while registry.stats().reloads_refused == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until(|| registry.stats().reloads_refused != 0).await;
     assert_eq!(name(&client.get("/").await.unwrap()), "storage-1");
     assert_eq!(peer.server.accepted(), 1);
 }
@@ -233,14 +228,18 @@ async fn a_server_that_its_authority_called_back_is_refused_as_soon_as_the_list_
     assert_eq!(peer.served().len(), 1);
 }
 
-/// Until so many connections have closed because another identity is in force.
-async fn until_renewed(client: &MtlsClient, closed: u64) {
+async fn until(is_so: impl Fn() -> bool) {
     within(PATIENCE, async {
-        while client.client().stats().closed_for(CloseReason::Reloaded) < closed {
+        while !is_so() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
+}
+
+/// Until so many connections have closed because another identity is in force.
+async fn until_renewed(client: &MtlsClient, closed: u64) {
+    until(|| client.client().stats().closed_for(CloseReason::Reloaded) >= closed).await;
 }
 
 #[tokio::test]
@@ -321,12 +320,7 @@ async fn what_is_under_way_ends_by_the_certificate_that_it_began_with() {
     let held = call("/held");
     gate.arrived(1).await;
     side.files.write_identity(&peer.issue("new")).unwrap();
-    within(PATIENCE, async {
-        while registry.stats().reloads == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until(|| registry.stats().reloads != 0).await;
     let next = call("/next");
     gate.arrived(2).await;
     gate.open();
@@ -345,12 +339,7 @@ async fn a_certificate_whose_key_has_not_come_yet_changes_nothing() {
     assert_eq!(name(&client.get("/").await.unwrap()), "old");
     let new = peer.issue("new");
     side.files.write("cert.pem", new.certificate_pem()).unwrap();
-    within(PATIENCE, async {
-        while registry.stats().reloads_refused == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until(|| registry.stats().reloads_refused != 0).await;
     assert_eq!(name(&client.get("/").await.unwrap()), "old");
     assert_eq!(peer.server.accepted(), 1);
     side.files.write("key.pem", new.key_pem()).unwrap();
