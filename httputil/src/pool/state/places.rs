@@ -129,8 +129,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let connections = || host.shared.iter().filter_map(|entry| self.shared(*entry));
         if !host.queue.is_empty() {
-            // One that has not said how many it takes may take everybody, unless that is long in coming. And one that has said so since those who wait
-            // were served takes them in a moment, when the pool hears of it.
+            // One that has not said how many it takes may take everybody, unless that is long in coming. And one that has
+            // said so since those who wait were served takes them in a moment, when the pool hears of it.
             let takes_none = |connection: &S| connection.limit().is_some_and(|limit| !has_place(connection, limit));
             let mut connections = host.shared.iter().filter(|entry| !self.is_spared(**entry));
             let is_of_no_use = |entry: &usize| self.is_overdue(*entry) || self.shared(*entry).is_none_or(takes_none);
