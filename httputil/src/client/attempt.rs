@@ -96,6 +96,8 @@ impl Prepared {
         let pool_wait = sendings.pool_wait(self.in_force.profile.policy.pool_wait);
         let mut signed = None;
         if self.layer.is_some() {
+            // It is shown the body.
+            self.draft.body.make();
             // Boxed, so that the future of a request without a layer stays small.
             signed = Box::pin(self.signed(sendings.attempts, deadline)).await?.map(Box::new);
             now = Instant::now();

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 use reqwest::Body;
@@ -19,7 +20,7 @@ use super::execute::Written;
 use super::failure::{self, Failing};
 use super::into_url::{self, Resolved};
 use super::{Client, IntoUrl, RequestOptions, multipart};
-use crate::error::{Error, Kind};
+use crate::error::{BoxError, Error, Kind};
 
 /// A reqwest client that builds requests and sends none. It opens no socket and starts no task.
 pub(super) fn shim() -> &'static reqwest::Client {
@@ -138,7 +139,8 @@ impl RequestBuilder {
         self.map(|inner| inner.bearer_auth(token), "header authorization")
     }
 
-    /// Sets the body. Bytes and text can be sent again if the server has not processed them; a stream cannot.
+    /// Sets the body. Bytes and text can be sent again if the server has not processed them; a stream cannot, unless
+    /// [`body_factory`](RequestBuilder::body_factory) makes it.
     pub fn body<T: Into<Body>>(self, body: T) -> RequestBuilder {
         self.change(|request| {
             *request.body_mut() = Some(body.into());
@@ -177,6 +179,15 @@ impl RequestBuilder {
     /// Whether this request goes over a connection of its own, as [`RequestOptions::fresh_connection`] says.
     pub fn fresh_connection(self, fresh: bool) -> RequestBuilder {
         self.option(|options| options.fresh_connection(fresh))
+    }
+
+    /// What makes the body anew for each sending, as [`RequestOptions::body_factory`] says.
+    pub fn body_factory<B>(self, make: impl Fn() -> B + Send + Sync + 'static) -> RequestBuilder
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.option(|options| options.body_factory(make))
     }
 
     /// How many redirects this request follows, as [`RequestOptions::max_redirects`] says.
@@ -236,7 +247,7 @@ impl RequestBuilder {
         checked.map(|inner| inner.multipart(form), what)
     }
 
-    /// The same request once more; `None` if its body is a stream.
+    /// The same request once more; `None` if its body is a stream that was set by [`body`](RequestBuilder::body).
     #[must_use]
     pub fn try_clone(&self) -> Option<RequestBuilder> {
         Some(RequestBuilder {

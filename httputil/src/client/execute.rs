@@ -124,6 +124,9 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     } = request;
     let in_force = client.in_force.load_full();
     let own = options.as_deref();
+    if let Some(factory) = own.and_then(|own| own.body.as_ref()) {
+        body = RequestBody::of_factory(factory.clone());
+    }
     let timeout = own.and_then(|own| own.timeout).or(timeout);
     let timeout = timeout.or(in_force.profile.policy.timeout);
     let total = Total::of(began, timeout, own.and_then(|own| own.deadline));

@@ -38,6 +38,7 @@ pub(super) fn settle(
         return Err("CONNECT opens a tunnel, and a client sends requests: name the proxy in proxy.url".to_owned());
     }
     let mut manner = Manner::default();
+    body.make();
     // Lengths first: to look each name up would cost more than most requests' headers altogether.
     if !headers.keys().any(is_as_long_as_one) && body.length().is_some() {
         return Ok(manner);

@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    TRANSFER_ENCODING, USER_AGENT,
 };
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Response, Version};
@@ -166,8 +167,9 @@ impl Draft {
     ) -> (Request<RequestBody>, bool) {
         let spare = if keep { self.body.replay() } else { None };
         let is_kept = spare.is_some();
-        let body = std::mem::replace(&mut self.body, RequestBody::empty());
-        let headers = match defaults.signed {
+        let mut body = std::mem::replace(&mut self.body, RequestBody::empty());
+        body.make();
+        let mut headers = match defaults.signed {
             Some(signed) => defaults.add_each(signed.clone(), key, is_h2),
             None if self.headers.is_empty() => defaults.alone(key, is_h2),
             None if is_kept || self.keeps_headers => defaults.add_each(self.headers.clone(), key, is_h2),
@@ -175,6 +177,10 @@ impl Draft {
         };
         if let Some(spare) = spare {
             self.body = spare;
+        }
+        if !is_h2 && body.is_made_anew() && body.length().is_none() && !headers.contains_key(CONTENT_LENGTH) {
+            // The one before it may have had a length.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let mut request = Request::new(body);
         *request.method_mut() = method.clone();

@@ -6,7 +6,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
+
+use crate::error::BoxError;
+use crate::wire::BodyFactory;
 
 /// What one request wants otherwise than its profile: an extension of an [`http::Request`], and what
 /// [`Client::execute_with`](crate::Client::execute_with) takes. What is not set is as the profile says.
@@ -30,6 +34,7 @@ pub struct RequestOptions {
     pub(super) fresh_connection: bool,
     pub(super) max_redirects: Option<u32>,
     pub(super) max_response_bytes: Option<u64>,
+    pub(super) body: Option<BodyFactory>,
 }
 
 impl RequestOptions {
@@ -83,6 +88,29 @@ impl RequestOptions {
         self
     }
 
+    /// The request's body, in place of its own, made anew for each sending: so a stream can be sent again where bytes could
+    /// be, by a retry, a hedge, a redirect that keeps the body, or after a 401. `make` is to make the same body each time,
+    /// and soon: it is called from within the request's task, for the first time when the request is begun. A panic of it
+    /// fails the request, as one of the stream does.
+    ///
+    /// ```no_run
+    /// use bytes::Bytes;
+    /// use http_body_util::Full;
+    /// use httputil::RequestOptions;
+    ///
+    /// let lines = Bytes::from_static(b"one\ntwo\n");
+    /// // Any body will do; a stream is what needs it.
+    /// let options = RequestOptions::default().idempotent(true).body_factory(move || Full::new(lines.clone()));
+    /// ```
+    pub fn body_factory<B>(mut self, make: impl Fn() -> B + Send + Sync + 'static) -> RequestOptions
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.body = Some(BodyFactory::new(make));
+        self
+    }
+
     /// The options that are set, as a mistake names them.
     pub(super) fn set(&self) -> Vec<&'static str> {
         let RequestOptions {
@@ -93,6 +121,7 @@ impl RequestOptions {
             fresh_connection,
             max_redirects,
             max_response_bytes,
+            body,
         } = self;
         [
             (timeout.is_some(), "timeout"),
@@ -102,6 +131,7 @@ impl RequestOptions {
             (*fresh_connection, "fresh_connection"),
             (max_redirects.is_some(), "max_redirects"),
             (max_response_bytes.is_some(), "max_response_bytes"),
+            (body.is_some(), "body_factory"),
         ]
         .into_iter()
         .filter_map(|(is_set, name)| is_set.then_some(name))

@@ -19,6 +19,7 @@ mod driven;
 mod driver;
 mod engine;
 mod exchange;
+mod factory;
 mod frames;
 mod h1;
 mod h2;
@@ -45,6 +46,7 @@ mod window;
 
 pub(crate) use awaited::Awaited;
 pub(crate) use body::{BodyFailure, PooledBody};
+pub(crate) use factory::BodyFactory;
 pub(crate) use h1::H1;
 pub(crate) use h2::H2;
 pub(crate) use held::{Counts, Held, Holding};

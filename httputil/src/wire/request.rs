@@ -9,12 +9,13 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
 use sync_wrapper::SyncWrapper;
 use tokio::runtime::Handle;
 
 use super::counting::Counting;
+use super::factory::BodyFactory;
 use super::manner::Hold;
 use super::upload::{InPieces, PIECE, Upload};
 use crate::error::BoxError;
@@ -36,10 +37,22 @@ struct Filled {
     upload: Option<Arc<Upload>>,
     /// Bytes are given in pieces.
     in_pieces: bool,
+    /// What makes it once more.
+    again: Option<Box<Again>>,
+}
+
+/// How a body is made once more.
+#[derive(Clone, Debug)]
+struct Again {
+    factory: BodyFactory,
+    /// The length that the caller has stated.
+    length: Option<u64>,
 }
 
 #[derive(Debug)]
 enum Content {
+    /// It is made when it is needed.
+    Unmade,
     Bytes(Bytes),
     Stream(reqwest::Body),
     Any(Shut),
@@ -130,6 +143,24 @@ impl RequestBody {
         }
     }
 
+    /// The body that a factory makes, when it is needed.
+    pub(crate) fn of_factory(factory: BodyFactory) -> RequestBody {
+        let again = Again { factory, length: None };
+        RequestBody(Some(Box::new(Filled::of_again(Box::new(again)))))
+    }
+
+    /// Makes it, if it is to be made and was not yet: until then nobody knows its length.
+    pub(crate) fn make(&mut self) {
+        if let Some(filled) = &mut self.0 {
+            filled.make();
+        }
+    }
+
+    /// Whether another one of its kind may have another length.
+    pub(crate) fn is_made_anew(&self) -> bool {
+        self.0.as_ref().is_some_and(|filled| filled.again.is_some())
+    }
+
     fn of_stream(content: Content) -> RequestBody {
         RequestBody(Some(Box::new(Filled::new(content, Some(Arc::default())))))
     }
@@ -138,8 +169,9 @@ impl RequestBody {
     pub(crate) fn replay(&self) -> Option<RequestBody> {
         match &self.0 {
             None => Some(RequestBody::empty()),
-            Some(filled) => match &filled.content {
-                Content::Bytes(bytes) if !filled.touched => Some(RequestBody::of_bytes(bytes.clone())),
+            Some(filled) => match (&filled.again, &filled.content) {
+                (Some(again), _) => Some(RequestBody(Some(Box::new(Filled::of_again(again.clone()))))),
+                (None, Content::Bytes(bytes)) if !filled.touched => Some(RequestBody::of_bytes(bytes.clone())),
                 _ => None,
             },
         }
@@ -151,7 +183,7 @@ impl RequestBody {
             None => Some(Bytes::new()),
             Some(filled) => match &filled.content {
                 Content::Bytes(bytes) => Some(bytes.clone()),
-                Content::Stream(_) | Content::Any(_) => None,
+                Content::Unmade | Content::Stream(_) | Content::Any(_) => None,
             },
         }
     }
@@ -160,7 +192,7 @@ impl RequestBody {
     pub(super) fn is_one_shot(&self) -> bool {
         self.0
             .as_ref()
-            .is_some_and(|filled| !matches!(filled.content, Content::Bytes(_)))
+            .is_some_and(|filled| filled.again.is_none() && !matches!(filled.content, Content::Bytes(_)))
     }
 
     /// Whether the wire has taken anything of it.
@@ -234,7 +266,44 @@ impl Filled {
             hold: None,
             upload: None,
             in_pieces: false,
+            again: None,
         }
+    }
+
+    fn of_again(again: Box<Again>) -> Filled {
+        let mut filled = Filled::new(Content::Unmade, None);
+        filled.again = Some(again);
+        filled
+    }
+
+    fn make(&mut self) {
+        let (Content::Unmade, Some(again)) = (&self.content, &self.again) else {
+            return;
+        };
+        let length = again.length;
+        match again.factory.make() {
+            Ok(RequestBody(None)) => self.content = Content::Bytes(Bytes::new()),
+            Ok(RequestBody(Some(mut made))) => {
+                std::mem::swap(&mut self.content, &mut made.content);
+                self.fate = made.fate.take();
+            }
+            Err(why) => self.fail(why.into()),
+        }
+        if let Some(length) = length
+            && let Err(known) = self.declare(length)
+        {
+            self.fail(format!("it has {known} bytes, and its content-length, {length}, was stated").into());
+        }
+    }
+
+    /// Makes it a body that fails.
+    fn fail(&mut self, why: BoxError) {
+        let begun = Begun {
+            first: Some(Err(why)),
+            rest: Empty::new().map_err(|never| match never {}).boxed_unsync(),
+        };
+        self.content = Content::Any(Shut::new(begun.boxed_unsync()));
+        self.fate.get_or_insert_default();
     }
 
     /// Drops the caller's stream; whether that went well. A panic here would take along whoever happens to drop it: the
@@ -245,8 +314,10 @@ impl Filled {
     }
 
     fn give_in_pieces(&mut self) {
+        self.make();
         let content = std::mem::replace(&mut self.content, Content::Bytes(Bytes::new()));
         self.content = match content {
+            Content::Unmade => Content::Unmade,
             Content::Bytes(bytes) => {
                 self.in_pieces = true;
                 // As a stream, it can be on its way.
@@ -259,6 +330,10 @@ impl Filled {
     }
 
     fn declare(&mut self, length: u64) -> Result<(), u64> {
+        self.make();
+        if let Some(again) = &mut self.again {
+            again.length = Some(length);
+        }
         if let Content::Bytes(bytes) = &self.content {
             let known = bytes.len() as u64;
             return if known == length { Ok(()) } else { Err(known) };
@@ -270,7 +345,7 @@ impl Filled {
         self.content = match content {
             Content::Stream(body) => Content::Any(Shut::new(Counting::new(body, length).boxed_unsync())),
             Content::Any(shut) => Content::Any(Shut::new(Counting::new(shut.body.into_inner(), length).boxed_unsync())),
-            bytes @ Content::Bytes(_) => bytes,
+            other @ (Content::Unmade | Content::Bytes(_)) => other,
         };
         Ok(())
     }
@@ -425,8 +500,10 @@ impl Filled {
             return Poll::Pending;
         }
         self.touched = true;
+        self.make();
         let most = if self.in_pieces { PIECE } else { usize::MAX };
         let mut polled = match &mut self.content {
+            Content::Unmade => Poll::Ready(None),
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Bytes(bytes) if bytes.len() > most => Poll::Ready(Some(Ok(Frame::data(bytes.split_to(most))))),
             Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -468,6 +545,7 @@ impl Filled {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
+            Content::Unmade => false,
             Content::Bytes(bytes) => bytes.is_empty(),
             Content::Stream(body) => body.is_end_stream(),
             Content::Any(body) => body.has_ended,
@@ -476,6 +554,7 @@ impl Filled {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
+            Content::Unmade => SizeHint::default(),
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stream(body) => body.size_hint(),
             Content::Any(body) => body.hint,

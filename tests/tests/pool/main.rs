@@ -34,6 +34,7 @@ mod keep_alive_header;
 mod lease;
 mod lifetime;
 mod limits;
+mod made_anew;
 mod making_room;
 mod malformed;
 mod options;
