@@ -6,6 +6,9 @@
 //! 401  ──► fetch, once, while the others use what they have         until the pause is over
 //! ```
 //!
+//! The task is of the runtime whose request began it, and others wait for it, too. So it gives signs of life: a runtime that
+//! nobody drives any more gives none, and whoever waits begins anew.
+//!
 //! A fetch is a request of the profile's own pool, with its TLS, proxy and egress rules, and with nothing else of the
 //! profile: no redirect, no retry, no breaker, and a bound on its time and its answer.
 
@@ -42,8 +45,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Between two fetches that refused tokens ask for.
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(5);
-/// A fetch that ends without a word, since its runtime did, is made again so often.
+/// A fetch that ends without a word, since its runtime did or stands still, is made again so often.
 const TRIES: usize = 4;
+/// Between two signs of life of a fetch, and after how long without one its runtime stands still.
+const SIGNS_EACH: Duration = Duration::from_millis(100);
+const STANDS_STILL: Duration = Duration::from_secs(1);
 
 /// The tokens of a profile.
 pub(super) struct Tokens {
@@ -56,7 +62,7 @@ pub(super) struct Tokens {
 #[derive(Default)]
 struct State {
     token: Option<Known>,
-    /// The fetch under way; its end closes the channel.
+    /// The fetch under way; what comes by the channel are signs of its life, and its end closes it.
     fetch: Option<(watch::Receiver<()>, AbortHandle)>,
     failure: Option<Failure>,
     /// When a refusal asked for one last.
@@ -161,8 +167,7 @@ impl Tokens {
                     None => return Err(self.failed(&state)),
                 }
             };
-            // Its end, told or not.
-            let _ = fetch.changed().await;
+            self.see_out(&mut fetch).await;
         }
         Err(self.failed(&self.state()))
     }
@@ -185,8 +190,25 @@ impl Tokens {
                 None => return None,
             }
         };
-        let _ = fetch.changed().await;
+        self.see_out(&mut fetch).await;
         self.state().other_than(refused)
+    }
+
+    /// Waits for the end of a fetch, told or not; one whose runtime stands still is none any more.
+    async fn see_out(&self, fetch: &mut watch::Receiver<()>) {
+        loop {
+            match tokio::time::timeout(STANDS_STILL, fetch.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return,
+                Err(_) => break,
+            }
+        }
+        let mut state = self.state();
+        let stopped = state.fetch.take_if(|(known, _)| known.same_channel(fetch));
+        drop(state);
+        if let Some((_, task)) = stopped {
+            task.abort();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -199,7 +221,14 @@ impl Tokens {
         let (tokens, pool) = (Arc::downgrade(self), pool.clone());
         let (settings, profile) = (self.settings.clone(), self.profile.clone());
         let task = tokio::spawn(async move {
-            let outcome = Box::pin(fetch_by(&settings, profile, pool)).await;
+            let mut fetching = Box::pin(fetch_by(&settings, profile, pool));
+            let mut signs = tokio::time::interval(SIGNS_EACH);
+            let outcome = loop {
+                tokio::select! {
+                    outcome = fetching.as_mut() => break outcome,
+                    _ = signs.tick() => end.send_replace(()),
+                }
+            };
             if let Some(tokens) = tokens.upgrade() {
                 tokens.note(outcome);
             }

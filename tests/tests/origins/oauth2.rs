@@ -495,6 +495,38 @@ async fn a_runtime_that_ends_in_a_fetch_leaves_it_to_the_next() {
     assert!(token.starts_with("Bearer t"), "{token}");
 }
 
+#[tokio::test]
+async fn a_fetch_whose_runtime_nobody_drives_any_more_is_made_anew_by_another() {
+    let (issuer, place) = (Arc::new(Issuer::start().await), Place::start().await);
+    let gate = issuer.holds();
+    let client = Client::new(config(&place, issuer.oauth2())).unwrap();
+    let (begun, asked) = (client.clone(), Arc::clone(&issuer));
+    let still = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            tokio::select! {
+                told = told(&begun, "/") => panic!("{told:?}"),
+                () = asked.server.until_requests(1) => {}
+            }
+        });
+        runtime
+    });
+    let still = within(PATIENCE, still).await.unwrap();
+    gate.open();
+    let tokens = async { tokio::join!(told(&client, "/"), told(&client, "/")) };
+    let (one, other) = within(PATIENCE, tokens).await;
+    assert!(
+        one.as_ref().is_some_and(|token| token.starts_with("Bearer t")),
+        "{one:?}"
+    );
+    assert_eq!(one, other);
+    assert_eq!(issuer.times(), 2, "once for all who wait");
+    tokio::task::spawn_blocking(|| drop(still)).await.unwrap();
+}
+
 #[test]
 fn half_a_server_is_refused_and_nothing_is_shown() {
     let load = |keys: &str| {
