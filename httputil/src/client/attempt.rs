@@ -13,8 +13,9 @@ use super::retry::{Fault, Head, Outcome};
 use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
+use crate::policy::Budget;
 use crate::pool::{Checked, Checkout, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
-use crate::wire::{Marks, RequestBody, SendFailure, SocketHandle};
+use crate::wire::{Marks, Processed, RequestBody, SendFailure, SocketHandle};
 
 /// What there is to tell of the connection of a sending.
 struct Over {
@@ -145,7 +146,7 @@ impl Prepared {
                     sendings.fresh = Fresh::Only;
                     now = Instant::now();
                     asked = now;
-                    self.in_force.pool.count_resend();
+                    self.tell_of_resend("it was answered 421 Misdirected Request");
                     continue;
                 }
                 Ok(response) => {
@@ -164,7 +165,11 @@ impl Prepared {
             let Some(pause) = again else {
                 return Err(self.failing.fault_of_send(failure, &self.route));
             };
-            self.in_force.pool.count_resend();
+            self.tell_of_resend(match failure.processed {
+                _ if failure.calm => "the server complains of too much (ENHANCE_YOUR_CALM)",
+                Processed::No => "the server has not acted on it",
+                _ => "its connection closed before any byte of an answer",
+            });
             if !pause.is_zero() {
                 // Boxed like all that is rare.
                 Box::pin(tokio::time::sleep(pause)).await;
@@ -239,6 +244,26 @@ impl Prepared {
         Ok(head)
     }
 
+    /// Counts that the request is sent again, and says so.
+    fn tell_of_resend(&self, why: &str) {
+        self.in_force.pool.count_resend();
+        let (profile, method) = (&*self.in_force.name, &self.failing.method);
+        tracing::debug!(profile, %method, host = %self.target, "sent again: {why}");
+    }
+
+    /// Whether the host's budget pays for the request once more; where retries are off there is none, and each request has
+    /// its own bound.
+    fn pays_for_a_resend(&self) -> bool {
+        let budget = self.host.as_ref().and_then(|host| host.budget.as_deref());
+        let is_paid = budget.is_none_or(Budget::withdraw);
+        if !is_paid {
+            self.in_force.pool.count_retry_denied();
+            let (profile, method) = (&*self.in_force.name, &self.failing.method);
+            tracing::debug!(profile, %method, "not sent again, the host's budget is spent (retry.budget)");
+        }
+        is_paid
+    }
+
     /// Whether the request is sent again within the attempt, after which pause, and over which connection.
     fn judge_sending(
         &self,
@@ -259,6 +284,10 @@ impl Prepared {
             _ => Duration::ZERO,
         };
         if verdict == Verdict::GiveUp || is_over_after(deadline, Instant::now(), pause) {
+            return None;
+        }
+        // Who complains of too much is asked no more often than a host that fails.
+        if matches!(verdict, Verdict::AgainAfter(_)) && !self.pays_for_a_resend() {
             return None;
         }
         let ours = if verdict == Verdict::AgainFresh {

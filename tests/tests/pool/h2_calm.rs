@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use h2::Reason;
-use httputil::{Client, Kind};
+use httputil::{Client, ClientConfig, Kind};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{self, H2Script, Last, Step};
 use httputil_tests::{PATIENCE, within};
@@ -48,6 +48,27 @@ async fn a_request_that_fails_for_another_reason_after_that_is_not_sent_again() 
         assert_eq!((server.accepted(), server.requests()), (1, 3), "{first:?}");
         assert_all_gone(&client).await;
     }
+}
+
+#[tokio::test]
+async fn what_a_host_that_complains_is_sent_again_is_paid_from_its_budget() {
+    let server = H2Script::builder()
+        .on_stream(|_| vec![Step::RstStream(Reason::ENHANCE_YOUR_CALM)])
+        .start()
+        .await;
+    let config = ClientConfig::default().http2_prior_knowledge(true).no_breaker();
+    let client = Client::new(config.retry_budget(0.0, 1)).unwrap();
+    let asked: Vec<_> = (0..20).map(|_| spawn_get(&client, &server.url("/"))).collect();
+    for asked in asked {
+        let error = within(PATIENCE, asked).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), Kind::Connection, "{error}");
+    }
+    // Ten within ten seconds, retries included.
+    assert_eq!(server.requests(), 30);
+    let stats = client.stats();
+    assert_eq!(stats.resends + stats.retries, 10, "{stats:?}");
+    assert!(stats.retries_denied >= 20, "{stats:?}");
+    assert_all_gone(&client).await;
 }
 
 #[tokio::test]
