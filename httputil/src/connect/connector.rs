@@ -14,7 +14,10 @@ use super::{
     Route, Scheme, Target, TlsInfo, race, tcp, tls,
 };
 use crate::error::{Kind, Phase};
-use crate::settings::Transport;
+use crate::settings::{DnsBalance, Transport};
+
+/// So many addresses of one name that refuse TLS are passed over before anybody hears of it.
+const MOST_DETOURS: usize = 15;
 
 /// Makes connections as one pool's transport settings say.
 pub(crate) struct Connector {
@@ -151,8 +154,12 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let mut shunned = Vec::new();
         let (stream, remote) = match route.proxy() {
             None => {
+                if target.scheme == Scheme::Https {
+                    shunned = self.names.blamed(target);
+                }
                 let (raw, remote) = self.reach_by(target, progress, By::Router(router)).await?;
                 router.reached(remote);
                 (MaybeTls::Plain(wrap(raw)), remote)
@@ -169,10 +176,9 @@ impl Connector {
                 let shaken = match stream {
                     MaybeTls::Plain(stream) => {
                         let shaken = self.shake_hands(target, http1_only, stream).await;
-                        if let (Err(_), Some(remote)) = (&shaken, remote) {
-                            self.names.blame(target, remote);
-                        }
-                        shaken.map(|(stream, agreed)| (MaybeTls::Tls(Box::new(stream)), agreed))
+                        shaken
+                            .map(|(stream, agreed)| (MaybeTls::Tls(Box::new(stream)), agreed))
+                            .map_err(|failure| self.failed_at(target, remote, &shunned, failure))
                     }
                     MaybeTls::Tls(stream) => {
                         let shaken = Box::pin(self.shake_hands(target, http1_only, *stream)).await;
@@ -192,6 +198,28 @@ impl Connector {
             tls: info,
             remote,
         })
+    }
+
+    /// The handshake failed at this address, which did not come last, as the `shunned` did: the name's others come first from
+    /// now on, and if one of them may do better, it is to be tried for those who wait. Whoever waited until a handshake took too
+    /// long has no time for another.
+    fn failed_at(
+        &self,
+        target: &Target,
+        remote: Option<SocketAddr>,
+        shunned: &[SocketAddr],
+        failure: DialFailure,
+    ) -> DialFailure {
+        let Some(remote) = remote else { return failure };
+        self.names.blame(target, remote);
+        let is_detour = self.transport.dns.balance == DnsBalance::First
+            && failure.kind == Kind::Tls
+            && !shunned.contains(&remote)
+            && (1..=MOST_DETOURS).contains(&self.names.blamed(target).len());
+        DialFailure {
+            passes_over: is_detour.then_some(remote),
+            ..failure
+        }
     }
 
     async fn shake_hands<S>(

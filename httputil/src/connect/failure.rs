@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ pub(crate) struct DialFailure {
     pub(crate) again_at: Option<Instant>,
     /// Another request that waited for the same dial has heard of it, too.
     pub(crate) is_echo: bool,
+    /// The address at which it failed, if the name leads to another one, at which nothing failed of late: whoever waits is
+    /// dialled for there.
+    pub(crate) passes_over: Option<SocketAddr>,
 }
 
 impl DialFailure {
@@ -36,6 +40,7 @@ impl DialFailure {
             is_lasting: false,
             again_at: None,
             is_echo: false,
+            passes_over: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use httputil::{Client, CloseReason, Config, Environment, Kind, Registry};
+use httputil_tests::ca::{Ca, Wrong};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Step as H2Step};
 use httputil_tests::resolver::{Answer, ScriptedResolver};
@@ -18,7 +19,7 @@ use hyper::body::Incoming;
 use tokio::task::JoinHandle;
 
 use crate::addresses::{Swallow, answer, loopback};
-use crate::scene::{assert_balanced, eventually};
+use crate::scene::{Trust, assert_balanced, eventually};
 
 const RETRIES: &str = "[default]\nretry.backoff.base = \"1ms\"\nretry.backoff.max = \"1ms\"\n\
                        tls.roots = \"bundled\"\n";
@@ -175,8 +176,8 @@ async fn a_retry_goes_to_the_other_address() {
 
 #[tokio::test]
 async fn a_tls_handshake_that_hangs_makes_the_next_attempt_take_another_address() {
-    let ca = httputil_tests::ca::Ca::new();
-    let trust = crate::scene::Trust::of([&ca]);
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
     let first = Script::start([vec![Step::Stall]]).await;
     let tls = ServerTls::new(ca.issue(["a.test"])).alpn(Alpn::H1).build();
     let second = Server::builder().tls(tls).start_beside(2, first.port()).await;
@@ -190,6 +191,75 @@ async fn a_tls_handshake_that_hangs_makes_the_next_attempt_take_another_address(
     assert_eq!(answer.text().await.unwrap(), "hello");
     assert_eq!((first.accepted(), second.accepted()), (1, 1));
     assert_balanced(&client.stats());
+}
+
+/// What a server may do with a TLS greeting beside answering it.
+fn refusals() -> [(&'static str, Vec<Step>); 4] {
+    let after_greeting = |then: &[Step]| [&[Step::ReadBody(1)], then].concat();
+    [
+        ("no TLS", after_greeting(&[Step::write(answers::GARBAGE), Step::Stall])),
+        ("a close", after_greeting(&[Step::Close])),
+        ("an alert", steps::refuse_tls_version()),
+        ("a close at once", vec![Step::Close]),
+    ]
+}
+
+#[tokio::test]
+async fn an_address_that_refuses_tls_fails_no_request_while_another_serves() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    let client = || {
+        let keys = format!("tls.extra_ca_file = '{}'\n", trust.path().display());
+        client_of(at_addresses(2), 1, &keys)
+    };
+    let tls = |identity| ServerTls::new(identity).alpn(Alpn::H1).build();
+    let serves = || tls(ca.issue(["a.test"]));
+    let crowd = async |what: &str, second: &Server| {
+        let client = client();
+        let url = second.url_for("a.test", "/");
+        let crowd: Vec<_> = (0..8).map(|_| tokio::spawn(client.get(&url).send())).collect();
+        for request in crowd {
+            let answer = within(PATIENCE, request).await.unwrap();
+            assert_eq!(answer.expect(what).text().await.unwrap(), "hello", "{what}");
+        }
+        let stats = client.stats();
+        assert_eq!(stats.dial_failures_total(), 1, "{what}: {stats:?}");
+        assert_balanced(&stats);
+    };
+    for (what, steps) in refusals() {
+        let first = Script::start([steps]).await;
+        let second = Server::builder().tls(serves()).start_beside(2, first.port()).await;
+        crowd(what, &second).await;
+        assert_eq!(first.accepted(), 1, "{what}");
+    }
+    for wrong in [Wrong::Expired, Wrong::WrongHost] {
+        let first = Server::builder().tls(tls(ca.issue_wrong(wrong, ["a.test"])));
+        let first = first.start().await;
+        let second = Server::builder().tls(serves()).start_beside(2, first.port()).await;
+        crowd(&format!("{wrong:?}"), &second).await;
+        assert_eq!(first.accepted(), 1, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_all_addresses_refuse_tls_or_the_connect_a_request_hears_of_it_at_once() {
+    for second_listens in [true, false] {
+        let refuses = || vec![Step::ReadBody(1), Step::write(answers::GARBAGE), Step::Stall];
+        let first = Script::start([refuses()]).await;
+        let port = Arc::new(ClosedPort::on([127, 0, 0, 2].into(), first.port()));
+        let second = if second_listens {
+            Some(Script::start_on(port, [refuses()]).await)
+        } else {
+            None
+        };
+        let client = client_of(at_addresses(2), 3, "timeouts.attempt = \"none\"\n");
+        let request = client.get(format!("https://a.test:{}/", first.port())).send();
+        let error = within(PATIENCE, request).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (Kind::Tls, 1), "{error}");
+        let asked = (first.accepted(), second.as_ref().map(|script| script.accepted()));
+        assert_eq!(asked, if second_listens { (1, Some(1)) } else { (2, None) }, "{error}");
+        assert_balanced(&client.stats());
+    }
 }
 
 #[tokio::test]

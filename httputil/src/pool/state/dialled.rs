@@ -121,7 +121,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             // Nobody is to hear what earlier settings led to.
             return self.make_up_for_old(dial.seat.host, now, todo);
         }
-        if has_arrived && is_theirs && self.leads_elsewhere(dial.seat.host, now) {
+        let leads_elsewhere = failure.passes_over.is_some() || has_arrived && self.leads_elsewhere(dial.seat.host, now);
+        if is_theirs && leads_elsewhere {
             // One address of several is no reason to leave the host alone: those who wait are dialled for elsewhere.
             self.unblock(now, todo);
             if self.waits(dial.seat.host) {
