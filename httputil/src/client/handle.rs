@@ -63,7 +63,10 @@ impl Inner {
 
 /// A client that keeps nothing alive.
 #[derive(Clone, Debug)]
-pub(crate) struct WeakClient(Weak<Inner>);
+pub(crate) struct WeakClient {
+    inner: Weak<Inner>,
+    lease: Weak<Lease>,
+}
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,13 +77,15 @@ impl std::fmt::Debug for Inner {
 }
 
 impl WeakClient {
-    /// Whether its lease has not ended.
+    /// Whether its lease has not ended. Never holds the client, not even for a moment: asked under a lock, it may be about
+    /// to end, and whatever is done at its end would be done here.
     pub(crate) fn is_live(&self) -> bool {
-        self.upgrade().is_some_and(|client| !client.is_stopped())
+        self.lease.upgrade().is_some_and(|lease| !lease.has_ended())
     }
 
+    /// The client, which may be the last one by the time that it is dropped: not under a lock.
     pub(crate) fn upgrade(&self) -> Option<Client> {
-        self.0.upgrade().map(|inner| Client {
+        self.inner.upgrade().map(|inner| Client {
             inner,
             layer: None,
             around: None,
@@ -371,7 +376,10 @@ impl Client {
     }
 
     pub(crate) fn downgrade(&self) -> WeakClient {
-        WeakClient(Arc::downgrade(&self.inner))
+        WeakClient {
+            inner: Arc::downgrade(&self.inner),
+            lease: Arc::downgrade(&self.inner.lease),
+        }
     }
 
     /// Does this once, when the lease ends; only the first wish counts. It must not panic: it is done in `drop`, too.

@@ -60,6 +60,9 @@ pub(super) struct Follower {
     pub(super) isolated: Option<Isolated>,
 }
 
+/// A client while it is looked at.
+pub(super) type Followed = (Client, Option<Isolated>);
+
 /// A pool that only services of one type draw from.
 #[derive(Clone)]
 pub(super) struct Isolated {
@@ -134,9 +137,11 @@ impl Holding {
         });
     }
 
-    /// The clients that live.
-    pub(super) fn followers(&self) -> impl Iterator<Item = (Client, Option<&Isolated>)> {
+    /// The clients that live. Any of them may be the last one of its service when it is dropped, so that is for after all
+    /// locks.
+    pub(super) fn followers(&self) -> Vec<Followed> {
         let alive = self.followers.iter().filter(|follower| follower.client.is_live());
-        alive.filter_map(|follower| Some((follower.client.upgrade()?, follower.isolated.as_ref())))
+        let followed = alive.filter_map(|follower| Some((follower.client.upgrade()?, follower.isolated.clone())));
+        followed.collect()
     }
 }

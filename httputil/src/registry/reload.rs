@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Registry;
-use super::holding::{Held, Holding, Recipe, trusts_platform};
+use super::holding::{Followed, Held, Holding, Recipe, trusts_platform};
 use super::names::Inner;
 use super::report::{ProfileChange, ReloadReport};
 use crate::client::{Policies, Successor};
@@ -72,8 +72,9 @@ impl Registry {
     /// [`Kind::Config`](crate::Kind::Config) if a client that is held could not follow it: a file of its `tls.*` or a proxy
     /// variable cannot be used. Then nothing at all has changed.
     pub fn reload(&self, config: Config) -> Result<ReloadReport, Error> {
+        let mut followers = Vec::new();
         let _one_at_a_time = lock(&self.inner.reloading);
-        self.put_in_force(config, true)
+        self.put_in_force(config, true, &mut followers)
     }
 
     /// The same in place of this one; `None` if another one is in force meanwhile. What changes nothing is mentioned only if
@@ -84,20 +85,28 @@ impl Registry {
         config: Config,
         is_news: bool,
     ) -> Option<Result<ReloadReport, Error>> {
+        let mut followers = Vec::new();
         let _one_at_a_time = lock(&self.inner.reloading);
         let is_in_force = self.inner.holding().config.is(of);
-        is_in_force.then(|| self.put_in_force(config, is_news))
+        is_in_force.then(|| self.put_in_force(config, is_news, &mut followers))
     }
 
-    /// One at a time.
-    fn put_in_force(&self, config: Config, is_news: bool) -> Result<ReloadReport, Error> {
+    /// One at a time. Leaves the clients that it has looked at, for after that lock: a service that ends meanwhile is not to
+    /// say its farewell, which may ask for anything, under one.
+    fn put_in_force(
+        &self,
+        config: Config,
+        is_news: bool,
+        followers: &mut Vec<Followed>,
+    ) -> Result<ReloadReport, Error> {
         let inner = &*self.inner;
         if trusts_or_trusted_platform(&inner.holding(), &config) {
             read_platform_again();
         }
         let reloaded = {
             let holding = &mut *inner.holding();
-            Plan::make(inner, holding, &config).and_then(|plan| {
+            *followers = holding.followers();
+            Plan::make(inner, holding, &config, followers).and_then(|plan| {
                 self.watch_by_itself(&config)?;
                 Ok(plan.note(inner, holding, config))
             })
@@ -157,7 +166,7 @@ struct Change {
 }
 
 impl Plan {
-    fn make(inner: &Inner, holding: &Holding, config: &Config) -> Result<Plan, Error> {
+    fn make(inner: &Inner, holding: &Holding, config: &Config, followers: &[Followed]) -> Result<Plan, Error> {
         let mut problems: Vec<Problem> = Vec::new();
         let mut plan = Plan {
             renewed: BTreeMap::new(),
@@ -187,7 +196,8 @@ impl Plan {
                 Err(error) => add(&mut problems, config.placed_of_many(name, error)),
             }
         }
-        for (client, isolated) in holding.followers() {
+        for (client, isolated) in followers {
+            let isolated = isolated.as_ref();
             let name = client.profile().to_owned();
             let Ok(mut profile) = config.profile(&name) else {
                 *plan.left_behind.entry(name).or_default() += 1;
@@ -201,7 +211,7 @@ impl Plan {
                 continue;
             };
             let pool = plan.pool(inner, holding, config, &key, &profile, isolated.is_some());
-            match pool.and_then(|pool| client.succeed(pool, profile, policies)) {
+            match pool.and_then(|pool| client.clone().succeed(pool, profile, policies)) {
                 Ok(successor) => plan.successors.extend(successor),
                 Err(error) => add(&mut problems, config.placed_of_many(&name, error)),
             }

@@ -25,6 +25,18 @@ pub struct ServiceInfo {
     pub since: SystemTime,
 }
 
+impl ServiceInfo {
+    /// What there is to say of a service that is constructed now.
+    pub(crate) fn of(type_name: &'static str, profile: &str, own: &Client) -> ServiceInfo {
+        ServiceInfo {
+            type_name,
+            profile: profile.to_owned(),
+            pool: own.pool(),
+            since: SystemTime::now(),
+        }
+    }
+}
+
 /// All services of a registry.
 #[derive(Debug, Default)]
 pub(super) struct Services(Mutex<List>);
@@ -152,21 +164,9 @@ impl Registry {
         list.settings.get(key).into_iter().flatten().copied().collect()
     }
 
-    /// Adds a service that has just been constructed, the client of its own profile first.
-    pub(crate) fn add_service(
-        &self,
-        type_name: &'static str,
-        profile: &str,
-        clients: &[Client],
-    ) -> Option<ServiceInfo> {
-        let info = ServiceInfo {
-            type_name,
-            profile: profile.to_owned(),
-            pool: clients.first()?.pool(),
-            since: SystemTime::now(),
-        };
+    /// Adds a service that has just been constructed, the client of its own profile first. From here on others may stop it.
+    pub(crate) fn add_service(&self, info: ServiceInfo, clients: &[Client]) {
         let clients = clients.iter().map(Client::downgrade).collect();
-        self.services_inner().add(info.clone(), clients);
-        Some(info)
+        self.services_inner().add(info, clients);
     }
 }

@@ -11,7 +11,7 @@
 use crate::client::Client;
 use crate::config::{Config, Ignored, Keys, WrittenSetting};
 use crate::error::{Error, Origin, Problem};
-use crate::registry::Registry;
+use crate::registry::{Registry, ServiceInfo};
 
 use super::PooledClient;
 use super::farewell::{self, Farewell, IsFarewell};
@@ -140,10 +140,14 @@ impl<'r> Parts<'r> {
             (false, _) => Err(Error::config(self.config.underlined(self.problems))),
             (true, Some(failure)) => Err(failure),
             (true, None) => {
-                // Before the service can be stopped: its clients are still here.
-                let info = self.registry.add_service(self.type_name, self.profile, &self.clients);
-                if let (Some(info), Some(on_stop), Some(own)) = (info, self.on_stop, self.clients.first()) {
-                    own.at_the_end(move || farewell::say(&on_stop, &info));
+                if let Some(own) = self.clients.first() {
+                    let info = ServiceInfo::of(self.type_name, self.profile, own);
+                    // Before it is listed: whoever sees it there can stop it.
+                    if let Some(on_stop) = self.on_stop {
+                        let info = info.clone();
+                        own.at_the_end(move || farewell::say(&on_stop, &info));
+                    }
+                    self.registry.add_service(info, &self.clients);
                 }
                 Ok(Complete(()))
             }

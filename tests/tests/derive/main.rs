@@ -4,6 +4,7 @@
 
 mod attributes;
 mod compile_fail;
+mod farewell;
 mod folders;
 mod hygiene;
 mod lifecycle;
