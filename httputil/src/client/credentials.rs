@@ -268,7 +268,7 @@ pub(super) fn bearer_of(token: &str) -> Result<HeaderValue, &'static str> {
     check_token(token)?;
     HeaderValue::from_str(&format!("Bearer {token}"))
         .map(secret)
-        .map_err(|_| "a header can't hold the token: line breaks and control characters must go")
+        .map_err(|_| "a header can't hold the token")
 }
 
 /// Marked, so that neither `Debug` shows it nor HTTP/2 remembers it for the next request.

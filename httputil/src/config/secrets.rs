@@ -13,7 +13,7 @@ use super::merge::Chain;
 use super::problems::Problems;
 use super::toml_text::parse_value;
 use super::tree::{Entry, Node, Table, Value};
-use crate::error::{Origin, Problem};
+use crate::error::{Origin, Problem, ShownPath};
 use crate::files;
 use crate::settings::{Environment, check_token};
 
@@ -92,7 +92,9 @@ pub(crate) fn fetch(merged: &mut Table, chain: &Chain<'_>, environment: &Environ
         };
         let fetched_text = elsewhere.fetch(environment).and_then(|text| match check_token(&text) {
             // What does not come from a file is checked with all other texts.
-            Err(why) if path == "auth.bearer" && matches!(elsewhere, Elsewhere::File(_)) => Err(why.to_owned()),
+            Err(why) if path == "auth.bearer" && matches!(elsewhere, Elsewhere::File(_)) => {
+                Err(format!("{}: {why}", elsewhere.shown()))
+            }
             _ => Ok(text),
         });
         match fetched_text {
@@ -146,15 +148,22 @@ fn fetch_below(table: &mut Table, above: &str, each: &mut impl FnMut(&str, &mut 
 }
 
 impl Elsewhere {
+    /// Where that is, for a message.
+    fn shown(&self) -> String {
+        match self {
+            Elsewhere::File(path) => format!("the file {}", ShownPath(Path::new(path))),
+            Elsewhere::Variable(name) => format!("the variable {}", shown_key(name)),
+        }
+    }
+
     /// Fetches the secret. The error says what is missing, never what is there.
     pub(super) fn fetch(&self, environment: &Environment) -> Result<String, String> {
         match self {
             Elsewhere::Variable(name) => {
-                let shown = shown_key(name);
                 let value = environment.get(name).filter(|value| !value.is_empty());
-                let value = value.ok_or_else(|| format!("the variable {shown} is not set"))?;
+                let value = value.ok_or_else(|| format!("{} is not set", self.shown()))?;
                 let text = value.to_str().map(str::to_owned);
-                text.ok_or_else(|| format!("the variable {shown} is not UTF-8"))
+                text.ok_or_else(|| format!("{} is not UTF-8", self.shown()))
             }
             Elsewhere::File(path) => files::secret(Path::new(path)),
         }

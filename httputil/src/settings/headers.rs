@@ -168,11 +168,14 @@ pub(crate) fn header_mistakes(policy: &Policy) -> Vec<(String, Cow<'static, str>
     mistakes
 }
 
-/// Whether a token is one without the word that goes before it.
+/// Whether a token is one that a header can hold, without the word that goes before it.
 pub(crate) fn check_token(token: &str) -> Result<(), &'static str> {
     match token.get(.."bearer ".len()) {
         Some(word) if word.eq_ignore_ascii_case("bearer ") => {
             Err("the token alone is wanted, the word Bearer is put before it")
+        }
+        _ if HeaderValue::from_str(token).is_err() => {
+            Err("a header can't hold the token: line breaks and control characters must go")
         }
         _ => Ok(()),
     }

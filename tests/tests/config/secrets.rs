@@ -116,6 +116,25 @@ fn a_secret_that_cannot_be_had_is_an_error_where_it_is_written() {
     assert_eq!(shadowed.messages(), "");
 }
 
+#[test]
+fn a_token_of_a_file_that_no_header_can_hold_is_an_error_before_a_client_is_made() {
+    let text = "[a]\nbase_url = \"https://a.example\"\nauth.bearer = { file = \"token\" }\n";
+    for (token, why) in [
+        (
+            "canary\ncanary\n",
+            "a header can't hold the token: line breaks and control characters must go",
+        ),
+        (
+            "Bearer canary\n",
+            "the token alone is wanted, the word Bearer is put before it",
+        ),
+    ] {
+        let told = Scenario::main_file(text).file("token", token).messages();
+        assert_eq!(told, format!("httputil.toml:3:6: a.auth.bearer: the file token: {why}"));
+    }
+    assert_eq!(Scenario::main_file(text).file("token", "canary\n").messages(), "");
+}
+
 /// `HTTPUTIL_A__TLS__KEY_FILE="$(cat key.pem)"`.
 #[test]
 fn a_file_s_text_where_its_path_belongs_is_refused_and_not_shown() {

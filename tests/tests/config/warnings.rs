@@ -195,6 +195,21 @@ fn files_of_certificates_that_cannot_be_used_here() {
 }
 
 #[test]
+fn a_proxy_variable_that_no_client_can_be_made_with() {
+    let scenario = Scenario::main_file("[a]\n[b]\nproxy.from_env = false\n").variable("HTTPS_PROXY", "socks4://p:1080");
+    assert_eq!(
+        warnings(&scenario),
+        "HTTPS_PROXY: SOCKS4 is not spoken here; write socks5:// or socks5h://",
+        "said once, for [a] and [default]"
+    );
+    let registry = httputil::Registry::builder().config(scenario.config()).build().unwrap();
+    assert_eq!(registry.client("a").unwrap_err().to_string(), warnings(&scenario));
+    registry.client("b").unwrap();
+    let none = Scenario::main_file("[default]\nproxy.from_env = false\n").variable("HTTPS_PROXY", "socks4://p:1080");
+    assert_eq!(warnings(&none), "");
+}
+
+#[test]
 fn a_profile_of_an_environment_that_is_nearly_called_as_another() {
     let of = |beside: &str| {
         let scenario = Scenario::main_file("[telemetry]\n[s3]\n").file("httputil.production.toml", beside);
