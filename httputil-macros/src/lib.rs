@@ -98,6 +98,9 @@ use crate::profiles::Place;
 /// profile that was built before, is left alone; what may be a word of its own beside a key that is set as well,
 /// `endpoints` beside `endpoint`, is only logged, unless only a variable or code gives it: then it was to override that.
 /// The type of an argument of a `pub` service must be `pub` too, for it is part of `PooledClient::Args`.
+/// The same holds for the keys in a setting's tables, `[profile.settings.queue]`, as far as its type passes them over: of a
+/// struct those that are no fields, also where it is flattened into another one or a form of an enum. (A type that takes
+/// any key, such as a map, reads them all.)
 ///
 /// # Misspelt profiles
 ///

@@ -1,5 +1,6 @@
 //! A configuration that has passed every check.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -193,7 +194,7 @@ impl Config {
     ///
     /// That there is no such profile, or that the value is not of the type: with its place, never with the value.
     pub fn setting<T: DeserializeOwned>(&self, profile: &str, key: &str) -> Result<Option<T>, Error> {
-        self.read_setting(profile, key, None)
+        self.read_setting(profile, key, &RefCell::default())
     }
 
     /// The problems with the lines that they are about.

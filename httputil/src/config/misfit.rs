@@ -58,7 +58,19 @@ impl Misfit {
         self
     }
 
-    /// The keys below the value that was asked for, each with a dot before it.
+    /// It is a value further down, behind these keys, that is the trouble.
+    pub(crate) fn of(mut self, keys: Vec<String>, origin: &Origin) -> Misfit {
+        self.path = keys;
+        self.origin = Some(origin.clone());
+        self
+    }
+
+    /// The keys below the value that was asked for.
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.path
+    }
+
+    /// The same, each with a dot before it.
     pub(crate) fn path(&self) -> String {
         self.path.iter().flat_map(|key| [".", key]).collect()
     }
@@ -79,6 +91,12 @@ impl Misfit {
 
     pub(crate) fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The message without what was found.
+    pub(crate) fn wanted(&self) -> &str {
+        let wanted = self.message.split_once(", found ");
+        wanted.map_or(&self.message, |(wanted, _)| wanted)
     }
 }
 
@@ -112,8 +130,13 @@ impl de::Error for Misfit {
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Misfit {
         Misfit::new(format!(
-            "expected {}, found {length} values",
-            in_words(&expected.to_string())
+            "expected {}, found {}",
+            in_words(&expected.to_string()),
+            if length == 1 {
+                "1 value".to_owned()
+            } else {
+                format!("{length} values")
+            }
         ))
     }
 
@@ -160,9 +183,9 @@ fn without_value(message: &str, value: &Value) -> String {
     let mut words = lower.split(|next: char| !next.is_alphanumeric());
     if message.starts_with(UNTAGGED) {
         NO_FORM.to_owned()
-    } else if OF_URL.contains(&message) {
+    } else if OF_URL.contains(&message) || message.ends_with("address syntax") {
         format!("expected {}", in_words(message))
-    } else if words.any(|word| word.len() > 3 && value.contains(word)) || lower.contains(&value) {
+    } else if words.any(|word| word.len() > 3 && value.contains(word)) || !value.is_empty() && lower.contains(&value) {
         "this value does not fit".to_owned()
     } else {
         message.to_owned()
@@ -212,10 +235,15 @@ fn in_words(expected: &str) -> String {
         "string or map" => "a text or a table".to_owned(),
         "path string" => "a path".to_owned(),
         "IPv4 address" | "IPv6 address" => format!("an {expected}"),
-        "IP address" => "an IP address".to_owned(),
-        "socket address" | "IPv4 socket address" | "IPv6 socket address" => {
-            "an address with a port, such as \"127.0.0.1:8080\"".to_owned()
-        }
+        "invalid IPv4 address syntax" => "an IPv4 address".to_owned(),
+        "invalid IPv6 address syntax" => "an IPv6 address".to_owned(),
+        "IP address" | "invalid IP address syntax" => "an IP address".to_owned(),
+        "socket address"
+        | "IPv4 socket address"
+        | "IPv6 socket address"
+        | "invalid socket address syntax"
+        | "invalid IPv4 socket address syntax"
+        | "invalid IPv6 socket address syntax" => "an address with a port, such as \"127.0.0.1:8080\"".to_owned(),
         "a nonzero u32" | "a nonzero u64" | "a nonzero usize" | "a nonzero u16" | "a nonzero u8" => {
             "a whole number, 1 or more".to_owned()
         }
@@ -239,7 +267,7 @@ fn kind_of(found: Unexpected<'_>) -> &str {
         Unexpected::Bool(_) => "true or false",
         Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a whole number",
         Unexpected::Float(_) => "a number with a fraction",
-        Unexpected::Char(_) | Unexpected::Str(_) => "a text",
+        Unexpected::Char(_) | Unexpected::Str(_) | Unexpected::UnitVariant => "a text",
         Unexpected::Seq => "a list",
         Unexpected::Map => "a table",
         // Only ours: the words of `Value::what`.

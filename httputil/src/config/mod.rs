@@ -54,6 +54,7 @@ mod read;
 mod reference;
 mod schema;
 mod secrets;
+mod settings_hidden;
 mod settings_read;
 mod settings_written;
 mod suggest;

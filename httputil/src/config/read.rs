@@ -14,6 +14,7 @@ use serde::de::{
 
 use super::excerpt::Source;
 use super::kind::whole;
+use super::layer::quoted;
 use super::overrides::split_list;
 use super::secrets;
 use super::settings_read::Keys;
@@ -33,6 +34,8 @@ pub(crate) struct Reader<'a> {
     /// Whom to tell of the keys of tables.
     keys: Option<&'a RefCell<Keys>>,
     field: Option<Field<'a>>,
+    /// The value in whose place nothing is given that a type could read.
+    poison: Option<&'a Node>,
 }
 
 /// The key of a struct's table that a value is written at.
@@ -59,6 +62,7 @@ impl<'a> Reader<'a> {
             elsewhere: None,
             keys: None,
             field: None,
+            poison: None,
         }
     }
 
@@ -73,7 +77,17 @@ impl<'a> Reader<'a> {
             elsewhere: Some(elsewhere),
             keys,
             field: None,
+            poison: None,
         }
+    }
+
+    /// With bytes that are no text in this value's place: whoever reads it fails, and whoever passes it over does not.
+    pub(crate) fn poisoned(self, poison: Option<&'a Node>) -> Reader<'a> {
+        Reader { poison, ..self }
+    }
+
+    fn is_poisoned(self) -> bool {
+        self.poison.is_some_and(|poison| std::ptr::eq(poison, self.node))
     }
 
     fn below(self, node: &'a Node) -> Reader<'a> {
@@ -121,7 +135,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The entries of a table; `known` are the fields of the struct that it is read into, if it is one.
+    /// The items as a list, all of which must be taken.
+    fn list<'de, V: Visitor<'de>>(self, list: &'a [Node], visitor: V) -> Result<V::Value, Misfit> {
+        let mut items = self.items(list);
+        let value = visitor.visit_seq(&mut items)?;
+        match items.left.len() {
+            0 => Ok(value),
+            left => Err(de::Error::invalid_length(
+                list.len(),
+                &format!("a list of length {}", list.len() - left).as_str(),
+            )),
+        }
+    }
+
+    /// The entries of a table; `known` are the fields of the struct that it is read into, if it is one that says so.
     fn entries(self, table: &'a Table, known: &'static [&'static str]) -> Entries<'a> {
         if let Some(keys) = self.keys {
             keys.borrow_mut().know(known);
@@ -156,7 +183,7 @@ impl<'a> Reader<'a> {
             Value::Whole(number) => visit_whole(*number, visitor),
             Value::Float(number) => visitor.visit_f64(*number),
             Value::Flag(flag) => visitor.visit_bool(*flag),
-            Value::List(list) => visitor.visit_seq(self.items(list)),
+            Value::List(list) => self.list(list, visitor),
             Value::Table(table) => visitor.visit_map(self.entries(table, &[])),
             Value::Elsewhere(_) => Err(self.wanted("a secret that was fetched")),
         }
@@ -180,9 +207,20 @@ fn visit_whole<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Valu
     }
 }
 
+macro_rules! unless_poisoned {
+    ($reader:ident, $visitor:ident) => {
+        if $reader.is_poisoned() {
+            return $visitor
+                .visit_bytes(&[0xff])
+                .map_err(|misfit: Misfit| misfit.at($reader.node));
+        }
+    };
+}
+
 macro_rules! numbers {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+            unless_poisoned!(self, visitor);
             self.number(visitor).map_err(|misfit| misfit.at(self.node))
         }
     )*};
@@ -192,6 +230,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         let read = match &self.node.value {
             Value::Raw(text) if self.elsewhere.is_some() => match parse_value(text, &self.node.origin) {
                 Ok(node) => self.below(&node).any(visitor),
@@ -204,6 +243,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         self.any(visitor).map_err(|misfit| misfit.at(self.node))
     }
 
@@ -237,6 +277,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         let read = match &self.node.value {
             Value::Raw(text) => text
                 .parse()
@@ -248,6 +289,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         let read = match &self.node.value {
             Value::Raw(text) => text
                 .parse()
@@ -259,10 +301,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         let read = match &self.node.value {
             Value::Raw(text) => split_list(text, &self.node.origin)
                 .map_err(Misfit::new)
-                .and_then(|list| visitor.visit_seq(self.items(&list))),
+                .and_then(|list| self.list(&list, visitor)),
             _ => self.any(visitor),
         };
         read.map_err(|misfit| misfit.at(self.node))
@@ -282,6 +325,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         self.table(&[], visitor)
     }
 
@@ -291,6 +335,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         // serde's own form of a `std::time::Duration` is a struct of two numbers, which nobody writes by hand.
         if name == "Duration" && fields == ["secs", "nanos"] {
             let wanted = || self.wanted("a duration such as \"10s\" or \"250ms\"").at(self.node);
@@ -314,6 +359,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         if name == SECRET {
             return self
                 .secret()
@@ -331,6 +377,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misfit> {
+        unless_poisoned!(self, visitor);
         let read = match &self.node.value {
             Value::Text(text) | Value::Raw(text) => {
                 let variant: StrDeserializer<'_, Misfit> = text.as_str().into_deserializer();
@@ -441,8 +488,8 @@ impl<'de, 'a> EnumAccess<'de> for Variants<'a> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Variants<'a>), Misfit> {
         match self.0.next_key_seed(seed)? {
-            Some(variant) => Ok((variant, self)),
-            None => Err(de::Error::invalid_type(Unexpected::Map, &"a table with one key")),
+            Some(variant) if self.0.left.len() == 0 => Ok((variant, self)),
+            _ => Err(Misfit::new("expected a table with one key".to_owned())),
         }
     }
 }
@@ -451,7 +498,9 @@ impl<'de> VariantAccess<'de> for Variants<'_> {
     type Error = Misfit;
 
     fn unit_variant(mut self) -> Result<(), Misfit> {
-        self.0.next_value()
+        let variant = self.0.value.map_or("", |(key, _)| key);
+        let alone = Misfit::new(format!("this takes no value; write only {}", quoted(variant)));
+        self.0.next_value().map_err(|_: Misfit| alone)
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(mut self, seed: T) -> Result<T::Value, Misfit> {

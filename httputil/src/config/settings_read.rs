@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 
 use super::layer::{name_beside, of_table};
 use super::loaded::Config;
-use super::read::{Reader, SecretsElsewhere};
-use super::tree::{Table, find};
+use super::read::{Misfit, Reader, SecretsElsewhere};
+use super::settings_hidden::Hidden;
+use super::tree::{Node, Table, find};
 use crate::error::{Error, Origin, Problem};
 
 /// What became of the keys in the tables of one setting. Paths are those below the setting, each key with a dot before it.
@@ -20,6 +21,8 @@ pub(crate) struct Keys {
     pub(crate) ignored: Vec<Ignored>,
     /// The table that lacks a key, and the key.
     pub(crate) missing: Option<(String, &'static str)>,
+    /// The tables, by the keys that lead to them, that are read by what does not say which keys it knows.
+    pub(super) opaque: Vec<Vec<String>>,
 }
 
 /// A key that the type passed over; no value is in it.
@@ -31,41 +34,39 @@ pub(crate) struct Ignored {
     /// The same, as in `known`.
     form: String,
     pub(crate) origin: Origin,
-    /// The keys that the type knows there.
-    pub(crate) known: &'static [&'static str],
+    /// The keys that the type knows there, or those of them that are near.
+    pub(crate) known: Vec<String>,
     /// The keys that stand beside it.
     beside: Vec<(String, Origin)>,
 }
 
 impl Keys {
-    /// A table is read into a struct of these fields.
+    /// A table is read into a struct of these fields; if it has none, into what takes any or does not say.
     pub(super) fn know(&mut self, fields: &[&str]) {
         self.known.extend(fields.iter().map(|field| format!(".{field}")));
+        if fields.is_empty() {
+            self.opaque.push(Vec::new());
+        }
     }
 
     /// A key of a table is passed over.
-    pub(super) fn ignore(&mut self, key: &str, origin: &Origin, table: &Table, known: &'static [&'static str]) {
-        if known.contains(&key) {
-            return;
+    pub(super) fn ignore(&mut self, key: &str, origin: &Origin, table: &Table, known: &[&str]) {
+        if !known.contains(&key) {
+            let known = known.iter().map(|&known| known.to_owned());
+            self.ignored.push(Ignored::of(key, origin, table, known.collect()));
         }
-        let beside = table.iter().map(|(key, entry)| (key.clone(), entry.key.clone()));
-        self.ignored.push(Ignored {
-            key: key.to_owned(),
-            table: String::new(),
-            form: String::new(),
-            origin: origin.clone(),
-            known,
-            beside: beside.collect(),
-        });
     }
 
     /// How much there is.
-    pub(super) fn mark(&self) -> (usize, usize) {
-        (self.known.len(), self.ignored.len())
+    pub(super) fn mark(&self) -> (usize, usize, usize) {
+        (self.known.len(), self.ignored.len(), self.opaque.len())
     }
 
     /// All that came after the mark is below this key, which has this form.
-    pub(super) fn put_below(&mut self, (known, ignored): (usize, usize), key: &str, form: &str) {
+    pub(super) fn put_below(&mut self, (known, ignored, opaque): (usize, usize, usize), key: &str, form: &str) {
+        for path in &mut self.opaque[opaque..] {
+            path.insert(0, key.to_owned());
+        }
         for path in &mut self.known[known..] {
             path.insert_str(0, &format!(".{form}"));
         }
@@ -77,6 +78,26 @@ impl Keys {
 }
 
 impl Ignored {
+    /// In the table itself.
+    pub(super) fn of(key: &str, origin: &Origin, table: &Table, known: Vec<String>) -> Ignored {
+        let beside = table.iter().map(|(key, entry)| (key.clone(), entry.key.clone()));
+        Ignored {
+            key: key.to_owned(),
+            table: String::new(),
+            form: String::new(),
+            origin: origin.clone(),
+            known,
+            beside: beside.collect(),
+        }
+    }
+
+    /// In the table at these keys.
+    pub(super) fn within(mut self, keys: &[String]) -> Ignored {
+        self.table = keys.iter().flat_map(|key| [".", key]).collect();
+        self.form = form_of(keys);
+        self
+    }
+
     /// Its path below the setting.
     pub(crate) fn path(&self) -> String {
         format!("{}.{}", self.table, self.key)
@@ -94,6 +115,13 @@ impl Ignored {
     }
 }
 
+/// The same path for every item of a list.
+pub(super) fn form_of(keys: &[String]) -> String {
+    let is_index = |key: &str| key.bytes().all(|byte| byte.is_ascii_digit());
+    let forms = keys.iter().map(|key| if is_index(key) { "*" } else { key });
+    forms.flat_map(|form| [".", form]).collect()
+}
+
 impl Config {
     /// [`setting`](Config::setting), with what became of the keys in its tables.
     pub(crate) fn setting_with_keys<T: DeserializeOwned>(
@@ -102,7 +130,7 @@ impl Config {
         key: &str,
     ) -> (Result<Option<T>, Error>, Keys) {
         let keys = RefCell::default();
-        let read = self.read_setting(profile, key, Some(&keys));
+        let read = self.read_setting(profile, key, &keys);
         (read, keys.into_inner())
     }
 
@@ -110,7 +138,7 @@ impl Config {
         &self,
         profile: &str,
         key: &str,
-        keys: Option<&RefCell<Keys>>,
+        keys: &RefCell<Keys>,
     ) -> Result<Option<T>, Error> {
         let settings = self.settings(profile)?;
         let Some(entry) = settings.get(key) else {
@@ -120,26 +148,46 @@ impl Config {
             environment: &self.loaded.environment,
             sources: &self.loaded.sources,
         };
-        T::deserialize(Reader::of_setting(&entry.node, elsewhere, keys))
-            .map(Some)
-            .map_err(|misfit| {
-                let misfit = misfit.at(&entry.node);
-                let inner = misfit.path();
-                let path = format!("settings.{key}{inner}");
-                let node = entry.node.as_table().and_then(|table| find(table, inner.get(1..)?));
-                let parts = node.unwrap_or(&entry.node).as_table().map_or(0, Table::len);
-                let origin = misfit.origin().unwrap_or(&entry.node.origin);
-                let origin = if parts > 1 && !misfit.is_of_key() {
-                    of_table(origin, &path)
-                } else {
-                    origin.clone()
-                };
-                let name = name_beside(&origin, profile, &path);
-                let problem = Problem::at(origin, format!("{name}{}", misfit.message()));
-                if let (Some(keys), Some(missing)) = (keys, misfit.missing()) {
-                    keys.borrow_mut().missing = Some((inner, missing));
+        let read = T::deserialize(Reader::of_setting(&entry.node, elsewhere, Some(keys)));
+        let tables = std::mem::take(&mut keys.borrow_mut().opaque);
+        let again = |node: &Node, poison: Option<&Node>| {
+            T::deserialize(Reader::of_setting(node, elsewhere, None).poisoned(poison)).map(drop)
+        };
+        let hidden = Hidden::of(&entry.node, tables, &again);
+        match read {
+            Ok(value) => {
+                hidden.find_passed_over(&mut keys.borrow_mut());
+                Ok(Some(value))
+            }
+            Err(misfit) => {
+                let misfit = hidden.blamed(misfit.at(&entry.node));
+                let problem = of_misfit(profile, key, &entry.node, &misfit);
+                if let Some(missing) = misfit.missing() {
+                    let mut keys = keys.borrow_mut();
+                    hidden.find_misspelt(misfit.keys(), missing, &mut keys);
+                    keys.missing = Some((misfit.path(), missing));
                 }
-                Error::config(self.underlined(vec![problem]))
-            })
+                Err(Error::config(self.underlined(vec![problem])))
+            }
+        }
     }
+}
+
+/// Why the setting cannot be read, where that is written.
+fn of_misfit(profile: &str, key: &str, setting: &Node, misfit: &Misfit) -> Problem {
+    let inner = misfit.path();
+    let path = format!("settings.{key}{inner}");
+    let node = setting
+        .as_table()
+        .and_then(|table| find(table, inner.get(1..)?))
+        .unwrap_or(setting);
+    let parts = node.as_table().map_or(0, Table::len);
+    let origin = misfit.origin().unwrap_or(&setting.origin);
+    let origin = if parts > 1 && !misfit.is_of_key() {
+        of_table(origin, &path)
+    } else {
+        origin.clone()
+    };
+    let name = name_beside(&origin, profile, &path);
+    Problem::at(origin, format!("{name}{}", misfit.message()))
 }

@@ -220,7 +220,7 @@ impl<'r> Parts<'r> {
     /// The same, of a key in a setting's table.
     fn find_near_miss_within(&mut self, setting: &str, ignored: &Ignored) {
         let path = format!("{setting}{}", ignored.path());
-        let Some((meant, nearness)) = meant(&ignored.key, ignored.known.iter().copied()) else {
+        let Some((meant, nearness)) = meant(&ignored.key, ignored.known.iter().map(String::as_str)) else {
             return;
         };
         if self.misspelt.contains(&path) || self.is_read_elsewhere(setting, ignored) {

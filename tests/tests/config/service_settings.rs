@@ -174,7 +174,7 @@ fn a_variable_sets_flattened_tagged_and_untagged_types_as_a_file_would() {
 }
 
 #[test]
-fn a_misfit_in_a_table_made_of_variables_blames_none_of_them_that_may_be_right() {
+fn a_misfit_in_a_table_made_of_variables_blames_the_one_that_is_wrong_or_all() {
     let config = Scenario::main_file("[a]")
         .variable("HTTPUTIL_GLOBAL__SETTINGS__TAGGED__KIND", "One")
         .variable("HTTPUTIL_GLOBAL__SETTINGS__TAGGED__X", "canary")
@@ -184,7 +184,7 @@ fn a_misfit_in_a_table_made_of_variables_blames_none_of_them_that_may_be_right()
     let message = |error: httputil::Error| error.to_string();
     assert_eq!(
         config.setting::<Tagged>("a", "tagged").map_err(message),
-        Err("HTTPUTIL_GLOBAL__SETTINGS__TAGGED__*: expected a whole number from 0 to 255, found a text".to_owned())
+        Err("HTTPUTIL_GLOBAL__SETTINGS__TAGGED__X: expected a whole number from 0 to 255, found a text".to_owned())
     );
     assert_eq!(
         config.setting::<Target>("a", "target").map_err(message),

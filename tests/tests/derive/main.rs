@@ -6,6 +6,7 @@ mod attributes;
 mod compile_fail;
 mod farewell;
 mod folders;
+mod hidden;
 mod hygiene;
 mod lifecycle;
 mod lints;
