@@ -1,5 +1,7 @@
 //! A dial: it serves the pool, and so outlives the request that began it.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +15,54 @@ use crate::connect::{Answer, DialFailure, Router};
 use crate::error::Kind;
 use crate::wire::{Connection, Home, Seat, open};
 
+/// Dials that are to be started, and whose they are.
+type Waiting = VecDeque<(Arc<Inner>, Dial)>;
+
+thread_local! {
+    /// There while this thread starts a dial: those that are to be started after it.
+    static NEXT: RefCell<Option<Waiting>> = const { RefCell::new(None) };
+}
+
 /// Starts a dial whose connection goes to whoever waits first.
+///
+/// A runtime that is shutting down drops it at once. Its slot then goes to the next in line, whose dial may be dropped
+/// as well, and so on through the whole line. So they are started one after the other, and not one within the other.
 pub(super) fn start(pool: &Arc<Inner>, dial: Dial) {
+    let mut dial = Some(dial);
+    let is_first = NEXT.try_with(|next| match &mut *next.borrow_mut() {
+        Some(next) => {
+            next.extend(dial.take().map(|dial| (Arc::clone(pool), dial)));
+            false
+        }
+        first @ None => {
+            *first = Some(VecDeque::new());
+            true
+        }
+    });
+    if let Some(dial) = dial {
+        spawn(pool, dial);
+    }
+    if is_first == Ok(true) {
+        while let Some((pool, dial)) = next() {
+            spawn(&pool, dial);
+        }
+    }
+}
+
+/// The next dial to be started on this thread; if there is none, no other waits for it any more.
+fn next() -> Option<(Arc<Inner>, Dial)> {
+    let next = NEXT.try_with(|next| {
+        let mut next = next.borrow_mut();
+        let dial = next.as_mut()?.pop_front();
+        if dial.is_none() {
+            *next = None;
+        }
+        dial
+    });
+    next.ok().flatten()
+}
+
+fn spawn(pool: &Arc<Inner>, dial: Dial) {
     let pending = Pending::new(pool, dial);
     let (handle, stop) = (pending.dial.key.handle.clone(), Arc::clone(&pending.dial.stop));
     handle.spawn(stop.drive(async move {

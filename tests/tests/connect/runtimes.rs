@@ -11,13 +11,14 @@ use httputil::{CloseReason, Error, HostStats, Kind};
 use httputil_tests::ca::Ca;
 use httputil_tests::gate::Gate;
 use httputil_tests::leaks;
+use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::BlackHole;
 use httputil_tests::tls::ServerTls;
 use httputil_tests::{PATIENCE, within};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::scene::{Trust, assert_balanced, client, client_of, eventually, get};
+use crate::scene::{Trust, assert_balanced, client, client_of, client_with_names, eventually, get};
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread()
@@ -220,6 +221,30 @@ fn a_runtime_that_goes_in_the_middle_of_a_dial_is_a_dial_that_failed() {
         current_thread().block_on(get(&client, there.server.url("/"))).unwrap(),
         "hello"
     );
+}
+
+#[test]
+fn a_runtime_that_goes_while_many_hosts_wait_for_a_slot_ends_the_wait_of_them_all() {
+    const HOSTS: usize = 2000;
+    let names = || (0..HOSTS).map(|host| format!("host{host}.test"));
+    for going in [current_thread(), multi_thread()] {
+        let resolver = names().fold(ScriptedResolver::new(), |all, name| all.name(&name, Answer::Hang));
+        let client = client_with_names(&resolver, "pool.max_connections = 4");
+        // They outlive it: each hears of the dial that its host got when the one before was dropped.
+        let mut waiting: Vec<_> = names()
+            .map(|name| Box::pin(get(&client, format!("http://{name}/"))))
+            .collect();
+        going.block_on(poll_fn(|cx| {
+            assert!(waiting.iter_mut().all(|request| request.as_mut().poll(cx).is_pending()));
+            Poll::Ready(())
+        }));
+        let stats = client.stats();
+        assert_eq!((stats.waiting, stats.dials_in_progress), (HOSTS, 4));
+        going.shutdown_timeout(PATIENCE);
+        let stats = client.stats();
+        assert_eq!((stats.waiting, stats.dial_failures_total()), (0, HOSTS as u64));
+        assert_balanced(&stats);
+    }
 }
 
 #[test]
