@@ -59,7 +59,8 @@ impl Budget {
         Budget::new(asked_for(settings))
     }
 
-    /// Another cap. Above a lower one nothing is closed for its sake, but nothing is dialled until others have gone.
+    /// Another cap. Above a lower one nothing is closed for its sake until somebody waits for a slot; then as many idle ones
+    /// are as are too many, and nothing is dialled until they have gone.
     pub(crate) fn change(&self, settings: MaxConnections) {
         self.max.store(stored(asked_for(settings)), Ordering::SeqCst);
         self.wake_next();
@@ -110,17 +111,21 @@ impl Budget {
         self.departing.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Counts a connection as leaving if more pools wait than connections are: whoever is told so closes one. Asked under
-    /// the lock of the pool that would close it, so that none falls idle unseen beside a pool that waits.
+    /// Counts a connection as leaving if more pools wait than connections are, and those too many under a cap that was
+    /// lowered: whoever is told so closes one. Asked under the lock of the pool that would close it, so that none falls idle
+    /// unseen beside a pool that waits.
     pub(super) fn departs_if_wanted(&self) -> bool {
         let waiting = self.waiting.load(Ordering::SeqCst);
-        waiting > 0
-            && self
-                .departing
-                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |departing| {
-                    (departing < waiting).then_some(departing + 1)
-                })
-                .is_ok()
+        if waiting == 0 {
+            return false;
+        }
+        let (used, max) = (self.used.load(Ordering::SeqCst), self.max.load(Ordering::SeqCst));
+        let wanted = used.saturating_sub(max) + waiting;
+        self.departing
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |departing| {
+                (departing < wanted).then_some(departing + 1)
+            })
+            .is_ok()
     }
 
     #[cfg(all(test, shuttle))]
@@ -171,9 +176,9 @@ impl Budget {
             self.wake_next();
             return;
         }
-        if !pool.makes_room(false) {
-            let _ = self.others(pool).iter().any(|other| other.makes_room(false));
-        }
+        let others = self.others(pool);
+        // As many as are wanted, which is one but after the cap was lowered.
+        while pool.makes_room(false) || others.iter().any(|other| other.makes_room(false)) {}
     }
 
     /// A pool wants no slot any more: its requests were served otherwise, or have gone.
@@ -308,5 +313,22 @@ mod tests {
         budget.put_back();
         assert!(budget.try_take(true), "somebody had a turn and wants more");
         assert_eq!([budget.departs_if_wanted(), budget.departs_if_wanted()], [true, false]);
+    }
+
+    #[test]
+    fn above_a_cap_that_was_lowered_those_that_are_too_many_leave_for_the_first_pool_that_waits() {
+        let budget = Budget::new(Some(5));
+        assert!((0..5).all(|_| budget.try_take(false)));
+        budget.change(MaxConnections::AtMost(2));
+        assert!(!budget.departs_if_wanted(), "nobody waits");
+        let pool: Arc<dyn Member> = Arc::new(Busy);
+        budget.wait_for_slot(&pool);
+        let leaving = std::iter::repeat_with(|| budget.departs_if_wanted()).take_while(|leaves| *leaves);
+        assert_eq!(leaving.count(), 4);
+        // Each slot that comes back counts for one.
+        budget.put_back();
+        assert!(!budget.departs_if_wanted() && !budget.has_slot(true));
+        (0..3).for_each(|_| budget.put_back());
+        assert!(budget.has_slot(true));
     }
 }

@@ -1,8 +1,8 @@
 //! Who follows a reload, and who does not: leases, profiles that come and go, pools of one's own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use httputil::{Client, ClientConfig, Kind, PooledClient, ProfileChange};
+use httputil::{Client, ClientConfig, CloseReason, Kind, PooledClient, ProfileChange};
 use httputil_tests::gate::Gate;
 use httputil_tests::server::{Server, handlers};
 
@@ -173,4 +173,41 @@ async fn the_cap_over_all_pools_is_another_one_at_once() {
     waiting.await.unwrap().unwrap();
     assert_eq!(server.accepted(), 2);
     assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn a_lower_cap_over_all_pools_closes_what_another_pool_keeps_idle_beyond_it_when_somebody_waits() {
+    let lines = |max: usize| format!("[registry]\nmax_connections = {max}\n[a]\npool.max_idle_per_host = 32\n[b]");
+    let registry = registry(&lines(24));
+    let (a, b) = (registry.client("a").unwrap(), registry.client("b").unwrap());
+    let gate = Gate::new();
+    let server = Server::builder().handler(handlers::hold_body(&gate)).start().await;
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.push(a.get(server.url("/")).send().await.unwrap());
+    }
+    gate.open();
+    // Some are idle by now, and others in use.
+    for response in held.drain(..12) {
+        response.bytes().await.unwrap();
+    }
+    until(&a, "some to be idle", |stats| stats.idle == 12).await;
+    registry.reload(config(&lines(4))).unwrap();
+    assert_eq!(a.stats().open, 20, "nobody waits");
+    let other = Server::builder().start().await;
+    let waiting = spawn_get(&b, &other.url("/"));
+    until(&a, "the idle ones to be closed", |stats| stats.open == 8).await;
+    assert_eq!(other.accepted(), 0);
+    // As those in use end, they go until there is room.
+    for response in held {
+        response.bytes().await.unwrap();
+    }
+    let began = Instant::now();
+    waiting.await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1), "one was closed each second");
+    until(&a, "no more to be closed than are too many", |stats| stats.idle == 3).await;
+    assert_eq!(a.stats().closed_for(CloseReason::MadeRoom), 17);
+    for client in [&a, &b] {
+        assert_all_gone(client).await;
+    }
 }
