@@ -73,16 +73,23 @@ impl Counted {
         let Some(tap) = &mut self.tap else {
             return Poll::Ready(Ok(()));
         };
+        let mut has_asked = false;
         loop {
             let rest = tap.probe();
             if rest.is_empty() {
-                return Poll::Ready(Ok(()));
+                break;
             }
             match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => tap.probed(written),
             }
+            has_asked = true;
         }
+        // The clock is to run for the answer.
+        if has_asked && let Poll::Ready(gone) = tap.poll_silence(cx) {
+            return Poll::Ready(Err(gone_silent(gone)));
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Notes what the server has against us, where the error of a read says so.

@@ -137,6 +137,19 @@ impl KeepAlive {
         self.has_heard = true;
     }
 
+    /// A ping goes out that this clock has not asked for: its answer is waited for as long as for one of ours.
+    pub(super) fn asks(&mut self, now: Instant) {
+        self.take_note(now);
+        self.asked.get_or_insert(now);
+    }
+
+    fn take_note(&mut self, now: Instant) {
+        if std::mem::take(&mut self.has_heard) {
+            self.last = now;
+            self.asked = None;
+        }
+    }
+
     /// Whether the clock runs, and will wake the socket's task.
     pub(super) fn is_set(&self) -> bool {
         self.set_to.is_some()
@@ -145,9 +158,8 @@ impl KeepAlive {
     /// Waits for the silence to last too long, while there are streams `in_use`. Only what has been read counts, so this
     /// is for when there is nothing more to read.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, in_use: bool) -> Poll<Silence> {
-        if std::mem::take(&mut self.has_heard) {
-            self.last = Instant::now();
-            self.asked = None;
+        if self.has_heard {
+            self.take_note(Instant::now());
         }
         loop {
             let due = match self.asked {

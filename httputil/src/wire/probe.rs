@@ -7,7 +7,7 @@
 //!
 //! Keep-alive ([`pings`](super::pings)) sends it by the clock. A connection in doubt on which other requests are under way
 //! would give out no place until then, ten seconds by default, although the server may just be slow with one answer: so a
-//! doubt sends one at once. The answer bears our own bytes, so that it is not taken for that to a ping of hyper's, which
+//! doubt sends one at once, and `http2.keepalive_timeout` runs from then. The answer bears our own bytes, so that it is not taken for that to a ping of hyper's, which
 //! measures windows with them.
 //!
 //! Servers count pings, and some close the connection for many. So there is one a second at most for doubts, and none for a
@@ -53,13 +53,15 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Begins a ping for a doubt, unless there was one a moment ago.
-    pub(super) fn begin(&mut self, now: Instant) {
+    /// Begins a ping for a doubt, unless there was one a moment ago; whether it did.
+    pub(super) fn begin(&mut self, now: Instant) -> bool {
         let is_due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= PACE);
-        if is_due && self.left == 0 {
+        let begins = is_due && self.left == 0;
+        if begins {
             self.last = Some(now);
             self.begin_at_once();
         }
+        begins
     }
 
     /// Begins a ping, unless one is being written.

@@ -392,8 +392,9 @@ impl Tap {
         if (is_wanted || self.is_ping_due) && self.outgoing.is_between() {
             if is_wanted {
                 signs.wants_probe.store(false, Ordering::Relaxed);
-                if signs.has(Bar::Doubt) {
-                    self.probe.begin(Instant::now());
+                let now = Instant::now();
+                if signs.has(Bar::Doubt) && self.probe.begin(now) {
+                    self.keep_alive.asks(now);
                 }
             }
             if std::mem::take(&mut self.is_ping_due) {

@@ -226,6 +226,35 @@ async fn a_connection_in_doubt_with_other_requests_under_way_is_proven_at_once_a
 }
 
 #[tokio::test]
+async fn a_connection_in_doubt_that_answers_no_ping_ends_without_waiting_for_the_next_ordinary_one() {
+    let server = H2Script::builder()
+        .on_stream(|stream| match (stream.connection, stream.nth) {
+            (0, 1) => vec![Step::Head, Step::Data("some".into()), Step::Hold(Gate::new())],
+            (0, 2) => vec![Step::FreezeConnection],
+            _ => vec![Step::Answer("fine".into())],
+        })
+        .start()
+        .await;
+    let client = h2_client(|transport| {
+        transport.http2.keepalive_interval = Duration::from_mins(1);
+        transport.http2.keepalive_timeout = SHORT;
+    });
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    let mut begun = client.get(server.url("/")).send().await.unwrap();
+    assert_eq!(begun.chunk().await.unwrap().unwrap(), "some");
+    let lost = client.get(server.url("/")).timeout(SHORT);
+    assert!(lost.send().await.unwrap_err().is_timeout());
+    // It is the only connection that may be, and bears another request.
+    let next = server.url("/");
+    assert_eq!(within(Duration::from_secs(5), get(&client, &next)).await, "fine");
+    let error = begun.chunk().await.unwrap_err();
+    let said = Error::of(&error).unwrap().to_string();
+    assert!(said.contains("answered no ping within 200 ms"), "{said}");
+    assert_eq!(client.stats().closed_for(CloseReason::PingTimeout), 1);
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
 async fn doubts_in_a_row_ping_once_a_second_at_most() {
     let gate = Gate::new();
     let server = holding(&gate).await;
