@@ -295,6 +295,47 @@ async fn a_host_that_has_complained_is_not_asked() {
     assert_eq!(other.await.unwrap().unwrap().text().await.unwrap(), "held");
 }
 
+#[tokio::test]
+async fn a_connection_that_stays_in_doubt_is_replaced_for_who_waits_and_its_other_requests_go_on() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = H2Script::builder()
+        .on_stream(move |stream| match stream.head.uri.path() {
+            "/held" => vec![Step::Hold(held.clone())],
+            "/begun" => vec![
+                Step::Head,
+                Step::Data("some".into()),
+                Step::Hold(held.clone()),
+                Step::End,
+            ],
+            _ => vec![Step::Answer("fine".into())],
+        })
+        .start()
+        .await;
+    let client = h2_client(|_| {});
+    assert_eq!(get(&client, &server.url("/")).await, "fine");
+    server.connection(0).goaway(Last::All, Reason::ENHANCE_YOUR_CALM);
+    server.until_ended(0).await;
+    let mut begun = client.get(server.url("/begun")).send().await.unwrap();
+    assert_eq!(begun.chunk().await.unwrap().unwrap(), "some");
+    gate.arrived(1).await;
+    until_read(&server, 1).await;
+    let lost = client.get(server.url("/held")).timeout(SHORT);
+    assert!(lost.send().await.unwrap_err().is_timeout());
+    // This host is not asked, and nothing may come for as long as that request takes.
+    let next = server.url("/");
+    assert_eq!(within(Duration::from_secs(5), get(&client, &next)).await, "fine");
+    assert_eq!((asked(&server, 1), server.accepted()), (0, 3));
+    gate.open();
+    assert_eq!(begun.bytes().await.unwrap(), "");
+    server.until_ended(1).await;
+    until(&client, "the close to be counted", |stats| {
+        stats.closed_for(CloseReason::Suspect) == 1
+    })
+    .await;
+    assert_all_gone(&client).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_only_request_on_a_connection_that_goes_silent_fails_by_its_ping_whichever_task_runs_first() {
     const LANES: usize = 8;

@@ -56,6 +56,7 @@ struct Places {
     /// After so many places that were asked for in vain the peer says so: how many there are then.
     says: Option<(AtomicUsize, usize)>,
     is_choked: AtomicBool,
+    is_in_doubt: AtomicBool,
     expires: Option<Instant>,
 }
 
@@ -198,6 +199,11 @@ impl Many {
         self.0.limit.store(limit, Ordering::SeqCst);
     }
 
+    #[cfg(test)]
+    pub(in crate::pool) fn doubt(&self, is_in_doubt: bool) {
+        self.0.is_in_doubt.store(is_in_doubt, Ordering::SeqCst);
+    }
+
     pub(in crate::pool) fn choke(&self, is_choked: bool) {
         self.0.is_choked.store(is_choked, Ordering::SeqCst);
     }
@@ -213,6 +219,7 @@ impl Places {
             is_limit_known: AtomicBool::new(true),
             says: None,
             is_choked: AtomicBool::new(false),
+            is_in_doubt: AtomicBool::new(false),
             expires: None,
         }
     }
@@ -340,11 +347,11 @@ impl Multiplexed for Many {
     }
 
     fn is_choked(&self) -> bool {
-        self.0.is_choked.load(Ordering::SeqCst)
+        self.0.is_choked.load(Ordering::SeqCst) || self.is_in_doubt()
     }
 
     fn is_in_doubt(&self) -> bool {
-        false
+        self.0.is_in_doubt.load(Ordering::SeqCst)
     }
 
     fn expires(&self) -> Option<Instant> {

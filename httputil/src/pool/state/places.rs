@@ -148,11 +148,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 .is_some_and(|connection| connection.limit().is_none())
     }
 
-    /// Somebody has waited for a while for a peer to say how many requests it takes. One that had time enough is not
-    /// waited for any more: another connection is dialled.
+    /// Somebody has waited for a while for a place, and the peer has not said how many requests it takes, or nobody knows
+    /// whether it is still there. One that had time enough for the first is not waited for any more, and one in doubt takes
+    /// no more requests: another connection is dialled.
     pub(in crate::pool) fn look_for_overdue(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get(index) else { return };
         for entry in host.shared.clone() {
+            if self.shared(entry).is_some_and(S::is_in_doubt) {
+                self.expel(entry, CloseReason::Suspect, todo);
+                continue;
+            }
             let is_known = self
                 .shared(entry)
                 .is_some_and(|connection| connection.limit().is_some());

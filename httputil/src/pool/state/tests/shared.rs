@@ -226,6 +226,27 @@ fn a_peer_that_does_not_say_in_time_how_many_requests_it_takes_is_not_waited_for
 }
 
 #[test]
+fn one_that_is_in_doubt_when_somebody_has_waited_for_a_while_takes_no_more_requests() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let mut first = room.wait(host);
+    let doubtful = room.dialled_many(host, 1);
+    let _seat = served(&mut first.receiver);
+    let mut second = room.wait(host);
+    let busy = room.dialled_many(host, 1);
+    assert!(served(&mut second.receiver).is_some() && busy.in_use() == 1);
+    doubtful.doubt(true);
+    let mut waits = room.wait(host);
+    let standing = room.state.standing(host, waits.id, room.now);
+    assert!(matches!(standing, Some(Standing::Cap(Cap::Streams))), "{standing:?}");
+    room.act(|state, now, todo| state.look_for_overdue(host, now, todo));
+    assert_eq!(room.left, [(0, CloseReason::Suspect)]);
+    assert_eq!(room.dials.len(), 1);
+    room.dialled_many(host, 1);
+    assert!(served(&mut waits.receiver).is_some());
+}
+
+#[test]
 fn no_connection_is_dialled_beside_one_whose_peer_says_at_that_moment_how_many_requests_it_takes() {
     for after in 1..8 {
         let mut room = Room::new(|_| {});
