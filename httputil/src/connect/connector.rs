@@ -162,6 +162,9 @@ impl Connector {
                 }
                 let (raw, remote) = self.reach_by(target, progress, By::Router(router)).await?;
                 router.reached(remote);
+                if let Some(remote) = remote {
+                    progress.reach(remote);
+                }
                 (MaybeTls::Plain(wrap(raw)), remote)
             }
             // Boxed: few dials need the room that it takes.

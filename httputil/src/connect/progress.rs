@@ -1,5 +1,6 @@
 //! Where a dial is, and how long each of its phases has taken.
 
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +12,10 @@ use crate::error::Phase;
 /// The phases of a dial.
 const PHASES: [Phase; 4] = [Phase::Dns, Phase::Connect, Phase::ProxyConnect, Phase::TlsHandshake];
 
+/// After so long beyond its TCP connect a dial may be taken for one that hangs, if somebody's time runs out over it. As long as
+/// addresses are given one before another (RFC 8305 §5).
+const HANGS_AFTER: Duration = Duration::from_millis(250);
+
 /// Where a dial is, readable by those who wait for it; written by the dial alone.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -19,6 +24,8 @@ pub(crate) struct Progress {
     /// When the phase was entered, in nanoseconds after `began`.
     since: AtomicU64,
     spent: [AtomicU64; PHASES.len()],
+    /// The address that was reached, and when.
+    reached: OnceLock<(SocketAddr, Instant)>,
     /// When the request that it is for is over, if that is known.
     deadline: Option<Instant>,
 }
@@ -45,6 +52,17 @@ impl Progress {
     pub(super) fn half_time(&self) -> Option<Duration> {
         let left = self.deadline?.saturating_duration_since(Instant::now());
         Some(left / 2)
+    }
+
+    /// This address of the target has answered the TCP connect.
+    pub(crate) fn reach(&self, address: SocketAddr) {
+        let _ = self.reached.set((address, Instant::now()));
+    }
+
+    /// The address that was reached, if nothing has come of it for a while.
+    pub(crate) fn hangs_at(&self, now: Instant) -> Option<SocketAddr> {
+        let (address, at) = *self.reached.get()?;
+        (now.saturating_duration_since(at) >= HANGS_AFTER).then_some(address)
     }
 
     /// The phase that the dial is in.

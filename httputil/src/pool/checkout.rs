@@ -555,6 +555,11 @@ impl Inner {
                 standing
             });
             if is_due(deadline) {
+                if let Some(Standing::Dial(progress)) = &standing
+                    && let Some(address) = progress.hangs_at(now)
+                {
+                    self.doubt(host, address, now);
+                }
                 return Err(CheckoutFailure::Deadline(match standing {
                     Some(Standing::Dial(progress)) => progress.phase(),
                     _ => Phase::PoolWait,
@@ -586,6 +591,23 @@ impl Inner {
                 }
                 presses = now.checked_add(GIVES_WAY_AFTER);
             }
+        }
+    }
+
+    /// A request's time ran out over a dial that hangs at this address beyond its TCP connect. If the name has another one, the
+    /// next attempt, and whoever else waits, is dialled for there.
+    fn doubt(&self, host: usize, address: SocketAddr, now: Instant) {
+        let Some(key) = self.with_state(|state, _| state.key(host).cloned()) else {
+            return;
+        };
+        let has_other = {
+            let world = self.world.peek();
+            let names = world.connector.names();
+            names.blame(&key.target, address);
+            !names.blamed(&key.target).is_empty()
+        };
+        if has_other {
+            self.with_state(|state, todo| state.doubt(host, address, now, todo));
         }
     }
 

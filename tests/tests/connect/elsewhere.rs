@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use httputil::{Client, CloseReason, Config, Environment, Kind, Registry};
+use httputil::{Client, CloseReason, Config, Environment, Kind, Phase, Registry};
 use httputil_tests::ca::{Ca, Wrong};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Step as H2Step};
@@ -260,6 +260,74 @@ async fn where_all_addresses_refuse_tls_or_the_connect_a_request_hears_of_it_at_
         assert_eq!(asked, if second_listens { (1, Some(1)) } else { (2, None) }, "{error}");
         assert_balanced(&client.stats());
     }
+}
+
+/// Attempts, or requests, that have less time than the handshake.
+#[tokio::test]
+async fn who_comes_after_one_that_ran_out_of_time_in_a_handshake_is_dialled_for_at_another_address() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    for balance in ["first", "round_robin"] {
+        for (attempts, attempt) in [(4, "600ms"), (1, "none")] {
+            let what = format!("{balance}, {attempts} attempts");
+            let first = Script::start([vec![Step::Stall]]).await;
+            let tls = ServerTls::new(ca.issue(["a.test"])).alpn(Alpn::H1).build();
+            let second = Server::builder().tls(tls).start_beside(2, first.port()).await;
+            let keys = format!(
+                "tls.extra_ca_file = '{}'\ndns.balance = \"{balance}\"\ntimeouts.attempt = \"{attempt}\"\n",
+                trust.path().display()
+            );
+            let client = client_of(at_addresses(2), attempts, &keys);
+            let get = |bound| {
+                let request = client.get(second.url_for("a.test", "/")).timeout(bound);
+                within(PATIENCE, request.send())
+            };
+            if attempts == 1 {
+                let error = get(Duration::from_millis(600)).await.unwrap_err();
+                let is_in_handshake =
+                    matches!(error.kind(), Kind::Timeout { phase, .. } if phase == Phase::TlsHandshake);
+                assert!(is_in_handshake, "{what}: {error}");
+            }
+            assert_eq!(get(PATIENCE).await.unwrap().text().await.unwrap(), "hello", "{what}");
+            assert_eq!((first.accepted(), second.accepted()), (1, 1), "{what}");
+            let stats = client.stats();
+            let dials = (stats.dials_in_progress, stats.dial_failures_total());
+            assert_eq!(dials, (1, 0), "{what}: {stats:?}");
+            // That the one that hangs fails in the end is no reason to leave the host alone.
+            drop(first);
+            eventually("its end", || client.stats().dial_failures_total() == 1).await;
+            let fresh = client.get(second.url_for("a.test", "/")).fresh_connection(true);
+            let answer = within(PATIENCE, fresh.send()).await.expect(&what);
+            assert_eq!(answer.text().await.unwrap(), "hello", "{what}");
+            assert_balanced(&client.stats());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_was_slow_only_serves_whoever_waits_by_then() {
+    let ca = Ca::new();
+    let trust = Trust::of([&ca]);
+    let gate = Gate::new();
+    let tls = ServerTls::new(ca.issue(["a.test"])).alpn(Alpn::H1).build();
+    let slow = [
+        vec![Step::HoldUnheard(gate.clone())],
+        steps::over_tls(&tls, steps::answer_all(answers::ok("hello"))),
+    ];
+    let first = Script::start([slow.concat()]).await;
+    let swallow = Swallow::on(loopback(2), first.port());
+    let keys = format!(
+        "tls.extra_ca_file = '{}'\ntimeouts.attempt = \"600ms\"\n",
+        trust.path().display()
+    );
+    let client = client_of(at_addresses(2), 4, &keys);
+    let request = tokio::spawn(client.get(format!("https://a.test:{}/", first.port())).send());
+    eventually("a dial to the other address", || client.stats().dials_in_progress == 2).await;
+    gate.open();
+    let answer = within(PATIENCE, request).await.unwrap().unwrap();
+    assert_eq!(answer.text().await.unwrap(), "hello");
+    assert_eq!(first.accepted(), 1);
+    drop(swallow);
 }
 
 #[tokio::test]

@@ -19,14 +19,14 @@ enum End {
 }
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
-    /// Whether it had reached an address.
-    fn end_dial(&mut self, dial: &Dial, end: End, now: Instant, todo: &mut Todo<C, S>) -> bool {
+    /// Whether it had reached an address, and whether it was doubted.
+    fn end_dial(&mut self, dial: &Dial, end: End, now: Instant, todo: &mut Todo<C, S>) -> (bool, bool) {
         let has_connected = end == End::Connected;
-        let mut has_arrived = false;
+        let (mut has_arrived, mut is_doubted) = (false, false);
         if let Ok(position) = self.running.binary_search_by_key(&dial.id, |running| running.id)
             && let Some(running) = self.running.remove(position)
         {
-            has_arrived = running.has_arrived;
+            (has_arrived, is_doubted) = (running.has_arrived, running.is_doubted);
             if has_connected {
                 self.silence.connected(now.saturating_duration_since(running.began));
             }
@@ -35,6 +35,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         if let Some(host) = self.hosts.get_mut(dial.seat.host) {
             host.dialling -= 1;
+            host.doubted -= usize::from(is_doubted);
             if end != End::Stopped {
                 host.record = Record::default();
             }
@@ -43,7 +44,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
             todo.dial_over = host.dial_over.take();
         }
-        has_arrived
+        (has_arrived, is_doubted)
     }
 
     /// A dial has become an exclusive connection.
@@ -115,13 +116,14 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     ) {
         let is_theirs = failure.kind != Kind::LimitExceeded;
         let end = if is_theirs { End::Failed } else { End::Stopped };
-        let has_arrived = self.end_dial(dial, end, now, todo);
+        let (has_arrived, is_doubted) = self.end_dial(dial, end, now, todo);
         self.let_go(dial.seat.host, todo);
         if self.is_of_old(dial) {
             // Nobody is to hear what earlier settings led to.
             return self.make_up_for_old(dial.seat.host, now, todo);
         }
-        let leads_elsewhere = failure.passes_over.is_some() || has_arrived && self.leads_elsewhere(dial.seat.host, now);
+        let leads_elsewhere =
+            is_doubted || failure.passes_over.is_some() || has_arrived && self.leads_elsewhere(dial.seat.host, now);
         if is_theirs && leads_elsewhere {
             // One address of several is no reason to leave the host alone: those who wait are dialled for elsewhere.
             self.unblock(now, todo);
@@ -145,20 +147,20 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let own = dial.waiter.and_then(|id| host.queue.remove(id));
         let had_own = own.is_some();
         failed.extend(own);
-        let covered = host.dialling + host.settling;
+        let covered = host.promising() + host.settling;
         match host.protocol {
             // Its own waiter was served by another connection; somebody else relied on this dial.
             Protocol::H1 if !had_own && dial.waiter.is_some() && host.queue.len() > covered => {
                 failed.extend(host.queue.oldest());
             }
             // Everybody waited to hear of this dial.
-            Protocol::Unknown if host.dialling == 0 => {
+            Protocol::Unknown if host.promising() == 0 => {
                 while let Some(waiter) = host.queue.oldest() {
                     failed.push(waiter);
                 }
             }
             // Without a connection there is no place to wait for.
-            Protocol::H2 if host.dialling == 0 && host.shared.is_empty() => {
+            Protocol::H2 if host.promising() == 0 && host.shared.is_empty() => {
                 while let Some(waiter) = host.queue.oldest() {
                     failed.push(waiter);
                 }
@@ -207,8 +209,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     pub(super) fn fail_uncovered(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get_mut(index) else { return };
         let covered = match host.protocol {
-            Protocol::H1 => host.dialling + host.settling,
-            Protocol::Unknown | Protocol::H2 if host.dialling > 0 => usize::MAX,
+            Protocol::H1 => host.promising() + host.settling,
+            Protocol::Unknown | Protocol::H2 if host.promising() > 0 => usize::MAX,
             // Places come back.
             Protocol::H2 if !host.shared.is_empty() => usize::MAX,
             Protocol::Unknown | Protocol::H2 => 0,
@@ -217,7 +219,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             return;
         };
         let mut failed = Vec::new();
-        if host.protocol == Protocol::H2 && host.dialling == 0 {
+        if host.protocol == Protocol::H2 && host.promising() == 0 {
             // A place that comes back is no new connection.
             failed.extend(host.queue.take_fresh());
         }

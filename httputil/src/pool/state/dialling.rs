@@ -1,5 +1,6 @@
 //! How many dials a host needs, whether it may have them, and what becomes of them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(super) struct Running {
     pub(super) site: u32,
     /// It has reached an address; what fails from then on is that address's.
     pub(super) has_arrived: bool,
+    /// Nobody relies on it any more.
+    pub(super) is_doubted: bool,
 }
 
 impl Running {
@@ -157,12 +160,12 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// Begins the dials that the host needs and may have; fails those who wait for one that it may not have for now.
     pub(super) fn pump(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         while let Some(host) = self.hosts.get(index)
-            && host.dialling < self.wanted(host)
+            && host.promising() < self.wanted(host)
         {
             match self.take_slot(host, now) {
                 Ok(()) => {
                     // Those before it are waited for by dials that are under way.
-                    let waiter = host.queue.nth(host.dialling);
+                    let waiter = host.queue.nth(host.promising());
                     self.begin_dial(index, waiter, now, todo);
                 }
                 Err(cap @ (Cap::Pool | Cap::Registry)) if !host.queue.is_empty() => {
@@ -259,6 +262,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             is_stopped: false,
             site: Seat::NO_SITE,
             has_arrived: false,
+            is_doubted: false,
         });
         todo.dials.push(Dial {
             id,
@@ -295,6 +299,26 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.departing += 1;
         self.expel(oldest, CloseReason::MadeRoom, todo);
         true
+    }
+
+    /// Dials of the host have hung at this address for so long that somebody's time ran out, and the host has another one:
+    /// those who wait are dialled for there. What hangs may still be slow only, and then serves them; what is dialled there all
+    /// the same is doubted no more, since there would be no end of it.
+    pub(in crate::pool) fn doubt(&mut self, index: usize, address: SocketAddr, now: Instant, todo: &mut Todo<C, S>) {
+        let hangs = |running: &&mut Running| running.host == index && running.progress.hangs_at(now) == Some(address);
+        if self.running.iter_mut().filter(hangs).any(|running| running.is_doubted) {
+            return;
+        }
+        let Some(host) = self.hosts.get_mut(index) else { return };
+        for running in self.running.iter_mut().filter(hangs) {
+            running.is_doubted = true;
+            host.doubted += 1;
+            if let Some(sites) = host.sites.as_deref_mut() {
+                sites.avoid(running.site, now);
+            }
+        }
+        self.pump(index, now, todo);
+        self.serve_fresh(index, now, todo);
     }
 
     /// Stops the dials that nobody waits for: no lease is left that they could serve.
@@ -361,8 +385,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let host = self.hosts.get(index)?;
         let position = host.queue.position(id)?;
         let is_covered = match host.protocol {
-            Protocol::H1 => position < host.dialling,
-            Protocol::Unknown | Protocol::H2 => host.dialling > 0,
+            Protocol::H1 => position < host.promising(),
+            Protocol::Unknown | Protocol::H2 => host.promising() > 0,
         };
         if is_covered && let Some(progress) = &host.progress {
             return Some(Standing::Dial(Arc::clone(progress)));

@@ -286,6 +286,6 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 /// Whether the first of those who want a new connection wants it to lead elsewhere than to some addresses, and none is on its
 /// way.
 fn is_due_elsewhere<C, P>(host: &Host<C, P>, now: Instant) -> bool {
-    let is_covered = host.departing + host.dialling >= host.queue.fresh_before_others(now);
+    let is_covered = host.departing + host.promising() >= host.queue.fresh_before_others(now);
     !is_covered && !host.queue.shunned(now).is_empty()
 }

@@ -66,7 +66,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     /// them leave.
     pub(super) fn make_own_room(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get(index) else { return };
-        let missing = self.wanted(host).saturating_sub(host.dialling);
+        let missing = self.wanted(host).saturating_sub(host.promising());
         let leaves = host.departing < host.queue.fresh().min(missing);
         let idle = || self.parts_with(host, now);
         if let Some(oldest) = leaves.then(idle).flatten() {
@@ -111,8 +111,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if host.queue.fresh() == 0 || host.queue.has_fresh_for(marks.remote, now) {
             return None;
         }
-        let is_owed =
-            host.departing + host.dialling < host.queue.fresh_before_others(now) && host.dialling < self.wanted(host);
+        let is_owed = host.departing + host.promising() < host.queue.fresh_before_others(now)
+            && host.promising() < self.wanted(host);
         let cap = self.holds_back(host, now).filter(|_| is_owed)?;
         match cap {
             Cap::Host => {}

@@ -33,6 +33,8 @@ pub(super) struct Host<C, P> {
     pub(super) shared: Vec<usize>,
     pub(super) queue: Queue<C, P>,
     pub(super) dialling: usize,
+    /// Dials among these that have hung for so long that nobody is to rely on them.
+    pub(super) doubted: usize,
     /// Exclusive connections that come home in a moment.
     pub(super) settling: usize,
     /// How the newest dial gets on.
@@ -74,6 +76,7 @@ impl<C, P> Host<C, P> {
             shared: Vec::new(),
             queue: Queue::default(),
             dialling: 0,
+            doubted: 0,
             settling: 0,
             progress: None,
             dial_over: None,
@@ -103,6 +106,11 @@ impl<C, P> Host<C, P> {
             self.sites_end = self.sites.as_ref().map_or(self.sites_end, |sites| sites.end());
             self.sites = spreads.then(|| Box::new(Sites::beginning(self.sites_end)));
         }
+    }
+
+    /// Dials that may serve those who wait.
+    pub(super) fn promising(&self) -> usize {
+        self.dialling - self.doubted
     }
 
     fn is_quiet(&self, now: Instant) -> bool {

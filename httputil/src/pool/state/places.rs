@@ -257,7 +257,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             self.part_with_shunned(index, now, todo);
         }
         let Some(host) = self.hosts.get(index) else { return };
-        let is_first = || host.queue.fresh_before_others(now) > host.dialling + host.departing;
+        let is_first = || host.queue.fresh_before_others(now) > host.promising() + host.departing;
         if host.queue.fresh() > 0 && self.may_replace_one(host) && is_first() {
             // Those behind would take it before another is dialled in its stead.
             self.pump(index, now, todo);

@@ -68,7 +68,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if self.has_blocked()
             && Line::has(&self.hosts, index)
             && let Some(host) = self.hosts.get(index)
-            && (host.queue.is_empty() || host.dialling >= self.wanted(host))
+            && (host.queue.is_empty() || host.promising() >= self.wanted(host))
         {
             self.leave_line(index);
         }

@@ -200,3 +200,65 @@ fn in_backoff_one_who_wants_a_new_connection_does_not_wait_for_a_place() {
     };
     assert!(has_failed(&mut fresh.receiver).is_some());
 }
+
+/// A host for which somebody waits for a dial that hangs at an address.
+fn hanging(room: &mut Room, protocol: Protocol) -> (usize, Waiting<One, Seat>, std::net::SocketAddr) {
+    let host = room.host("a", protocol);
+    let waiting = room.wait(host);
+    let address = std::net::SocketAddr::from(([10, 0, 0, 1], 443));
+    room.dials[0].progress.reach(address);
+    room.act(|state, now, todo| state.doubt(host, address, now, todo));
+    assert_eq!(room.begun.len(), 1, "it was reached a moment ago");
+    room.later(1);
+    room.act(|state, now, todo| state.doubt(host, address, now, todo));
+    assert_eq!(room.begun.len(), 2, "{protocol:?}");
+    (host, waiting, address)
+}
+
+#[test]
+fn one_who_waits_for_a_dial_that_hangs_is_dialled_for_once_more_and_served_by_whichever_comes_first() {
+    for protocol in [Protocol::Unknown, Protocol::H1, Protocol::H2] {
+        for fails in [false, true] {
+            let mut room = Room::new(|_| {});
+            let (host, mut waiting, address) = hanging(&mut room, protocol);
+            // Where the other one is dialled to the same address, that is the end of it.
+            room.dials[1].progress.reach(address);
+            room.later(1);
+            room.act(|state, now, todo| state.doubt(host, address, now, todo));
+            assert_eq!(room.begun.len(), 2, "{protocol:?}");
+            if fails {
+                room.fails(host);
+                assert!(served(&mut waiting.receiver).is_none(), "the other dial may serve it");
+            }
+            let number = room.dialled(host);
+            assert_eq!(served(&mut waiting.receiver), Some(number), "{protocol:?}");
+            // Neither is counted any more, and the host is not left alone.
+            let _next = room.wait(host);
+            let under_way = room.begun.len() - 2 + usize::from(!fails);
+            assert_eq!(room.dials.len(), under_way, "{protocol:?}, fails: {fails}");
+            assert_eq!(under_way, 1, "{protocol:?}, fails: {fails}");
+        }
+    }
+}
+
+#[test]
+fn nobody_waits_on_for_a_dial_that_hangs_when_the_other_one_has_failed() {
+    for protocol in [Protocol::Unknown, Protocol::H1, Protocol::H2] {
+        let mut room = Room::new(|_| {});
+        let (host, mut waiting, _) = hanging(&mut room, protocol);
+        let other = room.dials.remove(1);
+        room.fail(&other);
+        assert_eq!(
+            has_failed(&mut waiting.receiver).as_deref(),
+            Some("refused"),
+            "{protocol:?}"
+        );
+        let mut next = room.wait(host);
+        assert!(
+            has_failed(&mut next.receiver).is_some(),
+            "{protocol:?}: it is left alone for a moment"
+        );
+        let number = room.dialled(host);
+        assert_eq!(room.taken(host), number, "{protocol:?}: it was slow only");
+    }
+}
