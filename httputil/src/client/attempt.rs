@@ -104,7 +104,7 @@ impl Prepared {
             now = Instant::now();
         }
         sendings.on = None;
-        sendings.answered_at = None;
+        (sendings.sent_at, sendings.answered_at) = (None, None);
         let mut undialled = None;
         loop {
             self.failing.attempts += 1;

@@ -237,8 +237,8 @@ impl Prepared {
         }
     }
 
-    /// Tells what came of it. `verdict` is what that says of the host.
-    pub(super) fn arrived(&mut self, outcome: &Outcome, verdict: Option<Verdict>) {
+    /// Tells what came of it, and when it was sent. `verdict` is what that says of the host.
+    pub(super) fn arrived(&mut self, outcome: &Outcome, verdict: Option<Verdict>, sent: Option<Instant>) {
         let Some(visit) = self.journey.as_mut().and_then(|journey| journey.visit.as_mut()) else {
             return;
         };
@@ -253,7 +253,7 @@ impl Prepared {
             },
             (None, Ok(_)) => Came::Other,
         };
-        visit.ended(came, Instant::now());
+        visit.ended(came, sent, Instant::now());
     }
 
     /// For how long the breakers would refuse another attempt; `None` if one would let it through.

@@ -329,7 +329,7 @@ impl Prepared {
         let verdict = self.verdict(&outcome, began, sendings);
         sendings.is_theirs = verdict == Some(Verdict::Failure);
         self.judge(pass, verdict, sendings);
-        self.arrived(&outcome, verdict);
+        self.arrived(&outcome, verdict, sendings.sent_at);
         outcome
     }
 

@@ -249,16 +249,18 @@ impl Standing {
 impl Visit {
     /// From now on it awaits an answer.
     pub(crate) fn begins(&mut self, now: Instant) {
-        self.ended(Came::Other, now);
+        self.ended(Came::Other, None, now);
         self.began = Some(now);
         self.load.seen().begin(now);
     }
 
     /// Tells what came of it. A slower answer counts at once, a faster one by and by; and what has not come for some time
-    /// would have taken longer.
-    pub(crate) fn ended(&mut self, came: Came, now: Instant) {
+    /// would have taken longer. What went before it was `sent` (its dial, its wait for a connection) is no part of an answer's
+    /// time: the next one will hardly wait for it.
+    pub(crate) fn ended(&mut self, came: Came, sent: Option<Instant>, now: Instant) {
         let Some(began) = self.began.take() else { return };
-        let took = now.saturating_duration_since(began).as_secs_f64();
+        let since = sent.filter(|sent| came == Came::Answer && *sent > began);
+        let took = now.saturating_duration_since(since.unwrap_or(began)).as_secs_f64();
         let mut seen = self.load.seen();
         seen.end(began);
         let known = seen.latency.faded(now);
@@ -283,7 +285,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if self.began.is_some() {
-            self.ended(Came::Nothing, Instant::now());
+            self.ended(Came::Nothing, None, Instant::now());
         }
     }
 }
@@ -369,7 +371,30 @@ mod tests {
         };
         let mut visit = endpoints.choose(began, only, || 0.0);
         visit.begins(began);
-        visit.ended(came, began + Duration::from_millis(millis));
+        visit.ended(came, None, began + Duration::from_millis(millis));
+    }
+
+    #[test]
+    fn what_a_dial_takes_is_silence_while_it_lasts_and_no_slowness_of_its_answer() {
+        let (now, millis) = (Instant::now(), Duration::from_millis(1));
+        let endpoints = Endpoints::new(2, now);
+        answers(&endpoints, 0, 10, now);
+        let other = |index: usize| Standing {
+            is_tried: index == 0,
+            ..Standing::default()
+        };
+        let mut dialling = endpoints.choose(now, other, || 0.0);
+        dialling.begins(now);
+        assert_eq!(shares(&endpoints, now + 300 * millis, free, 50), [50, 0]);
+        dialling.ended(Came::Answer, Some(now + 300 * millis), now + 305 * millis);
+        drop(dialling);
+        assert_eq!(shares(&endpoints, now + 305 * millis, free, 50), [0, 50]);
+        // A failure has taken all of it.
+        let mut failing = endpoints.choose(now, other, || 0.0);
+        failing.begins(now + 400 * millis);
+        failing.ended(Came::Failure, Some(now + 695 * millis), now + 700 * millis);
+        drop(failing);
+        assert_eq!(shares(&endpoints, now + 700 * millis, free, 50), [50, 0]);
     }
 
     fn answers(endpoints: &Arc<Endpoints>, index: usize, millis: u64, began: Instant) {
@@ -406,7 +431,7 @@ mod tests {
         let mut silent = endpoints.choose(now, other, || 0.0);
         silent.begins(now);
         assert_eq!(shares(&endpoints, now + 100 * millis, free, 50), [50, 0]);
-        silent.ended(Came::Nothing, now + 100 * millis);
+        silent.ended(Came::Nothing, None, now + 100 * millis);
         drop(silent);
         assert_eq!(shares(&endpoints, now + 100 * millis, free, 50), [50, 0]);
         // What is dropped while it waits was given up; what says nothing of it leaves it as it was.

@@ -13,6 +13,7 @@ mod common;
 #[cfg(feature = "compression")]
 mod compression;
 mod dials;
+mod endpoints;
 mod expect;
 mod floods;
 mod framing;
