@@ -21,33 +21,33 @@ use crate::wire::{BodyFailure, Cause, Late, Processed, SendFailure};
 
 /// What an error about this request needs to know.
 pub(super) struct Failing {
-    client: Arc<str>,
+    in_force: Arc<InForce>,
     pub(super) method: Method,
     pub(super) address: Address,
     pub(super) began: Instant,
     pub(super) total: Total,
     /// `timeouts.attempt`, where the attempt under way has less time than the whole request.
     pub(super) attempt: Option<Duration>,
-    assumes_h2: bool,
-    http1: Http1,
-    max_header_list_size: u32,
     pub(super) attempts: u32,
     /// Whether the last attempt was the first request on its connection.
     pub(super) is_first: bool,
 }
 
 impl Failing {
-    pub(super) fn new(in_force: &InForce, method: Method, address: Address, began: Instant, total: Total) -> Failing {
+    pub(super) fn new(
+        in_force: &Arc<InForce>,
+        method: Method,
+        address: Address,
+        began: Instant,
+        total: Total,
+    ) -> Failing {
         Failing {
-            client: Arc::clone(&in_force.name),
+            in_force: Arc::clone(in_force),
             method,
             address,
             began,
             total,
             attempt: None,
-            assumes_h2: in_force.profile.transport.http2.prior_knowledge,
-            http1: in_force.profile.transport.http1,
-            max_header_list_size: in_force.profile.transport.http2.max_header_list_size,
             attempts: 0,
             is_first: false,
         }
@@ -56,7 +56,7 @@ impl Failing {
     /// The same for a second attempt beside the first.
     pub(super) fn twin(&self) -> Failing {
         Failing {
-            client: Arc::clone(&self.client),
+            in_force: Arc::clone(&self.in_force),
             method: self.method.clone(),
             address: self.address.twin(),
             attempts: self.attempts + 1,
@@ -88,7 +88,7 @@ impl Failing {
         error.for_request(
             &self.method,
             self.address.shown(),
-            &self.client,
+            &self.in_force.name,
             self.attempts,
             self.began.elapsed(),
         )
@@ -207,7 +207,7 @@ impl Failing {
                 max_header_bytes: bytes,
                 max_headers,
                 ..
-            } = self.http1;
+            } = self.in_force.profile.transport.http1;
             let message = format!(
                 "the answer's header is larger than {bytes} bytes (http1.max_header_bytes), has more than \
                  {max_headers} lines (http1.max_headers), or states a length that is too large"
@@ -216,7 +216,7 @@ impl Failing {
         } else if may_be_too_large_for_h2(&error) {
             let message = format!(
                 "the answer's header is larger than {} bytes (http2.max_header_list_size) or breaks the protocol: {}",
-                self.max_header_list_size,
+                self.in_force.profile.transport.http2.max_header_list_size,
                 root(&error)
             );
             (Kind::Protocol, message)
@@ -250,6 +250,7 @@ impl Failing {
                     "timed out after {} (timeouts.read), {phase}: nobody asked for more of it",
                     Human(after)
                 );
+                self.in_force.pool.count_timed_out();
                 self.describe(Error::new(Kind::Timeout { phase, after }, message))
             }
             BodyFailure::Ping(after) => {
@@ -288,7 +289,7 @@ impl Failing {
     fn suspicion(&self, error: &hyper::Error) -> &'static str {
         if !self.is_first || self.address.is_tls() || error.is_user() {
             ""
-        } else if self.assumes_h2 && may_not_speak_h2(error) {
+        } else if self.in_force.profile.transport.http2.prior_knowledge && may_not_speak_h2(error) {
             " (http2.prior_knowledge = true: does it speak HTTP/2 without TLS on this port?)"
         } else if error.is_parse() && root(error).starts_with("invalid HTTP version") {
             " (is this a TLS port? then the URL must begin with https)"
@@ -316,6 +317,8 @@ impl Failing {
 
     fn timed_out(&self, phase: Phase, after: Duration, by: &str) -> Error {
         let message = format!("timed out after {} ({by}), {phase}", Human(after));
+        self.in_force.pool.count_timed_out();
+        tracing::debug!(profile = &*self.in_force.name, method = %self.method, "{message}");
         self.describe(Error::new(Kind::Timeout { phase, after }, message))
     }
 }

@@ -117,6 +117,7 @@ fn client(change: impl FnOnce(&mut Policy)) -> Client {
             }
             Some(match path.as_str() {
                 "/fails" => answer(503, &[]),
+                "/later" => answer(503, &[(RETRY_AFTER, "3600")]),
                 "/loop" => answer(302, &[(LOCATION, "/loop")]),
                 _ => answer(200, &[]),
             })
@@ -133,7 +134,7 @@ async fn each_decision_about_a_request_is_told_when_it_is_made() {
     let _listening = tracing::subscriber::set_default(words.clone());
     let told = |what: &str| {
         let told = std::mem::take(&mut *words.0.lock().unwrap());
-        let many = told.iter().filter(|line| line.contains(what)).count();
+        let many = told.iter().filter(|line| line.starts_with(what)).count();
         assert_eq!(many, 1, "{what}: {told:#?}");
     };
     let get = |client: &Client, path: &str| client.get(format!("http://server{path}")).send();
@@ -153,6 +154,7 @@ async fn each_decision_about_a_request_is_told_when_it_is_made() {
     told("breaker open");
     get(&broken, "/fails").await.unwrap_err();
     told("not sent: the breaker of");
+    assert_eq!(broken.stats().breaker_refusals, 1);
     tokio::time::advance(Duration::from_mins(5)).await;
     get(&broken, "/").await.unwrap();
     told("breaker half-open");
@@ -168,8 +170,27 @@ async fn each_decision_about_a_request_is_told_when_it_is_made() {
     get(&hedging(0.0, 0), "/slow").await.unwrap();
     told("not hedged, the host's budget is spent");
 
-    get(&client(|_| {}), "/loop").await.unwrap_err();
+    let lost = client(|_| {});
+    get(&lost, "/loop").await.unwrap_err();
     told("redirect refused");
+    assert_eq!((lost.stats().redirects, lost.stats().redirects_refused), (10, 1));
+
+    let hasty = client(|policy| policy.timeout = Some(Duration::from_secs(1)));
+    get(&hasty, "/slow").await.unwrap_err();
+    assert_eq!(hasty.stats().timed_out, 1);
+    told("timed out after 1 s (timeout), waiting for the response header");
+
+    let patient = |attempts| client(move |policy| policy.retry.max_attempts = attempts);
+    get(&patient(1), "/fails").await.unwrap();
+    told("not retried, no attempt is left");
+    let impatient = patient(3);
+    impatient.get("http://server/fails").retry(false).send().await.unwrap();
+    told("not retried, the request wants no retry");
+    patient(3).post("http://server/fails").send().await.unwrap();
+    told("not retried, it must not be sent twice");
+    get(&patient(3), "/later").await.unwrap();
+    told("not retried, it is asked for a longer pause than retry.max_retry_after");
+    assert_eq!(impatient.stats().retries, 0);
 
     let bounded = client(|policy| policy.max_response_bytes = Some(1));
     drop(match get(&bounded, "/").await {

@@ -100,6 +100,7 @@ impl Prepared {
             Some(Err(refusal)) => {
                 let words = words(&refusal, status, rules.max);
                 let (profile, method) = (&*self.in_force.name, &self.failing.method);
+                self.in_force.pool.count_redirect_refused();
                 tracing::debug!(profile, %method, "redirect refused: {words}");
                 return Err(self.failing.describe(Error::new(Kind::Redirect, words)));
             }

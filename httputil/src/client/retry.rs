@@ -151,11 +151,22 @@ impl Prepared {
             },
             _ => return None,
         };
-        if !is_whole || !may_retry(self.options.as_deref()) {
-            return None;
-        }
         let is_repeatable = self.is_repeatable();
-        let mut pause = rules.pause(attempts, is_repeatable, ended, SystemTime::now(), chance())?;
+        let wants_one = may_retry(self.options.as_deref());
+        let pause = rules.pause(attempts, is_repeatable, ended, SystemTime::now(), chance());
+        let Some(mut pause) = pause.filter(|_| is_whole && wants_one) else {
+            let why_not = match () {
+                () if !wants_one => "the request wants no retry",
+                () if attempts >= rules.max_attempts => "no attempt is left (retry.max_attempts)",
+                () if !is_whole => "its body cannot be had again",
+                () if matches!(ended, Ended::Failed { .. }) => "it may have been acted on, and must not be twice",
+                () if !is_repeatable => "it must not be sent twice",
+                () => "it is asked for a longer pause than retry.max_retry_after",
+            };
+            let (profile, method, why) = (&*self.in_force.name, &self.failing.method, Why(outcome));
+            tracing::debug!(profile, %method, attempts, "not retried, {why_not}: {why}");
+            return None;
+        };
         let now = Instant::now();
         // Another endpoint is not left alone for it.
         if let Err(Fault { again_at: Some(at), .. }) = outcome

@@ -17,6 +17,8 @@ pub(super) struct Counters {
     pub(super) breaker_refusals: AtomicU64,
     pub(super) shed: AtomicU64,
     pub(super) redirects: AtomicU64,
+    pub(super) redirects_refused: AtomicU64,
+    pub(super) timed_out: AtomicU64,
     pub(super) egress_refused: AtomicU64,
     pub(super) hedges: AtomicU64,
     pub(super) hedges_won: AtomicU64,
@@ -82,6 +84,11 @@ pub struct PoolStats {
     pub shed: u64,
     /// Redirects that were followed, `redirect.max`.
     pub redirects: u64,
+    /// Redirects that were neither followed nor given to the user: `redirect.*`, or a `Location` that is none.
+    pub redirects_refused: u64,
+    /// Attempts, and whole requests, whose time was over: `timeout`, `timeouts.attempt`, `timeouts.response_header`,
+    /// `timeouts.read`, `timeouts.write`, a deadline. Dials that took too long are among `dial_failures`.
+    pub timed_out: u64,
     /// What `egress.*` refused: requests for their URL, and dials since it left none of the addresses.
     pub egress_refused: u64,
     /// Second attempts beside a first one without an answer, `hedge.after`.
@@ -175,6 +182,8 @@ impl Counters {
             breaker_refusals: load(&self.breaker_refusals),
             shed: load(&self.shed),
             redirects: load(&self.redirects),
+            redirects_refused: load(&self.redirects_refused),
+            timed_out: load(&self.timed_out),
             egress_refused: load(&self.egress_refused),
             hedges: load(&self.hedges),
             hedges_won: load(&self.hedges_won),

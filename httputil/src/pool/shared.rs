@@ -218,6 +218,16 @@ impl Pool {
         Counters::add(&self.inner.counters.retries);
     }
 
+    /// Counts a redirect that is not followed.
+    pub(crate) fn count_redirect_refused(&self) {
+        Counters::add(&self.inner.counters.redirects_refused);
+    }
+
+    /// Counts what has run out of time.
+    pub(crate) fn count_timed_out(&self) {
+        Counters::add(&self.inner.counters.timed_out);
+    }
+
     /// Counts a response that was larger than it may be.
     pub(crate) fn count_too_large(&self) {
         Counters::add(&self.inner.counters.too_large);
