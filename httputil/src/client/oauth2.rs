@@ -415,6 +415,27 @@ async fn secret_of(secret: &Token) -> Result<String, Error> {
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_goes_on_failing_is_asked_ever_more_seldom_and_once_a_minute_at_last() {
+        let mut profile = Profile::named("test");
+        profile.policy.auth.oauth2 = Some(OAuth2::new("http://login.test/token", "id", "secret"));
+        let tokens = Tokens::of(&profile).unwrap();
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            tokens.note(Err(Error::new(Kind::Token, "no")));
+            let pause = Duration::from_secs(seconds);
+            let now = Instant::now();
+            assert!(
+                !tokens.state().may_fetch(now + pause / 2 - Duration::from_millis(1)),
+                "{seconds}"
+            );
+            assert!(tokens.state().may_fetch(now + pause), "{seconds}");
+        }
+        let header = HeaderValue::from_static("Bearer t");
+        tokens.note(Ok(Known { header, life: None }));
+        tokens.note(Err(Error::new(Kind::Token, "no")));
+        assert!(tokens.state().may_fetch(Instant::now() + FIRST_PAUSE), "it begins anew");
+    }
+
     #[test]
     fn a_client_is_encoded_before_it_is_joined() {
         let value = basic_of("a b:ü", "c/+%&").unwrap();

@@ -132,6 +132,53 @@ async fn what_is_meant_for_one_endpoint_reaches_no_other() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_no_origin_of_the_profile_s_is_told_no_secret() {
+    let (first, second) = (Place::start().await, Place::start().await);
+    for (told, other) in [(&first, &second), (&second, &first)] {
+        let config = ClientConfig::default()
+            .base_urls([first.url(""), second.url("")])
+            .auth_origins([told.url("")])
+            .bearer_auth("canary")
+            .secret_header("x-own-secret", "canary");
+        let client = Client::new(config).unwrap();
+        let (before, before_there) = (told.requests(), other.requests());
+        for _ in 0..20 {
+            for door in Door::BOTH {
+                door.get(&client, "/well").await.unwrap();
+            }
+        }
+        let bears = |seen: &httputil_tests::server::handlers::Echoed| {
+            ["authorization", "x-own-secret"].map(|name| seen.header(name).is_some())
+        };
+        let (seen, seen_there) = (told.seen(), other.seen());
+        assert!(seen[before..].iter().all(|seen| bears(seen) == [true; 2]), "{seen:?}");
+        assert!(seen_there[before_there..].iter().all(|seen| bears(seen) == [false; 2]));
+        assert!(seen.len() > before && seen_there.len() > before_there, "both are asked");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_s_redirect_is_followed_at_that_endpoint() {
+    let (first, second) = (Place::start().await, Place::start().await);
+    for place in [&first, &second] {
+        place.sends("/from", 302, "/to");
+    }
+    let config = ClientConfig::default().base_urls([first.url(""), second.url("")]);
+    let client = Client::new(config.max_redirects(1).bearer_auth("canary")).unwrap();
+    for door in Door::BOTH {
+        for _ in 0..10 {
+            let landed = door.get(&client, "/from").await.unwrap();
+            let [(302, from)] = &landed.history[..] else {
+                panic!("{landed:?}")
+            };
+            assert_eq!(landed.url, from.replace("/from", "/to"), "{door:?}");
+            assert!(landed.echoed().header("authorization").is_some());
+        }
+    }
+    assert!(first.requests() > 0 && second.requests() > 0);
+}
+
+#[tokio::test]
 async fn another_origin_may_be_forbidden() {
     let (first, second) = (Place::start().await, Place::start().await);
     first.sends("/from", 307, second.url("/to?canary#canary").replace("//", "//canary@"));
