@@ -37,8 +37,8 @@ impl SpanExporter for ZipkinExporter {
         let request = Request::post(self.endpoint.as_str())
             .header(CONTENT_TYPE, "application/json")
             .header(CONTENT_ENCODING, "gzip")
-            // A span is known by its id, so the profile's retries may send it twice.
-            .extension(RequestOptions::default().idempotent(true))
+            // A span is known by its id, so the profile's retries may send it twice. Behind a redirect there would be none.
+            .extension(RequestOptions::default().idempotent(true).max_redirects(0))
             .body(gzip(&json))
             .map_err(|error| failed(error.to_string()))?;
         let answer = self.client.send_bytes(request).await;

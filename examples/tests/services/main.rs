@@ -11,3 +11,4 @@ mod replication;
 mod s3_migration;
 mod support;
 mod telemetry;
+mod wall;

@@ -16,6 +16,7 @@ use services::telemetry::{Telemetry, TelemetryError, TelemetryStats};
 use url::Url;
 
 use crate::support::registry;
+use crate::wall::{ELSEWHERE, login_wall};
 
 fn exporting<'a>(endpoint: &Url, more: impl IntoIterator<Item = (&'a str, &'a str)>) -> Registry {
     let more = more.into_iter().map(|(key, value)| (key, value.to_owned()));
@@ -91,9 +92,14 @@ async fn zipkin_is_told_the_same_in_its_own_words() {
     let registry = exporting(&collector.zipkin(), [("telemetry.settings.format", "zipkin")]);
     let telemetry = Telemetry::with_registry(&registry).unwrap();
     serve(&telemetry);
-    assert_eq!(telemetry.drain(PATIENCE).await, exported(2));
-    assert_served(&collector.spans());
+    let tracer = telemetry.provider().unwrap().tracer("test");
+    let now = std::time::SystemTime::now();
+    let mut brief = tracer.build(tracer.span_builder("brief").with_start_time(now));
+    brief.end_with_timestamp(now);
+    assert_eq!(telemetry.drain(PATIENCE).await, exported(3));
+    assert_served(&collector.spans()[..2]);
     let json = collector.json();
+    assert_eq!(json[2]["duration"], 1, "none would be a span that has not ended");
     assert_eq!((json[0].get("kind"), json[1]["kind"].as_str()), (None, Some("SERVER")));
     assert_eq!(json[0]["tags"]["otel.status_code"], "ERROR");
     assert_eq!(json[0]["annotations"][0]["value"], r#"{"retried":{"after":"EIO"}}"#);
@@ -165,6 +171,25 @@ async fn what_is_refused_for_good_or_taken_in_part_is_counted_and_not_sent_again
     assert_eq!(telemetry.drain(PATIENCE).await, partly);
     assert_eq!(collector.server.requests() - before, 1);
     assert_eq!(collector.spans().len(), 3);
+}
+
+#[tokio::test]
+async fn a_collector_that_sends_elsewhere_has_not_taken_the_spans() {
+    for format in ["otlp", "zipkin"] {
+        for status in ELSEWHERE {
+            let wall = login_wall(status).await;
+            let url = wall.url("/v1/traces").parse().unwrap();
+            let registry = exporting(&url, [("telemetry.settings.format", format)]);
+            let telemetry = Telemetry::with_registry(&registry).unwrap();
+            trace(&telemetry, 3);
+            let failed = TelemetryStats {
+                failed: 3,
+                ..exported(0)
+            };
+            assert_eq!(telemetry.drain(PATIENCE).await, failed, "{format}: {status}");
+            assert_eq!(wall.requests(), 1, "{format}: {status}");
+        }
+    }
 }
 
 #[tokio::test]

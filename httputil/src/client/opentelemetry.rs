@@ -39,8 +39,9 @@ impl Client {
     /// It is the same client: lease, pool, limits, breaker and time-outs are those of the profile, and `timeout` is what bounds
     /// an exchange, since an exporter's own time-out bounds the pauses between its attempts only. Retries are the exporter's, so
     /// that each span has one side's: 429, 502, 503 and 504 after a pause or `Retry-After`, and no answer. Every status is
-    /// therefore an answer, and this client retries none of these requests; one that bears [`RequestOptions`] as an extension
-    /// goes by these instead. An answer's body is bounded by 4 MiB.
+    /// therefore an answer, a redirect too, behind which most exports would be a `GET` without their spans; and this client
+    /// retries none of these requests. One that bears [`RequestOptions`] as an extension goes by these instead. An answer's body
+    /// is bounded by 4 MiB.
     ///
     /// A runtime that has been shut down fails every request. One of a single thread must not be blocked by the SDK's
     /// `shutdown` or `force_flush`, which wait for such a request: call them in `spawn_blocking`.
@@ -76,7 +77,7 @@ impl HttpClient for OpenTelemetryClient {
 async fn exchange(client: Client, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
     request
         .extensions_mut()
-        .get_or_insert_with(|| RequestOptions::default().retry(false));
+        .get_or_insert_with(|| RequestOptions::default().retry(false).max_redirects(0));
     let response = (&client).call(request.map(Full::new)).await.map_err(refusal)?;
     let (head, mut body) = response.into_parts();
     let mut whole = BytesMut::new();

@@ -164,6 +164,19 @@ async fn a_request_that_bears_options_goes_by_them() {
 }
 
 #[tokio::test]
+async fn a_collector_that_sends_elsewhere_has_not_taken_the_spans() {
+    let mut elsewhere = handlers::status(StatusCode::FOUND);
+    let login = "/login".parse().unwrap();
+    elsewhere.headers_mut().insert("location", login);
+    let (server, taken) = collector([elsewhere]).await;
+    let client = Client::new(ClientConfig::default()).unwrap();
+    let exporter = exporter(&client, &server.url("/"), quickly());
+    export(exporter, "span").await.unwrap_err();
+    assert!(is_taken(&taken, &[&["span"]]), "{taken:?}");
+    assert_eq!(server.requests(), 1, "nobody asks for the page");
+}
+
+#[tokio::test]
 async fn what_was_taken_or_refused_is_not_sent_again() {
     let answers = [
         handlers::status(StatusCode::BAD_REQUEST),
