@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use httputil::Registry;
+use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::ClosedPort;
 use httputil_tests::{PATIENCE, within};
 use reqwest::StatusCode;
@@ -16,6 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::registry;
+use crate::wall::{ELSEWHERE, login_wall};
 
 fn event(number: usize) -> AuditEvent {
     AuditEvent {
@@ -145,6 +149,54 @@ async fn a_batch_that_fails_is_tried_again_with_the_same_key_and_bytes_and_the_o
 }
 
 #[tokio::test]
+async fn an_endpoint_that_says_when_to_come_back_is_not_asked_before() {
+    let (asked, folder) = (Arc::<Mutex<Vec<Instant>>>::default(), TempDir::new().unwrap());
+    let of_handler = Arc::clone(&asked);
+    let handler = move |_| {
+        let mut asked = of_handler.lock().unwrap();
+        asked.push(Instant::now());
+        let mut reply = handlers::status(StatusCode::OK);
+        if asked.len() == 1 {
+            *reply.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        std::future::ready(reply)
+    };
+    let server = Server::builder().handler(handler).start().await;
+    let trail = AuditTrail::with_registry(&to(&server.url("/"), folder.path(), [])).unwrap();
+    record(&trail, 0..1).await;
+    assert_eq!(trail.drain(PATIENCE).await, told(1, 1, 0));
+    let asked = asked.lock().unwrap();
+    let between = asked[1] - asked[0];
+    assert!(between >= Duration::from_secs(1), "{between:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_somebody_has_removed_holds_nothing_up() {
+    let (port, folder) = (Arc::new(ClosedPort::new()), TempDir::new().unwrap());
+    let endpoint = format!("http://{}/audit", port.addr());
+    let registry = to(&endpoint, folder.path(), [("audit.settings.batch", "2")]);
+    let trail = AuditTrail::with_registry(&registry).unwrap();
+    record(&trail, 0..4).await;
+    within(PATIENCE, async {
+        while files(&folder, "batch") < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut batches: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "batch"))
+        .collect();
+    batches.sort();
+    std::fs::remove_file(&batches[0]).unwrap();
+    let sink = AuditSink::start_on(port).await;
+    assert_eq!(trail.drain(PATIENCE).await, told(4, 2, 0));
+    assert_eq!(sink.batches(), [events(2..4)]);
+}
+
+#[tokio::test]
 async fn what_is_refused_for_good_is_put_aside_and_holds_nothing_up() {
     let (sink, folder) = (AuditSink::start().await, TempDir::new().unwrap());
     sink.answer_next([StatusCode::UNPROCESSABLE_ENTITY]);
@@ -154,6 +206,30 @@ async fn what_is_refused_for_good_is_put_aside_and_holds_nothing_up() {
     assert_eq!(trail.drain(PATIENCE).await, told(4, 2, 2));
     assert_eq!(sink.batches(), [events(2..4)]);
     assert_eq!(files(&folder, "rejected"), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_sends_elsewhere_has_taken_nothing() {
+    for status in ELSEWHERE {
+        let (wall, folder) = (login_wall(status).await, TempDir::new().unwrap());
+        let registry = to(
+            &wall.url("/audit"),
+            folder.path(),
+            [("audit.settings.flush_after", "1ms")],
+        );
+        let trail = AuditTrail::with_registry(&registry).unwrap();
+        record(&trail, 0..3).await;
+        wall.until_requests(2).await;
+        let left = trail.drain(Duration::ZERO).await;
+        assert_eq!((left.delivered, left.refused), (0, 0), "{status}");
+
+        // An operator has told it where to.
+        let sink = AuditSink::start().await;
+        let trail = AuditTrail::with_registry(&to(sink.url().as_str(), folder.path(), [])).unwrap();
+        trail.start().await.unwrap();
+        trail.drain(PATIENCE).await;
+        assert_eq!(sink.batches().concat(), events(0..3), "{status}");
+    }
 }
 
 #[tokio::test]
@@ -188,6 +264,23 @@ async fn while_the_endpoint_is_down_batches_wait_and_a_full_spool_says_so() {
     trail.record(&event(10)).await.expect("there is room again");
     assert_eq!(trail.drain(PATIENCE).await, told(11, 11, 0));
     assert_eq!(sink.batches().concat(), events(0..11));
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_told_and_takes_no_room() {
+    let (sink, folder) = (AuditSink::start().await, TempDir::new().unwrap());
+    let spool = folder.path().join("spool");
+    let trail = AuditTrail::with_registry(&to(sink.url().as_str(), &spool, [])).unwrap();
+    trail.start().await.unwrap();
+    std::fs::remove_dir_all(&spool).unwrap();
+    let error = trail.record(&event(1)).await.unwrap_err();
+    assert!(matches!(error, AuditError::Disk(_)), "{error}");
+    assert_eq!(trail.stats(), told(0, 0, 0));
+    // The disk is there again.
+    std::fs::create_dir(&spool).unwrap();
+    record(&trail, 2..3).await;
+    assert_eq!(trail.drain(PATIENCE).await, told(1, 1, 0));
+    assert_eq!(sink.batches().concat(), events(2..3));
 }
 
 #[tokio::test]
