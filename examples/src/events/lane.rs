@@ -164,7 +164,9 @@ impl Way {
             .post(target.url.clone())
             .header(CONTENT_TYPE, "application/json")
             // A quoted string, by the draft of the header; the same on every try.
-            .header("idempotency-key", format!("\"{}\"", event.id));
+            .header("idempotency-key", format!("\"{}\"", event.id))
+            // What most redirects make of a POST is a GET without the event, and what answers that has taken nothing.
+            .max_redirects(0);
         if let Some(token) = &target.token {
             request = request.bearer_auth(token.expose());
         }

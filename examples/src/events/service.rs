@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use httputil::{Client, Error, PooledClient};
 use reqwest::StatusCode;
 use uuid::Uuid;
@@ -101,14 +102,16 @@ impl EventWebhooks {
         }
     }
 
-    /// Asks each target by `HEAD` whether it is there.
+    /// Asks all targets at once by `HEAD` whether they are there; once each, for what they say now.
     pub async fn health(&self) -> Vec<(&str, Health)> {
-        let mut told = Vec::with_capacity(self.targets.len());
-        for target in &self.targets {
-            let asked = self.client.head(target.url.clone()).max_redirects(0).send().await;
-            told.push((target.name.as_str(), judge(asked)));
-        }
-        told
+        let ask = |target: &Target| {
+            let head = self.client.head(target.url.clone());
+            head.max_redirects(0).retry(false).send()
+        };
+        let asked = self.targets.iter().map(|target| async { judge(ask(target).await) });
+        let told = join_all(asked).await;
+        let names = self.targets.iter().map(|target| target.name.as_str());
+        names.zip(told).collect()
     }
 
     /// Takes no more events, delivers those that wait, and stops the service; what is left after `grace` is given up.

@@ -1,7 +1,10 @@
 //! Event webhooks.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use http::HeaderValue;
 use httputil::{PooledClient as _, Registry};
 use httputil_tests::gate::Gate;
 use httputil_tests::server::{Server, handlers};
@@ -12,6 +15,7 @@ use services::events::{EventWebhooks, Health, LaneStats, ObjectEvent};
 use services::peers::Webhook;
 
 use crate::support::registry;
+use crate::wall::{ELSEWHERE, login_wall};
 
 fn event(number: u64) -> ObjectEvent {
     ObjectEvent {
@@ -31,7 +35,10 @@ fn telling<'a>(targets: &[(&str, String, &str)], more: impl IntoIterator<Item = 
     let table = |(name, url, rest): &(&str, String, &str)| format!("{{ name = \"{name}\", url = \"{url}\"{rest} }}");
     let targets: Vec<String> = targets.iter().map(table).collect();
     let more = more.into_iter().map(|(key, value)| (key, value.to_owned()));
-    registry(more.chain([("events.settings.targets", format!("[{}]", targets.join(", ")))]))
+    registry(more.chain([
+        ("events.settings.targets", format!("[{}]", targets.join(", "))),
+        ("events.retry.backoff.base", "1ms".to_owned()),
+    ]))
 }
 
 fn told(delivered: u64, failed: u64, refused: u64) -> LaneStats {
@@ -89,6 +96,35 @@ async fn a_target_that_fails_is_asked_again_with_the_same_event() {
 }
 
 #[tokio::test]
+async fn every_event_has_its_retries_while_all_of_them_fail() {
+    const EVENTS: u64 = 40;
+    for status in [408, 500, 503] {
+        let tries = Arc::<Mutex<HashMap<HeaderValue, u32>>>::default();
+        let handler = move |request: http::Request<hyper::body::Incoming>| {
+            let key = request.headers()["idempotency-key"].clone();
+            let mut tries = tries.lock().unwrap();
+            let made = tries.entry(key).or_default();
+            *made += 1;
+            let status = if *made < 4 { status } else { 200 };
+            std::future::ready(handlers::status(StatusCode::from_u16(status).unwrap()))
+        };
+        let target = Server::builder().handler(handler).start().await;
+        let registry = telling(
+            &[("target", target.url("/"), ", at_once = 40")],
+            // Which would let them wait, and is shown elsewhere.
+            [("events.breaker.enabled", "false")],
+        );
+        let webhooks = EventWebhooks::with_registry(&registry).unwrap();
+        for number in 0..EVENTS {
+            webhooks.publish(&event(number));
+        }
+        let stats = webhooks.drain(PATIENCE).await;
+        assert_eq!(stats, [("target", told(EVENTS, 0, 0))], "{status}");
+        assert_eq!(target.requests() as u64, 4 * EVENTS, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn an_event_is_given_up_after_three_retries_or_when_it_is_refused_for_good() {
     let failing = Webhook::start(None, StatusCode::OK).await;
     failing.answer_next([StatusCode::SERVICE_UNAVAILABLE; 5]);
@@ -106,6 +142,18 @@ async fn an_event_is_given_up_after_three_retries_or_when_it_is_refused_for_good
     assert_eq!(stats, [("failing", told(0, 1, 0)), ("strict", told(0, 1, 0))]);
     assert_eq!(failing.server.requests(), 4);
     assert_eq!(strict.server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_target_that_sends_elsewhere_has_not_taken_the_event() {
+    for status in ELSEWHERE {
+        let wall = login_wall(status).await;
+        let registry = telling(&[("moved", wall.url("/events"), "")], []);
+        let webhooks = EventWebhooks::with_registry(&registry).unwrap();
+        webhooks.publish(&event(1));
+        assert_eq!(webhooks.drain(PATIENCE).await, [("moved", told(0, 1, 0))], "{status}");
+        assert_eq!(wall.requests(), 1, "{status}");
+    }
 }
 
 #[tokio::test]
@@ -218,9 +266,23 @@ async fn health_is_what_head_says() {
     let dead = ClosedPort::new();
     let mut targets: Vec<(&str, String, &str)> = peers.iter().map(|peer| ("a", peer.url().to_string(), "")).collect();
     targets.push(("a", format!("http://{}/", dead.addr()), ""));
+    // Two that hang are asked at once, and neither keeps the others' words back.
+    let gate = Gate::new();
+    let hanging = Server::builder()
+        .handler(handlers::hold(&gate, handlers::fixed("late")))
+        .start()
+        .await;
+    targets.extend((0..2).map(|_| ("a", hanging.url("/"), "")));
+    let wall = login_wall(StatusCode::FOUND).await;
+    targets.push(("a", wall.url("/events"), ""));
     let registry = telling(&targets, []);
     let webhooks = EventWebhooks::with_registry(&registry).unwrap();
-    let told: Vec<Health> = webhooks.health().await.into_iter().map(|(_, health)| health).collect();
+    let let_go = async {
+        gate.arrived(2).await;
+        gate.open();
+    };
+    let (told, ()) = within(PATIENCE, async { tokio::join!(webhooks.health(), let_go) }).await;
+    let told: Vec<Health> = told.into_iter().map(|(_, health)| health).collect();
     assert_eq!(told[0], Health::Healthy(fine));
     assert_eq!(told[1], Health::Healthy(knows_no_head));
     assert_eq!(told[2], Health::Healthy(elsewhere));
@@ -230,6 +292,10 @@ async fn health_is_what_head_says() {
         "{:?}",
         told[4]
     );
+    let (late, moved) = (Health::Healthy(StatusCode::OK), Health::Healthy(StatusCode::FOUND));
+    assert_eq!(told[5..], [late.clone(), late, moved]);
+    let asked: usize = peers.iter().map(|peer| peer.server.requests()).sum();
+    assert_eq!(asked, peers.len(), "one that ails is asked once");
 }
 
 #[tokio::test]
