@@ -19,7 +19,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::error::LambdaError;
-use super::event::{Context, Event, UserRequest};
+use super::event::{Context, Event, Identity, UserRequest};
 use crate::s3::{Location, ObjectStream, S3Error, Store, presigned};
 
 /// Which request an answer belongs to,
@@ -72,7 +72,7 @@ pub struct ObjectLambda {
     /// How long the transformer may read from the URL.
     #[pooled_client(setting, default = Duration::from_mins(5))]
     url_valid_for: Duration,
-    /// No larger object is transformed, and no larger answer given.
+    /// No larger object is posted, and no larger answer given.
     #[pooled_client(setting, default = 5 * 1024 * 1024 * 1024)]
     max_bytes: u64,
     /// How often an object is posted before it is given up.
@@ -129,6 +129,7 @@ impl ObjectLambda {
                 output_token: bond.token.clone(),
                 input_s3_url: url.map_err(|error| LambdaError::Sign(error.to_string()))?,
             },
+            user_identity: Identity::of(&self.from.access_key),
             user_request: user.without_secrets(),
         };
         let event = serde_json::to_vec(&event).map_err(|error| LambdaError::Answer(error.to_string()))?;
@@ -224,9 +225,9 @@ impl Bond {
         }
         let status = match said("x-amz-fwd-status") {
             None => StatusCode::OK,
-            Some(status) => status
-                .parse()
-                .map_err(|_| LambdaError::Answer("its x-amz-fwd-status is no status".to_owned()))?,
+            Some(status) => {
+                status_of(status).ok_or_else(|| LambdaError::Answer("its x-amz-fwd-status is no status".to_owned()))?
+            }
         };
         let word = |name| said(name).unwrap_or_default().to_owned();
         let failure = (status.is_client_error() || status.is_server_error())
@@ -238,6 +239,19 @@ impl Bond {
             body,
         })
     }
+}
+
+/// A final status: AWS has a number, `MinIO` what Go calls it.
+fn status_of(text: &str) -> Option<StatusCode> {
+    let called_otherwise = match text {
+        "Request Entity Too Large" => Some(StatusCode::PAYLOAD_TOO_LARGE),
+        "Request URI Too Long" => Some(StatusCode::URI_TOO_LONG),
+        "Requested Range Not Satisfiable" => Some(StatusCode::RANGE_NOT_SATISFIABLE),
+        _ => None,
+    };
+    let mut all = (200..600).filter_map(|status| StatusCode::from_u16(status).ok());
+    let is_it = |status: &StatusCode| status.as_str() == text || status.canonical_reason() == Some(text);
+    called_otherwise.or_else(|| all.find(is_it))
 }
 
 /// `x-amz-fwd-header-*`, but for those that say how this message is framed.

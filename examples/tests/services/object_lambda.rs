@@ -46,13 +46,14 @@ async fn an_object_is_given_as_the_transformer_makes_it_either_way() {
         [("content-type", "text/plain")],
     );
     let user = UserRequest {
-        url: "https://store.example/photos/a%20b".to_owned(),
+        url: "https://store.example/photos/a%20b?versionId=1&X-Amz-Signature=canary".to_owned(),
         headers: [
             ("accept", "text/loud"),
             ("Authorization", "canary"),
             ("cookie", "canary"),
+            ("x-amz-server-side-encryption-customer-key", "canary"),
         ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .map(|(name, value)| (name.to_owned(), vec![value.to_owned()]))
         .into(),
     };
     for input in BOTH {
@@ -74,7 +75,8 @@ async fn an_object_is_given_as_the_transformer_makes_it_either_way() {
     }
     let told = transformer.told();
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].url, user.url);
+    assert_eq!(told[0].url, "https://store.example/photos/a%20b?versionId=1");
+    assert_eq!(told[0].headers["accept"], ["text/loud"]);
     assert_eq!(
         told[0].headers.keys().collect::<Vec<_>>(),
         ["accept"],
@@ -123,6 +125,36 @@ async fn what_the_transformer_makes_of_it_may_be_a_failure_for_the_user() {
         "{error}"
     );
     assert_eq!(transformer.server.requests(), 1);
+}
+
+#[tokio::test]
+async fn the_status_for_the_user_is_a_number_or_what_it_is_called() {
+    let (store, transformer) = (S3Peer::start().await, Transformer::start(None).await);
+    store.put("photos", "a", Content::Bytes(text(10)), []);
+    let registry = transforming(&store, &transformer, []);
+    let lambda = ObjectLambda::with_registry(&registry).unwrap();
+    transformer.say("x-amz-fwd-error-code", "NoSuchKey");
+    transformer.say("x-amz-fwd-header-content-length", "1");
+    for (said, status) in [
+        ("404", StatusCode::NOT_FOUND),
+        ("Not Found", StatusCode::NOT_FOUND),
+        ("Requested Range Not Satisfiable", StatusCode::RANGE_NOT_SATISFIABLE),
+        ("206", StatusCode::PARTIAL_CONTENT),
+    ] {
+        transformer.say("x-amz-fwd-status", said);
+        let answer = lambda.get("a", &UserRequest::default()).await.unwrap();
+        assert_eq!(answer.status, status, "{said}");
+        assert_eq!(answer.failure.is_some(), status.is_client_error(), "{said}");
+        assert!(
+            !answer.headers.contains_key("content-length"),
+            "how the answer is framed is not the transformer's to say"
+        );
+    }
+    for said in ["100", "Continue", "600", "not found at all"] {
+        transformer.say("x-amz-fwd-status", said);
+        let error = lambda.get("a", &UserRequest::default()).await.unwrap_err();
+        assert!(matches!(error, LambdaError::Answer(_)), "{said}: {error}");
+    }
 }
 
 #[tokio::test]
