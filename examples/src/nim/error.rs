@@ -23,6 +23,8 @@ pub enum NimError {
     },
     /// The server answered well, by something else than it should.
     Answer(String),
+    /// No replica's model could be asked in the time that there was.
+    NotReady,
 }
 
 impl NimError {
@@ -53,6 +55,7 @@ impl fmt::Display for NimError {
                 write!(f, "the model's server answered {status}")
             }
             NimError::Status { status, message } => write!(f, "the model's server answered {status}: {message}"),
+            NimError::NotReady => f.write_str("no replica is ready; its model is still being loaded"),
             NimError::Answer(why) => write!(f, "the model's server answered something else than it should: {why}"),
         }
     }

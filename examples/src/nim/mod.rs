@@ -1,4 +1,5 @@
-//! NVIDIA NIM: chat, completions, embeddings and ranking from the containers that serve models in our own network.
+//! NVIDIA NIM: chat (of images, too), completions, embeddings and ranking from the containers that serve models in our own
+//! network.
 //!
 //! ```text
 //! a call ─► which replica (`base_url` is a list) ─► POST, twice if need be ─► judged by its status ─► a typed answer
@@ -17,4 +18,4 @@ mod types;
 pub use batch::BATCH;
 pub use error::NimError;
 pub use service::Nim;
-pub use types::{Chat, ChatAnswer, InputType, Message, Ranking, Usage};
+pub use types::{Chat, ChatAnswer, Content, ImageUrl, InputType, Message, Part, Ranking, Usage};

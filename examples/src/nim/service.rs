@@ -1,11 +1,14 @@
 //! The annotated service.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use httputil::{Client, Error, PooledClient, RequestBuilder};
 use reqwest::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::error::NimError;
 use super::types::{
@@ -14,6 +17,10 @@ use super::types::{
 
 /// The largest answer that is read: a hundred embeddings of 8192 numbers are a tenth of it.
 const LARGEST_ANSWER: u64 = 64 << 20;
+
+/// The first pause before readiness is asked for again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Asks models.
 ///
@@ -24,11 +31,10 @@ const LARGEST_ANSWER: u64 = 64 << 20;
 /// use services::nim::{Chat, Message, Nim};
 ///
 /// let nim = Nim::new()?;
-/// if nim.is_ready().await? {
-///     let messages = [Message::user("How many objects are in a bucket?")];
-///     let answer = nim.chat(&Chat { model: "meta/llama-3.1-8b-instruct", messages: &messages, max_tokens: None }).await?;
-///     println!("{}", answer.text);
-/// }
+/// nim.until_ready(std::time::Duration::from_secs(60)).await?;
+/// let messages = [Message::user("How many objects are in a bucket?")];
+/// let answer = nim.chat(&Chat { model: "meta/llama-3.1-8b-instruct", messages: &messages, max_tokens: None }).await?;
+/// println!("{}", answer.text);
 /// # Ok(())
 /// # }
 /// ```
@@ -51,6 +57,33 @@ impl Nim {
             status if status.is_success() => Ok(true),
             StatusCode::SERVICE_UNAVAILABLE => Ok(false),
             status => Err(NimError::of_status(status, b"")),
+        }
+    }
+
+    /// Waits until a replica says that its model can be asked: after a container has begun that may take minutes.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`NimError::NotReady`] after so long, or how the replica that was asked last failed; at once what waiting does not mend.
+    pub async fn until_ready(&self, patience: Duration) -> Result<(), NimError> {
+        let until = Instant::now() + patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.is_ready().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => NimError::NotReady,
+                Err(NimError::Status { status, message }) if status.is_client_error() => {
+                    return Err(NimError::Status { status, message });
+                }
+                Err(error) => error,
+            };
+            if Instant::now() + pause > until {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

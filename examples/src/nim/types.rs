@@ -1,5 +1,7 @@
 //! What goes over the wire, as NIM's reference has it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 /// One turn of a conversation.
@@ -7,8 +9,41 @@ use serde::{Deserialize, Serialize};
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
-    /// What is said.
-    pub content: String,
+    /// What is said, or shown.
+    pub content: Content,
+}
+
+/// What a turn consists of.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Content {
+    /// Words.
+    Text(String),
+    /// Words and images, for models that can see.
+    Parts(Vec<Part>),
+}
+
+/// A part of a turn.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Part {
+    /// Words.
+    Text {
+        /// These.
+        text: String,
+    },
+    /// An image.
+    ImageUrl {
+        /// Where it is.
+        image_url: ImageUrl,
+    },
+}
+
+/// Where an image is: a URL that the server can reach, or a `data:` URL that has the image in it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ImageUrl {
+    /// The URL.
+    pub url: String,
 }
 
 impl Message {
@@ -16,7 +51,17 @@ impl Message {
     pub fn user(content: impl Into<String>) -> Message {
         Message {
             role: "user".to_owned(),
-            content: content.into(),
+            content: Content::Text(content.into()),
+        }
+    }
+
+    /// What a user says of an image, which goes along; `media_type` is `image/png` or `image/jpeg`.
+    pub fn of_image(text: impl Into<String>, media_type: &str, image: &[u8]) -> Message {
+        let url = format!("data:{media_type};base64,{}", STANDARD.encode(image));
+        let image_url = ImageUrl { url };
+        Message {
+            role: "user".to_owned(),
+            content: Content::Parts(vec![Part::Text { text: text.into() }, Part::ImageUrl { image_url }]),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
 use httputil_tests::server::{Reply, Server, handlers};
 use hyper::body::Incoming;
@@ -104,7 +106,9 @@ fn chat(asked: &Value) -> Reply {
     let Some(last) = asked["messages"].as_array().and_then(|messages| messages.last()) else {
         return complaint(StatusCode::BAD_REQUEST, "messages: at least one is needed");
     };
-    let content = last["content"].as_str().unwrap_or_default();
+    let Some(content) = content(&last["content"]) else {
+        return complaint(StatusCode::BAD_REQUEST, "content: neither words nor images");
+    };
     of_json(
         StatusCode::OK,
         &json!({
@@ -119,6 +123,23 @@ fn chat(asked: &Value) -> Reply {
             "usage": { "prompt_tokens": content.len(), "completion_tokens": 3, "total_tokens": content.len() + 3 },
         }),
     )
+}
+
+/// Words, and of an image its size.
+fn content(said: &Value) -> Option<String> {
+    let Some(parts) = said.as_array() else {
+        return said.as_str().map(str::to_owned);
+    };
+    let words = parts.iter().map(|part| match part["type"].as_str()? {
+        "text" => part["text"].as_str().map(str::to_owned),
+        "image_url" => {
+            let url = part["image_url"]["url"].as_str()?;
+            let (kind, image) = url.strip_prefix("data:image/")?.split_once(";base64,")?;
+            Some(format!("[{kind} of {} bytes]", STANDARD.decode(image).ok()?.len()))
+        }
+        _ => None,
+    });
+    words.collect::<Option<Vec<_>>>().map(|words| words.join(" "))
 }
 
 fn completion(asked: &Value) -> Reply {

@@ -1,11 +1,14 @@
 //! NVIDIA NIM.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use httputil::Registry;
+use httputil::{Kind, Registry};
 use httputil_tests::gate::Gate;
+use httputil_tests::script::{Script, Step};
 use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::ClosedPort;
+use httputil_tests::{PATIENCE, within};
 use reqwest::StatusCode;
 use services::nim::{Chat, InputType, Message, Nim, NimError, Usage};
 use services::peers::{MODEL, NimPeer};
@@ -40,6 +43,9 @@ async fn each_kind_of_container_is_spoken_to() {
         total_tokens: 8,
     };
     assert_eq!(answer.usage, Some(usage));
+    let image = Message::of_image("what is this?", "image/png", &[7; 1000]);
+    let answer = nim.chat(&chat(&[image])).await.unwrap();
+    assert_eq!(answer.text, "You said: what is this? [png of 1000 bytes]");
     let answer = nim.complete(MODEL, "one, two", Some(3)).await.unwrap();
     assert_eq!((answer.text.as_str(), answer.usage), ("one, two, and so on", None));
     let texts = ["a".to_owned(), "bcd".to_owned()];
@@ -59,6 +65,29 @@ async fn readiness_is_the_status_and_is_not_tried_again() {
     peer.set_loading(true);
     assert!(!nim.is_ready().await.unwrap());
     assert_eq!(peer.server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_model_that_is_being_loaded_is_waited_for_until_it_is_there_or_the_time_is_up() {
+    let peer = NimPeer::start(None).await;
+    peer.set_loading(true);
+    let registry = asking(&[peer.url()], []);
+    let nim = Nim::with_registry(&registry).unwrap();
+    let error = nim.until_ready(Duration::ZERO).await.unwrap_err();
+    assert!(matches!(error, NimError::NotReady), "{error}");
+    assert_eq!(peer.server.requests(), 1);
+    let loaded = async {
+        peer.server.until_requests(3).await;
+        peer.set_loading(false);
+    };
+    let (ready, ()) = within(PATIENCE, async { tokio::join!(nim.until_ready(PATIENCE), loaded) }).await;
+    ready.unwrap();
+
+    let gone = ClosedPort::new();
+    let registry = asking(&[format!("http://{}", gone.addr())], []);
+    let nim = Nim::with_registry(&registry).unwrap();
+    let error = nim.until_ready(Duration::ZERO).await.unwrap_err();
+    assert!(error.to_string().contains("refused"), "{error}");
 }
 
 #[tokio::test]
@@ -156,5 +185,41 @@ async fn what_the_server_says_is_told_and_what_it_should_not_say_too() {
     assert_eq!(
         error.to_string(),
         "the model's server answered something else than it should: a vector is missing"
+    );
+}
+
+#[tokio::test]
+async fn vectors_that_come_twice_passages_that_nobody_gave_and_answers_that_are_too_large_are_none() {
+    let twice = Server::builder()
+        .handler(handlers::fixed(
+            r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[2]},{"index":1,"embedding":[3]}]}"#,
+        ))
+        .start()
+        .await;
+    let registry = asking(&[twice.url("")], []);
+    let nim = Nim::with_registry(&registry).unwrap();
+    let texts = ["a".to_owned(), "b".to_owned()];
+    let error = nim.embed(MODEL, InputType::Query, &texts).await.unwrap_err();
+    assert!(error.to_string().contains("a vector too many, number 0"), "{error}");
+
+    let strange = Server::builder()
+        .handler(handlers::fixed(
+            r#"{"rankings":[{"index":0,"logit":1.5},{"index":2,"logit":0.5}]}"#,
+        ))
+        .start()
+        .await;
+    let registry = asking(&[strange.url("")], []);
+    let nim = Nim::with_registry(&registry).unwrap();
+    let error = nim.rank(MODEL, "a", &["b", "c"]).await.unwrap_err();
+    assert!(error.to_string().contains("a passage that there is not"), "{error}");
+
+    let larger = Step::write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", (64 << 20) + 1));
+    let script = Script::start([vec![Step::ReadRequest, larger, Step::Stall]]).await;
+    let registry = asking(&[script.url("")], []);
+    let nim = Nim::with_registry(&registry).unwrap();
+    let error = within(PATIENCE, nim.models()).await.unwrap_err();
+    assert!(
+        matches!(&error, NimError::Http(error) if error.kind() == Kind::TooLarge),
+        "{error:?}"
     );
 }
