@@ -130,7 +130,7 @@ impl Object {
             return Err(AccessError::Store(S3Error::Answer(why)));
         }
         if self.position == self.meta.size && self.side == Side::Rdma {
-            super::ways::served(&self.ways);
+            self.ways.served();
         }
         Ok(piece)
     }

@@ -14,7 +14,7 @@ use super::counts::{AccessStats, Counts, add};
 use super::hardware::Hardware;
 use super::http::Http;
 use super::reading::Object;
-use super::switch::{Rules, Switch};
+use super::switch::{Rules, Side, Switch};
 use super::transport::{Meta, Transport, Write};
 use super::ways::Ways;
 use crate::s3::{Location, Page, S3Error, Store};
@@ -110,7 +110,10 @@ impl ObjectAccess {
     /// The store's answer, or that both sides failed.
     pub async fn get(&self, key: &str) -> Result<Object, AccessError> {
         let ways = self.ways();
-        let (opened, side) = ways.run(|side| async move { side.get(key, None).await }).await?;
+        let (opened, side) = ways.begin(|side| async move { side.get(key, None).await }).await?;
+        if side == Side::Rdma && opened.meta.size == 0 {
+            ways.served();
+        }
         Ok(Object::new(Arc::clone(ways), key, opened, side, self.tries.max(1)))
     }
 

@@ -30,16 +30,26 @@ impl Ways {
         F: Fn(Arc<dyn Transport>) -> D,
         D: Future<Output = Result<T, TransportError>>,
     {
+        let done = self.begin(operation).await;
+        if let Ok((_, Side::Rdma)) = done {
+            self.served();
+        }
+        done
+    }
+
+    /// The same of an operation that has only begun with it: whether RDMA serves is seen at its end.
+    pub(super) async fn begin<T, F, D>(self: &Arc<Self>, operation: F) -> Result<(T, Side), AccessError>
+    where
+        F: Fn(Arc<dyn Transport>) -> D,
+        D: Future<Output = Result<T, TransportError>>,
+    {
         let mut has_failed = false;
         if let Some(rdma) = self.rdma_now() {
             add(&self.counts.rdma.asked, 1);
             match self.in_time(operation(rdma)).await {
-                Ok(done) => {
-                    lock(&self.switch).served();
-                    return Ok((done, Side::Rdma));
-                }
+                Ok(done) => return Ok((done, Side::Rdma)),
                 Err(TransportError::Answered(error)) => {
-                    lock(&self.switch).served();
+                    self.served();
                     return Err(AccessError::Store(error));
                 }
                 Err(TransportError::Failed(why)) => self.rdma_failed(why),
@@ -72,6 +82,11 @@ impl Ways {
             Ok(done) => done,
             Err(_) => Err(TransportError::Failed(format!("nothing came for {:?}", self.patience))),
         }
+    }
+
+    /// RDMA has served, to the end.
+    pub(super) fn served(&self) {
+        lock(&self.switch).served();
     }
 
     pub(super) fn rdma_failed(&self, why: String) {
@@ -130,9 +145,4 @@ impl Ways {
 /// What a panic elsewhere does not take away.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// RDMA served to the end of an object.
-pub(super) fn served(ways: &Ways) {
-    lock(&ways.switch).served();
 }

@@ -155,6 +155,30 @@ async fn an_object_that_breaks_off_or_stands_still_is_gone_on_with_from_that_byt
 }
 
 #[tokio::test]
+async fn a_side_that_begins_each_object_and_ends_none_is_left() {
+    let scene = Scene::new([("settings.fail_after", "3"), ("settings.stay", "1h")]).await;
+    let body = bytes(100_000);
+    scene.peer.put("photos", "a", Content::Bytes(body.clone()), []);
+    let read = async || scene.objects.get("a").await.unwrap().bytes().await.unwrap();
+    for _ in 0..4 {
+        // One that came to its end between them makes it well again.
+        scene
+            .fabric
+            .fail_next([Fault::BreaksAfter(50_000), Fault::BreaksAfter(50_000)]);
+        for _ in 0..3 {
+            assert!(read().await == body);
+        }
+    }
+    assert_eq!(scene.objects.stats().side, Side::Rdma);
+    scene.fabric.fail_next([Fault::BreaksAfter(50_000); 3]);
+    for _ in 0..4 {
+        assert!(read().await == body);
+    }
+    let stats = scene.objects.stats();
+    assert_eq!((stats.side, stats.left), (Side::Http, 1));
+}
+
+#[tokio::test]
 async fn http_breaks_in_its_turn_and_is_gone_on_with_as_often_as_it_may() {
     let scene = Scene::new([]).await;
     let body = bytes(1_000_000);
