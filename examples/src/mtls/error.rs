@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use reqwest::StatusCode;
-use rustls::Error as TlsError;
+use rustls::{AlertDescription, Error as TlsError};
 
 /// What nginx says inside of its 400, which it makes of a handshake that it let pass.
 const OF_NGINX: [&str; 3] = [
@@ -53,13 +53,33 @@ impl MtlsError {
 impl From<httputil::Error> for MtlsError {
     fn from(error: httputil::Error) -> MtlsError {
         match of_tls(&error) {
-            Some(TlsError::AlertReceived(_)) => MtlsError::RefusedUs(error),
+            Some(TlsError::AlertReceived(alert)) if is_of_certificates(*alert) => MtlsError::RefusedUs(error),
             Some(TlsError::InvalidCertificate(_) | TlsError::InvalidCertRevocationList(_)) => {
                 MtlsError::WeRefused(error)
             }
             _ => MtlsError::Http(error),
         }
     }
+}
+
+/// Whether the server says by it what it finds of our certificate, and not of versions, ciphers or names.
+fn is_of_certificates(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::AccessDenied
+            | Alert::BadCertificate
+            | Alert::CertificateExpired
+            | Alert::CertificateRequired
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+            | Alert::DecryptError
+            // TLS 1.2 has no other word for a certificate that is missing.
+            | Alert::HandshakeFailure
+            | Alert::NoCertificate
+            | Alert::UnknownCA
+            | Alert::UnsupportedCertificate
+    )
 }
 
 /// What rustls has to say, wherever in the chain: sockets wrap it in an `io::Error`, whose own source leaves it out.
@@ -97,5 +117,25 @@ impl std::error::Error for MtlsError {
             MtlsError::WeRefused(error) | MtlsError::RefusedUs(error) | MtlsError::Http(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::{MtlsError, OF_NGINX};
+
+    #[test]
+    fn what_nginx_says_in_its_400_is_a_refusal_and_the_same_words_elsewhere_are_none() {
+        let page = |said: &str| format!("<html><head><title>400 {said}</title></head>");
+        let of = |status, said: &str| MtlsError::of_answer(status, page(said).as_bytes());
+        for sentence in OF_NGINX {
+            assert!(
+                matches!(of(StatusCode::BAD_REQUEST, sentence), Some(MtlsError::AnsweredNo { said, .. }) if said == sentence)
+            );
+            assert!(of(StatusCode::OK, sentence).is_none() && of(StatusCode::FORBIDDEN, sentence).is_none());
+        }
+        assert!(of(StatusCode::BAD_REQUEST, "Request Header Or Cookie Too Large").is_none());
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use httputil::{CloseReason, Config, Environment, PooledClient as _, Registry};
+use httputil::{CloseReason, Config, Environment, Kind, PooledClient as _, Registry};
 use httputil_tests::ca::{Ca, Identity, Wrong};
 use httputil_tests::gate::Gate;
 use httputil_tests::tls::Alpn;
@@ -120,6 +120,31 @@ async fn without_a_certificate_the_peer_s_demand_is_told_and_nothing_is_sent_aga
         // In TLS 1.3 the alert comes behind the handshake, where a pool could take the connection for a stale one.
         assert_eq!((peer.server.accepted(), peer.server.requests()), (1, 0), "{manner:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_something_else_than_our_certificate_has_not_refused_us() {
+    let peer = MtlsPeer::start(MtlsManner {
+        is_old: true,
+        ..MtlsManner::default()
+    })
+    .await;
+    let side = Side::of(&peer, &peer.issue("storage"));
+    // The profile wants TLS 1.3.
+    let error = side.client(&peer).get("/").await.unwrap_err();
+    let MtlsError::Http(error) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.kind(), Kind::Tls);
+    assert!(error.to_string().contains("alert protocol_version"), "{error}");
+}
+
+#[test]
+fn a_peer_that_would_not_ask_who_we_are_is_a_mistake() {
+    let shipped = include_str!("../../../config/httputil.toml");
+    let config = Config::builder().embedded("config/httputil.toml", shipped);
+    let error = config.set("mtls.base_url", "http://127.0.0.1:8080").load().unwrap_err();
+    assert!(error.to_string().contains("mtls.egress.https_only"), "{error}");
 }
 
 #[tokio::test]
