@@ -137,20 +137,34 @@ mod tests {
 
     use aws_sigv4::http_request::{SignableBody, SignableRequest};
 
-    use super::{Signer, of_object_stores};
+    use reqwest::Method;
+
+    use super::{Signer, of_object_stores, presigned};
     use crate::s3::Location;
 
-    /// The example of AWS's own description, "Authenticating Requests: Using the Authorization Header".
-    #[test]
-    fn signatures_are_those_of_the_description() {
-        let location = Location {
+    fn location() -> Location {
+        Location {
             endpoint: "https://examplebucket.s3.amazonaws.com".parse().unwrap(),
             region: "us-east-1".to_owned(),
             bucket: String::new(),
             access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
             session_token: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_url_is_signed_for_seven_days_at_most() {
+        let days = |days: u64| presigned(&Method::GET, &location(), "a b", Duration::from_hours(24 * days));
+        let url = days(7).unwrap();
+        assert!(url.contains("/a%20b?") && url.contains("X-Amz-Expires=604800"), "{url}");
+        days(8).unwrap_err();
+    }
+
+    /// The example of AWS's own description, "Authenticating Requests: Using the Authorization Header".
+    #[test]
+    fn signatures_are_those_of_the_description() {
+        let location = location();
         // 2013-05-24T00:00:00Z
         let time = std::time::UNIX_EPOCH + Duration::from_hours(380_376);
         let signed = |target: &str, headers: &[(&str, &str)]| {

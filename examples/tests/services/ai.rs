@@ -354,3 +354,38 @@ async fn what_the_server_says_is_told_and_the_key_is_not() {
     assert!(matches!(error, AiError::Answer(_)), "{error}");
     assert_eq!(ai.client().stats().retries, 0);
 }
+
+#[tokio::test]
+async fn a_whole_answer_is_bounded_before_it_is_read() {
+    let larger = Step::write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", (64 << 20) + 1));
+    let script = Script::start([vec![Step::ReadRequest, larger, Step::Stall]]).await;
+    let registry = registry([("ai.settings.endpoint", script.url("/v1"))]);
+    let ai = Ai::with_registry(&registry).unwrap();
+    let messages = hello();
+    let error = within(PATIENCE, ai.ask(&prompt(&messages))).await.unwrap_err();
+    assert!(
+        matches!(&error, AiError::Http(error) if error.kind() == Kind::TooLarge),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn each_text_has_its_vector_or_there_are_none() {
+    for (provider, answer) in [
+        ("openai", r#"{"data":[{"index":0,"embedding":[1]}]}"#),
+        ("ollama", r#"{"embeddings":[[1]]}"#),
+    ] {
+        let server = Server::builder().handler(handlers::fixed(answer)).start().await;
+        let registry = registry([
+            ("ai.settings.endpoint", server.url("")),
+            ("ai.settings.provider", provider.to_owned()),
+        ]);
+        let ai = Ai::with_registry(&registry).unwrap();
+        let texts = ["a".to_owned(), "b".to_owned()];
+        let error = ai.embed("vectors", &texts).await.unwrap_err();
+        assert!(
+            error.to_string().contains("1 vectors for 2 texts"),
+            "{provider}: {error}"
+        );
+    }
+}

@@ -9,6 +9,7 @@ mod object_lambda;
 mod rdma_fallback;
 mod replication;
 mod s3_migration;
+mod s3_store;
 mod support;
 mod telemetry;
 mod wall;

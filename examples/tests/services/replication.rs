@@ -87,7 +87,11 @@ async fn an_object_reaches_every_region_signed_for_it_and_as_a_replica() {
         for asked in peer.asked() {
             assert_eq!((asked.method, asked.answer), (Method::PUT, 200));
             let header = |name: &str| asked.headers.get(name).and_then(|value| value.to_str().ok());
-            assert!(header("authorization").unwrap().contains(scope));
+            let authorization = header("authorization").unwrap();
+            assert!(authorization.contains(scope), "{authorization}");
+            for name in ["x-amz-replication-status", "x-minio-source-replication-request"] {
+                assert!(authorization.contains(name), "{name} is signed: {authorization}");
+            }
             assert_eq!(header("x-amz-replication-status"), Some("REPLICA"));
             assert_eq!(header("x-minio-source-replication-request"), Some("true"));
             let class = scope.contains("eu-west").then_some("STANDARD_IA");
@@ -212,6 +216,91 @@ async fn what_changes_while_it_is_under_way_goes_once_more_and_never_backward() 
     assert_eq!(told(&stats[0].1), (10, 0, 0, 0));
     assert!(to.object("there", "a").unwrap().0 == bytes(9));
     assert_eq!(to.server.requests(), 3, "eight changes went as one");
+}
+
+#[tokio::test]
+async fn of_several_changes_behind_one_that_is_under_way_the_last_one_counts() {
+    for is_removed_last in [true, false] {
+        let (from, to) = (S3Peer::start().await, S3Peer::start().await);
+        from.put("here", "a", bytes(1), []);
+        from.put("here", "b", bytes(1), []);
+        let gate = Gate::new();
+        to.hold(&gate);
+        let registry = replicating(&from, &[region("there", &to, "")], []);
+        let replication = Replication::with_registry(&registry).unwrap();
+        replication.publish(&put("a"));
+        gate.arrived(1).await;
+        let removed = Change::Removed("a".to_owned());
+        let behind = if is_removed_last {
+            [put("a"), removed]
+        } else {
+            [removed, put("a")]
+        };
+        for change in &behind {
+            replication.publish(change);
+        }
+        if is_removed_last {
+            from.remove("here", "a");
+        }
+        // Something else of the same lane tells that the lane has read them.
+        replication.publish(&put("b"));
+        gate.arrived(2).await;
+        gate.open();
+        let stats = replication.drain(PATIENCE).await;
+        assert_eq!(told(&stats[0].1), (4, 0, 0, 0));
+        assert_eq!(to.object("there", "a").is_none(), is_removed_last);
+    }
+}
+
+#[tokio::test]
+async fn one_change_of_a_key_is_under_way_at_a_time_however_many_have_been() {
+    let (from, to) = (S3Peer::start().await, S3Peer::start().await);
+    for key in ["a", "b", "c"] {
+        from.put("here", key, bytes(1), []);
+    }
+    let (first, second) = (Gate::new(), Gate::new());
+    to.hold(&first);
+    let registry = replicating(&from, &[region("there", &to, "")], []);
+    let replication = Replication::with_registry(&registry).unwrap();
+    for key in ["a", "a", "b"] {
+        replication.publish(&put(key));
+    }
+    first.arrived(2).await;
+    to.hold(&second);
+    first.open();
+    // The second change is under way, and the third one comes.
+    second.arrived(1).await;
+    for key in ["a", "c"] {
+        replication.publish(&put(key));
+    }
+    second.arrived(2).await;
+    second.open();
+    let stats = replication.drain(PATIENCE).await;
+    assert_eq!(told(&stats[0].1), (5, 0, 0, 0));
+    let asked: Vec<String> = to.asked().into_iter().map(|asked| asked.key).collect();
+    assert_eq!(asked.iter().filter(|key| *key == "a").count(), 3);
+    assert_eq!(to.server.seen().max_in_flight, 2, "never two of one key");
+}
+
+#[tokio::test]
+async fn an_object_that_changes_while_it_is_read_goes_once_more_as_it_is_then() {
+    let (from, to) = (S3Peer::start().await, S3Peer::start().await);
+    // More than what is on its way between the two can hold, so that it is not read before the gate opens.
+    from.put("here", "a", Content::Made(32 << 20), []);
+    from.break_next([30 << 20]);
+    let gate = Gate::new();
+    to.hold(&gate);
+    let registry = replicating(&from, &[region("there", &to, "")], []);
+    let replication = Replication::with_registry(&registry).unwrap();
+    replication.publish(&put("a"));
+    gate.arrived(1).await;
+    from.put("here", "a", bytes(7), []);
+    gate.open();
+    let stats = replication.drain(PATIENCE).await;
+    assert_eq!(told(&stats[0].1), (1, 0, 0, 0));
+    assert!(to.object("there", "a").unwrap().0 == bytes(7));
+    let answers: Vec<u16> = from.asked().iter().map(|asked| asked.answer).collect();
+    assert!(answers.contains(&412), "{answers:?}");
 }
 
 #[tokio::test]
