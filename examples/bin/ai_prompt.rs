@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use httputil::PooledClient as _;
 use reqwest::StatusCode;
 use services::ai::{Ai, Message, Prompt};
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::peers::AiPeer;
 use url::Url;
 
@@ -21,12 +21,12 @@ use url::Url;
 struct Flags {
     #[command(flatten)]
     configuration: Configuration,
-    /// The API, `/v1` included but for Ollama's; without it a server is started
+    /// The API, `/v1` included but for Ollama's; without it, and without `ai.settings.endpoint`, a server is started
     #[arg(long, value_name = "URL")]
     endpoint: Option<Url>,
-    /// Whose protocol it speaks
-    #[arg(long, value_enum, default_value = "openai")]
-    provider: Speaks,
+    /// Whose protocol it speaks, `openai` unless the configuration says otherwise
+    #[arg(long, value_enum)]
+    provider: Option<Speaks>,
     /// Which model to ask
     #[arg(long, default_value = "echo")]
     model: String,
@@ -47,31 +47,38 @@ enum Speaks {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     exit(run(Flags::parse()).await)
 }
 
 async fn run(flags: Flags) -> Result<(), Failure> {
+    let mut own = Vec::new();
     let mut peer = None;
-    let endpoint = if let Some(endpoint) = &flags.endpoint {
-        endpoint.to_string()
-    } else {
+    let provider = flags.provider.map(|provider| match provider {
+        Speaks::Openai => "openai".to_owned(),
+        Speaks::Anthropic => "anthropic".to_owned(),
+        Speaks::Ollama => "ollama".to_owned(),
+    });
+    let provider = match provider {
+        Some(provider) => Some(provider),
+        None => flags.configuration.says("ai", "settings.provider")?,
+    };
+    if let Some(endpoint) = &flags.endpoint {
+        own.push(("ai.settings.endpoint", endpoint.to_string()));
+    } else if flags.configuration.says("ai", "settings.endpoint")?.is_none() {
         let started = AiPeer::start(None).await;
         started.refuse_next(StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", None);
-        let path = if flags.provider == Speaks::Ollama { "" } else { "/v1" };
+        let path = if provider.as_deref() == Some("ollama") {
+            ""
+        } else {
+            "/v1"
+        };
         let url = format!("{}{path}", started.url());
         println!("No endpoint is given; started a server at {url}.");
+        own.push(("ai.settings.endpoint", url));
         peer = Some(started);
-        url
-    };
-    let provider = match flags.provider {
-        Speaks::Openai => "openai",
-        Speaks::Anthropic => "anthropic",
-        Speaks::Ollama => "ollama",
-    };
-    let own = [
-        ("ai.settings.endpoint", endpoint),
-        ("ai.settings.provider", provider.to_owned()),
-    ];
+    }
+    own.extend(provider.map(|provider| ("ai.settings.provider", provider)));
     let registry = flags.configuration.registry(own)?;
     let ai = Ai::with_registry(&registry)?;
     let messages = [Message::user(flags.question.as_str())];

@@ -10,7 +10,7 @@ use clap::Parser;
 use httputil::PooledClient as _;
 use reqwest::StatusCode;
 use services::audit::{AuditEvent, AuditTrail};
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::peers::AuditSink;
 use url::Url;
 
@@ -21,7 +21,7 @@ use url::Url;
 struct Flags {
     #[command(flatten)]
     configuration: Configuration,
-    /// Who takes the batches; without it one is started
+    /// Who takes the batches; without it, and without `audit.settings.endpoint`, one is started
     #[arg(long, value_name = "URL")]
     endpoint: Option<Url>,
     /// Where batches wait; without it, and without an endpoint, a folder for this run
@@ -37,6 +37,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     exit(run(Flags::parse()).await)
 }
 
@@ -45,7 +46,7 @@ async fn run(flags: Flags) -> Result<(), Failure> {
     let (mut peer, mut folder) = (None, None);
     if let Some(endpoint) = &flags.endpoint {
         own.push(("audit.settings.endpoint", endpoint.to_string()));
-    } else {
+    } else if flags.configuration.says("audit", "settings.endpoint")?.is_none() {
         let started = AuditSink::start().await;
         started.answer_next([StatusCode::SERVICE_UNAVAILABLE, StatusCode::BAD_GATEWAY]);
         println!("No endpoint is given; started one at {}.", started.url());

@@ -10,7 +10,7 @@ use clap::Parser;
 use httputil::PooledClient as _;
 use reqwest::StatusCode;
 use serde_json::json;
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::events::{EventWebhooks, ObjectEvent};
 use services::peers::Webhook;
 use url::Url;
@@ -35,6 +35,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     exit(run(Flags::parse()).await)
 }
 
@@ -44,14 +45,7 @@ async fn run(flags: Flags) -> Result<(), Failure> {
     if let Some(url) = &flags.target {
         let key = flags.signing_key_file.as_ref().map(|file| json!({ "file": file }));
         own.push(target("target", url, key));
-    } else if flags
-        .configuration
-        .registry::<&str, &str>([])?
-        .config()
-        .setting_keys("events")?
-        .iter()
-        .all(|key| key != "targets")
-    {
+    } else if flags.configuration.says("events", "settings.targets")?.is_none() {
         let started = Webhook::start(Some("a key for one run".into()), StatusCode::METHOD_NOT_ALLOWED).await;
         started.answer_next([StatusCode::SERVICE_UNAVAILABLE, StatusCode::BAD_GATEWAY]);
         println!("No target is set; started one at {}.", started.url());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use httputil::PooledClient as _;
 use httputil_tests::ca::Ca;
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::mtls::{MtlsClient, MtlsError};
 use services::peers::{MtlsManner, MtlsPeer, TlsFiles};
 use url::Url;
@@ -21,23 +21,23 @@ use url::Url;
 struct Flags {
     #[command(flatten)]
     configuration: Configuration,
-    /// The peer; without it, one is started
+    /// The peer; without it, and without `mtls.base_url`, one is started
     #[arg(long, value_name = "URL")]
     base_url: Option<Url>,
     /// Our certificate, its intermediates behind it
-    #[arg(long, value_name = "FILE", requires_all = ["base_url", "key_file"])]
+    #[arg(long, value_name = "FILE", requires = "key_file")]
     cert_file: Option<PathBuf>,
     /// Its key
-    #[arg(long, value_name = "FILE", requires_all = ["base_url", "cert_file"])]
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
     key_file: Option<PathBuf>,
     /// The authority of the peer, if it is none that everybody trusts
-    #[arg(long, value_name = "FILE", requires = "base_url")]
+    #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// A list of certificates that were called back; may be given more than once
-    #[arg(long, value_name = "FILE", requires = "base_url")]
+    #[arg(long, value_name = "FILE")]
     crl_file: Vec<PathBuf>,
     /// The name in the peer's certificate, if it is not the URL's
-    #[arg(long, value_name = "NAME", requires = "base_url")]
+    #[arg(long, value_name = "NAME")]
     server_name: Option<String>,
     /// How often to call
     #[arg(long, default_value_t = 1)]
@@ -52,15 +52,30 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
-    exit(match &flags.base_url {
-        Some(url) => call(&flags, url).await,
-        None => show(&flags).await,
-    })
+    show_warnings();
+    exit(run(&Flags::parse()).await)
 }
 
-async fn call(flags: &Flags, url: &Url) -> Result<(), Failure> {
-    let mut own = vec![("mtls.base_url".to_owned(), url.to_string())];
+async fn run(flags: &Flags) -> Result<(), Failure> {
+    let told = flags.base_url.is_some() || flags.configuration.says("mtls", "base_url")?.is_some();
+    let files = [&flags.cert_file, &flags.ca_file, &flags.crl_file.first().cloned()];
+    if told {
+        call(flags).await
+    } else if files.iter().any(|file| file.is_some()) || flags.server_name.is_some() {
+        Err("which peer? set --base-url, or mtls.base_url".into())
+    } else {
+        show(flags).await
+    }
+}
+
+async fn call(flags: &Flags) -> Result<(), Failure> {
+    let mut own = Vec::new();
+    own.extend(
+        flags
+            .base_url
+            .as_ref()
+            .map(|url| ("mtls.base_url".to_owned(), url.to_string())),
+    );
     for (key, file) in [
         ("cert_file", &flags.cert_file),
         ("key_file", &flags.key_file),

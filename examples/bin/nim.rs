@@ -2,12 +2,14 @@
 //!
 //! Without a base URL it starts two replicas that echo, of which one fails now and then.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use httputil::PooledClient as _;
 use reqwest::StatusCode;
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::nim::{Chat, InputType, Message, Nim};
 use services::peers::NimPeer;
 use url::Url;
@@ -17,7 +19,7 @@ use url::Url;
 struct Flags {
     #[command(flatten)]
     configuration: Configuration,
-    /// A replica; may be given more than once. Without one, two are started
+    /// A replica; may be given more than once. Without one, and without `nim.base_url`, two are started
     #[arg(long, value_name = "URL")]
     base_url: Vec<Url>,
     /// The model to ask; the first of the server's own unless given
@@ -26,6 +28,12 @@ struct Flags {
     /// Asks a language model only, as real containers are of one kind each
     #[arg(long)]
     chat_only: bool,
+    /// Shows it to a model that can see: a PNG or a JPEG
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// Waits so long for a model that is still being loaded
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
     /// What to ask
     #[arg(default_value = "What is a bucket?")]
     question: String,
@@ -33,13 +41,14 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     exit(run(Flags::parse()).await)
 }
 
 async fn run(flags: Flags) -> Result<(), Failure> {
     let mut urls: Vec<String> = flags.base_url.iter().map(Url::to_string).collect();
     let mut peers = Vec::new();
-    if urls.is_empty() {
+    if urls.is_empty() && flags.configuration.says("nim", "base_url")?.is_none() {
         for _ in 0..2 {
             peers.push(NimPeer::start(None).await);
         }
@@ -48,11 +57,10 @@ async fn run(flags: Flags) -> Result<(), Failure> {
         println!("No base URL is given; started replicas at {}.", urls.join(" and "));
     }
     let list = serde_json::to_string(&urls)?;
-    let registry = flags.configuration.registry([("nim.base_url", list)])?;
+    let own = (!urls.is_empty()).then_some(("nim.base_url", list));
+    let registry = flags.configuration.registry(own)?;
     let nim = Nim::with_registry(&registry)?;
-    if !nim.is_ready().await? {
-        return Err("the model is still being loaded".into());
-    }
+    nim.until_ready(Duration::from_secs(flags.wait)).await?;
     let model = match flags.model {
         Some(model) => model,
         None => nim
@@ -62,7 +70,14 @@ async fn run(flags: Flags) -> Result<(), Failure> {
             .next()
             .ok_or("the server has no model")?,
     };
-    let messages = [Message::user(&flags.question)];
+    let messages = [match &flags.image {
+        None => Message::user(&flags.question),
+        Some(file) => {
+            let is_png = file.extension().is_some_and(|extension| extension == "png");
+            let kind = if is_png { "image/png" } else { "image/jpeg" };
+            Message::of_image(&flags.question, kind, &tokio::fs::read(file).await?)
+        }
+    }];
     let chat = Chat {
         model: &model,
         messages: &messages,

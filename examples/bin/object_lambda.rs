@@ -9,7 +9,7 @@ use clap::Parser;
 use http_body_util::BodyExt as _;
 use httputil::PooledClient as _;
 use reqwest::StatusCode;
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::object_lambda::{ObjectLambda, UserRequest};
 use services::peers::{Content, S3Peer, Transformer};
 use tokio::io::AsyncWriteExt as _;
@@ -20,10 +20,10 @@ use url::Url;
 struct Flags {
     #[command(flatten)]
     configuration: Configuration,
-    /// The transformer; without it one is started, and a store
-    #[arg(long, value_name = "URL", requires = "key")]
+    /// The transformer; without it, and without `object_lambda.settings.webhook`, one is started, and a store
+    #[arg(long, value_name = "URL")]
     webhook: Option<Url>,
-    /// The object
+    /// The object; there is one where a store is started
     #[arg(long)]
     key: Option<String>,
     /// Posts the object, instead of telling where it is
@@ -33,6 +33,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     exit(run(Flags::parse()).await)
 }
 
@@ -41,7 +42,7 @@ async fn run(flags: Flags) -> Result<(), Failure> {
     let mut peers = None;
     if let Some(webhook) = &flags.webhook {
         own.push(("object_lambda.settings.webhook".to_owned(), webhook.to_string()));
-    } else {
+    } else if flags.configuration.says("object_lambda", "settings.webhook")?.is_none() {
         let (store, transformer) = (S3Peer::start().await, Transformer::start(None).await);
         let poem = "shall i compare thee to a summer's day?\nthou art more lovely and more temperate\n";
         store.put(
@@ -64,7 +65,8 @@ async fn run(flags: Flags) -> Result<(), Failure> {
     }
     let registry = flags.configuration.registry(own)?;
     let lambda = ObjectLambda::with_registry(&registry)?;
-    let key = flags.key.as_deref().unwrap_or("eighteen.txt");
+    let of_peer = peers.as_ref().map(|_| "eighteen.txt");
+    let key = flags.key.as_deref().or(of_peer).ok_or("which object? name its --key")?;
     let mut transformed = lambda.get(key, &UserRequest::default()).await?;
     if let Some((code, message)) = transformed.failure {
         return Err(format!("{}: {code}: {message}", transformed.status).into());

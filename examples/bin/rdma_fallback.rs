@@ -1,6 +1,5 @@
 //! Reads and writes objects: `cargo run --bin rdma_fallback -- --store http://127.0.0.1:9000/photos get trip/1.jpg`.
 //!
-//! Credentials come from the configuration, best as `HTTPUTIL_RDMA_FALLBACK__SETTINGS__STORE__ACCESS_KEY` and `…__SECRET_KEY`.
 //! Without a store it starts one, with a fabric beside it that refuses, breaks off in mid-object, loses an acknowledgement, and
 //! is away for a time.
 
@@ -13,17 +12,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
 use httputil::PooledClient as _;
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::peers::{Content, Fabric, Fault, S3Peer};
 use services::rdma_fallback::{ObjectAccess, Rdma, Side};
 use url::Url;
 
 /// Objects of a bucket, by RDMA where there is any, else over HTTP.
+///
+/// Credentials come from the configuration, best as `HTTPUTIL_RDMA_FALLBACK__SETTINGS__STORE__ACCESS_KEY` and `…__SECRET_KEY`;
+/// the store may come from there, too.
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
     configuration: Configuration,
-    /// The bucket, behind its store; without it, one is started
+    /// The bucket, behind its store; without it, an operation and `rdma_fallback.settings.store`, one is started
     #[arg(long, value_name = "URL")]
     store: Option<Url>,
     /// The bucket's region
@@ -58,12 +60,20 @@ enum Operation {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     let flags = Flags::parse();
-    exit(match &flags.operation {
-        Some(operation) => operate(&flags, operation).await,
-        None if flags.store.is_some() => Err("what is to be done there? see --help".into()),
-        None => show(&flags).await,
-    })
+    exit(run(&flags).await)
+}
+
+async fn run(flags: &Flags) -> Result<(), Failure> {
+    if let Some(operation) = &flags.operation {
+        return operate(flags, operation).await;
+    }
+    let endpoint = flags.configuration.says("rdma_fallback", "settings.store.endpoint")?;
+    if flags.store.is_some() || endpoint.is_some() {
+        return Err("what is to be done there? see --help".into());
+    }
+    show(flags).await
 }
 
 async fn operate(flags: &Flags, operation: &Operation) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use httputil::PooledClient as _;
 use reqwest::StatusCode;
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::peers::{Content, S3Peer};
 use services::replication::{Change, Replication};
 
@@ -29,6 +29,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     exit(run(Flags::parse()).await)
 }
 
@@ -36,6 +37,9 @@ async fn run(flags: Flags) -> Result<(), Failure> {
     let mut own = Vec::new();
     let mut peers = Vec::new();
     let mut keys = flags.keys.clone();
+    if keys.is_empty() && flags.configuration.says("replication", "settings.regions")?.is_some() {
+        return Err("which objects? name their keys".into());
+    }
     if keys.is_empty() {
         let from = S3Peer::start().await;
         let mut regions = Vec::new();

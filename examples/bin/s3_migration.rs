@@ -1,7 +1,6 @@
 //! Brings a bucket over: `cargo run --bin s3_migration -- --from https://s3.eu-central-1.amazonaws.com/photos --to https://…/photos`.
 //!
-//! Credentials come from the configuration, best as `HTTPUTIL_S3_MIGRATION__SETTINGS__FROM__ACCESS_KEY`, `…__SECRET_KEY` and the
-//! same of `TO`. Without buckets it starts two stores, of which one is busy now and then and breaks transfers off.
+//! Without buckets it starts two stores, of which one is busy now and then and breaks transfers off.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,19 +10,20 @@ use clap::Parser;
 use httputil::PooledClient as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::StatusCode;
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::peers::{Content, S3Peer};
 use services::s3_migration::{BucketMigration, Report};
 use url::Url;
 
 /// Copies what is in one bucket into another one, of another store.
 ///
-/// With a manifest it goes on where it was when it is started again.
+/// Credentials come from the configuration, best as `HTTPUTIL_S3_MIGRATION__SETTINGS__FROM__ACCESS_KEY`, `…__SECRET_KEY` and the
+/// same of `TO`; buckets may come from there, too. With a manifest it goes on where it was when it is started again.
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
     configuration: Configuration,
-    /// The bucket that is read, behind its store; without both, two stores are started
+    /// The bucket that is read, behind its store; without both, and without those of the configuration, two stores are started
     #[arg(long, value_name = "URL", requires = "to")]
     from: Option<Url>,
     /// The bucket that is written
@@ -48,6 +48,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     exit(run(Flags::parse()).await)
 }
 
@@ -61,7 +62,11 @@ async fn run(flags: Flags) -> Result<(), Failure> {
             flags.from_region.as_deref(),
         )?);
         own.extend(bucket("s3_migration.settings.to", to, flags.to_region.as_deref())?);
-    } else {
+    } else if flags
+        .configuration
+        .says("s3_migration", "settings.from.endpoint")?
+        .is_none()
+    {
         let (from, to) = (S3Peer::start().await, S3Peer::start().await);
         for number in 0..flags.objects {
             let key = format!("photos/{:03}/{number}.jpg", number % 7);
@@ -130,8 +135,8 @@ fn bucket(key: &str, url: &Url, region: Option<&str>) -> Result<Vec<(String, Str
 
 /// Runs it, and shows on a terminal how far it is.
 async fn with_progress(migration: &BucketMigration, prefix: &str) -> Result<Report, Failure> {
-    let bar = ProgressBar::new(0);
-    let style = "{bar:30} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {msg}";
+    let bar = ProgressBar::no_length();
+    let style = "{wide_bar} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {msg}";
     bar.set_style(ProgressStyle::with_template(style)?);
     let mut running = std::pin::pin!(migration.run(prefix));
     let mut shown = tokio::time::interval(Duration::from_millis(100));

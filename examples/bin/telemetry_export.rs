@@ -10,7 +10,7 @@ use httputil::PooledClient as _;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _};
 use reqwest::StatusCode;
-use services::command::{Configuration, Failure, exit};
+use services::command::{Configuration, Failure, exit, show_warnings};
 use services::peers::Collector;
 use services::telemetry::Telemetry;
 use url::Url;
@@ -20,12 +20,12 @@ use url::Url;
 struct Flags {
     #[command(flatten)]
     configuration: Configuration,
-    /// Where spans go, path included; without it a collector is started
+    /// Where spans go, path included; without it, and without `telemetry.settings.endpoint`, a collector is started
     #[arg(long, value_name = "URL")]
     endpoint: Option<Url>,
-    /// What the collector is told in; Jaeger takes OTLP
-    #[arg(long, value_enum, default_value = "otlp")]
-    format: Wire,
+    /// What the collector is told in, OTLP unless the configuration says otherwise; Jaeger takes OTLP
+    #[arg(long, value_enum)]
+    format: Option<Wire>,
     /// How many requests to trace; each has two spans
     #[arg(long, default_value_t = 1000)]
     requests: u64,
@@ -42,27 +42,32 @@ enum Wire {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    show_warnings();
     exit(run(Flags::parse()).await)
 }
 
 async fn run(flags: Flags) -> Result<(), Failure> {
-    let is_zipkin = flags.format == Wire::Zipkin;
+    let mut own = Vec::new();
     let mut peer = None;
-    let endpoint = if let Some(endpoint) = &flags.endpoint {
-        endpoint.clone()
-    } else {
+    let is_zipkin = match flags.format {
+        Some(format) => format == Wire::Zipkin,
+        None => flags.configuration.says("telemetry", "settings.format")?.as_deref() == Some("zipkin"),
+    };
+    if flags.format.is_some() {
+        let format = if is_zipkin { "zipkin" } else { "otlp" };
+        own.push(("telemetry.settings.format", format.to_owned()));
+    }
+    if let Some(endpoint) = &flags.endpoint {
+        own.push(("telemetry.settings.endpoint", endpoint.to_string()));
+    } else if flags.configuration.says("telemetry", "settings.endpoint")?.is_none() {
         let started = Collector::start().await;
         started.answer_next([StatusCode::SERVICE_UNAVAILABLE, StatusCode::BAD_GATEWAY]);
         let url = if is_zipkin { started.zipkin() } else { started.otlp() };
         println!("No endpoint is given; started a collector at {url}.");
+        own.push(("telemetry.settings.endpoint", url.to_string()));
         peer = Some(started);
-        url
-    };
-    let format = if is_zipkin { "zipkin" } else { "otlp" };
-    let registry = flags.configuration.registry([
-        ("telemetry.settings.endpoint", endpoint.to_string()),
-        ("telemetry.settings.format", format.to_owned()),
-    ])?;
+    }
+    let registry = flags.configuration.registry(own)?;
     let telemetry = Telemetry::with_registry(&registry)?;
     let tracer = telemetry.provider()?.tracer("telemetry_export");
     for number in 0..flags.requests {

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use httputil::{Config, Environment, Registry};
+use httputil::{Config, ConfigBuilder, Environment, Registry};
+use serde_json::Value;
+use tracing::Level;
 
 /// The profiles as they are shipped, below whatever file is found.
 const SHIPPED: &str = include_str!("../../config/httputil.toml");
+const NAME: &str = "the profiles as shipped";
 
 /// Whatever went wrong, on its way to `main`.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -35,26 +38,70 @@ impl Configuration {
         K: Into<String>,
         V: Into<String>,
     {
-        let mut builder = Config::builder()
-            .embedded("the profiles as shipped", SHIPPED)
+        let mut builder = self.builder()?;
+        for (key, value) in own {
+            builder = builder.set(key, value);
+        }
+        Ok(Registry::builder().config(builder.load()?).build()?)
+    }
+
+    /// What a file, a variable or `--set` says of this key, such as `settings.endpoint`, if it says anything else than the
+    /// profiles as shipped: whoever says where a service's server is wants none to be started.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the configuration, all at once.
+    pub fn says(&self, profile: &str, key: &str) -> Result<Option<String>, Failure> {
+        let shipped = Config::builder().embedded(NAME, SHIPPED).load()?;
+        let shipped = value(&shipped, profile, key)?;
+        let said = value(&self.builder()?.load()?, profile, key)?;
+        Ok(if said == shipped { None } else { said })
+    }
+
+    fn builder(&self) -> Result<ConfigBuilder, Failure> {
+        let builder = Config::builder()
+            .embedded(NAME, SHIPPED)
             .env(&Environment::of_process());
-        builder = match &self.config {
+        let mut builder = match &self.config {
             Some(file) => builder.file(file),
             None => builder.search_from(std::env::current_dir()?),
         };
         for (key, value) in self.values.iter().cloned() {
             builder = builder.set(key, value);
         }
-        for (key, value) in own {
-            builder = builder.set(key, value);
-        }
-        Ok(Registry::builder().config(builder.load()?).build()?)
+        Ok(builder)
     }
+}
+
+/// A key's value in words; `settings.from.endpoint` is a setting's own key.
+fn value(config: &Config, profile: &str, key: &str) -> Result<Option<String>, Failure> {
+    let Some(setting) = key.strip_prefix("settings.") else {
+        let explained = config.explain(profile)?;
+        return Ok(explained.key(key).and_then(|key| key.value.clone()));
+    };
+    let (setting, within) = setting.split_once('.').unwrap_or((setting, ""));
+    let value: Option<Value> = config.setting(profile, setting)?;
+    let value = match within {
+        "" => value,
+        key => value.and_then(|mut table| table.get_mut(key).map(Value::take)),
+    };
+    Ok(value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// Shows on standard error, from now on, what services warn of: why something waits, or was given up.
+pub fn show_warnings() {
+    let shown = tracing_subscriber::fmt()
+        .with_max_level(Level::WARN)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time();
+    // Whoever has set another one has his reasons.
+    let _ = shown.try_init();
 }
 
 /// Says on standard error what went wrong, in one line, if anything did.

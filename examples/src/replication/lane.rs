@@ -1,7 +1,7 @@
 //! One region's lane: a queue, and a task that brings so many objects over at once.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +77,7 @@ impl Lane {
             headers: headers(region),
             rules,
             moved: Arc::clone(&counts.moved),
+            ails: AtomicBool::new(false),
         };
         let task = tokio::spawn(run(
             Arc::new(courier),
@@ -222,6 +223,8 @@ struct Courier {
     headers: HeaderMap,
     rules: Rules,
     moved: Arc<AtomicU64>,
+    /// Whether changes wait for another try, which is told once and not of each.
+    ails: AtomicBool,
 }
 
 impl Courier {
@@ -231,9 +234,18 @@ impl Courier {
         loop {
             let error = match self.once(change).await {
                 Err(error) if error.is_passing() || has_changed(&error) => error,
-                done => return done,
+                done => {
+                    if done.is_ok() && self.ails.swap(false, Ordering::Relaxed) {
+                        tracing::info!(region = self.name, "changes arrive again");
+                    }
+                    return done;
+                }
             };
-            tracing::debug!(region = self.name, key = change.key(), %error, "a change waits");
+            if self.ails.swap(true, Ordering::Relaxed) {
+                tracing::debug!(region = self.name, key = change.key(), %error, "a change waits");
+            } else {
+                tracing::warn!(region = self.name, key = change.key(), %error, "changes wait");
+            }
             tokio::time::sleep(error.after().unwrap_or(pause).min(self.rules.longest_pause)).await;
             pause = (pause * 2).min(self.rules.longest_pause);
         }

@@ -6,6 +6,7 @@ mod events;
 mod mtls;
 mod nim;
 mod object_lambda;
+mod programs;
 mod rdma_fallback;
 mod replication;
 mod s3_migration;
