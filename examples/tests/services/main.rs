@@ -2,6 +2,7 @@
 
 mod ai;
 mod audit;
+mod copying;
 mod events;
 mod mtls;
 mod nim;
