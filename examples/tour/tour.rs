@@ -15,7 +15,7 @@ pub(crate) struct Tour {
 /// What a terminal shows while a service is at work; anything else is shown nothing.
 pub(crate) fn progress(service: &'static str) -> ProgressBar {
     let style = "  {spinner} {prefix} {wide_bar} {pos}/{len} {msg}";
-    let progress = ProgressBar::new(0);
+    let progress = ProgressBar::no_length();
     if let Ok(style) = ProgressStyle::with_template(style) {
         progress.set_style(style);
     }
