@@ -36,19 +36,20 @@ async fn what_a_look_up_or_a_dial_took_makes_no_endpoint_slow() {
     let registry = ca.registry(&format!("base_url = {bases:?}\n"), &resolver);
     let client = registry.client("default").unwrap();
     // Nothing is known of either, so that chance sends one there.
-    let waits = async {
-        loop {
+    let mut waits = None;
+    let until_one_waits = async {
+        while waits.is_none() {
             let mut asked = spawn_get(&client, "/");
             tokio::select! {
                 answer = &mut asked => assert_eq!(answer.unwrap().unwrap(), "here"),
-                () = found.arrived(1) => return asked,
+                () = found.arrived(1) => waits = Some(asked),
             }
         }
     };
-    let waits = within(PATIENCE, waits).await;
+    within(PATIENCE, until_one_waits).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     found.open();
-    assert_eq!(within(PATIENCE, waits).await.unwrap().unwrap(), "here");
+    assert_eq!(within(PATIENCE, waits.unwrap()).await.unwrap().unwrap(), "here");
     // What is under way at the other one tells them apart from now on.
     let before = late.requests();
     let held: Vec<_> = (0..40).map(|_| spawn_get(&client, "/held")).collect();
