@@ -306,6 +306,17 @@ impl Connector {
             )
         })?;
         progress.enter(Phase::Connect);
+        // Of very many only some are tried, and those that were not come first the next time.
+        let tried: Vec<SocketAddr> = match addresses.get(..race::MAX_ADDRESSES) {
+            Some(tried) if tried.len() < addresses.len() => tried.to_vec(),
+            _ => Vec::new(),
+        };
+        let failed = |failure| {
+            for address in tried {
+                self.names.blame(target, address);
+            }
+            failure
+        };
         let options = tcp.clone();
         let racing = race::race(addresses, move |address| tcp::dial(address, options.clone()));
         let (stream, address) = tokio::time::timeout(timeouts.connect, racing)
@@ -317,8 +328,9 @@ impl Connector {
                     timeouts.connect,
                     "timeouts.connect",
                 )
-            })?
-            .map_err(|failed| all_failed(target, failed))?;
+            })
+            .and_then(|raced| raced.map_err(|failed| all_failed(target, failed)))
+            .map_err(failed)?;
         Ok((Raw::Tcp(stream), Some(address)))
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// So many addresses of one answer are tried; an answer of a thousand is no reason for a thousand dials.
-const MAX_ADDRESSES: usize = 16;
+pub(super) const MAX_ADDRESSES: usize = 16;
 
 /// Every address failed; each with its reason.
 pub(super) type AllFailed = Vec<(SocketAddr, io::Error)>;

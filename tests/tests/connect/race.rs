@@ -8,7 +8,7 @@ use httputil_tests::resolver::ScriptedResolver;
 use httputil_tests::server::Server;
 
 use crate::addresses::{Swallow, answer, has_ipv6, loopback};
-use crate::scene::{assert_balanced, assert_bound, assert_says, client_with_names, failure, get};
+use crate::scene::{after_backoff, assert_balanced, assert_bound, assert_says, client_with_names, failure, get};
 
 /// Connected well under `timeouts.connect` (30 s): two attempts' delays and a loaded machine.
 const WELL_UNDER: Duration = Duration::from_secs(5);
@@ -87,6 +87,18 @@ async fn relay_to(ip: IpAddr, port: u16) -> tokio::task::JoinHandle<()> {
         // How it ends is between the two.
         let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
     })
+}
+
+#[tokio::test]
+async fn of_very_many_addresses_those_that_were_left_out_are_dialled_first_the_next_time() {
+    let server = Server::builder().start().await;
+    let client = client((2..=21).chain([1]).map(loopback));
+    let error = failure(&client, server.url_for("many.test", "/")).await;
+    assert_says(&error, Kind::Connect, &["127.0.0.17:"]);
+    assert!(!error.to_string().contains("127.0.0.18:"), "{error}");
+    let answer = after_backoff(&client, server.url_for("many.test", "/")).await;
+    assert_eq!(answer.unwrap(), "hello");
+    assert_balanced(&client.stats());
 }
 
 #[tokio::test]

@@ -111,7 +111,8 @@ impl Names {
         Ok(answer)
     }
 
-    /// This address of a target or a proxy answered the TCP connect and nothing beyond: it is dialled last for a minute.
+    /// This address of a target or a proxy answered the TCP connect and nothing beyond, or is one of very many that could not be
+    /// reached: it is dialled last for a minute.
     pub(crate) fn blame(&self, place: &Target, address: SocketAddr) {
         if let Host::Name(name) = &place.host {
             self.cache.table().blame(name, address, Instant::now());
