@@ -99,10 +99,16 @@ fn parse_name(host: &str) -> Result<What, &'static str> {
         None => (host, false),
     };
     match parse_host(name.strip_suffix('.').unwrap_or(name)) {
+        // A URL may name such a host, and nobody means one: `a.*`, `a;b`, a name in quotes.
+        Ok(Host::Name(name)) if !name.bytes().all(is_of_name) => Err(WANTED),
         Ok(Host::Name(name)) if beneath => Ok(What::Beneath(name.to_string())),
         Ok(Host::Name(name)) => Ok(What::Suffix(name.to_string())),
         _ => Err(WANTED),
     }
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 /// `10.0.0.0/8`, `10.1.2.3`, `[::1]` or `fd00::/8`.
@@ -117,7 +123,11 @@ fn parse_network(entry: &str) -> Option<IpNet> {
         .unwrap_or(address);
     let address: IpAddr = address.parse().ok()?;
     match bits {
-        Some(bits) => IpNet::new(address, bits).ok(),
+        // Targets are compared without their mapping.
+        Some(bits) => match (address.to_canonical(), bits) {
+            (IpAddr::V4(mapped), 96..) if address.is_ipv6() => IpNet::new(mapped.into(), bits - 96).ok(),
+            _ => IpNet::new(address, bits).ok(),
+        },
         None => Some(IpNet::from(address.to_canonical())),
     }
 }
@@ -153,6 +163,8 @@ mod tests {
             ("10.1.2.3:80", "http://10.1.2.3/", true),
             ("10.1.2.3:81", "http://10.1.2.3/", false),
             ("fd00::/8", "http://[fd12::1]/", true),
+            ("::ffff:10.0.0.0/104", "http://10.9.8.7/", true),
+            ("::ffff:10.0.0.0/104", "http://11.9.8.7/", false),
             ("::1", "http://[::1]/", true),
             ("[::1]:81", "http://[::1]:81/", true),
             ("[::1]:81", "http://[::1]:82/", false),
@@ -173,7 +185,19 @@ mod tests {
 
     #[test]
     fn what_can_be_no_entry_is_told() {
-        for wrong in ["", "a:b", "http://host", "10.0.0.0/33", "a b", ":80"] {
+        for wrong in [
+            "",
+            "a:b",
+            "http://host",
+            "10.0.0.0/33",
+            "a b",
+            ":80",
+            "a.*",
+            "a*",
+            "10.0.0.*",
+            "a;b",
+            "'a.test'",
+        ] {
             assert!(check_exception(wrong).is_err(), "{wrong:?}");
         }
     }
