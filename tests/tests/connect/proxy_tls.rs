@@ -11,7 +11,9 @@ use httputil_tests::server::Server;
 use httputil_tests::server::handlers::{Echoed, echo};
 use httputil_tests::tls::{Alpn, ServerTls};
 
-use crate::scene::{Trust, assert_balanced, assert_bound_in, assert_says, client_of, client_through, failure, get};
+use crate::scene::{
+    Trust, assert_balanced, assert_bound_in, assert_says, client_of, client_through, failure, get, quoted, registry,
+};
 
 fn client(trust: &Trust, proxy: &str) -> Client {
     client_of(trust, |profile| {
@@ -63,8 +65,14 @@ async fn a_proxy_whose_certificate_is_wrong_is_told_nothing() {
     let trust = Trust::of([&ca]);
     let wrong = [
         (other.issue(["127.0.0.1"]), "trusted root"),
-        (ca.issue(["elsewhere.test"]), "another host"),
-        (ca.issue_wrong(Wrong::Expired, ["127.0.0.1"]), "expired"),
+        (
+            ca.issue(["elsewhere.test"]),
+            "the proxy's certificate is for another host",
+        ),
+        (
+            ca.issue_wrong(Wrong::Expired, ["127.0.0.1"]),
+            "the proxy's certificate has expired",
+        ),
     ];
     for (identity, why) in wrong {
         let proxy = Proxy::builder().tls(ServerTls::new(identity).build()).start().await;
@@ -133,4 +141,30 @@ async fn sessions_resume_with_the_proxy_and_with_the_server_each_its_own() {
     proxy.until_closed(1).await;
     get(&client, server.url("/")).await.unwrap();
     assert_eq!((counts(&proxy), counts(&server)), ((1, 1), (1, 1)));
+}
+
+#[tokio::test]
+async fn the_name_and_the_keys_that_servers_must_have_are_not_asked_of_the_proxy() {
+    let (ca, proxy_ca) = (Ca::new(), Ca::new());
+    let trust = Trust::of([&ca, &proxy_ca]);
+    let identity = ca.issue(["real.test"]);
+    let pin = identity.pin().to_owned();
+    let server = Server::builder().tls(ServerTls::new(identity).build()).start().await;
+    let tls = ServerTls::new(proxy_ca.issue(["127.0.0.1"])).build();
+    let proxy = Proxy::builder().tls(tls).start().await;
+    let in_code = client_through(&proxy.url(), |profile| {
+        profile.transport.tls.ca_file = Some(trust.path());
+        profile.transport.tls.server_name = Some("real.test".to_owned());
+        profile.transport.tls.pins = vec![pin.clone()];
+    });
+    let toml = format!(
+        "[default]\nproxy.url = '{}'\ntls.ca_file = {}\ntls.server_name = \"real.test\"\ntls.pins = [\"{pin}\"]\n",
+        proxy.url(),
+        quoted(trust.path())
+    );
+    let in_a_file = registry(&toml).client("default").unwrap();
+    for client in [in_code, in_a_file] {
+        assert_eq!(get(&client, server.url_for("a.test", "/")).await.unwrap(), "hello");
+    }
+    assert_eq!(proxy.asked().len(), 2);
 }

@@ -54,9 +54,11 @@ pub(super) fn blame(proxy: &ProxyServer, failure: DialFailure) -> DialFailure {
         }
         _ => Kind::Proxy,
     };
+    // A handshake's words, which are mostly said of servers.
+    let what = failure.message.replace("the server", "the proxy");
     DialFailure {
         kind,
-        message: format!("the proxy {proxy} cannot be used: {}", failure.message).into(),
+        message: format!("the proxy {proxy} cannot be used: {what}").into(),
         of_proxy: true,
         ..failure
     }
