@@ -403,3 +403,67 @@ fn among_as_many_shared_connections_as_there_may_be_a_new_one_is_dialled_before_
     assert_eq!((served(&mut retry.receiver), new.in_use()), (Some(0), 1));
     assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
 }
+
+#[test]
+fn at_a_cap_over_hosts_what_leads_to_where_something_failed_makes_room_before_another_host_s() {
+    let mut room = Room::new(|pool| pool.max_connections = Some(2));
+    let [host, other] = ["a", "b"].map(|name| room.host(name, Protocol::H1));
+    let [_longest] = room.away(other, [1]).map(|one| room.home(other, one));
+    let [only] = room.away(host, [1]).map(|one| room.home(host, one));
+    assert_eq!(number(&room.another(host, only)), None);
+    let gone = u32::try_from(only.number).unwrap();
+    assert_eq!(room.left, [(gone, CloseReason::MadeRoom)]);
+}
+
+#[test]
+fn the_last_shared_connection_serves_on_while_it_bears_requests() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H2);
+    let mut waits = room.wait(host);
+    room.dialled_shared_at(host, 1, 1);
+    let Ok(Delivery::Place(seat)) = waits.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    let failed = seat.many().marks();
+    let Outcome::Wait(_retry) = room.another(host, failed) else {
+        panic!("nothing leads to another address")
+    };
+    assert_eq!((room.left.len(), room.dials.len()), (0, 0));
+}
+
+/// Where connections are spread: one idle connection to each of two addresses of three.
+#[test]
+fn an_idle_connection_to_an_address_that_is_passed_over_comes_after_a_new_one_that_may_go_to_another() {
+    for all_fail in [false, true] {
+        let mut room = Room::with(|_| {}, true);
+        let host = room.host("a", Protocol::H1);
+        // As the marks of these connections have it.
+        let addresses: Vec<SocketAddr> = (0..3_u16).map(|n| ([127, 0, 0, 1], n).into()).collect();
+        let waiting = [room.wait(host), room.wait(host)];
+        let ones = waiting.map(|mut waiting| {
+            let (dial, one) = (room.dial(host), room.one());
+            let answer = crate::connect::Answer {
+                addresses: addresses.clone(),
+                is_current: true,
+                ask_again: None,
+            };
+            let route = room.act(|state, now, todo| state.assign(&dial, answer, now, todo));
+            one.bond().lead_to(room.state.arrived(&dial, Some(route[0]), room.now));
+            room.act(|state, now, todo| state.dialled_exclusive(&dial, one, now, todo));
+            match waiting.receiver.try_recv() {
+                Ok(Delivery::Exclusive(one)) => one,
+                _ => panic!("it was dialled for"),
+            }
+        });
+        let [failed, idle] = ones.map(|one| room.home(host, one));
+        let now = room.now;
+        for address in &addresses {
+            if all_fail || failed.remote == Some(*address) || idle.remote == Some(*address) {
+                room.state.sites(host).unwrap().blame(*address, now);
+            }
+        }
+        let at = [failed.remote.unwrap()];
+        let taken = room.beside_all(host, failed, &at, Rather::New);
+        assert_eq!(number(&taken), all_fail.then_some(idle.number), "all fail: {all_fail}");
+    }
+}
