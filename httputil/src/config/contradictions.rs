@@ -203,6 +203,10 @@ fn half_a_user(chain: &Chain<'_>, problems: &mut Problems) {
         (None, Some(at)) => (at, password, username),
         _ => return,
     };
+    // What is misspelt is not missing.
+    if problems.mention(&[&format!("{}.auth.basic.", at.0), "AUTH__BASIC"]) {
+        return;
+    }
     let name = name_beside(&at.1.origin, at.0, key);
     problems.add(|| Problem::at(at.1.origin.clone(), format!("{name}needs {missing} beside it")));
 }

@@ -59,6 +59,10 @@ pub(crate) fn tables(environment: &Environment, known: &Known<'_>, problems: &mu
     for (name, value) in environment.iter() {
         let shown = name.to_string_lossy();
         let Some(rest) = shown.strip_prefix(PREFIX) else {
+            if let Some(meant) = in_capitals(&shown, known).filter(|_| !value.is_empty()) {
+                let message = format!("variables are upper case; did you mean {meant}?");
+                problems.add(|| Problem::at(Origin::Variable(Arc::from(&*shown)), message));
+            }
             continue;
         };
         if value.is_empty() || shown == CONFIG || shown == ENV || is_of_kubernetes(rest) {
@@ -105,6 +109,12 @@ fn path(rest: &str, known: &Known<'_>) -> Result<Vec<String>, String> {
         let (all, every) = (variable(DEFAULT, &key), variable(GLOBAL, &key));
         return Err(format!(
             "no profile is named; did you mean {all}, or {every} to override every profile?"
+        ));
+    }
+    if let Some(key) = suggest::registry_key(&lower) {
+        return Err(format!(
+            "no profile is named; did you mean {}?",
+            variable(REGISTRY, &key)
         ));
     }
     // Too few underscores between the parts: the longest profile whose name it starts with is the one.
@@ -154,6 +164,14 @@ fn key_spelled(flat: &str) -> Option<String> {
     let sections = schema().keys.keys().cloned();
     let all: Vec<String> = living.chain(planned).chain(sections).collect();
     suggest::folded(flat, all.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// The variable that this one would be in capitals, if it would count.
+fn in_capitals(name: &str, known: &Known<'_>) -> Option<String> {
+    let upper = name.to_ascii_uppercase();
+    let rest = upper.strip_prefix(PREFIX)?;
+    let counts = upper == CONFIG || upper == ENV || path(rest, known).is_ok();
+    counts.then_some(upper)
 }
 
 /// The variables that Kubernetes makes for a Service called `httputil`.

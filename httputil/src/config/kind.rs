@@ -28,8 +28,22 @@ fn means_off(value: &Value) -> bool {
     match value {
         Value::Flag(flag) => !flag,
         Value::Whole(number) => *number == 0,
-        Value::Raw(text) | Value::Text(text) => ["off", "none", "false", "no", "never", "disabled", "null", "nil", "0"]
-            .contains(&&*text.to_ascii_lowercase()),
+        Value::Raw(text) | Value::Text(text) => [
+            "off",
+            "none",
+            "false",
+            "no",
+            "never",
+            "disabled",
+            "null",
+            "nil",
+            "0",
+            "infinite",
+            "infinity",
+            "unlimited",
+            "forever",
+        ]
+        .contains(&&*text.to_ascii_lowercase()),
         _ => false,
     }
 }
@@ -79,8 +93,9 @@ fn check_form(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<()> {
         }
         Kind::Header => check_header_text(node.as_text().ok_or_else(|| wanted(key))?)?,
         Kind::Name => {
-            if !node.as_text().is_some_and(names::is_name) {
-                return Err(wanted(key));
+            let text = node.as_text().filter(|text| names::is_name(text));
+            if text.ok_or_else(|| wanted(key))? == "none" {
+                return Err("this can't be switched off; without it the pool has the profile's name".into());
             }
         }
         Kind::Path => {
@@ -108,6 +123,9 @@ fn check_form(key: &Key, node: &mut Node, folder: Option<&Path>) -> Check<()> {
             let items = match &node.value {
                 Value::Text(_) if *item == Item::Base => vec![node.clone()],
                 Value::Raw(text) => split_list(text, &node.origin).map_err(|_| wanted(key))?,
+                Value::List(items) if items.is_empty() && *item == Item::Base => {
+                    return Err(format!("{}; \"none\" switches it off", wanted(key)).into());
+                }
                 Value::List(items) => items.clone(),
                 _ => return Err(wanted(key)),
             };

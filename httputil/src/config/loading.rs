@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::builder::{ConfigBuilder, Main};
 use super::environment::{self, Known};
 use super::excerpt::Source;
-use super::layer::{Layer, LayerKind, quoted};
+use super::layer::{Layer, LayerKind, quoted, shown_key};
 use super::locate::{Located, locate, passed_over};
 use super::names::{self, DEFAULT};
 use super::overrides::{Override, into_tables};
@@ -236,7 +236,9 @@ impl<'a> Loading<'a> {
             .builder
             .shown_from
             .as_ref()
-            .and_then(|folder| path.strip_prefix(folder).ok());
+            .and_then(|folder| path.strip_prefix(folder).ok())
+            // The folder itself.
+            .map(|below| if below == Path::new("") { Path::new(".") } else { below });
         Arc::new(below.unwrap_or(path).to_owned())
     }
 
@@ -305,7 +307,7 @@ impl<'a> Loading<'a> {
                 let names = profiles.iter().map(String::as_str);
                 let hint = names::did_you_mean(&path[0], names.chain([names::GLOBAL, names::REGISTRY]));
                 self.problems
-                    .add(|| Problem::at(origin, format!("no profile is called {}{hint}", path[0])));
+                    .add(|| Problem::at(origin, format!("no profile is called {}{hint}", shown_key(&path[0]))));
             }
         }
         let code = into_tables(overrides, &mut self.problems);

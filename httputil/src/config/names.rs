@@ -1,6 +1,6 @@
 //! How profiles, setting keys and environments may be called.
 
-use super::suggest::nearest;
+use super::suggest::{nearest, plain};
 
 /// Names that a profile can't have: they mean something else in a file, a variable or on the command line.
 pub(crate) const RESERVED: [&str; 13] = [
@@ -32,9 +32,9 @@ pub(crate) fn is_name(text: &str) -> bool {
         })
 }
 
-/// The nearest text that is a name: lower case, `_` for anything else.
+/// The nearest text that is a name: lower case, `_` for anything else, and between the words of `camelCase`.
 pub(crate) fn as_name(text: &str) -> Option<String> {
-    let lower = text.to_ascii_lowercase();
+    let lower = plain(text);
     let parts: Vec<&str> = lower
         .split(|next: char| !next.is_ascii_alphanumeric())
         .filter(|part| !part.is_empty())
@@ -116,6 +116,7 @@ mod tests {
     #[test]
     fn another_spelling_is_turned_into_a_name() {
         assert_eq!(as_name("S3-Migration").as_deref(), Some("s3_migration"));
+        assert_eq!(as_name("telemetryExport").as_deref(), Some("telemetry_export"));
         assert_eq!(as_name("..."), None);
     }
 }

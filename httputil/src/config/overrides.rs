@@ -100,5 +100,7 @@ pub(crate) fn split_list(text: &str, origin: &Origin) -> Result<Vec<Node>, Strin
         };
     }
     let item = |item: &str| Node::new(origin.clone(), Value::Raw(item.trim().to_owned()));
+    // TOML lets a list end with a comma, too.
+    let text = text.trim_end().strip_suffix(',').unwrap_or(text);
     Ok(text.split(',').map(item).collect())
 }

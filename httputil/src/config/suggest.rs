@@ -10,13 +10,15 @@ use super::schema::{Kind, registry_schema, schema};
 
 /// What other clients and tools call our keys, those that are only planned too; another place of `_` and `.` alone needs
 /// no line here.
-const ELSEWHERE: [(&str, &str); 97] = [
+const ELSEWHERE: [(&str, &str); 107] = [
     ("adaptive_window", "http2.adaptive_window"),
     ("add_crl", "tls.crl_files"),
     ("add_crls", "tls.crl_files"),
     ("add_root_certificate", "tls.extra_ca_file"),
     ("auth.token", "auth.bearer"),
     ("bearer_token", "auth.bearer"),
+    ("breaker.threshold", "breaker.failure_ratio"),
+    ("brotli", "compression.accept"),
     ("ca_bundle", "tls.ca_file"),
     ("ca_cert", "tls.ca_file"),
     ("ca_certificate", "tls.ca_file"),
@@ -32,12 +34,14 @@ const ELSEWHERE: [(&str, &str); 97] = [
     ("default_headers", "headers"),
     ("dial_timeout", "timeouts.connect"),
     ("disable_keep_alives", "pool.reuse"),
+    ("dns.hosts", "dns.overrides"),
     ("dns_timeout", "timeouts.dns"),
     ("expect_continue_timeout", "timeouts.expect_continue"),
     ("extends", "inherits"),
     ("extra_ca_certs", "tls.extra_ca_file"),
     ("follow_redirects", "redirect.max"),
     ("force_attempt_http2", "http2.enabled"),
+    ("gzip", "compression.accept"),
     ("handshake_timeout", "timeouts.tls_handshake"),
     (
         "http2_initial_connection_window_size",
@@ -52,6 +56,7 @@ const ELSEWHERE: [(&str, &str); 97] = [
     ("idle_connection_timeout", "pool.idle_timeout"),
     ("insecure", "tls.insecure_skip_verify"),
     ("keep_alive", "tcp.keepalive"),
+    ("limit.rps", "limit.rate"),
     ("max_conn_lifetime", "pool.max_lifetime"),
     ("max_connections_per_host", "pool.max_connections_per_host"),
     ("max_conns", "pool.max_connections"),
@@ -71,6 +76,7 @@ const ELSEWHERE: [(&str, &str); 97] = [
     ("no_delay", "tcp.nodelay"),
     ("parent", "inherits"),
     ("ping_timeout", "http2.keepalive_timeout"),
+    ("pool.max_size", "pool.max_connections"),
     ("pool.timeout", "timeouts.pool_wait"),
     ("pool_size", "pool.max_connections"),
     ("prewarm", "pool.warm"),
@@ -80,15 +86,19 @@ const ELSEWHERE: [(&str, &str); 97] = [
     ("redirect.enabled", "redirect.max"),
     ("redirect.follow", "redirect.max"),
     ("redirect.limit", "redirect.max"),
+    ("redirects", "redirect.max"),
     ("request_timeout", "timeout"),
     ("resolve", "dns.overrides"),
     ("response_header_timeout", "timeouts.response_header"),
     ("retries", "retry.max_attempts"),
     ("retry.attempts", "retry.max_attempts"),
+    ("retry.backoff.initial", "retry.backoff.base"),
     ("retry.count", "retry.max_attempts"),
     ("retry.delay", "retry.backoff.base"),
     ("retry.max", "retry.max_attempts"),
     ("retry.max_retries", "retry.max_attempts"),
+    ("retry.on", "retry.statuses"),
+    ("retry.status_codes", "retry.statuses"),
     ("root_cas", "tls.ca_file"),
     ("ssl_version", "tls.min_version"),
     ("timeouts.header", "timeouts.response_header"),
@@ -148,8 +158,23 @@ pub(crate) fn switch_meant(path: &str) -> Option<(&'static str, &'static str, &'
     if section == "tls" && ["verify", "verify_peer", "verify_certificates"].contains(&leaf) {
         return Some(("tls.insecure_skip_verify", "true", "switches verification off"));
     }
-    let is_switch = ["enable", "enabled", "disable", "disabled", "off", "on"].contains(&leaf);
+    let is_switch = ["enable", "enabled", "disable", "disabled", "off"].contains(&leaf);
     switch(section).filter(|(key, ..)| is_switch && *key != plain)
+}
+
+/// The table that was meant by one that there is not.
+pub(crate) fn section<'a>(name: &str, sections: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let called = match plain(name).as_str() {
+        "circuit_breaker" => "breaker",
+        "connection_pool" => "pool",
+        "rate_limit" | "limits" => "limit",
+        "retries" | "retry_policy" => "retry",
+        "redirects" => "redirect",
+        "resolver" => "dns",
+        "ssl" => "tls",
+        _ => return nearest(name, sections),
+    };
+    sections.clone().find(|section| *section == called)
 }
 
 /// The living key that was meant by `path`, as a path below the profile.
@@ -273,6 +298,12 @@ pub(crate) fn in_registry(path: &str) -> Option<String> {
     nearest(path, keys.iter().map(String::as_str)).map(str::to_owned)
 }
 
+/// The key of `[registry]` that is the same but for the place and number of its `_` and `.`.
+pub(crate) fn registry_key(flat: &str) -> Option<String> {
+    let living: Vec<String> = registry_schema().leaves().into_iter().map(|(key, _)| key).collect();
+    folded(flat, living.iter().map(String::as_str)).map(str::to_owned)
+}
+
 /// The nearest of some paths that are as deep: a section's letters alone must not make a key near.
 pub(crate) fn nearest_path<'a>(path: &str, paths: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let depth = |path: &str| path.matches('.').count();
@@ -302,7 +333,7 @@ pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `Idle-Timeout`, `idleTimeout` are `idle_timeout`, and `TLSHandshakeTimeout` is `tls_handshake_timeout`.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     let mut last = '_';
     let mut letters = name.chars().peekable();

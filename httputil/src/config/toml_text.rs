@@ -109,10 +109,31 @@ pub(crate) fn parse_value(text: &str, origin: &Origin) -> Result<Node, String> {
 
 /// The parser's words where they help, ours where a user would not know them; `rest` is the text from where it met the error.
 fn plain_words<'a>(message: &'a str, rest: &str) -> &'a str {
+    let word = rest
+        .split(|next: char| !next.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    // A word that begins as `nan`, `inf`, a flag or a number does, or a number with more behind it: `none`, `0.5s`.
+    let is_unquoted = matches!(
+        message,
+        "string values must be quoted, expected literal string"
+            | "invalid float, expected `nan`"
+            | "invalid float, expected `inf`"
+            | "invalid float, expected nothing"
+            | "invalid mantissa, expected digits"
+    );
     let begins_with = |some: &[char]| rest.trim_start_matches([' ', '\t']).starts_with(some);
     match message {
         _ if begins_with(&['“', '”', '„', '‘', '’', '‚', '«', '»']) => {
             "text must stand in straight quotes, \" or '"
+        }
+        _ if is_unquoted && ["yes", "no", "on", "off"].contains(&word) => "expected true or false, or text in quotes",
+        _ if is_unquoted && ["null", "nil", "None"].contains(&word) => {
+            "TOML has no such value; leave the key out, or write \"none\" in quotes where it switches off"
+        }
+        _ if message.starts_with("unexpected key or value") && rest.starts_with("//") => "a comment begins with #",
+        _ if message.starts_with("unexpected key or value") && rest.starts_with([',', ';']) => {
+            "nothing stands between a value and the end of its line"
         }
         "string values must be quoted, expected literal string"
             if begins_with(&['\n', '\r', '#']) || rest.is_empty() =>
@@ -124,12 +145,7 @@ fn plain_words<'a>(message: &'a str, rest: &str) -> &'a str {
         }
         "cannot recurse further; max recursion depth met" | "recursion limit" => "nested too deeply",
         "duplicate key" => "this key or table is written twice",
-        // A word that begins as `nan`, `inf`, a flag or a number does, or a number with more behind it: `none`, `0.5s`.
-        "string values must be quoted, expected literal string"
-        | "invalid float, expected `nan`"
-        | "invalid float, expected `inf`"
-        | "invalid float, expected nothing"
-        | "invalid mantissa, expected digits" => "text must stand in quotes",
+        _ if is_unquoted => "text must stand in quotes",
         "invalid boolean, expected `true`" => "expected true, or text in quotes",
         "invalid boolean, expected `false`" => "expected false, or text in quotes",
         "unexpected leading zero, expected nothing" => "a number begins with no zero; text must stand in quotes",

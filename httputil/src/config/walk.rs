@@ -290,6 +290,19 @@ impl Walk<'_> {
         true
     }
 
+    /// How a host is written where its dots would part a name.
+    fn whole_overrides(&self, profile: &str, host: &str) -> String {
+        let what = match self.kind {
+            LayerKind::Variables => "a variable's name",
+            _ => "a key",
+        };
+        let whole = self.kind.spell(profile, "dns.overrides");
+        format!(
+            "{what} can't hold the dots of a host; write {whole}={{ {} = [\"10.0.0.1\"] }}",
+            quoted(host.trim_matches('"'))
+        )
+    }
+
     /// Looks at each host and each of its addresses; what is wrong is taken out.
     fn addresses(&mut self, profile: &str, path: &str, key: &Key, entry: &mut Entry) -> bool {
         let Value::Table(hosts) = &mut entry.node.value else {
@@ -299,10 +312,11 @@ impl Walk<'_> {
         hosts.retain(|host, entry| {
             let path = format!("{path}.{}", shown_key(host));
             if let Value::Table(below) = &entry.node.value {
-                let message = format!(
-                    "a host with dots is one key; quote the host, {}",
-                    quoted(&dotted(host, below))
-                );
+                let dotted = dotted(host, below);
+                let message = match named(&entry.key) {
+                    Some(_) => self.whole_overrides(profile, &dotted),
+                    None => format!("a host with dots is one key; quote the host, {}", quoted(&dotted)),
+                };
                 self.problems.add(|| problem(&entry.key, profile, &path, &message));
                 return false;
             }
@@ -314,10 +328,7 @@ impl Walk<'_> {
                 && host.contains('_')
                 && named(&entry.key).is_some_and(|named| named == path)
             {
-                let (whole, dotted) = (self.kind.spell(profile, "dns.overrides"), host.replace('_', "."));
-                let message = format!(
-                    "a variable's name can't hold the dots of a host; write {whole}={{ \"{dotted}\" = [\"10.0.0.1\"] }}"
-                );
+                let message = self.whole_overrides(profile, &host.replace('_', "."));
                 self.problems.add(|| problem(&entry.key, profile, &path, &message));
                 return false;
             }
@@ -365,6 +376,15 @@ impl Walk<'_> {
                     Err("expected the name of a header such as \"x-team\"".into())
                 }
                 _ if headers.contains_key(&name) => Err("this header is written twice".into()),
+                // `X__TEAM` is a part of a part.
+                Value::Table(below)
+                    if matches!(entry.key, Origin::Variable(_))
+                        && named(&entry.key).is_some_and(|named| named.starts_with(&format!("{at}."))) =>
+                {
+                    let rest = below.keys().next().map_or("", String::as_str);
+                    let meant = self.kind.spell(profile, &format!("{at}-{rest}"));
+                    Err(format!("in a variable one _ stands for a dash; did you mean {meant}?").into())
+                }
                 Value::Flag(false) => Ok(()),
                 Value::Raw(text) if text == "false" => {
                     entry.node.value = Value::Flag(false);
@@ -400,7 +420,7 @@ impl Walk<'_> {
                     .node
                     .as_table()
                     .filter(|_| profile != REGISTRY)
-                    .and_then(|_| suggest::nearest(path, sections()));
+                    .and_then(|_| suggest::section(path, sections()));
                 let switch = || suggest::switch_meant(path).filter(|_| profile != REGISTRY);
                 let hint = table
                     .map(str::to_owned)
@@ -570,7 +590,7 @@ fn leaves_at_top() -> impl Iterator<Item = &'static str> {
     schema().keys.iter().filter_map(leaf)
 }
 
-fn sections() -> impl Iterator<Item = &'static str> {
+fn sections() -> impl Iterator<Item = &'static str> + Clone {
     let section = |(name, key): (&'static String, &Key)| {
         matches!(key.kind, Kind::Section(_) | Kind::Free).then_some(name.as_str())
     };
