@@ -239,7 +239,10 @@ impl Config {
         } else {
             self.chain(profile)?
         };
-        let known = (!of_registry && key.starts_with("settings."))
+        let is_within = ["settings.", "headers.", "dns.overrides."]
+            .iter()
+            .any(|table| key.starts_with(table));
+        let known = (!of_registry && is_within)
             || schema_of(profile)
                 .key(key)
                 .is_some_and(|key| !matches!(key.kind, Kind::Section(_) | Kind::Free));

@@ -131,3 +131,34 @@ fn programs_read_json() {
     );
     assert_eq!(token["origin"]["variable"], "HTTPUTIL_TELEMETRY__SETTINGS__TOKEN");
 }
+
+#[test]
+fn a_key_in_a_table_is_told_by_its_places() {
+    let desk = Desk::with("[base.settings]\nqueue = { size = 1 }\n[a]\ninherits = \"base\"\nheaders.x-team = \"a\"\n")
+        .variable("HTTPUTIL_A__SETTINGS__QUEUE__SIZE", "2");
+    assert_eq!(
+        desk.run(&["explain", "a", "settings.queue.size"]).said(),
+        "a\nsettings.queue.size  (not shown)  HTTPUTIL_A__SETTINGS__QUEUE__SIZE, over httputil.toml:2:18\n"
+    );
+    assert_eq!(
+        desk.run(&["explain", "a", "headers.x-team"]).said(),
+        "a\nheaders.x-team  (not shown)  httputil.toml:5:18\n"
+    );
+    let json = desk.run(&["explain", "a", "settings.queue.size", "--json"]).json();
+    assert_eq!(
+        json["keys"][0]["origin"]["variable"], "HTTPUTIL_A__SETTINGS__QUEUE__SIZE",
+        "{json}"
+    );
+    assert_eq!(
+        desk.run(&["explain", "a", "settings.queue.sizes"]).said(),
+        "a\nsettings.queue.sizes  not set\n"
+    );
+    let unset = desk.run(&["explain", "a", "auth.bearer", "--json"]).json();
+    assert!(unset["keys"][0]["value"].is_null(), "{unset}");
+}
+
+#[test]
+fn a_profile_and_a_key_in_one_word_are_two() {
+    let said = Desk::with("[a]\n").run(&["explain", "a.timeout"]).failed();
+    assert!(said.contains("did you mean `explain a timeout`?"), "{said}");
+}

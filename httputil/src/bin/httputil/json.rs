@@ -36,6 +36,7 @@ pub(crate) fn of_key(key: &ExplainedKey) -> Json {
         "shadowed": key.shadowed().iter().map(of_place).collect::<Vec<_>>(),
     });
     match &key.value {
+        Some(value) if value == "(not set)" => json["value"] = Json::Null,
         Some(value) => json["value"] = of_value(value),
         None => json["hidden"] = true.into(),
     }
