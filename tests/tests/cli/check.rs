@@ -89,7 +89,10 @@ fn a_files_text_where_its_path_belongs_is_never_said() {
 fn what_cannot_be_checked_is_exit_code_2() {
     let desk = Desk::new();
     assert!(desk.run(&["check"]).failed().contains("no httputil.toml"));
-    assert!(desk.run(&["check", "nowhere.toml"]).failed().contains("nowhere.toml: "));
+    assert_eq!(
+        desk.run(&["check", "nowhere.toml"]).failed(),
+        "httputil: nowhere.toml: no such file\n"
+    );
     assert!(desk.run(&["chek"]).failed().contains("check"));
     assert!(desk.run(&["check", "--format", "xml"]).failed().contains("github"));
     assert!(
@@ -126,6 +129,23 @@ fn what_only_some_programs_are_built_with_is_no_mistake() {
         explained.contains("[\"gzip\", \"br\", \"zstd\", \"deflate\"]"),
         "{explained}"
     );
+}
+
+#[test]
+fn each_file_that_is_named_is_checked_though_another_is_missing() {
+    let desk = Desk::with("[a]\ntimout = 1\n").file("fine.toml", "[a]\n");
+    let said = desk.run(&["check", "nowhere.toml", "httputil.toml"]).mistakes();
+    assert!(
+        said.contains("nowhere.toml: no such file") && said.contains("timout"),
+        "{said}"
+    );
+    assert!(
+        desk.run(&["check", "fine.toml", "nowhere.toml"])
+            .failed()
+            .contains("no such file")
+    );
+    let two = desk.run(&["check", "--config", "httputil.toml", "fine.toml"]).failed();
+    assert!(two.contains("--config httputil.toml beside files"), "{two}");
 }
 
 #[test]

@@ -10,13 +10,20 @@ use crate::report::{Checked, Report, of_path};
 use crate::source::SourceArgs;
 
 pub(crate) fn run(args: &CheckArgs, source: &SourceArgs) -> Result<Outcome, Outcome> {
+    if let (Some(config), [_, ..]) = (&source.config, args.files.as_slice()) {
+        let config = of_path(config);
+        let why = format_args!("--config {config} beside files that are named to be checked; name it as one of them");
+        return Err(Outcome::failed(why));
+    }
+    let (missing, there): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        (args.files.iter()).partition(|file| file.symlink_metadata().is_err());
     let given: Vec<&Path> = if args.files.is_empty() {
         source.config.as_deref().into_iter().collect()
     } else {
-        args.files.iter().map(PathBuf::as_path).collect()
+        there.into_iter().map(PathBuf::as_path).collect()
     };
     let mut report = Report::default();
-    if given.is_empty() {
+    if args.files.is_empty() && given.is_empty() {
         let main = source.builder(None, source.env.as_deref())?.main_file();
         for environment in environments(main.as_deref(), source) {
             check(None, main.as_deref(), environment.as_deref(), source, &mut report)?;
@@ -29,9 +36,6 @@ pub(crate) fn run(args: &CheckArgs, source: &SourceArgs) -> Result<Outcome, Outc
         }
     }
     for file in given {
-        if let Err(error) = file.symlink_metadata() {
-            return Err(Outcome::failed(format_args!("{}: {error}", of_path(file))));
-        }
         match of_environment(file) {
             Some((main, environment)) => check(Some(&main), None, environment.as_deref(), source, &mut report)?,
             None => {
@@ -40,6 +44,13 @@ pub(crate) fn run(args: &CheckArgs, source: &SourceArgs) -> Result<Outcome, Outc
                 }
             }
         }
+    }
+    // Told beside what is wrong with the others; alone it is nothing that could be checked.
+    if let (Some(file), true) = (missing.first(), report.is_sound()) {
+        return Err(Outcome::failed(format_args!("{}: no such file", of_path(file))));
+    }
+    for file in missing {
+        check(Some(file), None, None, source, &mut report)?;
     }
     Ok(report.outcome(args.format))
 }
