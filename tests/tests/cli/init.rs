@@ -82,6 +82,13 @@ fn no_second_main_file_is_made() {
 
 #[test]
 fn a_folder_that_is_not_there_is_exit_code_2() {
+    let desk = Desk::new();
+    let said = desk.run(&["init", "config"]).failed();
+    assert_eq!(
+        said,
+        "httputil: config: no such folder; make it first, or name a file such as httputil.toml\n"
+    );
+    assert!(!desk.path("config").exists());
     assert!(
         Desk::new()
             .run(&["init", "nowhere/httputil.toml"])

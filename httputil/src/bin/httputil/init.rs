@@ -16,6 +16,12 @@ const STARTER: &str = include_str!("starter.toml");
 pub(crate) fn run(args: &InitArgs) -> Result<Outcome, Outcome> {
     let file = if args.path.is_dir() {
         args.path.join("httputil.toml")
+    } else if args.path.extension().is_none() {
+        // Nobody would read a file of that name.
+        return Err(Outcome::failed(format_args!(
+            "{}: no such folder; make it first, or name a file such as httputil.toml",
+            of_path(&args.path)
+        )));
     } else {
         args.path.clone()
     };
