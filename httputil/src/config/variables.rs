@@ -22,6 +22,9 @@ pub struct Variable {
     pub value: Option<String>,
     /// Where the value in force is written, and in which table; `None` if it is written nowhere.
     pub place: Option<Place>,
+    /// The key, or the proxy variable, that an unwritten one takes its value from, as in an
+    /// [`ExplainedKey`](crate::ExplainedKey).
+    pub follows: Option<&'static str>,
 }
 
 impl Variable {
@@ -71,6 +74,7 @@ impl Config {
                     .and_then(|explained| explained.value.clone())
                     .filter(|value| value != NOT_SET),
                 place: explained.and_then(|explained| explained.places.first().cloned()),
+                follows: explained.and_then(|explained| explained.follows),
                 key,
             }
         };

@@ -35,6 +35,27 @@ fn every_variable_is_listed_with_today_s_value_and_who_set_it() {
 }
 
 #[test]
+fn what_another_variable_or_key_says_is_called_so() {
+    let desk = Desk::with("[telemetry]\npool.max_idle = 5\n").variable("NO_PROXY", "a.example");
+    let said = desk.run(&["env", "telemetry"]).said();
+    for (name, leader) in [
+        ("HTTPUTIL_TELEMETRY__PROXY__NO_PROXY ", "follows NO_PROXY"),
+        ("HTTPUTIL_TELEMETRY__POOL__MAX_IDLE_PER_HOST ", "follows pool.max_idle"),
+    ] {
+        let line = said.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line.ends_with(leader), "{line}");
+    }
+    let json = desk.run(&["env", "telemetry", "--json"]).json();
+    let variables = json["variables"].as_array().unwrap();
+    assert!(
+        variables
+            .iter()
+            .any(|variable| variable["key"] == "proxy.no_proxy" && variable["follows"] == "NO_PROXY"),
+        "{json}"
+    );
+}
+
+#[test]
 fn each_variable_that_it_lists_is_taken_with_the_value_that_it_lists() {
     let desk = Desk::with("[telemetry]\n");
     let listed = desk.run(&["env", "telemetry"]).said();

@@ -26,6 +26,9 @@ fn of_variable(variable: &Variable) -> Json {
     if let Some(place) = &variable.place {
         json["origin"] = of_place(place);
     }
+    if let Some(leader) = variable.follows {
+        json["follows"] = leader.into();
+    }
     match (&variable.value, &variable.place) {
         (Some(value), _) => json["value"] = of_value(value),
         (None, Some(_)) => json["hidden"] = true.into(),
@@ -51,11 +54,13 @@ fn table(config: &Config, variables: &[Variable]) -> String {
         let value = match (&variable.value, &variable.place) {
             (Some(value), _) => as_in_a_variable(value),
             (None, Some(_)) => "(not shown)".to_owned(),
+            (None, None) if variable.follows.is_some() => "(not shown)".to_owned(),
             (None, None) => String::new(),
         };
         let from = match &variable.place {
             Some(_) if variable.is_set() => "set".to_owned(),
             Some(place) => place.origin.to_string(),
+            None if variable.follows.is_some() => format!("follows {}", variable.follows.unwrap_or_default()),
             None if variable.value.is_some() => "built-in default".to_owned(),
             None => "not set".to_owned(),
         };
