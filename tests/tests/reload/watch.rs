@@ -342,6 +342,27 @@ async fn that_a_file_which_was_searched_for_is_gone_takes_nothing_away() {
     );
 }
 
+/// Without waiting for the next look of its own accord: whatever of the way to the file is left tells of the rest.
+#[tokio::test]
+async fn a_file_whose_folders_were_taken_away_and_made_anew_is_seen() {
+    let folder = Folder::new();
+    let make = |name: &str| {
+        std::fs::create_dir_all(folder.path("a/b/conf")).unwrap();
+        folder.write("a/b/conf/httputil.toml", &agent(name))
+    };
+    let mut watched = Watched::of(&make("one"));
+    for (taken, name) in [("a/b/conf", "two"), ("a/b", "three"), ("a", "four")] {
+        std::fs::remove_dir_all(folder.path(taken)).unwrap();
+        let message = watched.refusal().await;
+        assert!(message.contains("no such file"), "{message}");
+        let main = make(name);
+        watched.next().await.unwrap();
+        std::fs::write(&main, agent("last")).unwrap();
+        let report = watched.next().await.unwrap();
+        assert_eq!(report.profile("telemetry"), Some(ProfileChange::Policy), "{taken}");
+    }
+}
+
 #[tokio::test]
 async fn a_certificate_that_changes_in_its_file_starts_anew_and_a_broken_one_does_not() {
     let folder = Folder::new();

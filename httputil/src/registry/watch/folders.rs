@@ -62,11 +62,18 @@ impl Folders {
 
     /// Watches where these files are, and where the links on the way to them lie. Said again it is the same, but for a folder
     /// that has been made anew since, which is another one.
-    pub(super) fn watch<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
+    pub(super) fn watch<'a>(&mut self, files: &(impl Iterator<Item = &'a Path> + Clone)) {
+        // Below a folder that is watched only now, more may have been made just before.
+        while self.watch_what_is_there(files.clone()) {}
+    }
+
+    /// Whether there was anything to watch that was not watched yet.
+    fn watch_what_is_there<'a>(&mut self, files: impl Iterator<Item = &'a Path>) -> bool {
         let mut folders = BTreeSet::new();
         for file in files {
             add(file, &mut folders);
         }
+        let mut is_more = false;
         for folder in folders {
             // One that is not there is found when its parent tells of it.
             let Some(found) = Folder::at(&folder) else {
@@ -77,10 +84,14 @@ impl Folders {
                 continue;
             }
             match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.known.insert(folder, found)),
+                Ok(()) => {
+                    self.known.insert(folder, found);
+                    is_more = true;
+                }
                 Err(error) => tracing::debug!(folder = %ShownPath(&folder), "not watched: {error}"),
             }
         }
+        is_more
     }
 }
 
@@ -91,8 +102,14 @@ fn add(file: &Path, folders: &mut BTreeSet<PathBuf>) {
     for _ in 0..HOPS {
         if let Some(folder) = path.parent() {
             folders.insert(folder.to_owned());
-            // A folder may be a link itself, and swapped; or be made anew.
-            folders.extend(folder.parent().map(Path::to_owned));
+            // A folder may be a link itself, and swapped; or be made anew, with those above it: the nearest that is there tells.
+            folders.extend(
+                folder
+                    .ancestors()
+                    .skip(1)
+                    .find(|above| above.is_dir())
+                    .map(Path::to_owned),
+            );
             folders.extend(folder.canonicalize());
         }
         match path.read_link() {

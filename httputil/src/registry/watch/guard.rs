@@ -32,8 +32,8 @@ impl Registry {
     /// lists, secrets. When one changes, the configuration is [loaded again](crate::Config::load_again), with the
     /// variables and values that it was loaded with, and [reloaded](Registry::reload).
     ///
-    /// It sees what editors and deployments do: writing in place, renaming over, and the swap of the folder behind a link, as
-    /// Kubernetes mounts its volumes. The files must stay as they are for a while (200 ms) before they are believed. What
+    /// It sees what editors and deployments do: writing in place, renaming over, the swap of the folder behind a link, as
+    /// Kubernetes mounts its volumes, and folders that are taken away and made anew. The files must stay as they are for a while (200 ms) before they are believed. What
     /// does not load changes nothing, and neither does a file that looks half-written though it would load: the main file
     /// gone, a file empty that was not, a last line without an end that had one. A file that holds only the beginning of what
     /// it held (certificates and secrets, too), and one of the configuration's that has fewer lines and another last one, or

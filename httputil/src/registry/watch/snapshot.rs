@@ -105,7 +105,7 @@ impl Snapshot {
         }
     }
 
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> + Clone {
         self.files.keys().map(PathBuf::as_path)
     }
 

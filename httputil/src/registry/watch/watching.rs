@@ -153,10 +153,10 @@ impl Notice {
         Ok(Notice::ByLooking)
     }
 
-    fn watch<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
+    fn watch<'a>(&mut self, files: impl Iterator<Item = &'a Path> + Clone) {
         match self {
             #[cfg(feature = "watch")]
-            Notice::BySystem(folders) => folders.watch(files),
+            Notice::BySystem(folders) => folders.watch(&files),
             Notice::ByLooking => drop(files),
         }
     }
@@ -285,6 +285,8 @@ impl Watching {
             }
             let now = self.accepted.again();
             if now == before {
+                // A folder may have gone while its files had gone already.
+                self.notice.watch(before.paths());
                 return Some(now);
             }
             before = now;
