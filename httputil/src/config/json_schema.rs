@@ -30,7 +30,7 @@ pub(crate) fn text() -> String {
         "type": "object",
         "properties": {
             "default": table("Where every profile starts; also a profile itself.", SHARED),
-            "global": table("An operator's override of every profile, whatever it says itself.", SHARED),
+            "global": global(),
             "registry": registry()
         },
         "propertyNames": {
@@ -48,6 +48,16 @@ pub(crate) fn text() -> String {
 /// Draft 7 ignores what stands beside a `$ref`.
 fn table(description: &str, definition: &str) -> Json {
     json!({ "description": description, "allOf": [{ "$ref": definition }] })
+}
+
+/// No profile, so that there is nothing to describe.
+fn global() -> Json {
+    let mut global = table(
+        "An operator's override of every profile, whatever it says itself.",
+        SHARED,
+    );
+    global["not"] = json!({ "required": ["description"] });
+    global
 }
 
 fn profile() -> Json {

@@ -38,7 +38,7 @@ fn a_key_is_shown_with_its_meaning_and_its_default() {
     assert_eq!(timeout["default"], "30s");
     assert_eq!(
         timeout["description"],
-        "The whole request: queue, redirects, body. \"none\" switches it off. Default: \"30s\"."
+        "The whole request: queue, redirects, retries, body. \"none\" switches it off. Default: \"30s\"."
     );
     assert_eq!(timeout["anyOf"][1]["const"], "none");
     assert_eq!(key("profile", "pool.max_idle")["default"], 100);

@@ -32,7 +32,7 @@ pub(crate) struct ProfileKeys {
     /// Who we say that we are, by `Authorization`, to the profile's own origins only.
     #[serde(default)]
     pub(crate) auth: AuthKeys,
-    /// The whole request: queue, redirects, body.
+    /// The whole request: queue, redirects, retries, body.
     pub(crate) timeout: Option<OrNone<DurationText>>,
     /// The bounds of single phases.
     #[serde(default)]

@@ -180,11 +180,12 @@ impl JsonSchema for Bases {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let base = "^([hH][tT][tT][pP][sS]?://[^/?#@]+(/[^?#]*)?|unix:/.*)$";
         json_schema!({
             "x-kind": Item::Base.word(),
             "anyOf": [
-                { "type": "string", "minLength": 1 },
-                { "type": "array", "items": { "type": "string", "minLength": 1 } }
+                { "type": "string", "pattern": base },
+                { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": base } }
             ]
         })
     }

@@ -104,7 +104,7 @@ impl Rule {
 }
 
 macro_rules! schema {
-    ($type:ty, $name:literal, $rule:expr) => {
+    ($type:ty, $name:literal, $rule:expr, $pattern:literal) => {
         impl JsonSchema for $type {
             fn inline_schema() -> bool {
                 true
@@ -115,15 +115,20 @@ macro_rules! schema {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "x-kind": $rule.word(), "minLength": 1 })
+                json_schema!({ "type": "string", "x-kind": $rule.word(), "pattern": $pattern })
             }
         }
     };
 }
 
-schema!(Address, "Address", Rule::Address);
-schema!(Interface, "Interface", Rule::Interface);
-schema!(HostName, "HostName", Rule::HostName);
-schema!(HeaderNameText, "HeaderName", Rule::HeaderName);
-schema!(RateText, "Rate", Rule::Rate);
-schema!(TokenUrl, "TokenUrl", Rule::TokenUrl);
+schema!(Address, "Address", Rule::Address, "^[0-9a-fA-F.:]+$");
+schema!(Interface, "Interface", Rule::Interface, "^[^/ ]{1,15}$");
+schema!(HostName, "HostName", Rule::HostName, ".");
+schema!(
+    HeaderNameText,
+    "HeaderName",
+    Rule::HeaderName,
+    "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+);
+schema!(RateText, "Rate", Rule::Rate, "^[0-9]+/[smh]$");
+schema!(TokenUrl, "TokenUrl", Rule::TokenUrl, "^[hH][tT][tT][pP][sS]?://[^/?#@]");
