@@ -15,6 +15,7 @@ mod model;
 mod nearest;
 mod parse;
 mod profiles;
+mod toml_words;
 mod types;
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::errors::Errors;
 use crate::locate::{Found, folders, locate};
 use crate::model::Service;
 use crate::nearest::nearest;
+use crate::toml_words::plain_words;
 
 /// The largest file that is read while compiling.
 const LARGEST: u64 = 4 << 20;
@@ -230,8 +231,11 @@ fn read(file: &Path) -> Result<Names, (String, bool)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let table = DeTable::parse(text).map_err(|error| {
         let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-        let reason = error.message().lines().next().unwrap_or("not TOML");
-        (format!("{shown}:{line}:{column}: {reason}"), true)
+        let rest = text
+            .get(error.span().map_or(0, |span| span.start)..)
+            .unwrap_or_default();
+        let reason = plain_words(error.message(), rest);
+        (format!("{shown}:{line}:{column}: not TOML: {reason}"), true)
     })?;
     let mut names = InFile::default();
     for (key, value) in table.get_ref() {
