@@ -102,6 +102,12 @@ fn fields(input: &DeriveInput, krate: &Path, own: &Profile, errors: &mut Errors)
     for field in written {
         let Some(ident) = field.ident.clone() else { continue };
         let before = errors.count();
+        if let Some(sized) = types::sized(&field.ty) {
+            errors.on(
+                &field.ty,
+                format!("a service's fields have a known size: write `{sized}` instead"),
+            );
+        }
         let above = parse::on_field(&field.attrs, errors);
         let role = role(&ident, &field.ty, above, krate, own, &mut doubts, errors);
         if errors.count() > before {

@@ -98,10 +98,10 @@ use crate::profiles::Place;
 /// wrong or misspelt together. What is set and near to no key of the service, or to be read by another service of the
 /// profile that was built before, is left alone; what may be a word of its own beside a key that is set as well,
 /// `endpoints` beside `endpoint`, is only logged, unless only a variable or code gives it: then it was to override that.
-/// The type of an argument of a `pub` service must be `pub` too, for it is part of `PooledClient::Args`.
 /// The same holds for the keys in a setting's tables, `[profile.settings.queue]`, as far as its type passes them over: of a
 /// struct those that are no fields, also where it is flattened into another one or a form of an enum. (A type that takes
 /// any key, such as a map, reads them all.)
+/// The type of an argument of a `pub` service must be `pub` too, for it is part of `PooledClient::Args`.
 ///
 /// # Misspelt profiles
 ///
@@ -123,7 +123,10 @@ fn derive(input: &DeriveInput, place: &Place) -> TokenStream {
     match errors.finish() {
         None => expand::service(&service, watched.as_deref()),
         Some(error) => {
-            let mut tokens = expand::outline(&service);
+            let mut tokens = TokenStream::new();
+            if service.is_sized() {
+                tokens.extend(expand::outline(&service));
+            }
             tokens.extend(expand::watch(watched.as_deref()));
             tokens.extend(error.to_compile_error());
             tokens

@@ -3,6 +3,8 @@
 use proc_macro2::Span;
 use syn::{Expr, Generics, Ident, Path, Type, Visibility};
 
+use crate::types;
+
 /// An annotated struct.
 pub(crate) struct Service {
     /// The struct's name, for impls and messages.
@@ -74,6 +76,11 @@ pub(crate) enum Fallback {
 }
 
 impl Service {
+    /// Whether each field has a size; else the struct has none, and can have no implementations.
+    pub(crate) fn is_sized(&self) -> bool {
+        self.fields.iter().all(|field| types::sized(&field.ty).is_none())
+    }
+
     /// The fields that the caller passes to the constructors, in order.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| matches!(field.role, Role::Argument))

@@ -102,6 +102,16 @@ pub(crate) fn owned(reference: &TypeReference) -> Option<&'static str> {
     }
 }
 
+/// The type to write in place of one that has no size.
+pub(crate) fn sized(ty: &Type) -> Option<&'static str> {
+    match ty {
+        Type::TraitObject(_) => Some("Box<dyn …>"),
+        Type::Slice(_) => Some("Vec<…>"),
+        _ if plain_path(ty)?.is_ident("str") => Some("String"),
+        _ => None,
+    }
+}
+
 /// The types that a type is directly made of, as it is written.
 fn inner(ty: &Type) -> Vec<&Type> {
     match ty {
