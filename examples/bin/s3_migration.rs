@@ -92,7 +92,7 @@ async fn run(flags: Flags) -> Result<(), Failure> {
     }
     let registry = flags.configuration.registry(own)?;
     let migration = BucketMigration::with_registry(&registry)?;
-    let report = with_progress(&migration, &flags.prefix).await?;
+    let (report, was_stopped) = with_progress(&migration, &flags.prefix).await?;
     println!(
         "{} objects of {} bytes copied, {} were there, {} failed",
         report.copied,
@@ -111,6 +111,7 @@ async fn run(flags: Flags) -> Result<(), Failure> {
         eprintln!("{key:?}: {error}");
     }
     match report.failed.len() {
+        0 if was_stopped => Err("stopped; another run copies the rest".into()),
         0 => Ok(()),
         failed => Err(format!("{failed} objects were not copied; the next run tries them again").into()),
     }
@@ -133,18 +134,28 @@ fn bucket(key: &str, url: &Url, region: Option<&str>) -> Result<Vec<(String, Str
     Ok(settings)
 }
 
-/// Runs it, and shows on a terminal how far it is.
-async fn with_progress(migration: &BucketMigration, prefix: &str) -> Result<Report, Failure> {
+/// Runs it, and shows on a terminal how far it is. Ctrl-C has it end what is under way; says whether it did.
+async fn with_progress(migration: &BucketMigration, prefix: &str) -> Result<(Report, bool), Failure> {
     let bar = ProgressBar::no_length();
     let style = "{wide_bar} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {msg}";
     bar.set_style(ProgressStyle::with_template(style)?);
     let mut running = std::pin::pin!(migration.run(prefix));
     let mut shown = tokio::time::interval(Duration::from_millis(100));
+    let mut is_stopped = false;
     loop {
         tokio::select! {
             report = &mut running => {
                 bar.finish_and_clear();
-                return Ok(report?);
+                return Ok((report?, is_stopped));
+            }
+            _ = tokio::signal::ctrl_c() => {
+                if is_stopped {
+                    bar.finish_and_clear();
+                    return Err("given up; uploads in parts may be left at the target".into());
+                }
+                is_stopped = true;
+                migration.wind_down();
+                bar.suspend(|| eprintln!("What is under way is ended; once more gives it up."));
             }
             _ = shown.tick() => {
                 let now = migration.progress();

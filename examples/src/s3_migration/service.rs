@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use httputil::{Client, PooledClient};
 use reqwest::header::HeaderMap;
@@ -92,6 +92,7 @@ struct Counts {
     listed_bytes: AtomicU64,
     done: AtomicU64,
     moved: Arc<AtomicU64>,
+    winds_down: AtomicBool,
 }
 
 impl BucketMigration {
@@ -114,6 +115,10 @@ impl BucketMigration {
         let mut waiting: VecDeque<Listed> = VecDeque::new();
         let mut next_page = Some(None);
         loop {
+            if self.counts.winds_down.load(Ordering::Relaxed) {
+                waiting.clear();
+                next_page = None;
+            }
             while under_way.len() < self.at_once.max(1)
                 && let Some(object) = waiting.pop_front()
             {
@@ -160,6 +165,12 @@ impl BucketMigration {
                 }
             }
         }
+    }
+
+    /// Begins no further object from now on: [`run`](Self::run) returns when those that are under way are done, so that no upload
+    /// is left in parts. Dropping its future is quicker, and gives them up.
+    pub fn wind_down(&self) {
+        self.counts.winds_down.store(true, Ordering::Relaxed);
     }
 
     /// How far it is.

@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+#[cfg(unix)]
+use httputil_tests::gate::Gate;
 use httputil_tests::{PATIENCE, within};
 use reqwest::StatusCode;
 use services::peers::{
     AiPeer, AuditSink, Collector, Content, MtlsManner, MtlsPeer, NimPeer, S3Peer, TlsFiles, Transformer, Webhook,
 };
 use tempfile::TempDir;
+#[cfg(unix)]
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 /// A folder to run programs in, where there is no configuration.
@@ -19,14 +23,20 @@ impl Place {
         Place(TempDir::new().unwrap())
     }
 
-    async fn run(&self, program: &str, variables: &[(String, String)], arguments: &[&str]) -> Output {
+    fn command(&self, program: &str, variables: &[(String, String)], arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.0).env_clear();
         for (key, value) in variables {
             command.env(format!("HTTPUTIL_{}", key.replace('.', "__").to_uppercase()), value);
         }
-        let command = command.stdin(Stdio::null()).kill_on_drop(true).output();
-        within(PATIENCE, command).await.expect("the program starts")
+        command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, program: &str, variables: &[(String, String)], arguments: &[&str]) -> Output {
+        let mut command = self.command(program, variables, arguments);
+        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+        within(PATIENCE, output).await.expect("the program starts")
     }
 
     /// What it says, if all went well.
@@ -155,6 +165,37 @@ async fn buckets_may_be_variables() {
     assert_eq!(to.keys("there"), ["a"]);
     let output = place.run(program, &variables, &[]).await;
     assert_eq!(text(&output.stderr), "which objects? name their keys\n");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_interrupted_migration_ends_what_is_under_way_and_begins_nothing() {
+    let (place, from, to) = (Place::new(), S3Peer::start().await, S3Peer::start().await);
+    for key in ["a", "b", "c"] {
+        from.put("old", key, Content::Made(300_000), []);
+    }
+    let gate = Gate::new();
+    to.hold(&gate);
+    let mut variables = from.settings("s3_migration.settings.from", "old");
+    variables.extend(to.settings("s3_migration.settings.to", "new"));
+    variables.extend(set([
+        ("s3_migration.settings.at_once", "1"),
+        ("s3_migration.settings.part_bytes", "100000"),
+    ]));
+    let mut command = place.command(env!("CARGO_BIN_EXE_s3_migration"), &variables, &[]);
+    let mut program = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut warned = BufReader::new(program.stderr.take().unwrap()).lines();
+    gate.arrived(1).await;
+    let id = program.id().unwrap().to_string();
+    let told = Command::new("kill").args(["-INT", &id]).status().await.unwrap();
+    assert!(told.success());
+    let line = within(PATIENCE, warned.next_line()).await.unwrap().unwrap();
+    assert_eq!(line, "What is under way is ended; once more gives it up.");
+    gate.open();
+    let line = within(PATIENCE, warned.next_line()).await.unwrap().unwrap();
+    assert_eq!(line, "stopped; another run copies the rest");
+    assert!(!within(PATIENCE, program.wait()).await.unwrap().success());
+    assert_eq!((to.keys("new").len(), to.uploads()), (1, 0));
 }
 
 #[tokio::test]

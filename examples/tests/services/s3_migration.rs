@@ -272,6 +272,40 @@ fn lines(path: &Path) -> usize {
 }
 
 #[tokio::test]
+async fn one_that_winds_down_ends_what_is_under_way_and_leaves_the_rest_to_another_run() {
+    let (from, to) = (S3Peer::start().await, S3Peer::start().await);
+    for number in 0..10 {
+        from.put("old", &format!("{number}"), made(300_000), []);
+    }
+    let (gate, folder) = (Gate::new(), tempfile::tempdir().unwrap());
+    to.hold(&gate);
+    let manifest = folder.path().join("manifest").display().to_string();
+    let registry = copying(
+        &from,
+        &to,
+        [
+            ("s3_migration.settings.at_once", "2"),
+            ("s3_migration.settings.part_bytes", "100000"),
+            ("s3_migration.settings.manifest", manifest.as_str()),
+        ],
+    );
+    let migration = BucketMigration::with_registry(&registry).unwrap();
+    let stopping = async {
+        gate.arrived(2).await;
+        migration.wind_down();
+        gate.open();
+    };
+    let (report, ()) = within(PATIENCE, async { tokio::join!(migration.run(""), stopping) }).await;
+    let report = report.unwrap();
+    assert_eq!((report.copied, report.failed.len(), to.keys("new").len()), (2, 0, 2));
+    assert_eq!(to.uploads(), 0, "no part is left");
+    drop(migration);
+    let report = run(&registry).await;
+    assert_eq!((report.copied, report.skipped), (8, 2));
+    assert_same(&from, &to);
+}
+
+#[tokio::test]
 async fn an_object_that_changes_or_goes_meanwhile_is_told_of_and_costs_no_other() {
     let (from, to) = (S3Peer::start().await, S3Peer::start().await);
     for key in ["changes", "goes", "stays"] {
