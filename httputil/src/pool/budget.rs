@@ -64,6 +64,7 @@ impl Budget {
     pub(crate) fn change(&self, settings: MaxConnections) {
         self.max.store(stored(asked_for(settings)), Ordering::SeqCst);
         self.wake_next();
+        self.make_room_if_wanted();
     }
 
     pub(super) fn max(&self) -> Option<usize> {
@@ -144,12 +145,15 @@ impl Budget {
         pools.push(pool);
     }
 
-    fn others(&self, but: &Arc<dyn Member>) -> Vec<Arc<dyn Member>> {
+    fn members(&self) -> Vec<Arc<dyn Member>> {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let alive = pools.iter().filter_map(Weak::upgrade);
-        alive
-            .filter(|pool| !std::ptr::addr_eq(Arc::as_ptr(pool), Arc::as_ptr(but)))
-            .collect()
+        pools.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn others(&self, but: &Arc<dyn Member>) -> Vec<Arc<dyn Member>> {
+        let mut pools = self.members();
+        pools.retain(|pool| !std::ptr::addr_eq(Arc::as_ptr(pool), Arc::as_ptr(but)));
+        pools
     }
 
     /// A pool found no slot: it stands in line, and an idle connection of some pool makes room, unless as many as wait
@@ -176,9 +180,19 @@ impl Budget {
             self.wake_next();
             return;
         }
-        let others = self.others(pool);
-        // As many as are wanted, which is one but after the cap was lowered.
-        while pool.makes_room(false) || others.iter().any(|other| other.makes_room(false)) {}
+        // Its own first.
+        while pool.makes_room(false) {}
+        self.make_room_if_wanted();
+    }
+
+    /// Idle connections of any pools make room: as many as are wanted, which is one for each pool that waits but after the cap
+    /// was lowered.
+    fn make_room_if_wanted(&self) {
+        if !self.is_wanted() {
+            return;
+        }
+        let pools = self.members();
+        while pools.iter().any(|pool| pool.makes_room(false)) {}
     }
 
     /// A pool wants no slot any more: its requests were served otherwise, or have gone.
@@ -330,5 +344,49 @@ mod tests {
         assert!(!budget.departs_if_wanted() && !budget.has_slot(true));
         (0..3).for_each(|_| budget.put_back());
         assert!(budget.has_slot(true));
+    }
+
+    /// A pool with idle connections.
+    struct Rich {
+        budget: Arc<Budget>,
+        idle: AtomicUsize,
+    }
+
+    impl Member for Rich {
+        fn wants_slot(&self) -> bool {
+            false
+        }
+
+        fn has_turn(&self) {}
+
+        fn makes_room(&self, _: bool) -> bool {
+            let makes_room = self.idle.load(Ordering::SeqCst) > 0 && self.budget.departs_if_wanted();
+            self.idle.fetch_sub(makes_room.into(), Ordering::SeqCst);
+            makes_room
+        }
+
+        fn gives_way(&self, _: Presser, _: Instant) -> bool {
+            false
+        }
+
+        fn gives_back(&self, _: Option<usize>) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_cap_that_is_lowered_while_a_pool_waits_closes_what_is_too_many_of_what_is_idle() {
+        let budget = Budget::new(Some(5));
+        let rich = Arc::new(Rich {
+            budget: Arc::clone(&budget),
+            idle: AtomicUsize::new(5),
+        });
+        budget.join(Arc::downgrade(&rich) as _);
+        assert!((0..5).all(|_| budget.try_take(false)));
+        let pool: Arc<dyn Member> = Arc::new(Busy);
+        budget.wait_for_slot(&pool);
+        assert_eq!(rich.idle.load(Ordering::SeqCst), 4, "one for the pool that waits");
+        budget.change(MaxConnections::AtMost(2));
+        assert_eq!(rich.idle.load(Ordering::SeqCst), 1);
     }
 }
