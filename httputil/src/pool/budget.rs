@@ -129,6 +129,11 @@ impl Budget {
             .is_ok()
     }
 
+    #[cfg(all(test, not(shuttle)))]
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Ordering::SeqCst)
+    }
+
     #[cfg(all(test, shuttle))]
     pub(super) fn is_unused(&self) -> bool {
         self.used.load(Ordering::SeqCst) == 0

@@ -31,6 +31,8 @@ mod state;
 mod stop;
 mod sync;
 mod tally;
+#[cfg(all(test, not(shuttle)))]
+mod together;
 mod way;
 
 pub(crate) use budget::Budget;

@@ -1,8 +1,8 @@
 //! Connections that are numbers, for whatever drives the state machine without a socket.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(in crate::pool) struct Tie {
     site: AtomicU32,
     pub(in crate::pool) is_gone: sync::AtomicBool,
     is_settling: AtomicBool,
+    /// Why its pool closed it.
+    closed_for: OnceLock<CloseReason>,
     home: Option<Arc<dyn Place>>,
 }
 
@@ -72,8 +74,15 @@ impl Tie {
             site: AtomicU32::new(wire::Seat::NO_SITE),
             is_gone: sync::AtomicBool::new(false),
             is_settling: AtomicBool::new(false),
+            closed_for: OnceLock::new(),
             home,
         })
+    }
+
+    /// Why its pool closed it, if it did.
+    #[cfg(all(test, not(shuttle)))]
+    pub(in crate::pool) fn closed_for(&self) -> Option<CloseReason> {
+        self.closed_for.get().copied()
     }
 
     /// Each site has an address.
@@ -308,7 +317,9 @@ impl Exclusive for One {
         Some(Waker::noop().clone())
     }
 
-    fn retire(self, _: CloseReason) {}
+    fn retire(self, reason: CloseReason) {
+        let _ = self.tie.closed_for.set(reason);
+    }
 }
 
 impl Multiplexed for Many {

@@ -388,7 +388,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.asleep
     }
 
-    #[cfg(all(test, shuttle))]
+    #[cfg(test)]
     pub(super) fn idle_ones(&self) -> impl Iterator<Item = &C> {
         self.entries.iter().filter_map(|(_, entry)| match &entry.held {
             Held::Idle(connection) => Some(connection),
@@ -396,7 +396,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         })
     }
 
-    #[cfg(all(test, shuttle))]
+    #[cfg(test)]
     pub(super) fn open(&self) -> usize {
         self.open
     }
