@@ -163,6 +163,24 @@ fn connections_are_kept_ready_where_that_is_asked_for() {
 }
 
 #[test]
+fn while_a_host_cannot_be_reached_one_dial_is_made_whatever_is_to_be_kept_ready() {
+    let mut room = Room::new(|pool| pool.min_idle_per_host = 3);
+    let host = room.host("a", Protocol::H1);
+    let _waits = room.wait(host);
+    assert_eq!(room.dials.len(), 4);
+    for _ in 0..4 {
+        room.fails(host);
+    }
+    room.later(1);
+    let _waits = room.wait(host);
+    assert_eq!(room.dials.len(), 1, "it is probed");
+    room.dialled(host);
+    assert_eq!(room.dials.len(), 0);
+    let _waits = room.wait(host);
+    assert_eq!(room.dials.len(), 4);
+}
+
+#[test]
 fn a_cap_that_closes_what_is_wanted_again_is_noticed() {
     let mut room = Room::new(|pool| pool.max_idle_per_host = 1);
     let host = room.host("a", Protocol::H1);
@@ -174,6 +192,14 @@ fn a_cap_that_closes_what_is_wanted_again_is_noticed() {
     assert_eq!(room.regrets, 1);
     room.wait(host);
     assert_eq!(room.regrets, 1, "once for each");
+    // Those that are closed a second before were not missed.
+    let host = room.host("b", Protocol::H1);
+    room.idle(host);
+    let kept = room.idle(host);
+    assert_eq!(room.taken(host), kept);
+    room.later(1);
+    room.wait(host);
+    assert_eq!(room.regrets, 1);
 }
 
 #[test]
