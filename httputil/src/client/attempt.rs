@@ -165,6 +165,7 @@ impl Prepared {
             let Some(pause) = again else {
                 return Err(self.failing.fault_of_send(failure, &self.route));
             };
+            sendings.resends.may_be_done |= failure.processed != Processed::No;
             self.tell_of_resend(match failure.processed {
                 _ if failure.calm => "the server complains of too much (ENHANCE_YOUR_CALM)",
                 Processed::No => "the server has not acted on it",

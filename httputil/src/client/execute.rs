@@ -23,7 +23,7 @@ use super::options::{self, RequestOptions, Total};
 use super::policies::PerHost;
 use super::reading::{Codings, Reading};
 use super::redirect::{Redirected, read_on};
-use super::retry::{Head, Outcome};
+use super::retry::{Head, Outcome, may_be_done};
 use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::connect::{Refusal, Target};
@@ -243,14 +243,16 @@ impl Prepared {
         let mut is_renewed = false;
         loop {
             if self.in_force.credentials.is_some() {
-                self.authorize().await?;
+                self.authorize().await.map_err(|error| sendings.of_all(error))?;
             }
-            let mut head = self.retried(&mut sendings).await?;
+            let came = self.retried(&mut sendings).await;
+            let mut head = came.map_err(|error| sendings.of_all(error))?;
             if head.status() == StatusCode::UNAUTHORIZED && !is_renewed && self.may_renew(&sendings) {
                 is_renewed = true;
                 if Box::pin(self.renew(&head)).await {
                     Box::pin(read_on(self.take_pooled())).await;
                     self.leave_host();
+                    sendings.resends.may_be_done = true;
                     sendings.go_on(self.options.as_deref());
                     continue;
                 }
@@ -298,6 +300,7 @@ impl Prepared {
                 return outcome.map_err(|fault| fault.error);
             };
             self.turn_elsewhere(sendings, &outcome);
+            sendings.resends.may_be_done |= may_be_done(&outcome);
             drop(outcome);
             drop(self.take_pooled());
             self.leave_host();

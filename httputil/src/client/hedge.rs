@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::execute::{Prepared, is_over_after};
 use super::options::may_retry;
-use super::retry::Outcome;
+use super::retry::{Outcome, may_be_done};
 use super::sendings::{Sendings, Sight};
 use crate::policy::{Budget, Retry};
 use crate::wire::PooledBody;
@@ -48,7 +48,7 @@ impl Prepared {
         let rules = &in_force.policies.retry;
         let mut beside = sendings.beside();
         let sight = sendings.sight();
-        let mut is_hedged = false;
+        let (mut is_hedged, mut is_done) = (false, false);
         let won = {
             let mut first = pin!(self.guarded_attempt(sendings));
             let late = async {
@@ -76,12 +76,18 @@ impl Prepared {
                             outcome if is_good(&outcome, rules) => Won::First(outcome),
                             outcome => match second.await {
                                 other if is_good(&other, rules) => Won::Second(other),
-                                _ => Won::First(outcome),
+                                other => {
+                                    is_done = may_be_done(&other);
+                                    Won::First(outcome)
+                                }
                             },
                         },
                         outcome = second.as_mut() => match outcome {
                             outcome if is_good(&outcome, rules) => Won::Second(outcome),
-                            _ => Won::First(first.await),
+                            outcome => {
+                                is_done = may_be_done(&outcome);
+                                Won::First(first.await)
+                            }
                         },
                     }
                 }
@@ -91,6 +97,7 @@ impl Prepared {
             // There was no connection to be had at once.
             twin.pay_back();
         }
+        sendings.resends.may_be_done |= is_done || beside.resends.may_be_done;
         match won {
             Won::First(outcome) => outcome,
             Won::Second(outcome) => {

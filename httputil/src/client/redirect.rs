@@ -113,6 +113,7 @@ impl Prepared {
         let from = without_user(url.into_owned());
         read_on(self.take_pooled()).await;
         self.leave_host();
+        sendings.resends.may_be_done = true;
         self.turn(hop)?;
         self.in_force.pool.count_redirect();
         tracing::debug!(

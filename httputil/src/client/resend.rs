@@ -34,6 +34,8 @@ pub(super) struct Resends {
     unknown: u32,
     calmed: u32,
     misdirected: bool,
+    /// A server may have acted on what was sent so far, here or at another place.
+    pub(super) may_be_done: bool,
 }
 
 /// Of one attempt, or of two at once together.

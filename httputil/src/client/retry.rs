@@ -74,6 +74,11 @@ fn may_pass(error: &Error) -> bool {
     }
 }
 
+/// Whether a server may have acted on what came to this end.
+pub(super) fn may_be_done(outcome: &Outcome) -> bool {
+    !matches!(outcome, Err(fault) if fault.error.is_retryable())
+}
+
 /// The head of an answer. Its body lies in the [`Prepared`] that was answered.
 pub(super) type Head = Response<()>;
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::options::RequestOptions;
 use super::resend::Resends;
+use crate::error::Error;
 use crate::pool::{Fresh, Pool};
 use crate::wire::Marks;
 
@@ -75,6 +76,12 @@ impl Sendings {
             fresh: Sendings::fresh(options, Fresh::Any),
             ..Sendings::default()
         }
+    }
+
+    /// What a failure now says of the whole request: what an earlier sending may have done is not undone by it.
+    pub(super) fn of_all(&self, error: Error) -> Error {
+        let is_retryable = error.is_retryable() && !self.resends.may_be_done;
+        error.retryable(is_retryable)
     }
 
     /// For another place: a connection or a turn at the former one means nothing there.

@@ -9,6 +9,7 @@ use httputil::{Client, ClientConfig, Kind, Phase, Redirects, RequestOptions, Tim
 use httputil_tests::gate::Gate;
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tcp::ClosedPort;
 use httputil_tests::{PATIENCE, within};
 use tower::ServiceExt;
 
@@ -362,4 +363,24 @@ async fn a_server_behind_a_socket_sends_on_within_it_and_nobody_sends_into_it() 
     let error = Door::Builder.get(&client, &outside.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Redirect, "{error}");
     assert_eq!(inside.requests(), 2);
+}
+
+#[tokio::test]
+async fn what_was_redirected_is_never_said_to_be_safe_to_send_again() {
+    let (place, closed) = (Place::start().await, ClosedPort::new());
+    let nowhere = format!("http://{}/orders/7", closed.addr());
+    place.sends("/orders", 303, nowhere.clone());
+    for door in Door::BOTH {
+        let client = Client::new(ClientConfig::default().max_attempts(1)).unwrap();
+        let post = |url: String| {
+            let client = client.clone();
+            async move { door.send(&client, Method::POST, &url, headers([]), "one").await }
+        };
+        // The same failure, of a request that nobody has seen.
+        let error = post(nowhere.clone()).await.unwrap_err();
+        assert!(error.kind() == Kind::Connect && error.is_retryable(), "{error}");
+        let error = post(place.url("/orders")).await.unwrap_err();
+        assert!(error.kind() == Kind::Connect && !error.is_retryable(), "{error}");
+    }
+    assert_eq!(place.requests(), 2);
 }

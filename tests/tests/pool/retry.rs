@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use httputil::settings::{Jitter, Retry};
+use http::StatusCode;
+use httputil::settings::{Jitter, Limit, Rate, Retry};
 use httputil::{Client, ClientConfig, CloseReason, Kind, Timings};
 use httputil_tests::gate::Gate;
 use httputil_tests::script::{Script, Step, answers, steps};
@@ -236,4 +237,24 @@ async fn all_sends_of_a_request_together_are_bounded() {
     assert_eq!(server.requests(), 1 + 4);
     assert_eq!((client.stats().resends, client.stats().retries), (1, 2));
     assert_at_rest(&client).await;
+}
+
+#[tokio::test]
+async fn what_an_attempt_may_have_done_is_not_undone_by_the_failure_of_the_next() {
+    let server = Server::builder()
+        .handler(handlers::always(StatusCode::SERVICE_UNAVAILABLE))
+        .start()
+        .await;
+    let mut limit = Limit::default();
+    (limit.rate, limit.burst, limit.queue) = (Some(Rate::per_second(1)), Some(1), Some(0));
+    let config = ClientConfig::default().retry_backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let client = Client::new(config.limit(limit)).unwrap();
+    let put = || client.put(server.url("/")).body("one").send();
+    // The second attempt has no turn.
+    let error = put().await.unwrap_err();
+    assert!(error.kind() == Kind::LimitExceeded && !error.is_retryable(), "{error}");
+    // The first one of another request has none, either.
+    let error = put().await.unwrap_err();
+    assert!(error.kind() == Kind::LimitExceeded && error.is_retryable(), "{error}");
+    assert_eq!(server.requests(), 1);
 }
