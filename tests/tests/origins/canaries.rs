@@ -1,14 +1,15 @@
 //! Secrets in every place that a profile or a request has for one, and nowhere else: not in what is shown, nor in any log.
 
+use std::cell::RefCell;
 use std::error::Error as _;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use http::{HeaderValue, Method};
 use httputil::{Client, Config, Registry};
 use httputil_tests::ca::Ca;
 use httputil_tests::proxy::Proxy;
-use httputil_tests::server::Server;
+use httputil_tests::server::{Server, handlers};
 use httputil_tests::tcp::ClosedPort;
 use httputil_tests::tls::{Alpn, ServerTls};
 use tracing::field::{Field, Visit};
@@ -70,6 +71,40 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+thread_local! {
+    /// All that is logged by the crate `log` on this thread, which bears the clients and the servers of its test: rustls is one
+    /// that does. (hyper tells only who builds with `--cfg hyper_unstable_tracing`.)
+    static HEARD: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+struct Ear;
+
+impl log::Log for Ear {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        HEARD.with_borrow_mut(|heard| {
+            if let Some(heard) = heard {
+                let _ = writeln!(heard, "{} {}", record.target(), record.args());
+            }
+        });
+    }
+
+    fn flush(&self) {}
+}
+
+/// Listens to `log` on this thread from now on.
+fn listen() {
+    static EAR: Once = Once::new();
+    EAR.call_once(|| {
+        log::set_logger(&Ear).expect("nobody else listens");
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+    HEARD.set(Some(String::new()));
+}
+
 /// What an error says of itself, whoever asks.
 fn words(error: &httputil::Error) -> String {
     let mut words = format!("{error} {error:#} {error:?} {error:#?}");
@@ -96,6 +131,7 @@ async fn what_is_secret_is_told_to_whom_it_is_for_and_shown_and_logged_nowhere()
     // With one subscriber alone, tracing asks whichever thread first comes by an event whether anybody wants it.
     let _another = tracing::Dispatch::new(Log::default());
     let _listening = tracing::subscriber::set_default(log.clone());
+    listen();
     let (ca, folder) = (Ca::new(), tempfile::tempdir().unwrap());
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -108,6 +144,12 @@ async fn what_is_secret_is_told_to_whom_it_is_for_and_shown_and_logged_nowhere()
     let over_http1 = Place::start_as(Server::builder().tls(tls(Alpn::H1))).await;
     let over_http2 = Place::start_as(Server::builder().tls(tls(Alpn::Both))).await;
     let (proxy, closed) = (Proxy::builder().login("me", CANARY).start().await, ClosedPort::new());
+    let issuer = format!("{{\"access_token\":\"{CANARY}\",\"token_type\":\"bearer\"}}");
+    let issuer = Server::builder().handler(handlers::fixed(issuer)).start().await;
+    let mut names = vec!["default", "basic", "bearer", "proxied"];
+    if cfg!(feature = "oauth2") {
+        names.extend(["granted", "denied"]);
+    }
     for place in [&plain, &over_http1, &over_http2] {
         place.sends("/from", 307, "/ill");
         place.sends("/away", 302, format!("http://{}/", closed.addr()));
@@ -115,7 +157,7 @@ async fn what_is_secret_is_told_to_whom_it_is_for_and_shown_and_logged_nowhere()
         place.answers("/who", 401);
     }
     for place in [&plain, &over_http1, &over_http2] {
-        let text = format!(
+        let mut text = format!(
             "[default]\nbase_url = '{}'\ntls.ca_file = '{root}'\nheaders.x-api-key = '{CANARY}'\ncookies = true\n\
              retry.max_attempts = 1\n\
              [basic]\nauth.basic = {{ username = 'me', password = '{CANARY}' }}\n\
@@ -124,9 +166,21 @@ async fn what_is_secret_is_told_to_whom_it_is_for_and_shown_and_logged_nowhere()
             place.url(""),
             proxy.url(),
         );
+        if cfg!(feature = "oauth2") {
+            for (name, url, way) in [
+                ("granted", issuer.url("/"), "basic"),
+                ("denied", place.url("/who"), "body"),
+            ] {
+                let _ = write!(
+                    text,
+                    "[{name}.auth.oauth2]\ntoken_url = '{url}'\nclient_id = 'me'\nclient_secret = '{CANARY}'\n\
+                     client_auth = '{way}'\n"
+                );
+            }
+        }
         let config = Config::builder().embedded("test.toml", text).load().unwrap();
         let registry = Registry::builder().config(config.clone()).build().unwrap();
-        for name in ["default", "basic", "bearer", "proxied"] {
+        for &name in &names {
             let client = registry.client(name).unwrap();
             let explained = config.explain(name).unwrap();
             assert_no_canary(
@@ -147,6 +201,9 @@ async fn what_is_secret_is_told_to_whom_it_is_for_and_shown_and_logged_nowhere()
         assert!(log.contains(target), "nothing of {target} was listened to");
     }
     assert_no_canary("the log", &log);
+    let heard = HEARD.take().unwrap();
+    assert!(heard.contains("rustls"), "nothing of rustls was listened to");
+    assert_no_canary("what others log", &heard);
 }
 
 /// What goes well, what is sent on, what fails, and what is refused, with secrets of the request's own.
