@@ -39,10 +39,17 @@ pub(super) fn start(pool: &Arc<Inner>, dial: Dial) {
             true
         }
     });
+    let _rest = if is_first == Ok(true) { Some(Rest) } else { None };
     if let Some(dial) = dial {
         spawn(pool, dial);
     }
-    if is_first == Ok(true) {
+}
+
+/// Starts those that have to wait for a first one, also where a waker of somebody's panics in the midst of that.
+struct Rest;
+
+impl Drop for Rest {
+    fn drop(&mut self) {
         while let Some((pool, dial)) = next() {
             spawn(&pool, dial);
         }
