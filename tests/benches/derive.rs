@@ -1,9 +1,9 @@
 //! What annotated structs cost the build of their crate: 200 services in one crate, and in another the same structs without
-//! the derive. Prints a row of Markdown; it must be 5 ms a struct, and twice as much fails, as machines differ.
+//! the derive. Prints a row of Markdown; more than 5 ms a struct fails.
 //!
-//! Both are checked several times, by the compiler as cargo runs it for a check, and the fastest of each counts, in the
-//! processors' time where the system tells it: what else the machine does only ever adds. The derive's own part of it is
-//! measured beside the derive (`cost.rs`).
+//! Both are checked in turns, by the compiler as cargo runs it for a check, and the fastest of each counts, in the
+//! processors' time where the system tells it. What else the machine does only ever adds to that, so where the bound is not
+//! held after a few rounds, there are more of them before it fails.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,8 +12,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const STRUCTS: u32 = 200;
-const ROUNDS: usize = 5;
-const MOST: Duration = Duration::from_millis(10);
+const MOST: Duration = Duration::from_millis(5);
+
+/// Rounds in any case, so that neither crate is measured in a bad moment only.
+const FEWEST_ROUNDS: usize = 5;
+const MOST_ROUNDS: usize = 25;
 
 /// A service with one field of each kind; without the derive, its settings are plain fields.
 fn source(is_derived: bool) -> String {
@@ -108,14 +111,15 @@ fn main() {
     // The dependencies, once.
     check(folder.path(), "derived");
     check(folder.path(), "plain");
-    let fastest = |name: &str| {
-        (0..ROUNDS)
-            .map(|_| check(folder.path(), name))
-            .min()
-            .expect("several rounds")
-    };
-    let (derived, plain) = (fastest("derived"), fastest("plain"));
-    let each = derived.saturating_sub(plain) / STRUCTS;
+    let (mut derived, mut plain, mut each) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    for round in 1..=MOST_ROUNDS {
+        plain = plain.min(check(folder.path(), "plain"));
+        derived = derived.min(check(folder.path(), "derived"));
+        each = derived.saturating_sub(plain) / STRUCTS;
+        if round >= FEWEST_ROUNDS && each <= MOST {
+            break;
+        }
+    }
     println!("| {STRUCTS} structs | derived | plain | a struct |\n|---|---|---|---|");
     println!("| `cargo check` | {derived:.2?} | {plain:.2?} | {each:.2?} |");
     assert!(each <= MOST, "an annotated struct costs {each:.2?}, more than {MOST:?}");
