@@ -19,7 +19,8 @@ use super::spool::Batch;
 /// The first pause after a failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The longest pause that the endpoint may ask for.
+/// What the endpoint may ask for: one that says 0 and goes on failing is not asked without a pause.
+const SHORTEST_WISH: Duration = Duration::from_secs(1);
 const LONGEST_WISH: Duration = Duration::from_mins(10);
 
 pub(super) struct Sender {
@@ -125,7 +126,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         let date = httpdate::parse_http_date(text).ok()?;
         date.duration_since(SystemTime::now()).unwrap_or_default()
     };
-    Some(after.min(LONGEST_WISH))
+    Some(after.clamp(SHORTEST_WISH, LONGEST_WISH))
 }
 
 async fn of_disk<T: Send + 'static>(
@@ -143,7 +144,7 @@ mod tests {
 
     use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-    use super::{LONGEST_WISH, retry_after};
+    use super::{LONGEST_WISH, SHORTEST_WISH, retry_after};
 
     #[test]
     fn an_endpoint_says_when_to_come_back_in_seconds_or_by_a_date() {
@@ -153,7 +154,8 @@ mod tests {
         let date = |time| httpdate::fmt_http_date(time);
         let soon = said(&date(SystemTime::now() + Duration::from_secs(100))).unwrap();
         assert!((90..=100).contains(&soon.as_secs()), "{soon:?}");
-        assert_eq!(said(&date(SystemTime::UNIX_EPOCH)), Some(Duration::ZERO));
+        assert_eq!(said(&date(SystemTime::UNIX_EPOCH)), Some(SHORTEST_WISH));
+        assert_eq!(said("0"), Some(SHORTEST_WISH));
         assert_eq!(said("soon"), None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
     }
