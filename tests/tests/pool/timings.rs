@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use httputil::{Client, Timings};
 use httputil_tests::gate::Gate;
+use httputil_tests::proxy::Proxy;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::script::{Script, Step, answers, steps};
 use httputil_tests::server::Server;
+use httputil_tests::tls::Alpn;
 use tower::Service;
 
 use crate::common::{TrustedCa, Way, client, url};
@@ -173,5 +175,23 @@ async fn the_way_through_a_proxy_is_told_apart_from_the_way_to_it() {
         assert_eq!(told.remote_addr(), Some(proxy.addr()), "{scheme}");
         let next = ask().await.unwrap();
         assert!(next.reused() && next.proxy().is_none(), "{scheme}: {next:?}");
+    }
+}
+
+#[tokio::test]
+async fn tls_with_a_proxy_is_the_proxys_time_and_none_of_the_servers() {
+    let ca = TrustedCa::new();
+    let proxy = Proxy::builder()
+        .tls(ca.server_for(["127.0.0.1"], Alpn::H1))
+        .start()
+        .await;
+    let client = ca.registry(&format!("proxy.url = '{}'", proxy.url()), &ScriptedResolver::new());
+    let client = client.client("default").unwrap();
+    for (server, is_tls) in [
+        (Server::builder().start().await, false),
+        (Way::H1Tls.start(Server::builder(), &ca).await, true),
+    ] {
+        let told = timings(&client, &url(&server, "/")).await;
+        assert!(told.proxy().is_some() && told.tls().is_some() == is_tls, "{told:?}");
     }
 }
