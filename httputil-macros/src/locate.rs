@@ -7,9 +7,9 @@
 //! ```
 //!
 //! In the starting folder and each parent, `httputil.toml`, else `config/httputil.toml`, up to and including the first
-//! folder that holds `Cargo.lock` or `.git`; if none does, only the starting folder. A parent folder that anyone can
-//! write to is passed over, with all that lies in it: the file decides proxy, CA and credentials. Run time has a twin of this file; one table of
-//! folder cases runs against both, so this one uses nothing but `std`.
+//! folder that holds `Cargo.lock` or `.git`; if none does, only the starting folder. A parent folder that anyone can write
+//! to is passed over, with all that lies in it: the file decides proxy, CA and credentials. Run time has a twin of this
+//! file; one table of folder cases runs against both, so this one uses nothing but `std`.
 
 use std::ffi::OsStr;
 use std::fmt;

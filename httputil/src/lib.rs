@@ -148,8 +148,8 @@
 //!
 //! # For object stores
 //!
-//! With the feature `object_store`, `Client::to_object_store` makes a connector for the stores of the crate of that name, which then
-//! send over this client's pool. Its documentation tells what that crate can't do.
+//! With the feature `object_store`, `Client::to_object_store` makes a connector for the stores of the crate of that name,
+//! which then send over this client's pool. Its documentation tells what that crate can't do.
 //!
 //! # For the flows of the crate `oauth2`
 //!
@@ -164,9 +164,9 @@
 //! A request that fails is attempted up to three times: without an answer, or with 425, 429 (if it says when to come back),
 //! 502, 503 or 504. Only what may be sent twice is: the idempotent methods, requests that bear an `Idempotency-Key`, and
 //! any request that the server has certainly not acted on; a body that is a stream is sent once, unless
-//! [`RequestBuilder::body_factory`] makes it anew. Pauses grow and are spread, `Retry-After` is kept, and a pause beyond the
-//! request's `timeout` is not begun. A host gets no more retries than a tenth of its requests and one a second. `retry.*` and [`ClientConfig::retry`] change all of it; [`Timings::attempts`]
-//! and [`Error::attempts`] tell of it.
+//! [`RequestBuilder::body_factory`] makes it anew. Pauses grow and are spread, `Retry-After` is kept, and a pause beyond
+//! the request's `timeout` is not begun. A host gets no more retries than a tenth of its requests and one a second.
+//! `retry.*` and [`ClientConfig::retry`] change all of it; [`Timings::attempts`] and [`Error::attempts`] tell of it.
 //!
 //! # Breakers
 //!
@@ -185,12 +185,12 @@
 //!
 //! # Redirects
 //!
-//! Up to ten redirects of a request are followed (`redirect.max`), 303 and those of a `POST` by 301 and 302 with a `GET`, the
-//! others with method and body; of a body that is a stream, unless it can be made anew, the redirecting answer is yours. At
-//! another origin nothing that may be a secret goes along, nor on any later hop: `Authorization`, `Cookie`, `Proxy-Authorization`, headers that are
-//! marked as sensitive or are called `…token…`, `…secret…`, `…password…` or `…api-key…`; nor do `Host`, `Origin` and
-//! `Referer`. From https to http no redirect is followed unless `redirect.downgrade` is set. [`Redirects`], an extension of
-//! the response, tells the way.
+//! Up to ten redirects of a request are followed (`redirect.max`), 303 and those of a `POST` by 301 and 302 with a `GET`,
+//! the others with method and body; of a body that is a stream, unless it can be made anew, the redirecting answer is
+//! yours. At another origin nothing that may be a secret goes along, nor on any later hop: `Authorization`, `Cookie`,
+//! `Proxy-Authorization`, headers that are marked as sensitive or are called `…token…`, `…secret…`, `…password…` or
+//! `…api-key…`; nor do `Host`, `Origin` and `Referer`. From https to http no redirect is followed unless
+//! `redirect.downgrade` is set. [`Redirects`], an extension of the response, tells the way.
 //!
 //! # Headers and credentials
 //!

@@ -18,7 +18,8 @@ use crate::s3::S3Error;
 /// The pause before HTTP goes on where it broke; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// An object that is being read. Where a side breaks, HTTP goes on from that byte, if the object is still the one that it began with.
+/// An object that is being read. Where a side breaks, HTTP goes on from that byte, if the object is still the one that it
+/// began with.
 pub struct Object {
     ways: Arc<Ways>,
     key: String,

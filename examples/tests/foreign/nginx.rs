@@ -1,4 +1,5 @@
-//! The service with client certificates against nginx: which it takes, which it refuses by an answer, and what a reload of either side costs.
+//! The service with client certificates against nginx: which it takes, which it refuses by an answer, and what a reload of
+//! either side costs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

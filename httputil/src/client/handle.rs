@@ -255,8 +255,8 @@ impl Client {
 
     /// Sends a request that was built elsewhere.
     ///
-    /// The request's time begins with this call. Dropping the future abandons the request: an HTTP/1 connection it was written to is closed, an HTTP/2 stream is
-    /// reset, a place in the queue is left.
+    /// The request's time begins with this call. Dropping the future abandons the request: an HTTP/1 connection it was
+    /// written to is closed, an HTTP/2 stream is reset, a place in the queue is left.
     ///
     /// # Errors
     ///

@@ -59,8 +59,8 @@ pub(super) struct Defaults<'a> {
 pub(super) struct Made([[OnceLock<(HeaderValue, HeaderMap)>; 2]; 2]);
 
 impl InForce {
-    /// What a request bears; with `Accept-Encoding` where it `decodes`, that is where its answer's coding is left to us; with the profile's secrets, where it `tells_secrets`, and with `Authorization`, where that is the
-    /// profile's.
+    /// What a request bears; with `Accept-Encoding` where it `decodes`, that is where its answer's coding is left to us;
+    /// with the profile's secrets, where it `tells_secrets`, and with `Authorization`, where that is the profile's.
     pub(super) fn defaults<'a>(
         &'a self,
         accept: bool,

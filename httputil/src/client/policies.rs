@@ -72,7 +72,8 @@ impl Policies {
     }
 
     /// The same for a profile whose settings have changed. What follows the same rule as before keeps its state: each
-    /// host's budget, breaker and limit, what is known of each endpoint, the profile's own limits, its cookies, and its token. What is under way goes on by the earlier ones.
+    /// host's budget, breaker and limit, what is known of each endpoint, the profile's own limits, its cookies, and its
+    /// token. What is under way goes on by the earlier ones.
     ///
     /// # Errors
     ///

@@ -44,8 +44,9 @@ impl fmt::Debug for ResponseFuture {
     }
 }
 
-/// Sends requests of `http`'s type. The URI must be absolute, or a path where the profile has a `base_url`. The version asks for a protocol as
-/// [`RequestBuilder::version`](crate::RequestBuilder::version) does; [`RequestOptions`] are an extension.
+/// Sends requests of `http`'s type. The URI must be absolute, or a path where the profile has a `base_url`. The version
+/// asks for a protocol as [`RequestBuilder::version`](crate::RequestBuilder::version) does; [`RequestOptions`] are an
+/// extension.
 ///
 /// A body of known length that is one piece and ready, as `Full` and `Empty` are, can be sent again if the server has
 /// not processed it, like bytes; any other is streamed, with its trailers (over HTTP/1 hyper sends those that the

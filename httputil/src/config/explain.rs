@@ -44,9 +44,9 @@ pub struct ExplainedKey {
     /// Where it is written, the place in force first, then those that it shadows; empty if the default counts. A
     /// setting that is a table is laid together from all of its places.
     pub places: Vec<Place>,
-    /// The key, or the proxy variable, that an unwritten one takes its value from, where that is not the built-in default: a written
-    /// `pool.max_idle` lowers `pool.max_idle_per_host`. Of `tls.roots` `SSL_CERT_FILE` or `SSL_CERT_DIR`, where the environment
-    /// has them and the platform's roots come from there.
+    /// The key, or the proxy variable, that an unwritten one takes its value from, where that is not the built-in default:
+    /// a written `pool.max_idle` lowers `pool.max_idle_per_host`. Of `tls.roots` `SSL_CERT_FILE` or `SSL_CERT_DIR`, where
+    /// the environment has them and the platform's roots come from there.
     pub follows: Option<&'static str>,
 }
 

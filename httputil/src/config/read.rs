@@ -1,8 +1,9 @@
 //! serde over a tree: a value comes out as whatever type is asked for, a failure knows its place.
 //!
 //! Text from variables becomes what the type asks for: a number, a flag, a list, a table. `std::time::Duration` is read
-//! from `"10s"`. Where only code of the type itself knows what it wants (serde's flattened, tagged and untagged types), text
-//! of a setting is what it would be in a file: `1` is a number, `true` a flag, `'1'` and `one` are texts. Failures never repeat a value: a service's settings may be secrets.
+//! from `"10s"`. Where only code of the type itself knows what it wants (serde's flattened, tagged and untagged types),
+//! text of a setting is what it would be in a file: `1` is a number, `true` a flag, `'1'` and `one` are texts. Failures
+//! never repeat a value: a service's settings may be secrets.
 
 use std::cell::RefCell;
 

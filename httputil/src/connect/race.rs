@@ -1,8 +1,8 @@
 //! Racing a name's addresses, RFC 8305 ("happy eyeballs").
 //!
 //! The addresses come in the order in which they are to be tried, families interleaved; the next one starts 250 ms after
-//! the last, or at once when one fails; the first connection wins and the rest are dropped. Ours, since hyper-util's connector races the two families only and tries
-//! the addresses of one family in turn.
+//! the last, or at once when one fails; the first connection wins and the rest are dropped. Ours, since hyper-util's
+//! connector races the two families only and tries the addresses of one family in turn.
 
 use std::collections::VecDeque;
 use std::io;

@@ -17,7 +17,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// Any failure of this crate.
 ///
 /// `Display` is one line that says what happened, to whom, and what to do (one line a problem for [`Kind::Config`], and
-/// with `{:#}` the file's line below it, its key underlined and its value left out); `source()` keeps the chain of causes. Neither ever shows a secret: URLs lose credentials, query and fragment.
+/// with `{:#}` the file's line below it, its key underlined and its value left out); `source()` keeps the chain of causes.
+/// Neither ever shows a secret: URLs lose credentials, query and fragment.
 pub struct Error(Box<Inner>);
 
 #[derive(Default)]

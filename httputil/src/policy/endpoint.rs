@@ -153,7 +153,8 @@ impl Endpoints {
         })
     }
 
-    /// Chooses one: not where the request was or would have to wait, as long as there are others. `chance` gives numbers from 0 up to 1.
+    /// Chooses one: not where the request was or would have to wait, as long as there are others. `chance` gives numbers
+    /// from 0 up to 1.
     pub(crate) fn choose(
         &self,
         now: Instant,

@@ -39,11 +39,11 @@ impl Registry {
     /// Puts another configuration in force, under the clients that are held, and says what has changed.
     ///
     /// *Policy* counts from the next request on, and connections stay; budgets of retries, breakers and limits keep their
-    /// state where their rules are the same. Where *transport* has changed, or what a file holds that it names (a certificate, a CRL), no request that
-    /// begins after this call uses a connection or TLS session from before, nor does one that waits for a connection: idle
-    /// connections are closed at once ([`CloseReason::Reloaded`](crate::CloseReason::Reloaded)), dials under way are stopped
-    /// and begun anew, and those in use close when their requests have ended, whom nothing disturbs. A request keeps the
-    /// policy that it began with.
+    /// state where their rules are the same. Where *transport* has changed, or what a file holds that it names (a
+    /// certificate, a CRL), no request that begins after this call uses a connection or TLS session from before, nor does
+    /// one that waits for a connection: idle connections are closed at once
+    /// ([`CloseReason::Reloaded`](crate::CloseReason::Reloaded)), dials under way are stopped and begun anew, and those in
+    /// use close when their requests have ended, whom nothing disturbs. A request keeps the policy that it began with.
     ///
     /// Clients of a profile that is gone go on with the settings that they had, and follow it again when it comes back.
     /// Clients made in code, with [`Client::new`](crate::Client::new), follow no configuration; neither do the values that

@@ -1,9 +1,9 @@
 //! Plain values that say how a client behaves: no parsing, no I/O, no defaults hidden elsewhere.
 //!
-//! A [`Profile`] is a name, a [`Transport`] (all that shapes a connection; profiles that share a pool must agree on
-//! it) and a [`Policy`] (what happens to one request). `config` makes them from TOML and variables, [`ClientConfig`]
-//! makes one in code; [`Registry`] is for all pools together; `pool`, `wire`, `connect` and `client` read them. `Default` of each struct *is* the documented
-//! default.
+//! A [`Profile`] is a name, a [`Transport`] (all that shapes a connection; profiles that share a pool must agree on it) and
+//! a [`Policy`] (what happens to one request). `config` makes them from TOML and variables, [`ClientConfig`] makes one in
+//! code; [`Registry`] is for all pools together; `pool`, `wire`, `connect` and `client` read them. `Default` of each struct
+//! *is* the documented default.
 
 mod base_url;
 mod breaker;

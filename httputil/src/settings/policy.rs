@@ -58,10 +58,10 @@ pub struct Policy {
     pub compression: Compression,
     /// `cookies`: whether cookies that answers set go with later requests. Default `false`. Needs the feature `cookies`.
     ///
-    /// They are kept in memory, by all clients of the profile together (a service that is `isolated` has its own), for their own
-    /// hosts (RFC 6265; a Unix socket is none): at most 180 and 32 KiB of one registered domain, 3000 in all. Where `base_url` or `auth.origins` is
-    /// set, only those origins' are kept and sent; after a redirect to another origin none goes along. A request's own `Cookie`
-    /// replaces them.
+    /// They are kept in memory, by all clients of the profile together (a service that is `isolated` has its own), for
+    /// their own hosts (RFC 6265; a Unix socket is none): at most 180 and 32 KiB of one registered domain, 3000 in all.
+    /// Where `base_url` or `auth.origins` is set, only those origins' are kept and sent; after a redirect to another origin
+    /// none goes along. A request's own `Cookie` replaces them.
     pub cookies: bool,
     /// `limit.max_response_bytes`: how large a response's body may be, decompressed. Default `None`.
     pub max_response_bytes: Option<u64>,

@@ -64,7 +64,8 @@ pub struct Pool {
     /// `pool.min_idle_per_host`: connections made ready for a host when it gets a request or is in `warm`; what closes in
     /// between is made up for at the next request. Default 0.
     pub min_idle_per_host: usize,
-    /// `pool.warm`: URLs whose hosts, or sockets (`unix:/path`), are connected to when the pool gets its first lease within a runtime. Default none.
+    /// `pool.warm`: URLs whose hosts, or sockets (`unix:/path`), are connected to when the pool gets its first lease within
+    /// a runtime. Default none.
     pub warm: Vec<String>,
 }
 

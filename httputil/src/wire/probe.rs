@@ -7,8 +7,8 @@
 //!
 //! Keep-alive ([`pings`](super::pings)) sends it by the clock. A connection in doubt on which other requests are under way
 //! would give out no place until then, ten seconds by default, although the server may just be slow with one answer: so a
-//! doubt sends one at once, and `http2.keepalive_timeout` runs from then. The answer bears our own bytes, so that it is not taken for that to a ping of hyper's, which
-//! measures windows with them.
+//! doubt sends one at once, and `http2.keepalive_timeout` runs from then. The answer bears our own bytes, so that it is not
+//! taken for that to a ping of hyper's, which measures windows with them.
 //!
 //! Servers count pings, and some close the connection for many. So there is one a second at most for doubts, and none for a
 //! host that has complained.

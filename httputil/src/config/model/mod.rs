@@ -3,7 +3,8 @@
 //! The doc comments are the reference's texts, the types say what a value looks like, the attributes what is allowed:
 //! `x-transport` marks what profiles sharing a pool must agree on, `x-own` what is not inherited, `x-none` a table that
 //! `"none"` switches off as a whole, `x-min`, `x-max` and `x-zero` bound durations and sizes. `schema` reads all of it back
-//! as data and drives the checks; serde fills the structs from a merged table that has passed them, and `extract` puts them over the defaults of `settings`.
+//! as data and drives the checks; serde fills the structs from a merged table that has passed them, and `extract` puts them
+//! over the defaults of `settings`.
 //!
 //! To give life to a key: add the field here, its line in `extract` and in `effective`, and take it off `planned`.
 

@@ -7,12 +7,13 @@ use crate::config::problems::Problems;
 use crate::error::Problem;
 
 impl Config {
-    /// What may be written and is hardly meant, each with its place: certificates that are not verified, one `tls.server_name`
-    /// for all hosts, secrets that everybody on the machine can read, bounds that others end before, keys that a switch makes
-    /// idle, variables that a file is stronger than, secrets that a profile has inherited without an origin to send them to, files
-    /// of `tls.*` and proxy variables that cannot be used here, profiles of an environment's file that are nearly called as another one, files that
-    /// are passed over since everybody can write to their folder; and with `registry.strict = false` keys that this version does not know.
-    /// `httputil check` shows it. Reads the files of `tls.*`, and the permissions of others.
+    /// What may be written and is hardly meant, each with its place: certificates that are not verified, one
+    /// `tls.server_name` for all hosts, secrets that everybody on the machine can read, bounds that others end before, keys
+    /// that a switch makes idle, variables that a file is stronger than, secrets that a profile has inherited without an
+    /// origin to send them to, files of `tls.*` and proxy variables that cannot be used here, profiles of an environment's
+    /// file that are nearly called as another one, files that are passed over since everybody can write to their folder;
+    /// and with `registry.strict = false` keys that this version does not know. `httputil check` shows it. Reads the files
+    /// of `tls.*`, and the permissions of others.
     ///
     /// ```
     /// let text = "[telemetry]\nbreaker = { enabled = false, window = '5s' }";

@@ -1,9 +1,10 @@
 //! TLS by rustls: whom to trust, who we are, and the handshake under its own bound.
 //!
-//! An [`Identity`] is everything that decides whom a connection may be made to, and as whom: roots, revocation lists,
-//! pins, versions, verification, our own certificate (`material`, by the contents of the files). It is interned per registry ([`Identities`]) and made into one rustls configuration, which is cloned with only its ALPN
-//! changed. rustls resumes a session only if verifier and client-certificate resolver are the same `Arc`s, so sessions
-//! resume across the pools of one identity and never across two.
+//! An [`Identity`] is everything that decides whom a connection may be made to, and as whom: roots, revocation lists, pins,
+//! versions, verification, our own certificate (`material`, by the contents of the files). It is interned per registry
+//! ([`Identities`]) and made into one rustls configuration, which is cloned with only its ALPN changed. rustls resumes a
+//! session only if verifier and client-certificate resolver are the same `Arc`s, so sessions resume across the pools of one
+//! identity and never across two.
 
 mod client_certificate;
 mod crls;

@@ -4,8 +4,8 @@
 //! A site is a slot. A connection remembers its number, so a slot is given to another address only when nothing of the
 //! first is open any more. An address that the resolver names no more is not *listed*: its connections end after their
 //! requests. One that could not be reached, or failed a request, is passed over for a while, and no others are closed or
-//! dialled for its sake, unless all that is in use is at such addresses. No list gives a number that an earlier list of its host has given: a connection that was made under
-//! other settings knows nothing of it.
+//! dialled for its sake, unless all that is in use is at such addresses. No list gives a number that an earlier list of its
+//! host has given: a connection that was made under other settings knows nothing of it.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

@@ -4,9 +4,9 @@
 //! room is made for nobody. It takes one turn at a time: with what it gets, and if it wants more, it goes to the end, and
 //! a busy host starves no other.
 //!
-//! A host that has stood there for a second claims the next connection of another host whose request ends. The claim is
-//! met by one connection that bears no other (`spared`), if the host stands in line at that moment. It ends when the host gets a slot, or when nobody
-//! waits for it any more: one who has come since has not waited for a second.
+//! A host that has stood there for a second claims the next connection of another host whose request ends. The claim is met
+//! by one connection that bears no other (`spared`), if the host stands in line at that moment. It ends when the host gets
+//! a slot, or when nobody waits for it any more: one who has come since has not waited for a second.
 
 use tokio::time::Instant;
 

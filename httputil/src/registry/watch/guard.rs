@@ -33,11 +33,12 @@ impl Registry {
     /// variables and values that it was loaded with, and [reloaded](Registry::reload).
     ///
     /// It sees what editors and deployments do: writing in place, renaming over, the swap of the folder behind a link, as
-    /// Kubernetes mounts its volumes, and folders that are taken away and made anew. The files must stay as they are for a while (200 ms) before they are believed. What
-    /// does not load changes nothing, and neither does a file that looks half-written though it would load: the main file
-    /// gone, a file empty that was not, a last line without an end that had one. A file that holds only the beginning of what
-    /// it held (certificates and secrets, too), and one of the configuration's that has fewer lines and another last one, or
-    /// lacks a table that it had, must stay so for 25 times as long (5 s) before it counts. Each is reported: by a warning,
+    /// Kubernetes mounts its volumes, and folders that are taken away and made anew. The files must stay as they are for a
+    /// while (200 ms) before they are believed. What does not load changes nothing, and neither does a file that looks
+    /// half-written though it would load: the main file gone, a file empty that was not, a last line without an end that
+    /// had one. A file that holds only the beginning of what it held (certificates and secrets, too), and one of the
+    /// configuration's that has fewer lines and another last one, or lacks a table that it had, must stay so for 25 times
+    /// as long (5 s) before it counts. Each is reported: by a warning,
     /// [`Stats::reloads_refused`](crate::Stats::reloads_refused), and [`on_reload`](WatchBuilder::on_reload).
     ///
     /// `registry.watch = true` in the configuration does the same without a word of the program's, and without a callback;

@@ -128,8 +128,8 @@ impl ClientConfig {
         self
     }
 
-    /// Whether cookies that answers set go with later requests, as [`Policy`](crate::settings::Policy) says. Default not. Needs the
-    /// feature `cookies`, without which it is refused.
+    /// Whether cookies that answers set go with later requests, as [`Policy`](crate::settings::Policy) says. Default not.
+    /// Needs the feature `cookies`, without which it is refused.
     #[must_use]
     pub fn cookies(mut self, keep: bool) -> ClientConfig {
         self.profile.policy.cookies = keep;

@@ -55,8 +55,8 @@ impl ClientConfig {
     }
 
     /// Connections to one host for each tokio runtime, in use, idle and being dialled; default without bound, and none (0)
-    /// counts as one. Beyond it requests wait for [`pool_wait`](ClientConfig::pool_wait). Raises the cap over all hosts where that is lower, and
-    /// lowers `min_idle_per_host` where that is higher.
+    /// counts as one. Beyond it requests wait for [`pool_wait`](ClientConfig::pool_wait). Raises the cap over all hosts
+    /// where that is lower, and lowers `min_idle_per_host` where that is higher.
     #[must_use]
     pub fn max_connections_per_host(mut self, max_connections_per_host: usize) -> ClientConfig {
         let pool = &mut self.profile.transport.pool;
