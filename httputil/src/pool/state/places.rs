@@ -258,7 +258,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         let Some(host) = self.hosts.get(index) else { return };
         let is_first = || host.queue.fresh_before_others(now) > host.promising() + host.departing;
-        if host.queue.fresh() > 0 && self.may_replace_one(host) && is_first() {
+        // One that leads elsewhere than where it failed is as good.
+        let is_served = || host.shared.iter().any(|entry| self.serves_fresh(host, *entry, now));
+        if host.queue.fresh() > 0 && self.may_replace_one(host) && is_first() && !is_served() {
             // Those behind would take it before another is dialled in its stead.
             self.pump(index, now, todo);
         }
@@ -271,6 +273,18 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if !take_any {
             self.serve_fresh(index, now, todo);
         }
+    }
+
+    /// Whether the first of those who want a new connection takes a place on this one as it is.
+    fn serves_fresh(&self, host: &Host<C, S::Place>, entry: usize, now: Instant) -> bool {
+        let connection = self.shared(entry).filter(|_| !self.is_spared(entry));
+        connection.is_some_and(|connection| {
+            // Before its peer has said how many it takes, there is one.
+            let has_one = connection
+                .limit()
+                .map_or(connection.in_use() == 0, |limit| has_place(connection, limit));
+            has_one && host.queue.serves_first_fresh(connection.marks().remote, now)
+        })
     }
 
     /// Gives places to those who want a new connection, if none will come.

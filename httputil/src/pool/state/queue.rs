@@ -107,6 +107,13 @@ impl<C, P> Queue<C, P> {
             .any(|waiter| waiter.takes(offer) && !waiter.is_gone(now))
     }
 
+    /// Whether a used connection that leads there serves the first of those.
+    pub(super) fn serves_first_fresh(&self, to: Option<SocketAddr>, now: Instant) -> bool {
+        let offer = Offer { is_new: false, to };
+        let first = self.fresh.iter().find(|waiter| !waiter.is_gone(now));
+        first.is_some_and(|waiter| waiter.takes(offer))
+    }
+
     /// The addresses that the first of those shuns; none if only a new connection can serve it.
     pub(super) fn shunned(&self, now: Instant) -> &[SocketAddr] {
         let first = self.fresh.iter().find(|waiter| !waiter.is_gone(now));

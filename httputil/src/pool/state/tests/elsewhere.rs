@@ -328,6 +328,42 @@ fn of_as_many_shared_connections_as_there_may_be_one_to_where_something_failed_m
 }
 
 #[test]
+fn a_connection_to_another_address_serves_who_failed_elsewhere_and_is_not_replaced_for_them() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let Outcome::Wait(mut waiting) = room.checkout(host) else {
+        panic!("nothing is there")
+    };
+    room.dialled_shared_at(host, 1, 1);
+    let Ok(Delivery::Place(seat)) = waiting.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    let failed = seat.many().marks();
+    let mut retries: Vec<_> = (0..6)
+        .map(|_| match room.another(host, failed) {
+            Outcome::Wait(waiting) => waiting,
+            _ => panic!("nothing leads to another address"),
+        })
+        .collect();
+    let mut seats = Vec::new();
+    while !room.dials.is_empty() {
+        let number = u32::try_from(room.begun.len()).unwrap();
+        room.dialled_shared_at(host, number, 2);
+        seats.extend(retries.iter_mut().filter_map(|retry| match retry.receiver.try_recv() {
+            Ok(Delivery::Place(seat)) => Some(seat),
+            _ => None,
+        }));
+    }
+    assert_eq!((seats.len(), room.begun.len(), room.left.len()), (4, 3, 1));
+    // Both places of one of them come back before the pool hears of it.
+    seats.remove(0).leave();
+    room.back(seats.remove(0));
+    let mut last = retries[4..].iter_mut();
+    assert!(last.all(|retry| served(&mut retry.receiver).is_some()));
+    assert_eq!((room.dials.len(), room.left.len()), (0, 1));
+}
+
+#[test]
 fn where_the_dial_leads_to_where_something_failed_all_the_same_nothing_makes_room_for_a_second() {
     let mut room = Room::new(caps(2));
     let host = room.host("a", Protocol::H1);
