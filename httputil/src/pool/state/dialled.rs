@@ -69,6 +69,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.serve(index, connection, true, now, todo);
         // Those who waited to learn the protocol, or whether the host is there at all, need a connection each.
         self.pump(index, now, todo);
+        // Or what there is, if this was the last that would come: of a host that speaks now HTTP/2, now HTTP/1, places.
+        self.serve_fresh(index, now, todo);
         let ready = self
             .hosts
             .get_mut(index)
