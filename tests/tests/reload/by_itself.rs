@@ -8,6 +8,7 @@ use httputil_tests::PATIENCE;
 use httputil_tests::ca::Ca;
 use httputil_tests::server::Server;
 use httputil_tests::tls::ServerTls;
+use tokio::task::JoinSet;
 
 use crate::common::{get, url};
 use crate::scene::{Folder, quoted, stats};
@@ -49,6 +50,30 @@ async fn a_configuration_that_wishes_it_is_followed_without_a_word_of_the_progra
     until("a mistake is told", || registry.stats().reloads_refused == 1).await;
     assert_eq!(agent(&registry), "three");
     assert_eq!(registry.stats().reloads, 2, "nothing is reloaded that has not changed");
+}
+
+#[tokio::test]
+async fn what_changes_at_the_moment_of_a_reload_is_followed_too() {
+    let one = async || {
+        let folder = Folder::new();
+        let main = folder.write("httputil.toml", &text(true, "one"));
+        let registry = registry(&main);
+        folder.write("httputil.toml", &text(true, "two"));
+        let followed = async {
+            while agent(&registry) != "two" {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, followed)
+            .await
+            .expect("the change is followed");
+        folder.write("httputil.local.toml", "[telemetry]\nuser_agent = 'three'\n");
+        until("a file that comes just then is followed", || {
+            agent(&registry) == "three"
+        })
+        .await;
+    };
+    (0..24).map(|_| one()).collect::<JoinSet<_>>().join_all().await;
 }
 
 #[tokio::test]

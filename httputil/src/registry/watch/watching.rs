@@ -252,15 +252,21 @@ impl Watching {
         };
         let config = inner.holding().config.clone();
         if !config.is(&self.followed) {
-            self.accept(config);
+            let holds = self.look_at(&config);
+            self.accept(config, holds);
             self.judged = None;
         }
         true
     }
 
-    /// What its files hold now is followed.
-    fn accept(&mut self, config: Config) {
-        self.accepted = Snapshot::of(&config, follows_all(&config, &self.shared));
+    /// What the files of a configuration hold now.
+    fn look_at(&self, config: &Config) -> Snapshot {
+        Snapshot::of(config, follows_all(config, &self.shared))
+    }
+
+    /// The configuration is followed, whose files hold this.
+    fn accept(&mut self, config: Config, holds: Snapshot) {
+        self.accepted = holds;
         self.judged = Some(self.accepted.clone());
         self.beginning = None;
         self.followed = config;
@@ -300,14 +306,15 @@ impl Watching {
     /// Follows what the files hold, if it can be followed; `None` if they, or the configuration in force, have changed under
     /// it.
     fn judge(&mut self, registry: &Registry, now: &Snapshot) -> Option<Result<ReloadReport, Error>> {
-        let loaded = self.load(now);
+        // It may name other files. They are looked at before it is in force, since what changes from then on is news.
+        let loaded = self.load(now).map(|config| (self.look_at(&config), config));
         if self.accepted.again() != *now {
             return None;
         }
         let is_first = self.judged.replace(now.clone()).is_none();
-        let loaded = loaded.and_then(|config| self.believe(config, now));
-        let config = match loaded {
-            Ok(config) => config,
+        let loaded = loaded.and_then(|(holds, config)| Ok((holds, self.believe(config, now)?)));
+        let (holds, config) = match loaded {
+            Ok(loaded) => loaded,
             Err(error) => {
                 registry.inner.reloads.refuse();
                 tracing::warn!("configuration not reloaded, the earlier one stays in force: {error}");
@@ -317,10 +324,9 @@ impl Watching {
         // The same one where it says the same, so that several who watch don't wake each other for ever.
         let same = is_first && config.says_as(&self.followed);
         let config = if same { self.followed.clone() } else { config };
-        let outcome = registry.reload_instead(&self.followed, config, !same)?;
+        let outcome = registry.reload_instead(&self.followed, config.clone(), !same)?;
         if outcome.is_ok() {
-            // It may name other files.
-            self.accept(registry.config());
+            self.accept(config, holds);
         }
         Some(outcome)
     }
