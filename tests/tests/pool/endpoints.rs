@@ -47,6 +47,7 @@ async fn what_a_look_up_or_a_dial_took_makes_no_endpoint_slow() {
         }
     };
     within(PATIENCE, until_one_waits).await;
+    // So long the look-up takes: what is shown is that nobody takes that for the endpoint's own slowness.
     tokio::time::sleep(Duration::from_secs(1)).await;
     found.open();
     assert_eq!(within(PATIENCE, waits.unwrap()).await.unwrap().unwrap(), "here");
