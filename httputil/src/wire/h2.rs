@@ -5,15 +5,15 @@
 //! one place. What the frames say beyond that is in [`Signs`](super::signs).
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use hyper::client::conn::http2;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
 
 use super::counted::Wire;
+use super::crew::{Crew, Watch};
 use super::parking::Parking;
 use super::signs::{Bar, Signs};
 use super::{CloseReason, Link, Place, RequestBody};
@@ -42,34 +42,17 @@ pub(super) struct Shared {
     /// Where the connection lives.
     pub(super) runtime: Handle,
     pub(super) parking: Parking,
-}
-
-/// Spawns hyper's tasks, and remembers the first: the one that owns the socket.
-#[derive(Clone, Default)]
-pub(super) struct Executor {
-    socket_task: Arc<OnceLock<AbortHandle>>,
-}
-
-impl<F> hyper::rt::Executor<F> for Executor
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        // Boxed: its type has room for a whole connection, and each request's copy of it would be moved nine times.
-        let task = tokio::spawn(Box::pin(future));
-        self.socket_task.get_or_init(|| task.abort_handle());
-    }
+    pub(super) crew: Crew,
 }
 
 impl H2 {
     /// Starts a driver that tells the pool what the frames say, and of the connection's end.
     pub(super) fn start(
         sender: Sender,
-        connection: http2::Connection<Wire, RequestBody, Executor>,
+        connection: http2::Connection<Wire, RequestBody, Crew>,
         link: Arc<Link>,
         signs: Arc<Signs>,
-        executor: Executor,
+        crew: Crew,
         transport: &Transport,
     ) -> H2 {
         let max_uses = transport.pool.max_requests_per_connection;
@@ -83,11 +66,12 @@ impl H2 {
             is_bound: AtomicBool::new(false),
             runtime: Handle::current(),
             parking: Parking::default(),
+            crew: crew.clone(),
         });
+        let dispatch = dispatch(connection, Arc::clone(&shared));
         tokio::spawn(Driver {
-            connection,
+            watch: crew.watch(dispatch),
             shared: Arc::clone(&shared),
-            executor,
             is_finished: false,
         });
         H2 { sender, shared }
@@ -189,6 +173,12 @@ impl Shared {
         self.signs.in_use.load(Ordering::Acquire)
     }
 
+    /// Streams under way go on with the socket; new ones would be refused.
+    fn end(&self) {
+        self.signs.end();
+        self.link.retired();
+    }
+
     /// A place is free again.
     pub(super) fn give_back(&self) {
         self.signs.in_use.fetch_sub(1, Ordering::AcqRel);
@@ -196,10 +186,16 @@ impl Shared {
     }
 }
 
+/// Takes the requests in, until the connection takes no more.
+async fn dispatch(connection: http2::Connection<Wire, RequestBody, Crew>, shared: Arc<Shared>) {
+    let _ = connection.await;
+    shared.end();
+}
+
+/// The connection's task: of all that hyper spawns for it, the socket included. What the frames have said, it tells the pool.
 struct Driver {
-    connection: http2::Connection<Wire, RequestBody, Executor>,
+    watch: Watch,
     shared: Arc<Shared>,
-    executor: Executor,
     is_finished: bool,
 }
 
@@ -209,10 +205,10 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.shared.signs.driven_by(cx.waker());
-        let polled = Pin::new(&mut this.connection).poll(cx);
+        let polled = Pin::new(&mut this.watch).poll(cx);
         this.shared.signs.tell(&this.shared.link);
         this.is_finished = polled.is_ready();
-        polled.map(drop)
+        polled
     }
 }
 
@@ -220,12 +216,8 @@ impl Drop for Driver {
     fn drop(&mut self) {
         if !self.is_finished {
             self.shared.link.socket.set_reason(CloseReason::RuntimeGone);
-            if let Some(task) = self.executor.socket_task.get() {
-                task.abort();
-            }
+            // Before the streams under way hear of it.
+            self.shared.end();
         }
-        // Streams under way go on in the task that owns the socket; new ones would be refused.
-        self.shared.signs.end();
-        self.shared.link.retired();
     }
 }

@@ -14,6 +14,7 @@ mod body;
 mod bucket;
 mod counted;
 mod counting;
+mod crew;
 mod drain;
 mod driven;
 mod driver;

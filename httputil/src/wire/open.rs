@@ -7,7 +7,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::counted::Counted;
-use super::h2::Executor;
+use super::crew::Crew;
 use super::head::{HeadSigns, HeadWatch};
 use super::pings::KeepAlive;
 use super::signs::{Signs, Tap};
@@ -94,8 +94,8 @@ pub(crate) async fn open(
             let keep_alive = KeepAlive::new(settings, Arc::clone(&seat.complaints));
             let tap = Tap::new(Arc::clone(&signs), socket.clone(), keep_alive);
             let wire = TokioIo::new(Counted::tapped(stream, tap).asked(asked, &socket));
-            let executor = Executor::default();
-            let mut builder = http2::Builder::new(executor.clone());
+            let crew = Crew::default();
+            let mut builder = http2::Builder::new(crew.clone());
             builder
                 .initial_stream_window_size(settings.initial_stream_window)
                 .initial_connection_window_size(settings.initial_connection_window)
@@ -125,7 +125,7 @@ pub(crate) async fn open(
                 connection,
                 link,
                 signs,
-                executor,
+                crew,
                 connector.transport(),
             )))
         }

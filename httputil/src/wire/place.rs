@@ -8,6 +8,7 @@ use std::task::Poll;
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
+use super::crew::Upload;
 use super::h2::{H2, Sender, Shared};
 use super::phases::Watch;
 use super::reasons::{is_complaint, is_refused, is_reset, is_runtime_gone};
@@ -25,6 +26,8 @@ pub(crate) struct Place {
     began: Began,
     /// What has become of the request's body.
     request: Option<Completion>,
+    /// It is a stream of the caller's.
+    upload: Option<Upload>,
     /// The answer bears no body, whatever its length says.
     is_bodiless: bool,
 }
@@ -54,6 +57,7 @@ impl Place {
             sender: Some(sender),
             began,
             request: None,
+            upload: None,
             is_bodiless: false,
         }
     }
@@ -123,6 +127,10 @@ impl Place {
         let shared = &self.shared;
         let mut watch = phases.map(|phases| Box::new(Watch::over(phases, request.body_mut(), None, deadline)));
         self.request = Some(request.body().completion());
+        if self.is_uploading() {
+            self.upload = Some(shared.crew.upload());
+            request.body_mut().step_aside();
+        }
         self.is_bodiless = request.method() == Method::HEAD;
         self.began = Began {
             at: Instant::now(),

@@ -37,6 +37,8 @@ struct Filled {
     upload: Option<Arc<Upload>>,
     /// Bytes are given in pieces.
     in_pieces: bool,
+    /// Who asks first gets nothing yet.
+    steps_aside: bool,
     /// What makes it once more.
     again: Option<Box<Again>>,
 }
@@ -214,10 +216,19 @@ impl RequestBody {
         }
     }
 
+    /// A stream of the caller's gives nothing to who asks first: over HTTP/2 that is the connection's task, which then leaves
+    /// it to another.
+    pub(super) fn step_aside(&mut self) {
+        if let Some(filled) = &mut self.0 {
+            filled.steps_aside = filled.fate.is_some();
+        }
+    }
+
     /// It waits for nothing.
     pub(crate) fn send_at_once(&mut self) {
         if let Some(filled) = &mut self.0 {
             filled.hold = None;
+            filled.steps_aside = false;
         }
     }
 
@@ -266,6 +277,7 @@ impl Filled {
             hold: None,
             upload: None,
             in_pieces: false,
+            steps_aside: false,
             again: None,
         }
     }
@@ -491,6 +503,10 @@ impl Body for RequestBody {
 
 impl Filled {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
+        if std::mem::take(&mut self.steps_aside) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Some(hold) = &self.hold
             && hold.poll_open(cx).is_pending()
         {

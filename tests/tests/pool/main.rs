@@ -25,6 +25,7 @@ mod h2_cancel;
 mod h2_goaway;
 mod h2_ping;
 mod h2_settings;
+mod h2_uploads;
 mod h2_window;
 mod halfread;
 mod hedge;
