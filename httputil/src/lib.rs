@@ -272,7 +272,7 @@ mod config;
 mod connect;
 mod error;
 mod files;
-mod policy;
+pub mod policy;
 mod pool;
 mod registry;
 pub mod service;

@@ -322,7 +322,7 @@ impl Prepared {
         if sendings.attempts == 1
             && let Some(budget) = self.host.as_ref().and_then(|host| host.budget.as_ref())
         {
-            budget.deposit(began);
+            budget.deposit_at(began);
         }
         self.awaits(began);
         let outcome = self.attempt(sendings, began).await;

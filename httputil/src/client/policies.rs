@@ -54,11 +54,11 @@ impl Policies {
     /// What `in_code` says of a profile: its settings cannot be.
     pub(crate) fn of(profile: &settings::Profile) -> Result<Arc<Policies>, Error> {
         let problems = in_code::policy_mistakes(profile);
-        let Some(retry) = Retry::of(&profile.policy.retry).filter(|_| problems.is_empty()) else {
+        if !problems.is_empty() {
             return Err(Error::config(problems));
-        };
+        }
         Ok(Arc::new(Policies {
-            retry,
+            retry: Retry::new(&profile.policy.retry)?,
             limits: Limits::of(profile.policy.limit),
             endpoints: Endpoints::of(profile)?,
             cookies: Cookies::of(profile.policy.cookies),

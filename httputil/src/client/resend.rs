@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_request_may_be_repeated_by_its_method_or_its_idempotency_key() {
-        let rules = Retry::of(&crate::settings::Retry::default()).unwrap();
+        let rules = Retry::new(&crate::settings::Retry::default()).unwrap();
         let may_repeat = |method: &Method, headers: &HeaderMap| may_repeat(method, headers, &rules);
         let none = HeaderMap::new();
         assert!(may_repeat(&Method::DELETE, &none));

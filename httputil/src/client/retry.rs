@@ -158,7 +158,7 @@ impl Prepared {
         };
         let is_repeatable = self.is_repeatable();
         let wants_one = may_retry(self.options.as_deref());
-        let pause = rules.pause(attempts, is_repeatable, ended, SystemTime::now(), chance());
+        let pause = rules.pause_by(attempts, is_repeatable, ended, SystemTime::now(), chance());
         let Some(mut pause) = pause.filter(|_| is_whole && wants_one) else {
             let why_not = match () {
                 () if !wants_one => "the request wants no retry",

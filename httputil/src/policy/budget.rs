@@ -1,6 +1,18 @@
 //! What keeps retries from becoming a storm: each request to a host pays in a part of a retry, each retry takes a whole one
 //! out, and so many a second are free.
 //!
+//! ```
+//! use httputil::policy::budget::Budget;
+//!
+//! // A retry for each ten calls, and none that is free.
+//! let budget = Budget::new(0.1, 0);
+//! for _ in 0..20 {
+//!     budget.deposit(); // before a call that is no retry
+//! }
+//! assert!(budget.withdraw() && budget.withdraw(), "two calls may be made again");
+//! assert!(!budget.withdraw(), "and no third: give the failure to whoever asked");
+//! ```
+//!
 //! Over any ten seconds there are no more retries than both allow; what was not used by then is gone. tower's `TpsBudget`
 //! says the same, but it moves its window from whenever it is asked, and on by two of ten parts where a little more than one
 //! is over: a client with a few requests a second was given its free retries in half the time, and amplified a failing
@@ -19,9 +31,9 @@ const PARTS: usize = KEPT_FOR as usize + 1;
 /// What a retry costs. A request pays this times the ratio.
 const RETRY: i64 = 1_000_000;
 
-/// The budget of one host.
+/// The budget of one host, or of whatever else fails as one. Its clock is tokio's.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     /// What a request pays in.
     deposit: i64,
     /// What is free.
@@ -39,13 +51,14 @@ struct Window {
 }
 
 impl Budget {
-    /// `ratio` is retries for each request (`retry.budget.ratio`), beside `min_per_second` that are free.
-    pub(crate) fn new(ratio: f64, min_per_second: u32) -> Budget {
+    /// `ratio` is retries for each request (`retry.budget.ratio`), 0 to 1000, beside `min_per_second` that are free
+    /// (`retry.budget.min_per_second`). By default clients have 0.1 and 1.
+    pub fn new(ratio: f64, min_per_second: u32) -> Budget {
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "the configuration bounds it to 0 to 1000"
+            reason = "it is bounded, and what is no number is 0"
         )]
-        let deposit = (ratio * RETRY as f64).round() as i64;
+        let deposit = (ratio.clamp(0.0, 1000.0) * RETRY as f64).round() as i64;
         Budget {
             deposit,
             reserve: i64::from(min_per_second) * i64::from(KEPT_FOR) * RETRY,
@@ -54,8 +67,13 @@ impl Budget {
         }
     }
 
-    /// A request that is no retry.
-    pub(crate) fn deposit(&self, now: Instant) {
+    /// A request that is no retry, and pays in.
+    pub fn deposit(&self) {
+        self.deposit_at(Instant::now());
+    }
+
+    /// The same by a look at the clock that was taken already.
+    pub(crate) fn deposit_at(&self, now: Instant) {
         self.with_window(now, |window| {
             let part = window.part();
             *part = part.saturating_add(self.deposit);
@@ -63,7 +81,8 @@ impl Budget {
     }
 
     /// Whether one retry may be made; it is paid for then.
-    pub(crate) fn withdraw(&self) -> bool {
+    #[must_use = "a retry that is refused is not to be made"]
+    pub fn withdraw(&self) -> bool {
         self.with_window(Instant::now(), |window| {
             let balance = window
                 .parts
@@ -77,7 +96,7 @@ impl Budget {
     }
 
     /// A retry that was paid for is not made after all.
-    pub(crate) fn pay_back(&self) {
+    pub fn pay_back(&self) {
         self.with_window(Instant::now(), |window| {
             let part = window.part();
             *part = part.saturating_add(RETRY);
@@ -125,9 +144,21 @@ mod tests {
     fn retries_are_a_part_of_the_requests_beside_the_reserve() {
         let budget = Budget::new(0.1, 1);
         assert_eq!(spend(&budget), 10);
-        (0..200).for_each(|_| budget.deposit(Instant::now()));
+        (0..200).for_each(|_| budget.deposit());
         assert_eq!(spend(&budget), 20);
         assert_eq!(spend(&budget), 0);
+    }
+
+    #[test]
+    fn a_ratio_that_is_none_pays_in_nothing_and_takes_nothing_out() {
+        for ratio in [-1.0, f64::NAN, f64::NEG_INFINITY] {
+            let budget = Budget::new(ratio, 1);
+            (0..1000).for_each(|_| budget.deposit());
+            assert_eq!(spend(&budget), 10, "{ratio}");
+        }
+        let budget = Budget::new(f64::INFINITY, u32::MAX);
+        (0..1000).for_each(|_| budget.deposit());
+        assert!(budget.withdraw());
     }
 
     #[test]
@@ -158,13 +189,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_paid_in_is_gone_after_ten_seconds() {
         let budget = Budget::new(0.5, 0);
-        (0..20).for_each(|_| budget.deposit(Instant::now()));
+        (0..20).for_each(|_| budget.deposit());
         tokio::time::advance(Duration::from_secs(9)).await;
         assert!(budget.withdraw());
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(!budget.withdraw());
         tokio::time::advance(Duration::from_hours(1)).await;
-        (0..2).for_each(|_| budget.deposit(Instant::now()));
+        (0..2).for_each(|_| budget.deposit());
         assert_eq!(spend(&budget), 1);
     }
 }

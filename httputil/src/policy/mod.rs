@@ -1,4 +1,4 @@
-//! What services wrote by hand, or left out: each policy one file, usable alone, and none of them does I/O.
+//! The policies of a request's way, each one module and usable alone, around calls that are none of this crate's.
 //!
 //! ```text
 //! retry      whether a failed attempt is made again, and when     backoff · retry_after · budget
@@ -11,12 +11,15 @@
 //! hosts      the state that breakers and budgets keep per host, bounded
 //! ```
 //!
-//! They judge; the request's way (`client`) asks them and acts. Time comes in as a value or is tokio's, and chance comes
-//! in as a number, so that a test decides both.
+//! A [`Client`](crate::Client) has them all on its way already, as its profile says. These are for what goes another way: a
+//! database's driver, a message queue, a client that somebody else wrote.
+//!
+//! They judge, and do no I/O; whoever asks them acts. Their clock is tokio's, which a test may stop, and where chance has a
+//! part a number may be given in its place, so that a test decides both.
 
-mod backoff;
+pub mod backoff;
 pub(crate) mod breaker;
-mod budget;
+pub mod budget;
 #[cfg(feature = "cookies")]
 mod cookies;
 mod endpoint;
@@ -24,8 +27,8 @@ mod hosts;
 mod limit;
 mod rate;
 mod redirect;
-mod retry;
-mod retry_after;
+pub mod retry;
+pub mod retry_after;
 #[cfg(test)]
 mod simulation;
 

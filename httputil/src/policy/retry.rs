@@ -1,5 +1,26 @@
 //! Whether a failed attempt is made again, and when.
 //!
+//! ```
+//! use http::{HeaderMap, Method, StatusCode};
+//! use httputil::policy::retry::{Ended, Retry};
+//! use httputil::settings;
+//!
+//! # fn main() -> Result<(), httputil::Error> {
+//! // Three attempts in all, 425, 429, 502, 503 and 504: what a client does by default.
+//! let retry = Retry::new(&settings::Retry::default())?;
+//! let (method, headers) = (Method::GET, HeaderMap::new());
+//! let is_repeatable = retry.is_repeatable(&method, &headers);
+//!
+//! let (status, answer) = (StatusCode::SERVICE_UNAVAILABLE, HeaderMap::new());
+//! let mut attempts = 1;
+//! while let Some(pause) = retry.pause(attempts, is_repeatable, Ended::Answered(status, &answer)) {
+//!     // Here you sleep for the pause, and make the next attempt.
+//!     attempts += 1;
+//! }
+//! assert_eq!(attempts, 3);
+//! # Ok(()) }
+//! ```
+//!
 //! Only what has no further effect when done twice: idempotent methods (RFC 9110 §9.2.2), requests that bear an
 //! idempotency key, and any request that the server has certainly not acted on. Whoever asks has looked at the total
 //! deadline and the budget; here it is only said what would be right.
@@ -9,13 +30,15 @@ use std::time::{Duration, SystemTime};
 use http::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use http::{Method, StatusCode};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, part};
 use super::retry_after;
-use crate::settings;
+use crate::error::{Error, Problem};
+use crate::settings::{self, check_header_name, check_method, check_status};
+use crate::wire::chance;
 
-/// What a profile says about retries.
+/// What is made again: [`settings::Retry`], read. The budget is not asked here ([`Budget`](super::budget::Budget)).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Retry {
+pub struct Retry {
     /// `retry.max_attempts`: in all; 1 is off.
     pub(crate) max_attempts: u32,
     pub(crate) backoff: Backoff,
@@ -33,35 +56,59 @@ pub(crate) struct Retry {
 
 /// How an attempt ended, as far as a retry is concerned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Ended<'a> {
+#[non_exhaustive]
+pub enum Ended<'a> {
+    /// With an answer of this status and these headers.
     Answered(StatusCode, &'a HeaderMap),
     /// The same answer, where the next attempt goes to somebody who has not been asked: `Retry-After` is not for them.
     TurnedAway(StatusCode, &'a HeaderMap),
-    /// No answer. Whether the server has certainly not acted on the request.
+    /// Without an answer.
     Failed {
+        /// The server has certainly not acted on the request, as when no connection was made.
         is_unprocessed: bool,
     },
 }
 
 impl Retry {
-    /// What the settings say; `None` if a status, a method or the header is none.
-    pub(crate) fn of(settings: &settings::Retry) -> Option<Retry> {
-        let statuses = settings.statuses.iter();
-        let methods = settings.methods.iter();
-        Some(Retry {
+    /// What the settings say.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Config`](crate::Kind::Config), which names each status, method and header that is none.
+    pub fn new(settings: &settings::Retry) -> Result<Retry, Error> {
+        let mut problems = Vec::new();
+        let mut wrong = |key: &str, value: &dyn std::fmt::Debug, why: &str| {
+            problems.push(Problem::new(format!("retry.{key} = {value:?}: {why}")));
+        };
+        let statuses = settings.statuses.iter().filter_map(|status| {
+            let known = StatusCode::from_u16(*status).ok();
+            check_status(&status.to_string())
+                .map_err(|why| wrong("statuses", status, why))
+                .ok()
+                .and(known)
+        });
+        let statuses = statuses.collect();
+        let methods = settings.methods.iter().filter_map(|method| {
+            let known = Method::from_bytes(method.as_bytes()).ok();
+            check_method(method)
+                .map_err(|why| wrong("methods", method, why))
+                .ok()
+                .and(known)
+        });
+        let methods = methods.collect();
+        let header = &settings.idempotency_header;
+        if let Err(why) = check_header_name(header) {
+            wrong("idempotency_header", header, why);
+        }
+        let (Ok(idempotency_header), true) = (HeaderName::from_bytes(header.as_bytes()), problems.is_empty()) else {
+            return Err(Error::config(problems));
+        };
+        Ok(Retry {
             max_attempts: settings.max_attempts,
-            backoff: Backoff {
-                base: settings.backoff_base,
-                max: settings.backoff_max,
-                jitter: settings.jitter,
-            },
-            statuses: statuses
-                .map(|status| StatusCode::from_u16(*status).ok())
-                .collect::<Option<_>>()?,
-            methods: methods
-                .map(|method| Method::from_bytes(method.as_bytes()).ok())
-                .collect::<Option<_>>()?,
-            idempotency_header: HeaderName::from_bytes(settings.idempotency_header.as_bytes()).ok()?,
+            backoff: Backoff::from(settings),
+            statuses,
+            methods,
+            idempotency_header,
             respect_retry_after: settings.respect_retry_after,
             max_retry_after: settings.max_retry_after,
         })
@@ -72,18 +119,20 @@ impl Retry {
         self.max_attempts > 1
     }
 
-    /// Whether a request may be sent twice.
-    pub(crate) fn is_repeatable(&self, method: &Method, headers: &HeaderMap) -> bool {
+    /// Whether a request may be sent twice: by its method ([`methods`](settings::Retry::methods)), or since it bears the
+    /// idempotency key.
+    pub fn is_repeatable(&self, method: &Method, headers: &HeaderMap) -> bool {
         self.methods.contains(method) || self.bears_key(headers)
     }
 
     /// Whether a request bears the idempotency key; an empty one is none.
-    pub(crate) fn bears_key(&self, headers: &HeaderMap) -> bool {
+    pub fn bears_key(&self, headers: &HeaderMap) -> bool {
         headers.get(&self.idempotency_header).is_some_and(|key| !key.is_empty())
     }
 
-    /// Whether an answer's status counts as a failure here.
-    pub(crate) fn is_failure(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+    /// Whether an answer's status counts as a failure here ([`statuses`](settings::Retry::statuses)); 429 does only when it says
+    /// when to come back.
+    pub fn is_failure(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         self.statuses.contains(&status)
             && (status != StatusCode::TOO_MANY_REQUESTS || headers.contains_key(RETRY_AFTER))
     }
@@ -93,9 +142,18 @@ impl Retry {
         retry_after::pause(headers, now).filter(|_| self.respect_retry_after)
     }
 
-    /// The pause before attempt `attempts + 1`; `None` if there is to be none. `attempts` were made, `chance` is a number
-    /// from 0 to 1.
-    pub(crate) fn pause(
+    /// The pause before attempt `attempts + 1`; `None` if there is to be none, and the outcome is the caller's. `attempts`
+    /// were made.
+    ///
+    /// A pause that the answer asks for ([`retry_after`]) is kept, and lengthened by up to a tenth, so that
+    /// a thousand clients that were told the same do not come back together.
+    pub fn pause(&self, attempts: u32, is_repeatable: bool, ended: Ended<'_>) -> Option<Duration> {
+        self.pause_by(attempts, is_repeatable, ended, SystemTime::now(), chance())
+    }
+
+    /// The same at a time, and by a `chance` from 0 to 1, of your own: for simulations, and for tests. `now` counts where an
+    /// answer bears `Retry-After` as a date, and no `Date`.
+    pub fn pause_by(
         &self,
         attempts: u32,
         is_repeatable: bool,
@@ -106,15 +164,14 @@ impl Retry {
         if attempts >= self.max_attempts {
             return None;
         }
-        let own = self.backoff.pause(attempts, chance);
+        let own = self.backoff.pause_by(attempts, chance);
         match ended {
             Ended::Answered(status, headers) if is_repeatable && self.is_failure(status, headers) => {
                 match self.asked_for(headers, now) {
                     None => Some(own),
                     Some(asked) if asked > self.max_retry_after => None,
-                    // Upward, so that a thousand clients that were told the same do not come back together.
                     Some(asked) => {
-                        let upward = self.backoff.base.max(asked / 10).mul_f64(chance);
+                        let upward = part(self.backoff.base().max(asked / 10), chance);
                         Some(asked.max(own).saturating_add(upward))
                     }
                 }
@@ -136,11 +193,7 @@ mod tests {
     fn retry() -> Retry {
         Retry {
             max_attempts: 3,
-            backoff: Backoff {
-                base: Duration::from_millis(100),
-                max: Duration::from_secs(5),
-                jitter: Jitter::Full,
-            },
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5), Jitter::Full),
             statuses: [425, 429, 502, 503, 504]
                 .map(|status| StatusCode::from_u16(status).unwrap())
                 .to_vec(),
@@ -157,13 +210,42 @@ mod tests {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
         }
         let ended = Ended::Answered(StatusCode::from_u16(status).unwrap(), &headers);
-        retry().pause(1, true, ended, SystemTime::UNIX_EPOCH, chance)
+        retry().pause_by(1, true, ended, SystemTime::UNIX_EPOCH, chance)
+    }
+
+    #[test]
+    fn settings_that_cannot_be_are_refused_by_name_all_together() {
+        assert_eq!(
+            Retry::new(&settings::Retry::default()).unwrap(),
+            Retry {
+                methods: ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]
+                    .map(|method| method.parse().unwrap())
+                    .to_vec(),
+                ..retry()
+            }
+        );
+        let wrong = settings::Retry {
+            statuses: vec![503, 200, 7],
+            methods: vec!["GET".to_owned(), "get it".to_owned()],
+            idempotency_header: "no header".to_owned(),
+            ..settings::Retry::default()
+        };
+        let words = Retry::new(&wrong).unwrap_err().to_string();
+        for key in [
+            "retry.statuses = 200",
+            "retry.statuses = 7",
+            "retry.methods = \"get it\"",
+            "retry.idempotency_header",
+        ] {
+            assert!(words.contains(key), "{key}: {words}");
+        }
+        assert!(!words.contains("503") && !words.contains("\"GET\": "), "{words}");
     }
 
     #[test]
     fn attempts_are_counted_in_all() {
         let failed = Ended::Failed { is_unprocessed: false };
-        let pause = |attempts| retry().pause(attempts, true, failed, SystemTime::UNIX_EPOCH, 1.0);
+        let pause = |attempts| retry().pause_by(attempts, true, failed, SystemTime::UNIX_EPOCH, 1.0);
         assert_eq!(pause(1), Some(Duration::from_millis(100)));
         assert_eq!(pause(2), Some(Duration::from_millis(200)));
         assert_eq!(pause(3), None);
@@ -177,7 +259,7 @@ mod tests {
         assert!(retry.is_repeatable(&Method::GET, &HeaderMap::new()));
         assert!(!retry.is_repeatable(&Method::POST, &HeaderMap::new()));
         assert!(retry.is_repeatable(&Method::POST, &keyed));
-        let pause = |ended| retry.pause(1, false, ended, SystemTime::UNIX_EPOCH, 1.0);
+        let pause = |ended| retry.pause_by(1, false, ended, SystemTime::UNIX_EPOCH, 1.0);
         assert_eq!(pause(Ended::Failed { is_unprocessed: false }), None);
         assert!(pause(Ended::Failed { is_unprocessed: true }).is_some());
         assert_eq!(pause(Ended::Answered(StatusCode::BAD_GATEWAY, &keyed)), None);
@@ -202,7 +284,7 @@ mod tests {
         };
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("99999999999999999999"))]);
         let ended = Ended::Answered(StatusCode::SERVICE_UNAVAILABLE, &headers);
-        let pause = patient.pause(1, true, ended, SystemTime::UNIX_EPOCH, 1.0);
+        let pause = patient.pause_by(1, true, ended, SystemTime::UNIX_EPOCH, 1.0);
         assert_eq!(pause, Some(Duration::MAX));
     }
 

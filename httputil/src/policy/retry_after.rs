@@ -1,15 +1,31 @@
 //! `Retry-After` (RFC 9110 §10.2.3): when the server wants to be asked again.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//!
+//! use http::header::{DATE, HeaderMap, RETRY_AFTER};
+//! use httputil::policy::retry_after;
+//!
+//! let mut headers = HeaderMap::new();
+//! headers.insert(RETRY_AFTER, "120".parse()?);
+//! assert_eq!(retry_after::pause(&headers, SystemTime::now()), Some(Duration::from_secs(120)));
+//!
+//! headers.insert(RETRY_AFTER, "Fri, 31 Dec 1999 23:59:59 GMT".parse()?);
+//! headers.insert(DATE, "Fri, 31 Dec 1999 23:59:50 GMT".parse()?);
+//! assert_eq!(retry_after::pause(&headers, SystemTime::now()), Some(Duration::from_secs(9)));
+//! # Ok::<(), http::header::InvalidHeaderValue>(())
+//! ```
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// The pause that an answer asks for; `None` if it asks for none, or in words that nobody understands.
+/// The pause that an answer with these headers asks for; `None` if it asks for none, or in words that nobody understands.
 ///
-/// A date is read against the answer's own `Date`, so that a clock that is wrong here, or jumps, changes nothing; without
+/// Both forms are read, seconds and a date. A number of seconds that is too large for a [`Duration`] is the largest. A date is read against the answer's own `Date`, so that a clock that is wrong here, or jumps, changes nothing; without
 /// one, against `now`. A date that is over asks for no pause at all.
-pub(crate) fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit are a very long time.

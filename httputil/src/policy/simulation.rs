@@ -179,7 +179,7 @@ impl World {
         World {
             is_careful,
             began,
-            rules: Retry::of(&retry).expect("the defaults are in order"),
+            rules: Retry::new(&retry).expect("the defaults are in order"),
             chance: Chance(7),
             clients: (0..CLIENTS).map(|_| client()).collect(),
             server: Server::default(),
@@ -268,7 +268,7 @@ impl World {
                 }
             }
             if attempt == 1 {
-                budget.deposit(Instant::now());
+                budget.deposit();
             }
         }
         self.seen.attempts[bucket] += 1;
@@ -286,7 +286,10 @@ impl World {
         let headers = HeaderMap::new();
         let ended = Ended::Answered(StatusCode::SERVICE_UNAVAILABLE, &headers);
         let chance = self.chance.next();
-        let Some(pause) = self.rules.pause(attempt, true, ended, SystemTime::UNIX_EPOCH, chance) else {
+        let Some(pause) = self
+            .rules
+            .pause_by(attempt, true, ended, SystemTime::UNIX_EPOCH, chance)
+        else {
             return;
         };
         let Client { budget, breaker } = &self.clients[client];
