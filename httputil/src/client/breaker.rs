@@ -10,7 +10,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use tokio::time::Instant;
 use url::Url;
 
@@ -20,7 +19,7 @@ use super::retry::{Fault, Outcome};
 use super::sendings::Sendings;
 use crate::connect::Target;
 use crate::error::{Error, Human, Kind, Phase};
-use crate::policy::breaker::{Admission, Change, Pass, Verdict};
+use crate::policy::breaker::{Change, Open, Permit, Verdict};
 use crate::pool::BreakerState;
 use crate::settings::BaseUrl;
 use crate::wire::chance;
@@ -83,13 +82,12 @@ impl Breaker {
 
     /// Where it stands. That of a host that got no request for long is closed.
     pub fn state(&self) -> BreakerState {
-        self.met()
-            .map_or(BreakerState::Closed, |breaker| breaker.state(Instant::now()))
+        self.met().map_or(BreakerState::Closed, |breaker| breaker.state())
     }
 
     /// For how long it will refuse requests; `None` if it would let one through now.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.met()?.refuses_for(Instant::now())
+        self.met()?.retry_after()
     }
 
     /// Refuses every request, until [`reset`](Breaker::reset) or [`force_close`](Breaker::force_close).
@@ -112,7 +110,7 @@ impl Breaker {
     /// Closes it, forgets what it has counted, and lets it judge for itself again.
     pub fn reset(&self) {
         if let Some(breaker) = self.met() {
-            breaker.reset(Instant::now());
+            breaker.reset();
             tracing::info!(host = %self.target, "breaker reset by hand");
         }
     }
@@ -136,25 +134,26 @@ fn target_of(url: &str) -> Result<Target, String> {
 
 impl Prepared {
     /// Asks the breaker, if there is one, whether an attempt may be made.
-    pub(super) fn pass_breaker(&self, now: Instant) -> Result<Option<Pass>, Fault> {
+    pub(super) fn pass_breaker(&self, now: Instant) -> Result<Option<Permit>, Fault> {
         let Some(breaker) = self.host.as_ref().and_then(|host| host.breaker.as_ref()) else {
             return Ok(None);
         };
-        match breaker.admit(|| now) {
-            Admission::Admitted { pass, begins } => {
-                if begins {
+        match breaker.permit_at(|| now) {
+            Ok(permit) => {
+                if permit.is_first_probe() {
                     tracing::info!(profile = &*self.in_force.name, host = %self.target, "breaker half-open: asking whether the host is back");
                 }
-                Ok(Some(pass))
+                Ok(Some(permit))
             }
-            Admission::Refused { retry_after, by_hand } => Err(self.refused_by_breaker(retry_after, by_hand)),
+            Err(open) => Err(self.refused_by_breaker(open)),
         }
     }
 
     /// Counts that the breaker refuses an attempt, and says so.
-    pub(super) fn refused_by_breaker(&self, retry_after: Duration, by_hand: bool) -> Fault {
+    pub(super) fn refused_by_breaker(&self, open: Open) -> Fault {
         self.in_force.pool.count_breaker_refusal();
-        let why = if by_hand {
+        let retry_after = open.retry_after();
+        let why = if open.is_by_hand() {
             "was opened by hand".to_owned()
         } else {
             let key = "breaker.failure_ratio";
@@ -169,13 +168,13 @@ impl Prepared {
     }
 
     /// Tells the breaker how the attempt ended that it let through.
-    pub(super) fn judge(&mut self, pass: Option<Pass>, verdict: Option<Verdict>, sendings: &Sendings) {
+    pub(super) fn judge(&mut self, pass: Option<Permit>, verdict: Option<Verdict>, sendings: &Sendings) {
         let (Some(pass), Some(verdict)) = (pass, verdict) else {
             return;
         };
         let now = sendings.answered_at.unwrap_or_else(Instant::now);
         self.success = (verdict == Verdict::Success).then(|| pass.success());
-        self.tell_of(pass.ended(verdict, now, chance));
+        self.tell_of(pass.ended_at(verdict, now, chance));
     }
 
     /// What an outcome says about the host; `None` if nothing. `began` is when the attempt did.
@@ -201,7 +200,7 @@ impl Prepared {
     pub(super) fn judge_again(&self) {
         let breaker = self.host.as_ref().and_then(|host| host.breaker.as_ref());
         if let (Some(breaker), Some(success)) = (breaker, self.success) {
-            self.tell_of(breaker.take_back(success, Instant::now(), chance));
+            self.tell_of(breaker.take_back_at(success, Instant::now(), chance));
         }
     }
 
@@ -218,26 +217,10 @@ impl Prepared {
     }
 }
 
-/// Whether an answer's status is the host's failure.
-pub(super) fn is_failure(status: StatusCode) -> bool {
-    [
-        StatusCode::BAD_GATEWAY,
-        StatusCode::SERVICE_UNAVAILABLE,
-        StatusCode::GATEWAY_TIMEOUT,
-    ]
-    .contains(&status)
-}
-
 /// The same, whoever has set the time.
 fn verdict(outcome: &Outcome, began: Instant, sent: Option<Instant>, now: Instant) -> Option<Verdict> {
     let fault = match outcome {
-        Ok(response) => {
-            return Some(if is_failure(response.status()) {
-                Verdict::Failure
-            } else {
-                Verdict::Success
-            });
-        }
+        Ok(response) => return Some(Verdict::of_status(response.status())),
         Err(fault) if fault.is_our_own => return None,
         Err(fault) => fault,
     };

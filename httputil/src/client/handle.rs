@@ -314,7 +314,7 @@ impl Client {
     pub fn host_stats(&self) -> Vec<HostStats> {
         let now = Instant::now();
         let in_force = self.inner.in_force.load();
-        let state = |target: &Target| Some(in_force.policies.met(target)?.breaker.as_ref()?.state(now));
+        let state = |target: &Target| Some(in_force.policies.met(target)?.breaker.as_ref()?.state_at(now));
         in_force.pool.host_stats(state)
     }
 

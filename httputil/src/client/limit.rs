@@ -124,8 +124,8 @@ impl Prepared {
         loop {
             // Before the look, lest it open in between.
             let opens = breaker.opens();
-            if let Some((retry_after, by_hand)) = breaker.refusal(Instant::now()) {
-                return Err(self.refused_by_breaker(retry_after, by_hand));
+            if let Some(open) = breaker.refusal(Instant::now()) {
+                return Err(self.refused_by_breaker(open));
             }
             tokio::select! {
                 biased;

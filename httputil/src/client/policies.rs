@@ -201,7 +201,7 @@ impl Policies {
             budget: self
                 .has_budget()
                 .then(|| Arc::new(Budget::new(retry.budget_ratio, retry.budget_min_per_second))),
-            breaker: breaker.enabled.then(|| Breaker::new(breaker, Instant::now())),
+            breaker: breaker.enabled.then(|| Breaker::new(breaker)),
             limit: self.limits.of_host(),
         }
     }
@@ -218,7 +218,7 @@ impl Policies {
 
 impl PerHost {
     fn is_spare(&self, now: Instant) -> bool {
-        self.breaker.as_ref().is_none_or(|breaker| breaker.is_at_rest(now))
+        self.breaker.as_ref().is_none_or(|breaker| breaker.rests_at(now))
             && self.limit.as_ref().is_none_or(|limit| limit.is_at_rest())
     }
 }

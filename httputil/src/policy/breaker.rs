@@ -8,11 +8,40 @@
 //!    └──────────────────────── half_open_requests probes succeed ──────────────┘
 //! ```
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use httputil::policy::breaker::{Breaker, Change, Verdict};
+//! use httputil::settings;
+//!
+//! /// A call of any kind, of a database for one.
+//! async fn guarded<T, E>(breaker: &Arc<Breaker>, call: impl Future<Output = Result<T, E>>) -> Option<Result<T, E>> {
+//!     // While the breaker is open this fails at once, and says when to come back.
+//!     let permit = breaker.permit().ok()?;
+//!     // Dropped here, the permit would say nothing of the database.
+//!     let answer = call.await;
+//!     let verdict = if answer.is_ok() { Verdict::Success } else { Verdict::Failure };
+//!     if let Change::Opened { open_for } = permit.ended(verdict) {
+//!         eprintln!("the database is left alone for {open_for:?}");
+//!     }
+//!     Some(answer)
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let mut settings = settings::Breaker::default();
+//! settings.min_requests = 2;
+//! let breaker = Breaker::new(settings);
+//! assert_eq!(guarded(&breaker, async { Err::<(), _>("broken") }).await, Some(Err("broken")));
+//! assert_eq!(guarded(&breaker, async { Err::<(), _>("broken") }).await, Some(Err("broken")));
+//! assert_eq!(guarded(&breaker, async { Ok::<_, &str>("not asked") }).await, None);
+//! # });
+//! ```
+//!
 //! One host's requests pass one breaker. Only those of the phase's own generation count: a request that began when the
 //! breaker was closed says nothing about a host that has been left alone since. `recloser` counts the last so many
 //! requests, not a window of time, and knows neither a growing open time nor a limited number of probes; so this is ours.
 
-mod pass;
+mod permit;
 mod state;
 mod window;
 
@@ -24,16 +53,17 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-pub(crate) use pass::{Admission, Change, Pass, Success, Verdict};
+pub use permit::{Change, Open, Permit, Success, Verdict};
 use state::{Forced, Phase, State};
 use window::{Slice, Window};
 
 use crate::pool::BreakerState;
 use crate::settings;
+use crate::wire::chance;
 
-/// The breaker of one host.
+/// The breaker of one host. Its clock is tokio's; while it is closed it costs nanoseconds, and no lock to be let through.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub struct Breaker {
     settings: settings::Breaker,
     /// The generation while everything is let through, else [`SHUT`]: a look, no lock, for most requests.
     gate: AtomicU64,
@@ -46,7 +76,13 @@ pub(crate) struct Breaker {
 const SHUT: u64 = u64::MAX;
 
 impl Breaker {
-    pub(crate) fn new(settings: settings::Breaker, now: Instant) -> Arc<Breaker> {
+    /// A closed one, which its permits share. [`enabled`](settings::Breaker::enabled) is not looked at: who wants none makes
+    /// none.
+    pub fn new(settings: settings::Breaker) -> Arc<Breaker> {
+        Breaker::new_at(settings, Instant::now())
+    }
+
+    pub(crate) fn new_at(settings: settings::Breaker, now: Instant) -> Arc<Breaker> {
         Arc::new(Breaker {
             settings,
             gate: AtomicU64::new(0),
@@ -81,22 +117,31 @@ impl Breaker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a request may go now.
-    pub(crate) fn admit(self: &Arc<Self>, now: impl FnOnce() -> Instant) -> Admission {
+    /// Lets a request through.
+    ///
+    /// # Errors
+    ///
+    /// That none is let through now, and when one will be.
+    pub fn permit(self: &Arc<Self>) -> Result<Permit, Open> {
+        self.permit_at(Instant::now)
+    }
+
+    /// The same at a time that is looked at only where it counts.
+    pub(crate) fn permit_at(self: &Arc<Self>, now: impl FnOnce() -> Instant) -> Result<Permit, Open> {
         let gate = self.gate.load(Ordering::Acquire);
         if gate != SHUT {
-            return self.admitted(gate, false);
+            return Ok(self.admitted(gate, false));
         }
         let now = now();
         self.with_state(|state| {
             if state.forced == Some(Forced::Closed) {
-                return self.admitted(state.generation, false);
+                return Ok(self.admitted(state.generation, false));
             }
             if let Some(until) = self.refuses_until(state, now) {
-                return Admission::Refused {
+                return Err(Open {
                     retry_after: until.saturating_duration_since(now),
                     by_hand: state.forced.is_some(),
-                };
+                });
             }
             let begins = !matches!(state.phase, Phase::Closed(_));
             if let Phase::HalfOpen {
@@ -108,7 +153,7 @@ impl Breaker {
             {
                 *under_way += 1;
                 *probed = now;
-                return self.admitted(state.generation, false);
+                return Ok(self.admitted(state.generation, false));
             }
             if begins {
                 state.enter(Phase::HalfOpen {
@@ -117,18 +162,16 @@ impl Breaker {
                     probed: now,
                 });
             }
-            self.admitted(state.generation, begins)
+            Ok(self.admitted(state.generation, begins))
         })
     }
 
-    fn admitted(self: &Arc<Self>, generation: u64, begins: bool) -> Admission {
-        Admission::Admitted {
-            pass: Pass {
-                breaker: Arc::clone(self),
-                generation,
-                is_over: false,
-            },
-            begins,
+    fn admitted(self: &Arc<Self>, generation: u64, is_first: bool) -> Permit {
+        Permit {
+            breaker: Arc::clone(self),
+            generation,
+            is_first,
+            is_over: false,
         }
     }
 
@@ -158,23 +201,35 @@ impl Breaker {
         (until > now).then_some(until)
     }
 
-    /// For how long it will refuse requests; `None` if it would let one through now.
-    pub(crate) fn refuses_for(&self, now: Instant) -> Option<Duration> {
-        self.refusal(now).map(|(retry_after, _)| retry_after)
+    /// For how long it will refuse requests; `None` if it would let one through now. It takes no place among the probes.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.refuses_for(Instant::now())
     }
 
-    /// The same, and whether somebody opened it.
-    pub(crate) fn refusal(&self, now: Instant) -> Option<(Duration, bool)> {
+    /// The same at this time.
+    pub(crate) fn refuses_for(&self, now: Instant) -> Option<Duration> {
+        self.refusal(now).map(|open| open.retry_after)
+    }
+
+    /// What a request would hear, if it would be refused.
+    pub(crate) fn refusal(&self, now: Instant) -> Option<Open> {
         if self.gate.load(Ordering::Acquire) != SHUT {
             return None;
         }
         let state = self.lock();
         let until = self.refuses_until(&state, now)?;
-        Some((until.saturating_duration_since(now), state.forced.is_some()))
+        Some(Open {
+            retry_after: until.saturating_duration_since(now),
+            by_hand: state.forced.is_some(),
+        })
     }
 
     /// Where it stands.
-    pub(crate) fn state(&self, now: Instant) -> BreakerState {
+    pub fn state(&self) -> BreakerState {
+        self.state_at(Instant::now())
+    }
+
+    pub(crate) fn state_at(&self, now: Instant) -> BreakerState {
         let state = self.lock();
         match (state.forced, &state.phase) {
             (Some(Forced::Open), _) => BreakerState::Open,
@@ -184,8 +239,13 @@ impl Breaker {
         }
     }
 
-    /// Whether it holds nothing that a new one would not hold too, or nothing that anybody has asked for in a long time.
-    pub(crate) fn is_at_rest(&self, now: Instant) -> bool {
+    /// Whether it may be forgotten: it holds nothing that a new one would not hold too, or nothing that anybody has asked for
+    /// in a long time. One that somebody has taken in hand may not. For [`Hosts`](super::hosts::Hosts).
+    pub fn is_at_rest(&self) -> bool {
+        self.rests_at(Instant::now())
+    }
+
+    pub(crate) fn rests_at(&self, now: Instant) -> bool {
         let state = self.lock();
         let long_after = |at: Instant, long: Duration| now.saturating_duration_since(at) > long;
         state.forced.is_none()
@@ -196,14 +256,14 @@ impl Breaker {
             }
     }
 
-    /// Refuses everything until [`reset`](Breaker::reset).
-    pub(crate) fn force_open(&self) {
+    /// Refuses everything, until [`reset`](Breaker::reset) or [`force_close`](Breaker::force_close).
+    pub fn force_open(&self) {
         self.with_state(|state| state.forced = Some(Forced::Open));
         self.opened.notify_waiters();
     }
 
-    /// Lets everything through until [`reset`](Breaker::reset).
-    pub(crate) fn force_close(&self) {
+    /// Lets everything through, however much fails, until [`reset`](Breaker::reset) or [`force_open`](Breaker::force_open).
+    pub fn force_close(&self) {
         self.with_state(|state| state.forced = Some(Forced::Closed));
     }
 
@@ -213,8 +273,9 @@ impl Breaker {
         self.with_state(|state| state.forced = forced);
     }
 
-    /// Judges for itself again, from closed.
-    pub(crate) fn reset(&self, now: Instant) {
+    /// Closes it, forgets what it has counted, and lets it judge for itself again.
+    pub fn reset(&self) {
+        let now = Instant::now();
         self.with_state(|state| {
             state.forced = None;
             state.openings = 0;
@@ -256,8 +317,13 @@ impl Breaker {
             && f64::from(failures) >= self.settings.failure_ratio * f64::from(requests)
     }
 
-    /// What was counted as a success was none after all.
-    pub(crate) fn take_back(&self, success: Success, now: Instant, chance: impl FnOnce() -> f64) -> Change {
+    /// What was counted as a success was none after all: the host has broken off what it began well. Once for each.
+    pub fn take_back(&self, success: Success) -> Change {
+        self.take_back_at(success, Instant::now(), chance)
+    }
+
+    /// The same at a time and by a chance that are the caller's.
+    pub(crate) fn take_back_at(&self, success: Success, now: Instant, chance: impl FnOnce() -> f64) -> Change {
         let Success(generation) = success;
         let mut state = self.lock();
         if state.generation != generation || state.forced.is_some() {

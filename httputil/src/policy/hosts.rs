@@ -1,5 +1,22 @@
 //! State per host, bounded: a million names leave memory flat.
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use httputil::policy::breaker::Breaker;
+//! use httputil::policy::hosts::Hosts;
+//! use httputil::settings;
+//!
+//! let breakers: Hosts<String, Arc<Breaker>> = Hosts::new(1000);
+//! let breaker_of = |host: &str| {
+//!     let make = || Breaker::new(settings::Breaker::default());
+//!     breakers.get(&host.to_owned(), make, |breaker| breaker.is_at_rest())
+//! };
+//! breaker_of("one.example").force_open();
+//! assert!(breaker_of("one.example").permit().is_err());
+//! assert!(breaker_of("other.example").permit().is_ok());
+//! ```
+//!
 //! The least recently used goes first, but never one that must not be forgotten (an open breaker): a flood of names must
 //! not make a dead host look well.
 
@@ -7,9 +24,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
-/// Values by host, each made when its host is first met.
+/// Values by host, or by whatever else tells those apart that are judged alone; each is made when its host is first met.
 #[derive(Debug)]
-pub(crate) struct Hosts<K, V> {
+pub struct Hosts<K, V> {
     most: usize,
     inner: Mutex<Inner<K, V>>,
 }
@@ -28,8 +45,8 @@ struct Entry<V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Hosts<K, V> {
-    /// Room for `most` that may be forgotten, and for all that may not.
-    pub(crate) fn new(most: usize) -> Hosts<K, V> {
+    /// Room for `most` that may be forgotten, at least one, and for all that may not.
+    pub fn new(most: usize) -> Hosts<K, V> {
         Hosts {
             most: most.max(1),
             inner: Mutex::new(Inner {
@@ -39,8 +56,9 @@ impl<K: Clone + Eq + Hash, V: Clone> Hosts<K, V> {
         }
     }
 
-    /// The host's value. `make` makes one that is missing; `is_spare` says of others whether they may be forgotten for it.
-    pub(crate) fn get(&self, host: &K, make: impl FnOnce() -> V, is_spare: impl Fn(&V) -> bool) -> V {
+    /// The host's value. `make` makes one that is missing; `is_spare` says of others whether they may be forgotten for it. Both
+    /// are called under a lock: neither may ask for a host here.
+    pub fn get(&self, host: &K, make: impl FnOnce() -> V, is_spare: impl Fn(&V) -> bool) -> V {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let Inner { entries, clock } = &mut *inner;
         *clock += 1;
@@ -96,7 +114,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Hosts<K, V> {
     }
 
     /// The host's value, if it has been met.
-    pub(crate) fn look(&self, host: &K) -> Option<V> {
+    pub fn look(&self, host: &K) -> Option<V> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.entries.get(host).map(|entry| entry.value.clone())
     }

@@ -18,12 +18,12 @@
 //! part a number may be given in its place, so that a test decides both.
 
 pub mod backoff;
-pub(crate) mod breaker;
+pub mod breaker;
 pub mod budget;
 #[cfg(feature = "cookies")]
 mod cookies;
 mod endpoint;
-mod hosts;
+pub mod hosts;
 mod limit;
 mod rate;
 mod redirect;

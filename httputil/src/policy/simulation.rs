@@ -25,7 +25,7 @@ use http::HeaderMap;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::breaker::{Admission, Breaker, Change, Pass, Verdict};
+use super::breaker::{Breaker, Change, Permit, Verdict};
 use super::{Budget, Ended, Retry};
 use crate::settings;
 
@@ -104,7 +104,7 @@ enum Event {
     Attempts(u32),
     Ended {
         attempt: u32,
-        pass: Option<Pass>,
+        pass: Option<Permit>,
         is_good: bool,
     },
 }
@@ -173,7 +173,7 @@ impl World {
         let (retry, began) = (settings::Retry::default(), Instant::now());
         let client = || Client {
             budget: Budget::new(retry.budget_ratio, retry.budget_min_per_second),
-            breaker: Breaker::new(settings::Breaker::default(), began),
+            breaker: Breaker::new_at(settings::Breaker::default(), began),
         };
         let counts = || vec![0; BUCKETS];
         World {
@@ -242,7 +242,7 @@ impl World {
                 let now = self.began + Duration::from_nanos(at);
                 let verdict = if is_good { Verdict::Success } else { Verdict::Failure };
                 let chance = self.chance.next();
-                if let Some(Change::Opened { open_for }) = pass.map(|pass| pass.ended(verdict, now, || chance)) {
+                if let Some(Change::Opened { open_for }) = pass.map(|pass| pass.ended_at(verdict, now, || chance)) {
                     self.seen.open_for = self.seen.open_for.max(open_for);
                 }
                 if is_good {
@@ -260,13 +260,11 @@ impl World {
         let Client { budget, breaker } = &self.clients[client];
         let mut pass = None;
         if self.is_careful {
-            match breaker.admit(|| now) {
-                Admission::Admitted { pass: admitted, .. } => pass = Some(admitted),
-                Admission::Refused { .. } => {
-                    self.seen.refused[bucket] += 1;
-                    return;
-                }
-            }
+            let Ok(permit) = breaker.permit_at(|| now) else {
+                self.seen.refused[bucket] += 1;
+                return;
+            };
+            pass = Some(permit);
             if attempt == 1 {
                 budget.deposit();
             }

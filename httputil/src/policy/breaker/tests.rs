@@ -1,5 +1,7 @@
 //! The phases of a breaker, one step after another, at instants that the tests choose.
 
+use http::StatusCode;
+
 use super::*;
 
 const SETTINGS: settings::Breaker = settings::Breaker {
@@ -12,34 +14,24 @@ const SETTINGS: settings::Breaker = settings::Breaker {
     half_open_requests: 3,
 };
 
-fn pass(breaker: &Arc<Breaker>, now: Instant) -> Option<Pass> {
-    match breaker.admit(|| now) {
-        Admission::Admitted { pass, .. } => Some(pass),
-        Admission::Refused { .. } => None,
-    }
+fn pass(breaker: &Arc<Breaker>, now: Instant) -> Option<Permit> {
+    breaker.permit_at(|| now).ok()
 }
 
 fn ends(breaker: &Arc<Breaker>, verdict: Verdict, now: Instant) -> bool {
     let pass = pass(breaker, now).expect("it is let through");
-    matches!(pass.ended(verdict, now, || 0.0), Change::Opened { .. })
+    matches!(pass.ended_at(verdict, now, || 0.0), Change::Opened { .. })
 }
 
 fn refused(breaker: &Arc<Breaker>, now: Instant) -> Option<Duration> {
     let refuses_for = breaker.refuses_for(now);
-    match breaker.admit(|| now) {
-        Admission::Admitted { .. } => {
-            assert_eq!(refuses_for, None);
-            None
-        }
-        Admission::Refused { retry_after, .. } => {
-            assert_eq!(refuses_for, Some(retry_after));
-            Some(retry_after)
-        }
-    }
+    let open = breaker.permit_at(|| now).err();
+    assert_eq!(open.map(|open| open.retry_after()), refuses_for);
+    refuses_for
 }
 
 fn opened(now: Instant) -> Arc<Breaker> {
-    let breaker = Breaker::new(SETTINGS, now);
+    let breaker = Breaker::new_at(SETTINGS, now);
     for _ in 0..19 {
         assert!(!ends(&breaker, Verdict::Failure, now));
     }
@@ -50,7 +42,7 @@ fn opened(now: Instant) -> Arc<Breaker> {
 #[test]
 fn it_opens_at_the_ratio_of_enough_requests() {
     let now = Instant::now();
-    let breaker = Breaker::new(SETTINGS, now);
+    let breaker = Breaker::new_at(SETTINGS, now);
     for _ in 0..4 {
         assert!(!ends(&breaker, Verdict::Success, now));
     }
@@ -58,7 +50,7 @@ fn it_opens_at_the_ratio_of_enough_requests() {
         assert!(!ends(&breaker, Verdict::Failure, now), "{failures}");
     }
     assert!(ends(&breaker, Verdict::Failure, now));
-    assert_eq!(breaker.state(now), BreakerState::Open);
+    assert_eq!(breaker.state_at(now), BreakerState::Open);
     assert_eq!(
         refused(&breaker, now + Duration::from_secs(2)),
         Some(Duration::from_secs(3))
@@ -68,11 +60,11 @@ fn it_opens_at_the_ratio_of_enough_requests() {
 #[test]
 fn failures_older_than_the_window_are_forgotten() {
     let now = Instant::now();
-    let breaker = Breaker::new(SETTINGS, now);
+    let breaker = Breaker::new_at(SETTINGS, now);
     for second in 0..40 {
         assert!(!ends(&breaker, Verdict::Failure, now + Duration::from_secs(second)));
     }
-    assert_eq!(breaker.state(now + Duration::from_secs(40)), BreakerState::Closed);
+    assert_eq!(breaker.state_at(now + Duration::from_secs(40)), BreakerState::Closed);
 }
 
 #[test]
@@ -80,13 +72,13 @@ fn enough_probes_close_it_and_no_more_are_let_through() {
     let now = Instant::now();
     let breaker = opened(now);
     let later = now + Duration::from_secs(5);
-    let probes: Vec<Pass> = (0..3).map(|_| pass(&breaker, later).unwrap()).collect();
+    let probes: Vec<Permit> = (0..3).map(|_| pass(&breaker, later).unwrap()).collect();
     assert_eq!(refused(&breaker, later), Some(Duration::from_secs(1)));
-    assert_eq!(breaker.state(later), BreakerState::HalfOpen);
+    assert_eq!(breaker.state_at(later), BreakerState::HalfOpen);
     for probe in probes {
-        let _ = probe.ended(Verdict::Success, later, || 0.0);
+        let _ = probe.ended_at(Verdict::Success, later, || 0.0);
     }
-    assert_eq!(breaker.state(later), BreakerState::Closed);
+    assert_eq!(breaker.state_at(later), BreakerState::Closed);
     assert!(!ends(&breaker, Verdict::Failure, later));
 }
 
@@ -100,9 +92,9 @@ fn a_failed_probe_opens_it_for_twice_as_long_up_to_the_cap() {
         assert!(ends(&breaker, Verdict::Failure, now));
     }
     now += SETTINGS.max_open_for;
-    let probes: Vec<Pass> = (0..3).map(|_| pass(&breaker, now).unwrap()).collect();
+    let probes: Vec<Permit> = (0..3).map(|_| pass(&breaker, now).unwrap()).collect();
     for probe in probes {
-        let _ = probe.ended(Verdict::Success, now, || 0.0);
+        let _ = probe.ended_at(Verdict::Success, now, || 0.0);
     }
     // Recovered: the next opening is a first one again.
     for _ in 0..20 {
@@ -122,39 +114,39 @@ fn a_cancelled_probe_leaves_its_place_to_another() {
     for _ in 0..3 {
         ends(&breaker, Verdict::Success, later);
     }
-    assert_eq!(breaker.state(later), BreakerState::Closed);
+    assert_eq!(breaker.state_at(later), BreakerState::Closed);
 }
 
 #[test]
 fn a_request_of_an_earlier_phase_says_nothing() {
     let now = Instant::now();
-    let breaker = Breaker::new(SETTINGS, now);
-    let early: Vec<Pass> = (0..2).map(|_| pass(&breaker, now).unwrap()).collect();
+    let breaker = Breaker::new_at(SETTINGS, now);
+    let early: Vec<Permit> = (0..2).map(|_| pass(&breaker, now).unwrap()).collect();
     for _ in 0..20 {
         ends(&breaker, Verdict::Failure, now);
     }
     let later = now + Duration::from_secs(5);
     let _probe = pass(&breaker, later).unwrap();
     for pass in early {
-        assert_eq!(pass.ended(Verdict::Failure, later, || 0.0), Change::Nothing);
+        assert_eq!(pass.ended_at(Verdict::Failure, later, || 0.0), Change::Nothing);
     }
-    assert_eq!(breaker.state(later), BreakerState::HalfOpen);
+    assert_eq!(breaker.state_at(later), BreakerState::HalfOpen);
 }
 
 #[test]
 fn people_can_force_it_either_way_and_let_go() {
     let now = Instant::now();
-    let breaker = Breaker::new(SETTINGS, now);
+    let breaker = Breaker::new_at(SETTINGS, now);
     breaker.force_open();
     assert_eq!(refused(&breaker, now), Some(SETTINGS.open_for));
     breaker.force_close();
     for _ in 0..50 {
         assert!(!ends(&breaker, Verdict::Failure, now));
     }
-    breaker.reset(now);
-    assert_eq!(breaker.state(now), BreakerState::Closed);
-    assert!(!breaker.is_at_rest(now));
-    assert!(breaker.is_at_rest(now + Duration::from_secs(11)));
+    breaker.reset();
+    assert_eq!(breaker.state_at(now), BreakerState::Closed);
+    assert!(!breaker.rests_at(now));
+    assert!(breaker.rests_at(now + Duration::from_secs(11)));
 }
 
 #[test]
@@ -167,7 +159,7 @@ fn settings_out_of_all_bounds_do_not_overflow() {
         max_open_for: Duration::MAX,
         ..SETTINGS
     };
-    let breaker = Breaker::new(endless, now);
+    let breaker = Breaker::new_at(endless, now);
     assert!(ends(&breaker, Verdict::Failure, now));
     assert!(refused(&breaker, now).is_some());
 }
@@ -177,15 +169,15 @@ fn a_probe_that_never_ends_gives_way_to_another() {
     let now = Instant::now();
     let breaker = opened(now);
     let later = now + Duration::from_secs(5);
-    let hung: Vec<Pass> = (0..3).map(|_| pass(&breaker, later).unwrap()).collect();
+    let hung: Vec<Permit> = (0..3).map(|_| pass(&breaker, later).unwrap()).collect();
     assert!(refused(&breaker, later + Duration::from_millis(4999)).is_some());
     let much_later = later + Duration::from_secs(5);
     for _ in 0..3 {
         assert!(!ends(&breaker, Verdict::Success, much_later));
     }
-    assert_eq!(breaker.state(much_later), BreakerState::Closed);
+    assert_eq!(breaker.state_at(much_later), BreakerState::Closed);
     for probe in hung {
-        assert_eq!(probe.ended(Verdict::Failure, much_later, || 0.0), Change::Nothing);
+        assert_eq!(probe.ended_at(Verdict::Failure, much_later, || 0.0), Change::Nothing);
     }
 }
 
@@ -197,9 +189,9 @@ fn chance_spreads_those_that_open_together_and_only_shortens() {
             min_requests: 1,
             ..SETTINGS
         };
-        let breaker = Breaker::new(once, now);
+        let breaker = Breaker::new_at(once, now);
         let open_for = Duration::from_millis(millis);
-        let change = pass(&breaker, now).unwrap().ended(Verdict::Failure, now, || chance);
+        let change = pass(&breaker, now).unwrap().ended_at(Verdict::Failure, now, || chance);
         assert_eq!(change, Change::Opened { open_for });
         assert_eq!(refused(&breaker, now), Some(open_for));
     }
@@ -211,9 +203,12 @@ fn the_first_probe_and_the_last_success_are_told_of() {
     let breaker = opened(now);
     let later = now + Duration::from_secs(5);
     let told: Vec<(bool, Change)> = (0..3)
-        .map(|_| match breaker.admit(|| later) {
-            Admission::Admitted { pass, begins } => (begins, pass.ended(Verdict::Success, later, || 0.0)),
-            Admission::Refused { .. } => panic!("it is let through"),
+        .map(|_| {
+            let permit = pass(&breaker, later).expect("it is let through");
+            (
+                permit.is_first_probe(),
+                permit.ended_at(Verdict::Success, later, || 0.0),
+            )
         })
         .collect();
     let nothing = Change::Nothing;
@@ -224,10 +219,10 @@ fn the_first_probe_and_the_last_success_are_told_of() {
 fn an_open_breaker_that_nobody_asks_is_forgotten_in_the_end() {
     let now = Instant::now();
     let breaker = opened(now);
-    assert!(!breaker.is_at_rest(now + Duration::from_secs(17)));
-    assert!(breaker.is_at_rest(now + Duration::from_secs(18)));
+    assert!(!breaker.rests_at(now + Duration::from_secs(17)));
+    assert!(breaker.rests_at(now + Duration::from_secs(18)));
     breaker.force_open();
-    assert!(!breaker.is_at_rest(now + Duration::from_hours(1)));
+    assert!(!breaker.rests_at(now + Duration::from_hours(1)));
 }
 
 #[test]
@@ -238,19 +233,19 @@ fn threads_that_fail_and_recover_at_once_leave_no_probe_behind() {
         max_open_for: Duration::from_nanos(1),
         ..SETTINGS
     };
-    let breaker = Breaker::new(quick, Instant::now());
+    let breaker = Breaker::new_at(quick, Instant::now());
     std::thread::scope(|scope| {
         for thread in 0..4_u32 {
             let breaker = &breaker;
             scope.spawn(move || {
                 for number in 0..20_000_u32 {
-                    if let Admission::Admitted { pass, .. } = breaker.admit(Instant::now) {
+                    if let Ok(permit) = breaker.permit_at(Instant::now) {
                         let verdict = match (number / 7 + thread) % 3 {
                             0 => Verdict::Success,
                             1 => Verdict::Failure,
                             _ => continue,
                         };
-                        let _ = pass.ended(verdict, Instant::now(), || 0.0);
+                        let _ = permit.ended_at(verdict, Instant::now(), || 0.0);
                     }
                 }
             });
@@ -265,26 +260,55 @@ fn threads_that_fail_and_recover_at_once_leave_no_probe_behind() {
 #[test]
 fn a_success_that_is_taken_back_is_a_failure_and_no_second_request() {
     let now = Instant::now();
-    let breaker = Breaker::new(SETTINGS, now);
+    let breaker = Breaker::new_at(SETTINGS, now);
     let answered = |now: Instant| {
         let pass = pass(&breaker, now).expect("it is let through");
         let success = pass.success();
-        assert_eq!(pass.ended(Verdict::Success, now, || 0.0), Change::Nothing);
+        assert_eq!(pass.ended_at(Verdict::Success, now, || 0.0), Change::Nothing);
         success
     };
     let all: Vec<Success> = (0..20).map(|_| answered(now)).collect();
     // Four of five.
     for success in &all[..15] {
-        assert_eq!(breaker.take_back(*success, now, || 0.0), Change::Nothing);
+        assert_eq!(breaker.take_back_at(*success, now, || 0.0), Change::Nothing);
     }
     let open_for = SETTINGS.open_for;
-    assert_eq!(breaker.take_back(all[15], now, || 0.0), Change::Opened { open_for });
+    assert_eq!(breaker.take_back_at(all[15], now, || 0.0), Change::Opened { open_for });
 
     // A probe's, while others are awaited; and one of an earlier phase says nothing.
     let later = now + SETTINGS.open_for;
     let probe = answered(later);
-    assert_eq!(breaker.take_back(all[16], later, || 0.0), Change::Nothing);
+    assert_eq!(breaker.take_back_at(all[16], later, || 0.0), Change::Nothing);
     let open_for = open_for * 2;
-    assert_eq!(breaker.take_back(probe, later, || 0.0), Change::Opened { open_for });
-    assert_eq!(breaker.take_back(probe, later, || 0.0), Change::Nothing);
+    assert_eq!(breaker.take_back_at(probe, later, || 0.0), Change::Opened { open_for });
+    assert_eq!(breaker.take_back_at(probe, later, || 0.0), Change::Nothing);
+}
+
+#[test]
+fn who_is_refused_hears_why_and_when_to_come_back() {
+    let now = Instant::now();
+    let breaker = Breaker::new_at(SETTINGS, now);
+    breaker.force_open();
+    let open = breaker.permit().unwrap_err();
+    assert!(open.is_by_hand() && open.retry_after() > Duration::ZERO);
+    assert_eq!(open.to_string(), "not asked: the breaker was opened by hand");
+    breaker.reset();
+    assert!(breaker.permit().is_ok());
+    let breaker = opened(now);
+    let open = breaker.permit_at(|| now).unwrap_err();
+    assert!(!open.is_by_hand());
+    assert!(open.to_string().ends_with("it lets one through in 5 s"), "{open}");
+    breaker.force_close();
+    assert!(breaker.permit().is_ok() && breaker.state() == BreakerState::Closed);
+}
+
+#[test]
+fn an_answer_s_status_is_the_host_s_failure_or_shows_that_it_is_well() {
+    let of = |status| Verdict::of_status(StatusCode::from_u16(status).unwrap());
+    for status in [200, 301, 404, 425, 429, 500, 501] {
+        assert_eq!(of(status), Verdict::Success, "{status}");
+    }
+    for status in [502, 503, 504] {
+        assert_eq!(of(status), Verdict::Failure, "{status}");
+    }
 }
