@@ -13,6 +13,7 @@ use super::execute::Prepared;
 use super::policies::PerHost;
 use super::retry::Fault;
 use crate::error::{Error, Kind, Phase};
+use crate::policy::limit::Place;
 use crate::policy::{Limit, Rate, Shed};
 use crate::settings;
 use crate::wire::Holding;
@@ -41,13 +42,10 @@ impl Places {
 impl Limits {
     pub(super) fn of(settings: settings::Limit) -> Limits {
         Limits {
-            requests: settings
-                .max_concurrent
-                .map(|most| Arc::new(Limit::new(most, settings.queue))),
-            rate: settings.rate.map(|rate| {
-                let burst = settings.burst.unwrap_or(rate.requests());
-                Arc::new(Rate::new(rate.interval(), burst, settings.queue, Instant::now()))
-            }),
+            requests: settings.max_concurrent.map(|most| Limit::new(most, settings.queue)),
+            rate: settings
+                .rate
+                .map(|rate| Arc::new(Rate::new(rate, settings.burst, settings.queue))),
             settings,
         }
     }
@@ -68,7 +66,7 @@ impl Limits {
     /// The limit of a host.
     pub(super) fn of_host(&self) -> Option<Arc<Limit>> {
         let most = self.settings.max_concurrent_per_host?;
-        Some(Arc::new(Limit::new(most, self.settings.queue)))
+        Some(Limit::new(most, self.settings.queue))
     }
 
     pub(super) fn is_on_per_host(&self) -> bool {
@@ -100,7 +98,7 @@ impl Prepared {
                 admitted.map_err(|shed| Fault::from(self.shed(shed, "limit.max_concurrent", most)))
             };
             let place = self.unless_it_opens(host.flatten().as_deref(), turn).await;
-            self.places.profile = Some(place.map_err(|fault| fault.error)?);
+            self.places.profile = Some(place.map_err(|fault| fault.error)?.0);
         }
         Ok(())
     }
@@ -142,7 +140,11 @@ impl Prepared {
         if let Some(limit) = self.host.as_deref().and_then(|host| host.limit.as_ref()) {
             let most = limits.settings.max_concurrent_per_host;
             let admitted = limit.admit(self.deadline).await;
-            place = Some(admitted.map_err(|shed| self.shed(shed, "limit.max_concurrent_per_host", most))?);
+            place = Some(
+                admitted
+                    .map_err(|shed| self.shed(shed, "limit.max_concurrent_per_host", most))?
+                    .0,
+            );
         }
         if let Some(rate) = &limits.rate {
             let turn = rate.admit(self.deadline).await;
@@ -155,7 +157,9 @@ impl Prepared {
     pub(super) fn try_enter_host(&mut self) -> bool {
         let host = self.host.as_deref();
         if let Some(limit) = host.and_then(|host| host.limit.as_ref()) {
-            let Some(place) = limit.try_admit() else { return false };
+            let Some(Place(place)) = limit.try_admit() else {
+                return false;
+            };
             self.places.host = Some(place);
         }
         true

@@ -1,8 +1,29 @@
 //! How many requests run at once, and how many may wait for their turn.
 //!
+//! ```
+//! use std::time::Duration;
+//!
+//! use httputil::policy::limit::{Limit, Shed};
+//! use tokio::time::Instant;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! // Two at once, and one who may wait.
+//! let limit = Limit::new(2, Some(1));
+//! let first = limit.admit(None).await.expect("there is a place");
+//! let second = limit.admit(None).await.expect("there is another");
+//! // The third waits, until its own time is over or a place is given back; the fourth is told at once.
+//! let soon = Instant::now() + Duration::from_millis(10);
+//! let (third, fourth) = tokio::join!(limit.admit(Some(soon)), limit.admit(None));
+//! assert_eq!((third.unwrap_err(), fourth.unwrap_err()), (Shed::Deadline, Shed::QueueFull));
+//! drop(first);
+//! assert!(limit.try_admit().is_some());
+//! # });
+//! ```
+//!
 //! tokio's semaphore is the limit and its fair queue; here is only the bound on the queue, and the line that nobody
 //! crosses twice: one who goes while waiting leaves both.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +34,7 @@ use crate::wire::{Counts, Holding};
 
 /// One limit.
 #[derive(Debug)]
-pub(crate) struct Limit {
+pub struct Limit {
     most: usize,
     running: Semaphore,
     waiting: AtomicUsize,
@@ -21,9 +42,15 @@ pub(crate) struct Limit {
     queue: Option<usize>,
 }
 
+/// A place among those who run, until it is dropped: by whatever way, it lets the next one run.
+#[derive(Debug)]
+#[must_use = "a place that is dropped is given back"]
+pub struct Place(pub(crate) Holding);
+
 /// Why a request was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shed {
+#[non_exhaustive]
+pub enum Shed {
     /// As many wait as may.
     QueueFull,
     /// Its time was over while it waited.
@@ -31,15 +58,16 @@ pub(crate) enum Shed {
 }
 
 impl Limit {
-    /// `most` at once; `queue` may wait, 0 is none.
-    pub(crate) fn new(most: usize, queue: Option<usize>) -> Limit {
+    /// `most` at once, which its places share; `queue` may wait, 0 is none, `None` any number. With a `most` of 0 nobody ever
+    /// runs.
+    pub fn new(most: usize, queue: Option<usize>) -> Arc<Limit> {
         let most = most.min(Semaphore::MAX_PERMITS);
-        Limit {
+        Arc::new(Limit {
             most,
             running: Semaphore::new(most),
             waiting: AtomicUsize::new(0),
             queue,
-        }
+        })
     }
 
     /// Those who wait.
@@ -48,35 +76,43 @@ impl Limit {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody holds or wants a place.
-    pub(crate) fn is_at_rest(&self) -> bool {
+    /// Whether nobody holds or wants a place, so that it may be forgotten. For [`Hosts`](super::hosts::Hosts).
+    pub fn is_at_rest(&self) -> bool {
         self.running.available_permits() == self.most && self.waiting.load(Ordering::Relaxed) == 0
     }
 
     /// Whether who comes now would have to wait.
-    pub(crate) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.running.available_permits() == 0
     }
 
-    /// A place without waiting; none while others wait. To drop it, by whatever way, lets the next one run.
-    pub(crate) fn try_admit(self: &Arc<Self>) -> Option<Holding> {
+    /// A place without waiting; none while others wait.
+    pub fn try_admit(self: &Arc<Self>) -> Option<Place> {
         let permit = self.running.try_acquire().ok()?;
         Some(self.taken(permit))
     }
 
-    fn taken(self: &Arc<Self>, permit: SemaphorePermit<'_>) -> Holding {
+    fn taken(self: &Arc<Self>, permit: SemaphorePermit<'_>) -> Place {
         permit.forget();
-        Holding::of(Arc::clone(self) as Arc<dyn Counts>)
+        Place(Holding::of(Arc::clone(self) as Arc<dyn Counts>))
     }
 
-    /// Waits for the turn, first come, first served.
+    /// Waits for the turn, first come, first served, until the deadline at most.
     ///
     /// Dropping the future leaves the queue.
-    pub(crate) async fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Holding, Shed> {
+    ///
+    /// # Errors
+    ///
+    /// That as many wait as may, at once, or that the deadline has come.
+    ///
+    /// # Panics
+    ///
+    /// Where it has to wait until a deadline outside of a tokio runtime whose clock is on.
+    pub async fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Place, Shed> {
         if let Some(permit) = self.try_admit() {
             return Ok(permit);
         }
-        let Some(_place) = Place::take(&self.waiting, self.queue) else {
+        let Some(_waits) = Waits::take(&self.waiting, self.queue) else {
             return Err(Shed::QueueFull);
         };
         let turn = self.running.acquire();
@@ -90,28 +126,39 @@ impl Limit {
     }
 }
 
+impl fmt::Display for Shed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Shed::QueueFull => "not admitted: the limit is reached, and as many wait as may",
+            Shed::Deadline => "not admitted: the time was over while it waited for its turn",
+        })
+    }
+}
+
+impl std::error::Error for Shed {}
+
 impl Counts for Limit {
     fn gone(&self) {
         self.running.add_permits(1);
     }
 }
 
-/// A place in the queue.
-struct Place<'a>(&'a AtomicUsize);
+/// One in the queue.
+struct Waits<'a>(&'a AtomicUsize);
 
-impl Place<'_> {
-    fn take(waiting: &AtomicUsize, queue: Option<usize>) -> Option<Place<'_>> {
+impl Waits<'_> {
+    fn take(waiting: &AtomicUsize, queue: Option<usize>) -> Option<Waits<'_>> {
         let most = queue.unwrap_or(usize::MAX);
         waiting
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
                 (waiting < most).then_some(waiting + 1)
             })
             .ok()
-            .map(|_| Place(waiting))
+            .map(|_| Waits(waiting))
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Waits<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -125,7 +172,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_more_run_than_may_and_the_rest_wait_in_line() {
-        let limit = Arc::new(Limit::new(2, None));
+        let limit = Limit::new(2, None);
         let first = limit.admit(None).await.unwrap();
         let _second = limit.admit(None).await.unwrap();
         let served = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -147,7 +194,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_sheds_at_once_and_a_deadline_in_time() {
-        let limit = Arc::new(Limit::new(1, Some(1)));
+        let limit = Limit::new(1, Some(1));
         let _running = limit.admit(None).await.unwrap();
         let deadline = Instant::now() + Duration::from_secs(1);
         let (waits, shed) = tokio::join!(limit.admit(Some(deadline)), limit.admit(None));
@@ -155,15 +202,12 @@ mod tests {
         assert_eq!(waits.unwrap_err(), Shed::Deadline);
         assert_eq!(Instant::now(), deadline);
         assert_eq!(limit.waiting(), 0);
-        assert_eq!(
-            Arc::new(Limit::new(0, Some(0))).admit(None).await.unwrap_err(),
-            Shed::QueueFull
-        );
+        assert_eq!(Limit::new(0, Some(0)).admit(None).await.unwrap_err(), Shed::QueueFull);
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_who_goes_while_waiting_leaves_the_queue() {
-        let limit = Arc::new(Limit::new(1, Some(1)));
+        let limit = Limit::new(1, Some(1));
         let running = limit.admit(None).await.unwrap();
         let waits = tokio::spawn({
             let limit = Arc::clone(&limit);

@@ -1,5 +1,23 @@
 //! How fast requests go: a bucket that holds `burst` turns and is filled by the rate, and a line before it.
 //!
+//! ```
+//! use std::time::Duration;
+//!
+//! use httputil::policy::rate::Rate;
+//! use httputil::settings;
+//! use tokio::time::Instant;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! // Ten a second, two at once after a quiet time, and any number may wait.
+//! let rate = Rate::new(settings::Rate::per_second(10), Some(2), None);
+//! let began = Instant::now();
+//! for _ in 0..4 {
+//!     rate.admit(None).await?;
+//! }
+//! assert!(began.elapsed() >= Duration::from_millis(200), "the third and the fourth waited for 100 ms each");
+//! # Ok::<(), httputil::policy::limit::Shed>(()) }).unwrap();
+//! ```
+//!
 //! `governor`'s bucket is the same one (the generic cell rate algorithm). But those who wait for it are served in any
 //! order, its clock is not tokio's, and it brings a dozen crates along for the ten lines that are here.
 
@@ -9,10 +27,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::limit::{Limit, Shed};
+use crate::settings;
 
-/// One rate.
+/// One rate. Its clock is tokio's.
 #[derive(Debug)]
-pub(crate) struct Rate {
+pub struct Rate {
     /// From one turn to the next.
     interval: Duration,
     /// How far ahead of the clock turns may be taken.
@@ -25,13 +44,16 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// A turn each `interval`, and `burst` after a quiet time; `queue` may wait, 0 is none.
-    pub(crate) fn new(interval: Duration, burst: u32, queue: Option<usize>, now: Instant) -> Rate {
+    /// A turn after the other by the `rate`, and `burst` of them at once after a quiet time, at least one; `None` is as many as
+    /// the rate names. `queue` may wait, 0 is none, `None` any number.
+    pub fn new(rate: settings::Rate, burst: Option<u32>, queue: Option<usize>) -> Rate {
+        let interval = rate.interval();
+        let burst = burst.unwrap_or(rate.requests());
         Rate {
             interval,
             ahead: interval.saturating_mul(burst.saturating_sub(1)),
-            full_at: Mutex::new(now),
-            line: Arc::new(Limit::new(1, queue.map(|queue| queue.saturating_sub(1)))),
+            full_at: Mutex::new(Instant::now()),
+            line: Limit::new(1, queue.map(|queue| queue.saturating_sub(1))),
             may_wait: queue != Some(0),
         }
     }
@@ -49,14 +71,22 @@ impl Rate {
     }
 
     /// A turn without waiting, if there is one and nobody waits for it.
-    pub(crate) fn try_admit(&self) -> bool {
+    pub fn try_admit(&self) -> bool {
         self.line.try_admit().is_some() && self.take(Instant::now()).is_ok()
     }
 
-    /// Waits for the turn, first come, first served.
+    /// Waits for the turn, first come, first served, until the deadline at most.
     ///
     /// Dropping the future leaves the line, and its turn to the next.
-    pub(crate) async fn admit(&self, deadline: Option<Instant>) -> Result<(), Shed> {
+    ///
+    /// # Errors
+    ///
+    /// That as many wait as may, at once, or that the deadline has come.
+    ///
+    /// # Panics
+    ///
+    /// Where it has to wait outside of a tokio runtime whose clock is on.
+    pub async fn admit(&self, deadline: Option<Instant>) -> Result<(), Shed> {
         let first = match self.line.try_admit() {
             Some(first) if self.take(Instant::now()).is_ok() => {
                 drop(first);
@@ -85,7 +115,7 @@ mod tests {
     use super::*;
 
     fn rate(burst: u32, queue: Option<usize>) -> Arc<Rate> {
-        Arc::new(Rate::new(Duration::from_millis(100), burst, queue, Instant::now()))
+        Arc::new(Rate::new(settings::Rate::per_second(10), Some(burst), queue))
     }
 
     /// When so many that come at once have their turns, in the order in which they came.
