@@ -60,7 +60,7 @@ impl Endpoints {
             Ok((base, target))
         };
         let all = bases.iter().map(parse).collect::<Result<Vec<_>, Error>>()?;
-        let loads = policy::Endpoints::new(all.len(), Instant::now());
+        let loads = policy::Endpoints::new(all.len());
         Ok(Some(Endpoints { all, loads }))
     }
 
@@ -159,7 +159,7 @@ impl Prepared {
                 standing if barred.contains(&index) => standing.barred(),
                 standing => standing,
             };
-            let visit = endpoints.loads.choose(now, standing, chance);
+            let visit = endpoints.loads.choose_at(now, standing, chance);
             let (base, target) = &endpoints.all[visit.index];
             journey.tried.push(visit.index);
             let refusal = match self.in_force.pool.route(target, self.manner.upgrade) {
@@ -233,7 +233,7 @@ impl Prepared {
     /// The endpoint is to answer from now on.
     pub(super) fn awaits(&mut self, now: Instant) {
         if let Some(visit) = self.journey.as_mut().and_then(|journey| journey.visit.as_mut()) {
-            visit.begins(now);
+            visit.begins_at(now);
         }
     }
 
@@ -253,7 +253,7 @@ impl Prepared {
             },
             (None, Ok(_)) => Came::Other,
         };
-        visit.ended(came, sent, Instant::now());
+        visit.ended_at(came, sent, Instant::now());
     }
 
     /// For how long the breakers would refuse another attempt; `None` if one would let it through.

@@ -1,5 +1,22 @@
 //! Which of several endpoints a request goes to: the better of two that chance names.
 //!
+//! ```
+//! use httputil::policy::endpoint::{Came, Endpoints, Standing};
+//!
+//! let replicas = ["http://10.0.0.1", "http://10.0.0.2", "http://10.0.0.3"];
+//! let endpoints = Endpoints::new(replicas.len());
+//! let is_down = [false, true, false];
+//! let mut visit = endpoints.choose(|index| {
+//!     let mut standing = Standing::default();
+//!     standing.is_full = is_down[index];
+//!     standing
+//! });
+//! assert_ne!(replicas[visit.index()], "http://10.0.0.2");
+//! visit.begins();
+//! // Here you ask it. Dropped here, the visit was given up, and the replica is as slow as that took.
+//! visit.ended(Came::Answer);
+//! ```
+//!
 //! Better is who has less under way and answered faster of late. To compare two, and not all, keeps a herd of clients from
 //! running to the one that was best a moment ago (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing").
 //! Silence counts as it lasts: an endpoint is as slow as those who await its answer have waited, and as those who gave up on
@@ -14,7 +31,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::wire::{Counts, Holding};
+use crate::wire::{Counts, Holding, chance};
 
 /// A latency counts half as much after about this time, and an endpoint that was slow is tried again.
 const FADES_IN: Duration = Duration::from_secs(10);
@@ -26,9 +43,9 @@ const LEAST: Duration = Duration::from_millis(1);
 /// What a failure that comes fast counts as in the end: it must not draw requests.
 const FAILURE: Duration = Duration::from_secs(1);
 
-/// The loads of some endpoints.
+/// The loads of some endpoints. Their clock is tokio's.
 #[derive(Debug)]
-pub(crate) struct Endpoints {
+pub struct Endpoints {
     loads: Vec<Arc<Load>>,
 }
 
@@ -53,9 +70,11 @@ struct Latency {
     at: Instant,
 }
 
-/// A request at an endpoint. One that is dropped while it awaits an answer was given up.
+/// A request at an endpoint, which counts as under way there until this is dropped. One that is dropped while it awaits an
+/// answer was given up.
 #[derive(Debug)]
-pub(crate) struct Visit {
+#[must_use = "a visit that is dropped is under way no more"]
+pub struct Visit {
     load: Arc<Load>,
     pub(crate) index: usize,
     /// For as long as it is under way there.
@@ -66,7 +85,8 @@ pub(crate) struct Visit {
 
 /// What came of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Came {
+pub enum Came {
+    /// An answer, which is none of the endpoint's failures.
     Answer,
     /// The endpoint's failure.
     Failure,
@@ -76,15 +96,17 @@ pub(crate) enum Came {
     Other,
 }
 
-/// What stands against an endpoint.
+/// What stands against an endpoint; by default nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
+#[non_exhaustive]
+pub struct Standing {
     /// The request was there.
-    pub(crate) is_tried: bool,
+    pub is_tried: bool,
     /// The request would have to wait for a place.
-    pub(crate) is_full: bool,
-    /// Its breaker refuses requests for so long.
-    pub(crate) refuses_for: Option<Duration>,
+    pub is_full: bool,
+    /// Its breaker refuses requests for so long ([`Breaker::retry_after`](super::breaker::Breaker::retry_after)), or it wants
+    /// to be left alone ([`retry_after`](super::retry_after)).
+    pub refuses_for: Option<Duration>,
 }
 
 impl Latency {
@@ -135,8 +157,12 @@ impl Load {
 }
 
 impl Endpoints {
-    /// So many, of which nothing is known.
-    pub(crate) fn new(many: usize, now: Instant) -> Arc<Endpoints> {
+    /// So many, at least one, of which nothing is known.
+    pub fn new(many: usize) -> Arc<Endpoints> {
+        Endpoints::new_at(many, Instant::now())
+    }
+
+    fn new_at(many: usize, now: Instant) -> Arc<Endpoints> {
         let load = || {
             Arc::new(Load {
                 under_way: AtomicUsize::new(0),
@@ -149,13 +175,18 @@ impl Endpoints {
             })
         };
         Arc::new(Endpoints {
-            loads: (0..many).map(|_| load()).collect(),
+            loads: (0..many.max(1)).map(|_| load()).collect(),
         })
     }
 
-    /// Chooses one: not where the request was or would have to wait, as long as there are others. `chance` gives numbers
-    /// from 0 up to 1.
-    pub(crate) fn choose(
+    /// Chooses one for a request, by what stands against each: not where the request was or would have to wait, as long as
+    /// there are others. Where all refuse requests, the one that will take some first.
+    pub fn choose(&self, standing: impl Fn(usize) -> Standing) -> Visit {
+        self.choose_at(Instant::now(), standing, chance)
+    }
+
+    /// The same at a time that is the caller's. `chance` gives numbers from 0 up to 1.
+    pub(crate) fn choose_at(
         &self,
         now: Instant,
         standing: impl Fn(usize) -> Standing,
@@ -248,17 +279,31 @@ impl Standing {
 }
 
 impl Visit {
+    /// The number of the endpoint, counted from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// From now on it awaits an answer.
-    pub(crate) fn begins(&mut self, now: Instant) {
-        self.ended(Came::Other, None, now);
+    pub fn begins(&mut self) {
+        self.begins_at(Instant::now());
+    }
+
+    pub(crate) fn begins_at(&mut self, now: Instant) {
+        self.ended_at(Came::Other, None, now);
         self.began = Some(now);
         self.load.seen().begin(now);
     }
 
-    /// Tells what came of it. A slower answer counts at once, a faster one by and by; and what has not come for some time
-    /// would have taken longer. What went before it was `sent` (its dial, its wait for a connection) is no part of an answer's
+    /// Tells what came of it, if it has begun. A slower answer counts at once, a faster one by and by; and what has not come for
+    /// some time would have taken longer.
+    pub fn ended(&mut self, came: Came) {
+        self.ended_at(came, None, Instant::now());
+    }
+
+    /// The same at a time that is the caller's. What went before it was `sent` (its dial, its wait for a connection) is no part of an answer's
     /// time: the next one will hardly wait for it.
-    pub(crate) fn ended(&mut self, came: Came, sent: Option<Instant>, now: Instant) {
+    pub(crate) fn ended_at(&mut self, came: Came, sent: Option<Instant>, now: Instant) {
         let Some(began) = self.began.take() else { return };
         let since = sent.filter(|sent| came == Came::Answer && *sent > began);
         let took = now.saturating_duration_since(since.unwrap_or(began)).as_secs_f64();
@@ -286,7 +331,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if self.began.is_some() {
-            self.ended(Came::Nothing, None, Instant::now());
+            self.ended(Came::Nothing);
         }
     }
 }
@@ -323,7 +368,7 @@ mod tests {
         let mut shares = vec![0; endpoints.loads.len()];
         let mut chance = walking();
         for _ in 0..many {
-            shares[endpoints.choose(now, &standing, &mut chance).index] += 1;
+            shares[endpoints.choose_at(now, &standing, &mut chance).index] += 1;
         }
         shares
     }
@@ -331,10 +376,10 @@ mod tests {
     #[test]
     fn of_equals_each_has_a_share_and_of_two_the_one_with_less_under_way() {
         let now = Instant::now();
-        let endpoints = Endpoints::new(3, now);
+        let endpoints = Endpoints::new_at(3, now);
         assert!(shares(&endpoints, now, free, 300).iter().all(|share| *share > 60));
         let mut chance = walking();
-        let held: Vec<Visit> = (0..60).map(|_| endpoints.choose(now, free, &mut chance)).collect();
+        let held: Vec<Visit> = (0..60).map(|_| endpoints.choose_at(now, free, &mut chance)).collect();
         let under_way: Vec<usize> = endpoints
             .loads
             .iter()
@@ -351,7 +396,7 @@ mod tests {
     #[test]
     fn the_slow_and_the_failing_get_less_and_are_tried_again_later() {
         let mut now = Instant::now();
-        let endpoints = Endpoints::new(2, now);
+        let endpoints = Endpoints::new_at(2, now);
         let second = Duration::from_secs(1);
         answers(&endpoints, 0, 10, now);
         visit(&endpoints, 1, 1000, Came::Failure, now);
@@ -370,30 +415,30 @@ mod tests {
             is_tried: other != index,
             ..Standing::default()
         };
-        let mut visit = endpoints.choose(began, only, || 0.0);
-        visit.begins(began);
-        visit.ended(came, None, began + Duration::from_millis(millis));
+        let mut visit = endpoints.choose_at(began, only, || 0.0);
+        visit.begins_at(began);
+        visit.ended_at(came, None, began + Duration::from_millis(millis));
     }
 
     #[test]
     fn what_a_dial_takes_is_silence_while_it_lasts_and_no_slowness_of_its_answer() {
         let (now, millis) = (Instant::now(), Duration::from_millis(1));
-        let endpoints = Endpoints::new(2, now);
+        let endpoints = Endpoints::new_at(2, now);
         answers(&endpoints, 0, 10, now);
         let other = |index: usize| Standing {
             is_tried: index == 0,
             ..Standing::default()
         };
-        let mut dialling = endpoints.choose(now, other, || 0.0);
-        dialling.begins(now);
+        let mut dialling = endpoints.choose_at(now, other, || 0.0);
+        dialling.begins_at(now);
         assert_eq!(shares(&endpoints, now + 300 * millis, free, 50), [50, 0]);
-        dialling.ended(Came::Answer, Some(now + 300 * millis), now + 305 * millis);
+        dialling.ended_at(Came::Answer, Some(now + 300 * millis), now + 305 * millis);
         drop(dialling);
         assert_eq!(shares(&endpoints, now + 305 * millis, free, 50), [0, 50]);
         // A failure has taken all of it.
-        let mut failing = endpoints.choose(now, other, || 0.0);
-        failing.begins(now + 400 * millis);
-        failing.ended(Came::Failure, Some(now + 695 * millis), now + 700 * millis);
+        let mut failing = endpoints.choose_at(now, other, || 0.0);
+        failing.begins_at(now + 400 * millis);
+        failing.ended_at(Came::Failure, Some(now + 695 * millis), now + 700 * millis);
         drop(failing);
         assert_eq!(shares(&endpoints, now + 700 * millis, free, 50), [50, 0]);
     }
@@ -405,7 +450,7 @@ mod tests {
     #[test]
     fn one_failure_costs_an_endpoint_seconds_and_many_in_a_row_nearly_all() {
         let (now, second) = (Instant::now(), Duration::from_secs(1));
-        let endpoints = Endpoints::new(2, now);
+        let endpoints = Endpoints::new_at(2, now);
         answers(&endpoints, 0, 10, now);
         answers(&endpoints, 1, 10, now);
         visit(&endpoints, 1, 1, Came::Failure, now);
@@ -422,26 +467,26 @@ mod tests {
     #[test]
     fn one_that_is_silent_gets_less_while_it_is_and_when_those_who_asked_have_given_up() {
         let (now, millis) = (Instant::now(), Duration::from_millis(1));
-        let endpoints = Endpoints::new(2, now);
+        let endpoints = Endpoints::new_at(2, now);
         answers(&endpoints, 0, 10, now);
         answers(&endpoints, 1, 5, now);
         let other = |index: usize| Standing {
             is_tried: index == 0,
             ..Standing::default()
         };
-        let mut silent = endpoints.choose(now, other, || 0.0);
-        silent.begins(now);
+        let mut silent = endpoints.choose_at(now, other, || 0.0);
+        silent.begins_at(now);
         assert_eq!(shares(&endpoints, now + 100 * millis, free, 50), [50, 0]);
-        silent.ended(Came::Nothing, None, now + 100 * millis);
+        silent.ended_at(Came::Nothing, None, now + 100 * millis);
         drop(silent);
         assert_eq!(shares(&endpoints, now + 100 * millis, free, 50), [50, 0]);
         // What is dropped while it waits was given up; what says nothing of it leaves it as it was.
-        let endpoints = Endpoints::new(2, now);
+        let endpoints = Endpoints::new_at(2, now);
         answers(&endpoints, 0, 10, now);
         visit(&endpoints, 1, 100, Came::Other, now);
         assert_eq!(shares(&endpoints, now, free, 50), [0, 50]);
-        let mut dropped = endpoints.choose(now, other, || 0.0);
-        dropped.begins(now.checked_sub(Duration::from_millis(100)).unwrap());
+        let mut dropped = endpoints.choose_at(now, other, || 0.0);
+        dropped.begins_at(now.checked_sub(Duration::from_millis(100)).unwrap());
         drop(dropped);
         assert_eq!(shares(&endpoints, now, free, 50), [50, 0]);
     }
@@ -449,7 +494,7 @@ mod tests {
     #[test]
     fn one_whose_places_are_taken_is_passed_over_while_another_has_some() {
         let now = Instant::now();
-        let endpoints = Endpoints::new(3, now);
+        let endpoints = Endpoints::new_at(3, now);
         let full = |which: [bool; 3], tried: [bool; 3]| {
             move |index: usize| Standing {
                 is_tried: tried[index],
@@ -473,7 +518,7 @@ mod tests {
     #[test]
     fn those_with_an_open_breaker_are_passed_over_and_where_all_have_one_the_first_to_be_back_is_asked() {
         let now = Instant::now();
-        let endpoints = Endpoints::new(3, now);
+        let endpoints = Endpoints::new_at(3, now);
         let refuses = |seconds: [u64; 3]| {
             move |index: usize| Standing {
                 refuses_for: Some(Duration::from_secs(seconds[index])).filter(|left| !left.is_zero()),
@@ -485,9 +530,15 @@ mod tests {
     }
 
     #[test]
+    fn none_counts_as_one() {
+        let endpoints = Endpoints::new(0);
+        assert_eq!(endpoints.choose(free).index(), 0);
+    }
+
+    #[test]
     fn a_retry_goes_elsewhere_while_it_can() {
         let now = Instant::now();
-        let endpoints = Endpoints::new(2, now);
+        let endpoints = Endpoints::new_at(2, now);
         let tried = |index: usize| Standing {
             is_tried: index == 0,
             ..Standing::default()

@@ -22,7 +22,7 @@ pub mod breaker;
 pub mod budget;
 #[cfg(feature = "cookies")]
 mod cookies;
-mod endpoint;
+pub mod endpoint;
 pub mod hosts;
 pub mod limit;
 pub mod rate;

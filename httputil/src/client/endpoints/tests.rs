@@ -453,7 +453,7 @@ async fn what_is_known_of_endpoints_outlives_other_rules_but_not_other_endpoints
     let earlier = Policies::of(&profile(&|_| {})).unwrap();
     let under_way = |policies: &Policies| policies.endpoints.as_ref().unwrap().loads.under_way();
     let loads = &earlier.endpoints.as_ref().unwrap().loads;
-    let _visit = loads.choose(Instant::now(), |_| crate::policy::Standing::default(), || 0.0);
+    let _visit = loads.choose(|_| crate::policy::Standing::default());
     assert_eq!(under_way(&earlier), 1);
     let later = Policies::succeeding(&earlier, &profile(&|policy| policy.retry.max_attempts = 7)).unwrap();
     assert_eq!(under_way(&later), 1);
