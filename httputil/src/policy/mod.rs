@@ -7,6 +7,7 @@
 //! rate       how fast they go
 //! endpoint   which of several hosts is asked
 //! redirect   where an answer sends the request
+//! guard      what a server may make of it, and what another origin is told
 //! cookies    what answers set, for later requests
 //! hosts      the state that breakers and budgets keep per host, bounded
 //! ```
@@ -21,12 +22,13 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 #[cfg(feature = "cookies")]
-mod cookies;
+pub mod cookies;
 pub mod endpoint;
+pub mod guard;
 pub mod hosts;
 pub mod limit;
 pub mod rate;
-mod redirect;
+pub mod redirect;
 pub mod retry;
 pub mod retry_after;
 #[cfg(test)]

@@ -1,43 +1,78 @@
 //! Where an answer sends the request (RFC 9110 §15.4), and what of it may go there.
 //!
+//! ```
+//! use http::header::{HeaderMap, HeaderValue, LOCATION};
+//! use http::{Method, StatusCode};
+//! use httputil::settings::Redirect;
+//! use url::Url;
+//!
+//! let rules = Redirect::default();
+//! let (asked, method) = (Url::parse("https://api.example/orders")?, Method::POST);
+//! let answer = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static("/orders/42"))]);
+//! match rules.hop(&asked, &method, StatusCode::SEE_OTHER, &answer, 0) {
+//!     Some(Ok(hop)) => {
+//!         assert_eq!((hop.url.as_str(), &hop.method), ("https://api.example/orders/42", &Method::GET));
+//!         assert!(!hop.keeps_body && !hop.crosses_origin);
+//!         let mut headers = HeaderMap::new(); // of the request
+//!         hop.strip(&mut headers, |_| false);
+//!     }
+//!     Some(Err(refusal)) => println!("{refusal}"),
+//!     None => println!("the answer is the caller's"),
+//! }
+//! # Ok::<(), url::ParseError>(())
+//! ```
+//!
 //! reqwest's and tower-http's own loops fall short: the first names the whole former URL in `Referer`, the second loses a
-//! request's options. So the loop is the client's, and this decides one hop.
+//! request's options. So the loop is the client's, and this decides one hop: by its profile's rules, and by those that hold for
+//! all ([`guard`]).
 
-use http::header::{
-    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, ORIGIN, PROXY_AUTHORIZATION, REFERER,
-    TRAILER, TRANSFER_ENCODING,
-};
+use std::fmt;
+
+use http::header::{HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, TRAILER, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 use url::Url;
 
-use crate::settings::{Redirect, tells_a_secret};
+use super::guard::{self, is_same_origin};
+use crate::settings::Redirect;
 
 const DIGEST: HeaderName = HeaderName::from_static("digest");
 
 /// One hop, decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hop {
-    pub(crate) url: Url,
-    pub(crate) method: Method,
+#[non_exhaustive]
+pub struct Hop {
+    /// Where it goes. It bears no credentials.
+    pub url: Url,
+    /// By which method.
+    pub method: Method,
     /// Whether the body goes along.
-    pub(crate) keeps_body: bool,
+    pub keeps_body: bool,
     /// Whether scheme, host or port differ: secrets stay behind, and stay behind on all later hops.
-    pub(crate) crosses_origin: bool,
+    pub crosses_origin: bool,
 }
 
 /// Why a redirect is not followed. A URL is the one that it would have led to, without credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+#[non_exhaustive]
+pub enum Refusal {
+    /// More than [`max`](Redirect::max).
     TooMany,
+    /// To another origin, which [`cross_origin`](Redirect::cross_origin) forbids.
     CrossOrigin(Url),
+    /// From `https` to `http`, which [`downgrade`](Redirect::downgrade) does not allow.
     Downgrade(Url),
     /// `Location` is no URL, or not one that can be gone to.
     BadLocation,
 }
 
 impl Redirect {
-    /// What an answer to a request to `url` means; `None` if it sends the request nowhere. `hops` were followed so far.
-    pub(crate) fn hop(
+    /// What an answer to a request to `url` means; `None` if it sends the request nowhere, or with a [`max`](Redirect::max) of
+    /// 0, and is the caller's. `hops` were followed so far.
+    ///
+    /// # Errors
+    ///
+    /// The inner one is why the hop is not made.
+    pub fn hop(
         &self,
         url: &Url,
         method: &Method,
@@ -74,70 +109,55 @@ impl Redirect {
         if usize::try_from(self.max).is_ok_and(|max| hops >= max) {
             return Err(Refusal::TooMany);
         }
-        let location = std::str::from_utf8(location).map_err(|_| Refusal::BadLocation)?;
-        let mut next = url.join(location).map_err(|_| Refusal::BadLocation)?;
-        // A Unix socket is left by the server behind it alone, and entered by none.
-        let is_same_origin = is_same_origin(&next, url);
-        let is_web = matches!(next.scheme(), "http" | "https");
-        if !is_web && !is_same_origin || next.host_str().is_none_or(str::is_empty) {
-            return Err(Refusal::BadLocation);
-        }
-        // A server must not put credentials into a client's mouth.
-        let stripped = next.set_username("").and_then(|()| next.set_password(None));
-        if stripped.is_err() {
-            return Err(Refusal::BadLocation);
-        }
-        // RFC 9110 §10.2.2.
-        if next.fragment().is_none() {
-            next.set_fragment(url.fragment());
-        }
+        let next = guard::landing(url, location).ok_or(Refusal::BadLocation)?;
         if url.scheme() == "https" && next.scheme() == "http" && !self.downgrade {
             return Err(Refusal::Downgrade(next));
         }
-        if !is_same_origin && !self.cross_origin {
+        if !self.cross_origin && !is_same_origin(&next, url) {
             return Err(Refusal::CrossOrigin(next));
         }
         Ok(next)
     }
 }
 
-/// Scheme, host and port (RFC 6454 §5); of a Unix socket its path, for which the standard knows no origin.
-fn is_same_origin(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme()
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
-}
-
 impl Hop {
-    /// Takes off the headers what must not go along (RFC 9110 §15.4). `secrets` are the profile's.
-    pub(crate) fn strip(&self, headers: &mut HeaderMap, secrets: impl Fn(&HeaderName) -> bool) {
+    /// Takes off the headers of the request what must not go along (RFC 9110 §15.4): those of a body that stays behind, and at
+    /// another origin [all that may be a secret](guard::strip_secrets), the headers included that `secrets` names.
+    pub fn strip(&self, headers: &mut HeaderMap, secrets: impl Fn(&HeaderName) -> bool) {
         if !self.keeps_body {
             let of_body = |name: &HeaderName| {
                 name.as_str().starts_with("content-")
                     || [TRANSFER_ENCODING, TRAILER, DIGEST, LAST_MODIFIED].contains(name)
             };
-            remove(headers, |name, _| of_body(name));
+            guard::remove(headers, |name, _| of_body(name));
         }
         if self.crosses_origin {
-            let of_origin = [HOST, REFERER, ORIGIN, AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
-            remove(headers, |name, is_marked| {
-                is_marked || of_origin.contains(name) || tells_a_secret(name.as_str()) || secrets(name)
-            });
+            guard::strip_secrets(headers, secrets);
         }
     }
 }
 
-/// Removes the headers of such a name; of those with several values, one that is marked as sensitive marks all.
-fn remove(headers: &mut HeaderMap, is_meant: impl Fn(&HeaderName, bool) -> bool) {
-    let meant: Vec<HeaderName> = headers
-        .iter()
-        .filter(|(name, value)| is_meant(name, value.is_sensitive()))
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in meant {
-        headers.remove(name);
+impl fmt::Display for Refusal {
+    /// Of a URL it shows the origin only: what stands behind may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::TooMany => f.write_str("redirect refused: there were as many as are followed"),
+            Refusal::CrossOrigin(url) => {
+                let origin = url.origin().ascii_serialization();
+                write!(f, "redirect refused: it leads to another origin, {origin}")
+            }
+            Refusal::Downgrade(url) => {
+                let origin = url.origin().ascii_serialization();
+                write!(f, "redirect refused: it leads from https to {origin}")
+            }
+            Refusal::BadLocation => {
+                f.write_str("redirect refused: its Location names no http or https URL, or several")
+            }
+        }
     }
 }
+
+impl std::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {
@@ -248,6 +268,23 @@ mod tests {
         let at = |hops| REDIRECT.hop(&url, &Method::GET, StatusCode::FOUND, &headers, hops);
         assert!(at(9).unwrap().is_ok());
         assert_eq!(at(10), Some(Err(Refusal::TooMany)));
+    }
+
+    #[test]
+    fn a_refusal_says_why_and_shows_no_more_than_the_origin() {
+        let secret: Url = "http://b:81/reset?token=canary".parse().unwrap();
+        let says = [
+            Refusal::TooMany,
+            Refusal::CrossOrigin(secret.clone()),
+            Refusal::Downgrade(secret),
+            Refusal::BadLocation,
+        ]
+        .map(|refusal| refusal.to_string());
+        assert!(
+            says[1].ends_with("another origin, http://b:81") && says[2].ends_with("from https to http://b:81"),
+            "{says:?}"
+        );
+        assert!(says.iter().all(|words| !words.contains("canary")));
     }
 
     #[test]
