@@ -1,5 +1,20 @@
 //! Cookies that answers set, for later requests (RFC 6265, and what its successor's draft adds for safety).
 //!
+//! ```
+//! use http::HeaderValue;
+//! use httputil::policy::cookies::Jar;
+//! use url::Url;
+//!
+//! let jar = Jar::default();
+//! let asked = Url::parse("https://shop.example/login")?;
+//! let set = [HeaderValue::from_static("session=7; Secure; Path=/"), HeaderValue::from_static("a=b; Domain=example")];
+//! jar.take(&asked, &set);
+//! // The second one was for a whole top-level domain, and nobody may set that.
+//! assert_eq!(jar.give(&Url::parse("https://shop.example/cart")?).unwrap(), "session=7");
+//! assert_eq!(jar.give(&Url::parse("http://shop.example/cart")?), None);
+//! # Ok::<(), url::ParseError>(())
+//! ```
+//!
 //! `cookie_store` keeps them and says which fit a URL. What it leaves out is here: no cookie for a whole public suffix, for
 //! an address or by a trailing dot, `Secure` from and to `https` only, the prefixes `__Host-` and `__Secure-`, no control
 //! bytes, and bounds of number and size. A jar has a store for each *site*, a domain that one party registers, so that a
@@ -21,9 +36,13 @@ const LARGEST: usize = 4 << 10;
 const LARGEST_OF_SITE: usize = 32 << 10;
 const LARGEST_OF_ALL: usize = 4 << 20;
 
-/// Cookies of one profile. They are in memory only, and shown by nothing.
+/// Cookies that are kept together, such as those of one profile's clients. They are in memory only, and shown by nothing. The
+/// feature `cookies` brings it.
+///
+/// At most 180 cookies and 32 KiB of one registered domain are kept, 3000 and 4 MiB in all: of more, the oldest of a domain are
+/// forgotten, or the domains that were used least recently.
 #[derive(Default)]
-pub(crate) struct Jar(Mutex<Sites>);
+pub struct Jar(Mutex<Sites>);
 
 #[derive(Default)]
 struct Sites {
@@ -53,8 +72,8 @@ struct Entry {
 }
 
 impl Jar {
-    /// Keeps what an answer to a request for `url` sets, as far as it may.
-    pub(crate) fn take<'a>(&self, url: &Url, lines: impl IntoIterator<Item = &'a HeaderValue>) {
+    /// Keeps what an answer to a request for `url` sets, as far as it may; `lines` are the answer's `Set-Cookie`.
+    pub fn take<'a>(&self, url: &Url, lines: impl IntoIterator<Item = &'a HeaderValue>) {
         let mut lines = lines.into_iter().peekable();
         if lines.peek().is_none() {
             return;
@@ -79,8 +98,8 @@ impl Jar {
         sites.make_room(&name);
     }
 
-    /// The `Cookie` of a request for `url`, if there are any for it: longer paths first, then older cookies (RFC 6265 §5.4).
-    pub(crate) fn give(&self, url: &Url) -> Option<HeaderValue> {
+    /// The `Cookie` of a request for `url`, marked as sensitive, if there are any for it: longer paths first, then older cookies (RFC 6265 §5.4).
+    pub fn give(&self, url: &Url) -> Option<HeaderValue> {
         let mut sites = self.sites();
         let sites = &mut *sites;
         if sites.by_name.is_empty() {
@@ -111,7 +130,7 @@ impl Jar {
     }
 
     /// Forgets them all.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         let forgotten = std::mem::take(&mut *self.sites());
         // Behind the lock.
         drop(forgotten);
@@ -132,6 +151,12 @@ impl Jar {
             })
         );
         (sites.count, sites.bytes)
+    }
+}
+
+impl std::fmt::Debug for Jar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jar").finish_non_exhaustive()
     }
 }
 
