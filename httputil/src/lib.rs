@@ -231,6 +231,11 @@
 //! and a retry goes to another endpoint; where all are open a request fails at once, with the shortest time to wait. An
 //! absolute URL goes where it says, and all its attempts do, though it be an endpoint's.
 //!
+//! # The policies alone
+//!
+//! What goes another way, a database's driver for one, can have the same judgement: [`policy`] offers the breaker, the budget of
+//! retries, pauses with jitter, limits, rates, the choice among endpoints and the rules of redirects, each usable alone.
+//!
 //! # Errors
 //!
 //! Everything fails with one [`Error`], in one line that says what happened, to which request, and what would be right;
