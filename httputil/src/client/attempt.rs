@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request, StatusCode};
 use tokio::time::Instant;
 
-use super::execute::{Prepared, is_over_after};
+use super::execute::Prepared;
 use super::framing;
 use super::options;
 use super::resend::{Verdict, may_repeat};
@@ -14,6 +14,7 @@ use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
 use crate::policy::Budget;
+use crate::policy::deadline::{is_over_after, of_attempt};
 use crate::pool::{Checked, Checkout, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
 use crate::wire::{Marks, Processed, RequestBody, SendFailure, SocketHandle};
 
@@ -48,14 +49,6 @@ impl Prepared {
     fn may_have_waited(&self) -> bool {
         let limits = &self.in_force.policies.limits;
         limits.bounds_requests() || limits.bounds_attempts(self.host.as_deref()) || self.in_force.credentials.is_some()
-    }
-
-    /// The bound of an attempt that begins now, if it is over before the request is, and when the attempt is over.
-    fn bound_of_attempt(&self, began: Instant) -> (Option<Duration>, Option<Instant>) {
-        let bound = self.in_force.profile.policy.attempt;
-        let over = bound.and_then(|bound| began.checked_add(bound));
-        let over = over.filter(|over| self.deadline.is_none_or(|deadline| *over < deadline));
-        (bound.filter(|_| over.is_some()), over.or(self.deadline))
     }
 
     /// Whether the request may be sent twice; it is `returned`, or still in the draft.
@@ -93,7 +86,7 @@ impl Prepared {
     pub(super) async fn attempt(&mut self, sendings: &mut Sendings, mut now: Instant) -> Outcome {
         let mut asked = self.beginning(sendings, now);
         let deadline;
-        (self.failing.attempt, deadline) = self.bound_of_attempt(asked);
+        (self.failing.attempt, deadline) = of_attempt(self.deadline, asked, self.in_force.profile.policy.attempt);
         let pool_wait = sendings.pool_wait(self.in_force.profile.policy.pool_wait);
         let mut signed = None;
         if self.layer.is_some() {

@@ -19,7 +19,7 @@ use super::into_url::foreign_socket;
 use super::layer::Layer;
 use super::limit::Places;
 use super::message::Draft;
-use super::options::{self, RequestOptions, Total};
+use super::options::{self, RequestOptions};
 use super::policies::PerHost;
 use super::reading::{Codings, Reading};
 use super::redirect::{Redirected, read_on};
@@ -29,6 +29,7 @@ use super::timings::Timings;
 use crate::connect::{Refusal, Target};
 use crate::error::{Error, Kind};
 use crate::policy::breaker::{Success, Verdict};
+use crate::policy::deadline::Deadline;
 use crate::pool::Way;
 use crate::settings::BaseUrl;
 use crate::wire::{Held, Holding, Manner, PooledBody, RequestBody};
@@ -129,7 +130,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
     }
     let timeout = own.and_then(|own| own.timeout).or(timeout);
     let timeout = timeout.or(in_force.profile.policy.timeout);
-    let total = Total::of(began, timeout, own.and_then(|own| own.deadline));
+    let total = Deadline::of(began, timeout, own.and_then(|own| own.deadline));
     let failing = Failing::new(&in_force, method, address, began, total);
     let Some(ticket) = client.lease.begin() else {
         return Err(failing.describe(stopped()));
@@ -176,7 +177,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         reading: None,
         timings: None,
         ticket: Some(ticket),
-        deadline: total.deadline,
+        deadline: total.at,
         places: Places::default(),
         host: None,
         success: None,
@@ -357,10 +358,4 @@ impl Prepared {
         self.reading = reading.map_err(|broken| self.broken(broken))?;
         Ok(())
     }
-}
-
-/// Whether a deadline comes before the end of a pause.
-pub(super) fn is_over_after(deadline: Option<Instant>, now: Instant, pause: Duration) -> bool {
-    let Some(deadline) = deadline else { return false };
-    now.checked_add(pause).is_none_or(|then| deadline <= then)
 }

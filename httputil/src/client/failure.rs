@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::handle::Inner;
 use super::in_force::InForce;
-use super::options::Total;
 use super::retry::Fault;
 use crate::connect::{DialFailure, ProxyServer, Route, system_words};
 use crate::error::{Error, Human, Kind, Phase};
+use crate::policy::deadline::Deadline;
 use crate::pool::CheckoutFailure;
 use crate::settings::Http1;
 use crate::wire::{BodyFailure, Cause, Late, Processed, SendFailure};
@@ -25,7 +25,7 @@ pub(super) struct Failing {
     pub(super) method: Method,
     pub(super) address: Address,
     pub(super) began: Instant,
-    pub(super) total: Total,
+    pub(super) total: Deadline,
     /// `timeouts.attempt`, where the attempt under way has less time than the whole request.
     pub(super) attempt: Option<Duration>,
     pub(super) attempts: u32,
@@ -39,7 +39,7 @@ impl Failing {
         method: Method,
         address: Address,
         began: Instant,
-        total: Total,
+        total: Deadline,
     ) -> Failing {
         Failing {
             in_force: Arc::clone(in_force),
@@ -73,7 +73,7 @@ impl Failing {
             request.method().clone(),
             Address::Url(Box::new(address)),
             began,
-            Total::of(began, None, None),
+            Deadline::of(began, None, None),
         )
     }
 
@@ -300,7 +300,7 @@ impl Failing {
 
     /// The deadline of the whole request has passed, or that of the attempt.
     pub(super) fn deadline(&self, phase: Phase) -> Error {
-        let Total { after, by, .. } = self.total;
+        let Deadline { after, by, .. } = self.total;
         let (after, by) = self.attempt.map_or((after, by), |after| (after, "timeouts.attempt"));
         self.timed_out(phase, after, by)
     }

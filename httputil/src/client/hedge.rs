@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::execute::{Prepared, is_over_after};
+use super::execute::Prepared;
 use super::options::may_retry;
 use super::retry::{Outcome, may_be_done};
 use super::sendings::{Sendings, Sight};
+use crate::policy::deadline::is_over_after;
 use crate::policy::{Budget, Retry};
 use crate::wire::PooledBody;
 

@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use http::{Response, StatusCode};
 use tokio::time::Instant;
 
-use super::execute::{Prepared, is_over_after};
+use super::execute::Prepared;
 use super::options::{may_repeat, may_retry};
 use super::sendings::Sendings;
 use crate::error::{Error, Kind, Phase};
+use crate::policy::deadline::is_over_after;
 use crate::policy::{Budget, Ended};
 use crate::pool::Fresh;
 use crate::wire::chance;

@@ -1,6 +1,7 @@
 //! The policies of a request's way, each one module and usable alone, around calls that are none of this crate's.
 //!
 //! ```text
+//! deadline   when a request is to be over, and what an attempt may have of that
 //! retry      whether a failed attempt is made again, and when     backoff · retry_after · budget
 //! breaker    whether a host is asked at all
 //! limit      how many requests at once, how many may wait
@@ -23,6 +24,7 @@ pub mod breaker;
 pub mod budget;
 #[cfg(feature = "cookies")]
 pub mod cookies;
+pub mod deadline;
 pub mod endpoint;
 pub mod guard;
 pub mod hosts;
