@@ -20,14 +20,9 @@ use super::options::may_retry;
 use super::retry::{Outcome, may_be_done};
 use super::sendings::{Sendings, Sight};
 use crate::policy::deadline::is_over_after;
+use crate::policy::hedge::race;
 use crate::policy::{Budget, Retry};
 use crate::wire::PooledBody;
-
-/// Which of the two won.
-enum Won {
-    First(Outcome),
-    Second(Outcome),
-}
 
 impl Prepared {
     /// When to ask a second time; `None` if this request is asked once.
@@ -49,68 +44,35 @@ impl Prepared {
         let rules = &in_force.policies.retry;
         let mut beside = sendings.beside();
         let sight = sendings.sight();
-        let (mut is_hedged, mut is_done) = (false, false);
-        let won = {
-            let mut first = pin!(self.guarded_attempt(sendings));
+        let profile = &*in_force.name;
+        let raced = {
+            let first = pin!(self.guarded_attempt(sendings));
+            let (twin, beside) = (&mut *twin, &mut beside);
             let late = async {
                 until_late(&sight, after).await;
-                twin.may_be_asked().await
-            };
-            let early = tokio::select! {
-                biased;
-                outcome = first.as_mut() => Some(outcome),
-                may_be = late => {
-                    is_hedged = may_be;
-                    None
+                if !twin.may_be_asked().await {
+                    return None;
                 }
+                tracing::debug!(profile, method = %twin.failing.method, ?after, "hedged: no answer yet");
+                beside.turn_from(sight.shared());
+                Some(twin.guarded_attempt(beside))
             };
-            match early {
-                Some(outcome) => Won::First(outcome),
-                None if !is_hedged => Won::First(first.await),
-                None => {
-                    let profile = &*in_force.name;
-                    tracing::debug!(profile, method = %twin.failing.method, ?after, "hedged: no answer yet");
-                    beside.turn_from(sight.shared());
-                    let mut second = pin!(twin.guarded_attempt(&mut beside));
-                    tokio::select! {
-                        outcome = first.as_mut() => match outcome {
-                            outcome if is_good(&outcome, rules) => Won::First(outcome),
-                            outcome => match second.await {
-                                other if is_good(&other, rules) => Won::Second(other),
-                                other => {
-                                    is_done = may_be_done(&other);
-                                    Won::First(outcome)
-                                }
-                            },
-                        },
-                        outcome = second.as_mut() => match outcome {
-                            outcome if is_good(&outcome, rules) => Won::Second(outcome),
-                            outcome => {
-                                is_done = may_be_done(&outcome);
-                                Won::First(first.await)
-                            }
-                        },
-                    }
-                }
-            }
+            race(first, late, |outcome| is_good(outcome, rules)).await
         };
-        if is_hedged && beside.sent_at.is_none() {
+        if raced.is_hedged && beside.sent_at.is_none() {
             // There was no connection to be had at once.
             twin.pay_back();
         }
+        let is_done = !raced.is_second && raced.lost.as_ref().is_some_and(may_be_done);
         sendings.resends.may_be_done |= is_done || beside.resends.may_be_done;
-        match won {
-            Won::First(outcome) => outcome,
-            Won::Second(outcome) => {
-                in_force.pool.count_hedge_won();
-                let profile = &*in_force.name;
-                tracing::debug!(profile, method = %self.failing.method, "hedge won: the second attempt answered first");
-                sendings.is_spent = beside.is_spent;
-                twin.take_over(self);
-                std::mem::swap(self, &mut *twin);
-                outcome
-            }
+        if raced.is_second {
+            in_force.pool.count_hedge_won();
+            tracing::debug!(profile, method = %self.failing.method, "hedge won: the second attempt answered first");
+            sendings.is_spent = beside.is_spent;
+            twin.take_over(self);
+            std::mem::swap(self, &mut *twin);
         }
+        raced.outcome
     }
 
     /// The same request once more; `None` if its body cannot be had twice.

@@ -3,6 +3,7 @@
 //! ```text
 //! deadline   when a request is to be over, and what an attempt may have of that
 //! retry      whether a failed attempt is made again, and when     backoff · retry_after · budget
+//! hedge      a second attempt beside one that is late
 //! breaker    whether a host is asked at all
 //! limit      how many requests at once, how many may wait
 //! rate       how fast they go
@@ -27,6 +28,7 @@ pub mod cookies;
 pub mod deadline;
 pub mod endpoint;
 pub mod guard;
+pub mod hedge;
 pub mod hosts;
 pub mod limit;
 pub mod rate;
