@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use super::execute::Prepared;
 use super::framing;
 use super::options;
-use super::resend::{Verdict, may_repeat};
 use super::retry::{Fault, Head, Outcome};
 use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
 use crate::policy::Budget;
 use crate::policy::deadline::{is_over_after, of_attempt};
+use crate::policy::resend::{Verdict, may_repeat};
 use crate::pool::{Checked, Checkout, CheckoutFailure, Fresh, Sending, Sighting, Wanted};
 use crate::wire::{Marks, Processed, RequestBody, SendFailure, SocketHandle};
 

@@ -2,7 +2,7 @@
 //! the host's budget.
 //!
 //! `policy` says what would be right; here it is asked and done. What is sent again since the server has not acted on it
-//! is an attempt's own business ([`resend`](super::resend)): it counts as no retry and goes on when retries are off.
+//! is an attempt's own business ([`resend`](crate::policy::resend)): it counts as no retry and goes on when retries are off.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::options::RequestOptions;
-use super::resend::Resends;
 use crate::error::Error;
+use crate::policy::resend::Resends;
 use crate::pool::{Fresh, Pool};
 use crate::wire::Marks;
 

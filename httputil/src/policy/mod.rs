@@ -3,6 +3,7 @@
 //! ```text
 //! deadline   when a request is to be over, and what an attempt may have of that
 //! retry      whether a failed attempt is made again, and when     backoff · retry_after · budget
+//! resend     what is sent again within an attempt, since nobody has acted on it (not offered alone)
 //! hedge      a second attempt beside one that is late
 //! breaker    whether a host is asked at all
 //! limit      how many requests at once, how many may wait
@@ -33,6 +34,7 @@ pub mod hosts;
 pub mod limit;
 pub mod rate;
 pub mod redirect;
+pub(crate) mod resend;
 pub mod retry;
 pub mod retry_after;
 #[cfg(test)]

@@ -1,4 +1,15 @@
 //! What may be sent again. Always on, and no retry: the server has not acted on the request, or could not have.
+//!
+//! | what the wire says | sent again |
+//! |---|---|
+//! | the server has certainly not acted on it | on any connection, whatever the method |
+//! | a reused connection closed before any byte of the answer | once, on a new one, if it may be repeated |
+//! | `ENHANCE_YOUR_CALM` | after a pause, if it may be repeated; the retry budget pays |
+//! | `421 Misdirected Request` | once, on a new connection |
+//! | it may have been acted on | never |
+//!
+//! The rule: only with a body that can be had again, and four times a request, whatever else is attempted again or beside it. Not
+//! offered to others: only a wire that counts the bytes of its own sockets knows these cases apart.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,7 +17,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::policy::Retry;
+use super::retry::Retry;
 use crate::wire::{Processed, jittered};
 
 /// Sends of one request beyond the first, at most.
@@ -14,7 +25,7 @@ const MAX_RESENDS: u32 = 4;
 
 /// What to do with a request that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Send it again, on any connection.
     Again,
     /// Send it again, on a connection that nobody has used.
@@ -29,13 +40,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often a request has been sent again.
 #[derive(Debug, Default)]
-pub(super) struct Resends {
+pub(crate) struct Resends {
     all: All,
     unknown: u32,
     calmed: u32,
     misdirected: bool,
     /// A server may have acted on what was sent so far, here or at another place.
-    pub(super) may_be_done: bool,
+    pub(crate) may_be_done: bool,
 }
 
 /// Of one attempt, or of two at once together.
@@ -77,7 +88,7 @@ impl All {
 
 impl Resends {
     /// Those of a second attempt beside this one: both count as one.
-    pub(super) fn beside(&mut self) -> Resends {
+    pub(crate) fn beside(&mut self) -> Resends {
         let all = match &self.all {
             All::Own(all) => Arc::new(AtomicU32::new(*all)),
             All::Shared(all) => Arc::clone(all),
@@ -90,7 +101,7 @@ impl Resends {
     }
 
     /// `calm` is whether the peer said `ENHANCE_YOUR_CALM`; `may_repeat`, what [`may_repeat`] says of the request.
-    pub(super) fn judge(&mut self, processed: Processed, calm: bool, may_repeat: bool, can_replay: bool) -> Verdict {
+    pub(crate) fn judge(&mut self, processed: Processed, calm: bool, may_repeat: bool, can_replay: bool) -> Verdict {
         if !can_replay || self.all.so_far() >= MAX_RESENDS {
             return Verdict::GiveUp;
         }
@@ -115,7 +126,7 @@ impl Resends {
 
     /// Whether an answer says that another connection is the right one: `421 Misdirected Request` may be sent again once,
     /// whatever the method (RFC 9110 §15.5.20).
-    pub(super) fn is_misdirected(&mut self, status: StatusCode, can_replay: bool) -> bool {
+    pub(crate) fn is_misdirected(&mut self, status: StatusCode, can_replay: bool) -> bool {
         if status != StatusCode::MISDIRECTED_REQUEST || !can_replay || self.misdirected {
             return false;
         }
@@ -126,7 +137,7 @@ impl Resends {
 
 /// Whether the request may reach the server twice: by its method, or since it bears an idempotency key, by which a caller
 /// says that the server takes a request that comes twice for one (draft-ietf-httpapi-idempotency-key-header).
-pub(super) fn may_repeat(method: &Method, headers: &HeaderMap, rules: &Retry) -> bool {
+pub(crate) fn may_repeat(method: &Method, headers: &HeaderMap, rules: &Retry) -> bool {
     is_idempotent(method) || rules.bears_key(headers)
 }
 
