@@ -58,17 +58,16 @@ impl Cookies {
 
 #[cfg(feature = "cookies")]
 impl Prepared {
-    fn jar(&self) -> Option<&Jar> {
+    fn jar(&self, has_strayed: bool) -> Option<&Jar> {
         let origins = &self.in_force.origins;
         let jar = self.in_force.cookies.0.as_deref()?;
-        (origins.is_empty() || origins.contains(&self.target)).then_some(jar)
+        origins.session_may_go(&self.target, has_strayed).then_some(jar)
     }
 
     /// Adds the cookies for the place that the request goes to, unless it has some of its own.
     pub(super) fn add_cookies(&self, headers: &mut HeaderMap) {
         use http::header::COOKIE;
-        if !self.has_strayed
-            && let Some(jar) = self.jar()
+        if let Some(jar) = self.jar(self.has_strayed)
             && !headers.contains_key(COOKIE)
             && let Some(cookies) = self.failing.address.url().and_then(|url| jar.give(&url))
         {
@@ -80,7 +79,7 @@ impl Prepared {
     pub(super) fn keep_cookies(&self, response: &Head) {
         use http::header::SET_COOKIE;
         if response.headers().contains_key(SET_COOKIE)
-            && let Some(jar) = self.jar()
+            && let Some(jar) = self.jar(false)
             && let Some(url) = self.failing.address.url()
         {
             jar.take(&url, response.headers().get_all(SET_COOKIE));

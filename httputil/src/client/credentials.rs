@@ -19,6 +19,7 @@ use super::sendings::Sendings;
 use super::token_file::TokenFile;
 use crate::connect::Target;
 use crate::error::{Error, Phase, Problem};
+use crate::policy::auth::Origins;
 use crate::pool::Pool;
 use crate::settings::{Auth, BaseUrl, Basic, Profile, Token, check_origin, check_token};
 
@@ -50,14 +51,15 @@ pub(super) enum Now {
 /// # Errors
 ///
 /// That an origin is none.
-pub(super) fn own_origins(profile: &Profile, bases: &[BaseUrl]) -> Result<Vec<Target>, Error> {
+pub(super) fn own_origins(profile: &Profile, bases: &[BaseUrl]) -> Result<Origins<Target>, Error> {
     let origins = &profile.policy.auth.origins;
     if origins.is_empty() {
-        return Ok(bases.iter().filter_map(|base| Target::of(base.url()).ok()).collect());
+        let own = bases.iter().filter_map(|base| Target::of(base.url()).ok());
+        return Ok(Origins::new(own.collect()));
     }
     let own = |origin: &String| Target::of(&check_origin(origin)?);
     let own: Result<Vec<Target>, &str> = origins.iter().map(own).collect();
-    own.map_err(|why| wrong(profile, "auth.origins", why))
+    own.map(Origins::new).map_err(|why| wrong(profile, "auth.origins", why))
 }
 
 fn wrong(profile: &Profile, key: &str, why: &str) -> Error {
@@ -74,7 +76,7 @@ impl Credentials {
     /// [`header_mistakes`](crate::settings::header_mistakes) tells of a profile that was never checked.
     pub(super) fn of(
         profile: &Profile,
-        origins: &[Target],
+        origins: &Origins<Target>,
         pool: &Pool,
         policies: &Policies,
     ) -> Result<Option<Credentials>, Error> {
@@ -205,7 +207,7 @@ impl Prepared {
     pub(super) async fn authorize(&mut self) -> Result<(), Error> {
         let in_force = Arc::clone(&self.in_force);
         let credentials = in_force.credentials.as_ref();
-        let told = credentials.filter(|_| !self.has_strayed && in_force.origins.contains(&self.target));
+        let told = credentials.filter(|_| in_force.origins.secrets_may_go(&self.target, self.has_strayed));
         self.tells_secrets = told.is_some();
         self.authorization = match told {
             Some(credentials) if !self.draft.headers.contains_key(AUTHORIZATION) => match credentials.now() {

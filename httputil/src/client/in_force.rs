@@ -17,6 +17,7 @@ use super::policies::Policies;
 use super::reading::Codings;
 use crate::connect::Target;
 use crate::error::{Error, Problem};
+use crate::policy::auth::Origins;
 use crate::pool::Pool;
 use crate::settings::{BaseUrl, Policy, Profile};
 use crate::wire::Phases;
@@ -31,7 +32,7 @@ pub(super) struct InForce {
     /// `headers` but for the secret ones.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Where secrets may go.
-    pub(super) origins: Vec<Target>,
+    pub(super) origins: Origins<Target>,
     /// `auth`, and the secret ones of `headers`.
     pub(super) credentials: Option<Credentials>,
     /// `cookies`

@@ -169,8 +169,9 @@ impl Prepared {
 
     /// The layer that is asked here.
     fn asked_layer(&self) -> Option<&Layer> {
-        let is_own = self.in_force.origins.is_empty() || self.in_force.origins.contains(&self.target);
-        self.layer.as_ref().filter(|_| is_own && !self.has_strayed)
+        let origins = &self.in_force.origins;
+        let layer = self.layer.as_ref();
+        layer.filter(|_| origins.session_may_go(&self.target, self.has_strayed))
     }
 
     /// The headers of an attempt that is over by `deadline`, signed; `None` if nobody signs them.

@@ -11,6 +11,7 @@
 //! endpoint   which of several hosts is asked
 //! redirect   where an answer sends the request
 //! guard      what a server may make of it, and what another origin is told
+//! auth       which origins are told who we are
 //! cookies    what answers set, for later requests
 //! hosts      the state that breakers and budgets keep per host, bounded
 //! ```
@@ -21,6 +22,7 @@
 //! They judge, and do no I/O; whoever asks them acts. Their clock is tokio's, which a test may stop, and where chance has a
 //! part a number may be given in its place, so that a test decides both.
 
+pub mod auth;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
