@@ -234,7 +234,8 @@
 //! # The policies alone
 //!
 //! What goes another way, a database's driver for one, can have the same judgement: [`policy`] offers the breaker, the budget of
-//! retries, pauses with jitter, limits, rates, the choice among endpoints and the rules of redirects, each usable alone.
+//! retries, pauses with jitter, hedges, deadlines, limits, rates, the choice among endpoints and the rules of redirects, each usable
+//! alone.
 //!
 //! # Errors
 //!

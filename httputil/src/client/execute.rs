@@ -1,5 +1,18 @@
-//! A request's way: deadline, limits, redirect, credentials, retry, hedge, endpoint, breaker, resend, pool, wire. Both doors,
-//! reqwest's and tower's, lead onto it.
+//! A request's way, each stage around the next one. Both doors, reqwest's and tower's, lead onto it.
+//!
+//! ```text
+//!                                                                                  who judges, in `policy`
+//! prepare              total deadline                                              deadline
+//! └ run                profile's limit ─► redirect ─► guard, headers, credentials  limit · redirect, guard · auth, cookies
+//!   └ retried          retry ─► endpoint ─► hedge                                  retry, budget · endpoint · hedge
+//!     └ guarded_attempt    host's limit, rate ─► breaker                           limit, rate · breaker
+//!       └ attempt      attempt's deadline ─► signing ─► resend ─► pool ─► wire     deadline · auth · resend
+//! receive              on the way back: decompression, bound on what is read
+//! ```
+//!
+//! The order says what a stage covers. A redirect has retries of its own, and all share the deadline and the profile's place;
+//! each attempt, a hedge too, has an endpoint, a turn at the host and a word of its breaker of its own; what is sent again within
+//! an attempt is seen by none of them. A stage whose policy is off costs a look, and no future.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,9 +11,8 @@
 //! another an `oauth2` server's, `cookies` are what answers have set, `retry` makes a failed [`attempt`] again, `breaker`
 //! asks whether its host is to be asked, `layer` lets the user sign it, `to_reqwest` makes a client of reqwest's under the
 //! same guards, `opentelemetry` one for exporters, `object_store` one for stores, `oauth2_crate` one for the flows of the
-//! crate `oauth2`, `address` and `message` turn the users' types into
-//! hyper's and back, `reading` decompresses and bounds, `body` is the response's body as the user reads it, `failure` makes
-//! the one [`Error`](crate::Error) of whatever happened.
+//! crate `oauth2`, `address` and `message` turn the users' types into hyper's and back, `reading` decompresses and bounds,
+//! `body` is the response's body as the user reads it, `failure` makes the one [`Error`](crate::Error) of whatever happened.
 
 mod address;
 mod around;
