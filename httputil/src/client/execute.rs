@@ -171,6 +171,7 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
             headers,
             body,
             keeps_headers: max_redirects > 0
+                || journey.is_some()
                 || in_force.cookies.is_on()
                 || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
             decodes,

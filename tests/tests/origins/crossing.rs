@@ -1,10 +1,14 @@
 //! What stays behind when a redirect leads to another origin, and what may not be followed there at all.
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method};
 use httputil::{Client, ClientConfig, Kind};
 use httputil_tests::ca::Ca;
-use httputil_tests::server::Server;
+use httputil_tests::script::{Script, Step};
+use httputil_tests::server::{Frames, Server};
 use httputil_tests::tls::{Alpn, ServerTls};
+use httputil_tests::{PATIENCE, within};
 
 use crate::common::{Door, Place, assert_at_rest, headers};
 
@@ -154,6 +158,38 @@ async fn an_endpoint_that_is_no_origin_of_the_profile_s_is_told_no_secret() {
         assert!(seen[before..].iter().all(|seen| bears(seen) == [true; 2]), "{seen:?}");
         assert!(seen_there[before_there..].iter().all(|seen| bears(seen) == [false; 2]));
         assert!(seen.len() > before && seen_there.len() > before_there, "both are asked");
+    }
+}
+
+/// What was to be said at one place goes out with a request that is taken back; it is not said at the next.
+#[tokio::test]
+async fn a_stream_that_one_endpoint_did_not_take_bears_none_of_its_secrets_to_another() {
+    // It speaks no HTTP/2, so that nothing is sent before the attempt's time is over.
+    let silent = Script::start([vec![Step::Stall]]).await;
+    let place = Place::start_as(Server::builder().h2()).await;
+    let mut config = ClientConfig::default()
+        .base_urls([silent.url(""), place.url("")])
+        .auth_origins([silent.url("")])
+        .bearer_auth("canary")
+        .secret_header("x-own-secret", "canary")
+        .http2_prior_knowledge(true)
+        .max_redirects(0)
+        .retry_backoff(Duration::from_millis(1), Duration::from_millis(1));
+    config.profile_mut().policy.attempt = Some(Duration::from_secs(1));
+    let stream = || reqwest::Body::wrap(Frames::new(["one-".into(), "two".into()]));
+    let own = headers([("x-own", "1")]);
+    // Chance says where a client goes first.
+    let until_taken_back = async {
+        while silent.accepted() == 0 {
+            let client = Client::new(config.clone()).unwrap();
+            let sent = client.put("/x").headers(own.clone()).body(stream()).send().await;
+            assert_eq!(sent.unwrap().status(), 200);
+        }
+    };
+    within(PATIENCE, until_taken_back).await;
+    for seen in place.seen() {
+        assert_eq!((seen.body.as_str(), seen.header("x-own")), ("one-two", Some("1")));
+        assert!(!format!("{seen:?}").contains("canary"), "{seen:?}");
     }
 }
 
