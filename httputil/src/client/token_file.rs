@@ -2,7 +2,7 @@
 //!
 //! Requests look at the file once a second, and at once when a token was refused. They look from a thread of their own,
 //! since a file may be on a network's disk that hangs, and wait for it for 200 ms; the token that is known serves until a new
-//! one is whole. What is empty, or is just being written, is not.
+//! one is whole. What is empty, or is just being written, is not. One look is for all who were refused meanwhile.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::credentials::bearer_of;
@@ -34,8 +34,8 @@ struct State {
     token: HeaderValue,
     stamp: Stamp,
     looked: Instant,
-    /// A look is under way.
-    is_looking: bool,
+    /// The look under way: its end closes the channel.
+    looking: Option<watch::Receiver<()>>,
     /// Its last failure was told.
     has_complained: bool,
 }
@@ -86,7 +86,7 @@ impl TokenFile {
                 token,
                 stamp,
                 looked: Instant::now(),
-                is_looking: false,
+                looking: None,
                 has_complained: false,
             })),
         })
@@ -95,7 +95,7 @@ impl TokenFile {
     /// The token, if it need not be looked at.
     pub(super) fn known(&self) -> Option<HeaderValue> {
         let state = look(&self.state);
-        let is_fresh = state.is_looking || state.looked.elapsed() < PACE;
+        let is_fresh = state.looking.is_some() || state.looked.elapsed() < PACE;
         is_fresh.then(|| state.token.clone())
     }
 
@@ -111,48 +111,53 @@ impl TokenFile {
         if let Some(other) = other() {
             return Some(other);
         }
-        self.look().await;
+        let was_under_way = self.look().await;
+        // It may have looked before the file changed.
+        if was_under_way && other().is_none() {
+            self.look().await;
+        }
         other()
     }
 
-    /// Looks at the file, unless somebody does.
-    async fn look(&self) {
-        let known = {
+    /// Looks at the file; or, if somebody does, waits for what comes of that. Whether that was so, and has come to its end.
+    async fn look(&self) -> bool {
+        let (mut seen, was_under_way) = {
             let mut state = look(&self.state);
-            if state.is_looking {
-                return;
+            match state.looking.clone() {
+                Some(under_way) => (under_way, true),
+                None => (self.begin(&mut state), false),
             }
-            state.is_looking = true;
-            state.stamp
         };
-        let (done, seen) = oneshot::channel();
-        let (path, profile, state) = (self.path.clone(), self.profile.clone(), Arc::clone(&self.state));
+        let is_over = tokio::time::timeout(LONGEST, seen.changed()).await.is_ok();
+        was_under_way && is_over
+    }
+
+    fn begin(&self, state: &mut State) -> watch::Receiver<()> {
+        let (done, seen) = watch::channel(());
+        state.looking = Some(seen.clone());
+        let (known, path, profile) = (state.stamp, self.path.clone(), self.profile.clone());
+        let shared = Arc::clone(&self.state);
         let looking = move || {
             let found = find(&path, known);
-            let mut state = look(&state);
-            state.is_looking = false;
-            state.looked = Instant::now();
-            state.note(&profile, found);
-            drop(state);
-            // Nobody may be waiting any more.
-            let _ = done.send(());
+            look(&shared).looked(&profile, found);
+            drop(done);
         };
         let thread = std::thread::Builder::new().name("httputil-token".to_owned());
         if let Err(error) = thread.spawn(looking) {
-            let mut state = look(&self.state);
-            state.is_looking = false;
-            state.looked = Instant::now();
-            state.note(
-                &self.profile,
-                Err(format!("no thread could be started to read it: {error}")),
-            );
-            return;
+            let why = format!("no thread could be started to read it: {error}");
+            state.looked(&self.profile, Err(why));
         }
-        let _ = tokio::time::timeout(LONGEST, seen).await;
+        seen
     }
 }
 
 impl State {
+    fn looked(&mut self, profile: &str, found: Result<Option<(HeaderValue, Stamp)>, String>) {
+        self.looking = None;
+        self.looked = Instant::now();
+        self.note(profile, found);
+    }
+
     fn note(&mut self, profile: &str, found: Result<Option<(HeaderValue, Stamp)>, String>) {
         match found {
             Ok(Some((token, stamp))) => {
@@ -257,6 +262,8 @@ mod tests {
         let before = stamped(&file);
         std::fs::write(&file, "new one").unwrap();
         let (token, stamp) = find(&file, before).unwrap().unwrap();
+        let age = stamp.modified.unwrap().elapsed().unwrap();
+        assert!(age >= SETTLED, "who wrote it may write on: {age:?}");
         assert_eq!(
             (token, stamp),
             (HeaderValue::from_static("Bearer new one"), stamped(&file))

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use http::Method;
+use http::header::AUTHORIZATION;
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use httputil::{Client, ClientConfig, Kind};
-use httputil_tests::server::Server;
+use httputil_tests::server::{Server, handlers};
 use httputil_tests::{PATIENCE, within};
+use hyper::body::Incoming;
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::common::{Door, Pieces, Place, assert_at_rest, headers};
@@ -137,6 +140,33 @@ async fn a_token_that_is_refused_is_read_anew_at_once_and_the_request_sent_once_
         }
         assert_eq!(place.accepted(), 2, "one for each client");
     }
+}
+
+#[tokio::test]
+async fn all_who_are_refused_at_once_wait_for_one_look_at_the_new_token() {
+    let server = Server::builder().handler(|request: Request<Incoming>| async move {
+        match request.headers()[AUTHORIZATION].as_bytes() {
+            b"Bearer new" => handlers::full("in"),
+            _ => handlers::status(StatusCode::UNAUTHORIZED),
+        }
+    });
+    let server = server.start().await;
+    let file = token_file("old");
+    let config = ClientConfig::default()
+        .base_url(server.url(""))
+        .bearer_auth_file(file.path());
+    let client = Client::new(config).unwrap();
+    assert_eq!(client.get("/").send().await.unwrap().status(), 401);
+    // It is looked at when nobody writes to it any more, which takes a moment.
+    renew(file.path(), "new");
+    let mut asked = JoinSet::new();
+    for _ in 0..20 {
+        let request = client.get("/");
+        asked.spawn(async move { request.send().await.unwrap().status().as_u16() });
+    }
+    let told = within(PATIENCE, asked.join_all()).await;
+    assert_eq!(told, [200; 20]);
+    assert_at_rest(&client).await;
 }
 
 #[tokio::test]
