@@ -35,10 +35,10 @@ impl Prepared {
         )
     }
 
-    /// When an attempt begins that is made `now`. What was done before the first takes next to nothing, unless the
+    /// When an attempt begins that is made `now`. What was done before the first sending takes next to nothing, unless the
     /// request had to wait for its turn or for a token.
-    fn beginning(&self, sendings: &Sendings, now: Instant) -> Instant {
-        if sendings.attempts == 1 && self.redirected.is_empty() && !self.may_have_waited() {
+    fn beginning(&self, now: Instant) -> Instant {
+        if self.failing.attempts == 0 && self.redirected.is_empty() && !self.may_have_waited() {
             self.failing.began
         } else {
             now
@@ -84,7 +84,7 @@ impl Prepared {
 
     /// One attempt, made `now`: sends the request, and again where the server has not acted on it.
     pub(super) async fn attempt(&mut self, sendings: &mut Sendings, mut now: Instant) -> Outcome {
-        let mut asked = self.beginning(sendings, now);
+        let mut asked = self.beginning(now);
         let deadline;
         (self.failing.attempt, deadline) = of_attempt(self.deadline, asked, self.in_force.profile.policy.attempt);
         let pool_wait = sendings.pool_wait(self.in_force.profile.policy.pool_wait);

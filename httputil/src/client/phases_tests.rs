@@ -10,9 +10,9 @@ use http_body::Frame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
 
-use super::{Client, memory};
+use super::{Attempt, AttemptLayer, Client, LayerFuture, Refused, memory};
 use crate::connect::Dialer;
-use crate::error::{Error, Kind, Phase};
+use crate::error::{BoxError, Error, Kind, Phase};
 use crate::settings::{ClientConfig, Jitter};
 use crate::wire::CloseReason;
 
@@ -288,6 +288,42 @@ async fn a_hung_attempt_is_followed_by_another_which_has_its_own_time() {
         .await
         .unwrap_err();
     assert_eq!(error.attempts(), 1, "{error}");
+}
+
+/// Refuses the first request, and answers the next on the same connection after half a second.
+async fn strict(mut stream: DuplexStream) {
+    head(&mut stream).await;
+    let refused = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(refused).await.unwrap();
+    head(&mut stream).await;
+    sleep(SECOND / 2).await;
+    let fine = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(fine).await.unwrap();
+    silent(stream).await;
+}
+
+/// Takes its time to look for another key.
+struct SlowlyRenewed;
+
+impl AttemptLayer for SlowlyRenewed {
+    fn sign<'a>(&'a self, _: &'a mut Attempt<'_>) -> LayerFuture<'a, Result<(), BoxError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn refresh<'a>(&'a self, _: &'a Refused) -> LayerFuture<'a, bool> {
+        Box::pin(async {
+            sleep(SECOND * 3).await;
+            true
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_refused_signature_s_renewal_takes_is_no_part_of_the_next_attempt_s_time() {
+    let client = client(|config| config.attempt_timeout(SECOND), strict).with_attempt_layer(SlowlyRenewed);
+    let began = Instant::now();
+    assert_eq!(client.get(URL).send().await.unwrap().status(), 200);
+    assert_eq!(began.elapsed(), SECOND * 3 + SECOND / 2);
 }
 
 #[tokio::test(start_paused = true)]
