@@ -290,6 +290,11 @@ fn with_settings(builder: reqwest::ClientBuilder, in_force: &InForce) -> reqwest
     let headers: HeaderMap<HeaderValue> = in_force.headers.iter().cloned().collect::<HeaderMap<_>>();
     let mut builder = builder
         .referer(false)
+        // Where another crate has built reqwest with these, it would undo codings that nobody has bounded.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
         .user_agent(in_force.user_agent.clone())
         .default_headers(headers)
         .https_only(transport.egress.https_only)
