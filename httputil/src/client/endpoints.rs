@@ -5,6 +5,7 @@
 //! Where all breakers are open it fails at once, with the shortest time to wait. An absolute URL goes where it says, though it be
 //! that of an endpoint: what its user, its `Host` and its `Authorization` say is meant for the host that it names.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -86,6 +87,11 @@ impl Endpoints {
     /// A way to one of them, if `egress` allows any.
     pub(super) fn any_route(&self, pool: &Pool, upgrade: bool) -> Option<Way> {
         self.all.iter().find_map(|(_, target)| pool.route(target, upgrade).ok())
+    }
+
+    /// Whether this socket is one of them.
+    pub(super) fn have_socket(&self, socket: &Path) -> bool {
+        self.all.iter().any(|(base, _)| base.socket() == Some(socket))
     }
 
     fn standing(&self, index: usize, journey: &Journey, policies: &Policies, now: Instant) -> Standing {

@@ -231,6 +231,11 @@ pub(super) fn aim(
     in_force.first_target.get_or_init(|| target.clone());
     if let Some(socket) = target.socket()
         && in_force.base.as_ref().and_then(BaseUrl::socket) != Some(socket)
+        && !in_force
+            .policies
+            .endpoints
+            .as_ref()
+            .is_some_and(|endpoints| endpoints.have_socket(socket))
     {
         return Err(foreign_socket());
     }

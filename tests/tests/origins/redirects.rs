@@ -365,6 +365,29 @@ async fn a_server_behind_a_socket_sends_on_within_it_and_nobody_sends_into_it() 
     assert_eq!(inside.requests(), 2);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn each_socket_of_several_endpoints_sends_on_within_it() {
+    use httputil_tests::unix::UnixDoor;
+
+    let (first, second, third) = (Place::start().await, Place::start().await, Place::start().await);
+    let doors = [&first, &second].map(|place| UnixDoor::to(place.addr()));
+    let places = [&first, &second, &third];
+    for place in places {
+        place.sends("/from", 302, "/to");
+    }
+    let bases = [third.url(""), doors[0].base_url(), doors[1].base_url()];
+    let client = Client::new(ClientConfig::default().base_urls(bases)).unwrap();
+    // Chance says who is asked.
+    let until_all_were_asked = async {
+        while places.iter().any(|place| place.requests() == 0) {
+            let landed = Door::Builder.get(&client, "/from").await.unwrap();
+            assert_eq!((landed.status, landed.history.len()), (200, 1), "{}", landed.url);
+        }
+    };
+    within(PATIENCE, until_all_were_asked).await;
+}
+
 #[tokio::test]
 async fn what_was_redirected_is_never_said_to_be_safe_to_send_again() {
     let (place, closed) = (Place::start().await, ClosedPort::new());
