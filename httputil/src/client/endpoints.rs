@@ -115,6 +115,14 @@ impl Endpoints {
         }
     }
 
+    /// Whether one is to be had now at which the request was not yet.
+    fn have_another(&self, journey: &Journey, policies: &Policies, now: Instant) -> bool {
+        (0..self.all.len()).any(|index| {
+            let standing = self.standing(index, journey, policies, now);
+            !standing.is_tried && standing.refuses_for.is_none()
+        })
+    }
+
     /// Whether one is to be had now; if not, the shortest time until one is.
     fn refuse_for(&self, policies: &Policies, now: Instant) -> Option<Duration> {
         let times = self.all.iter().map(|(_, target)| policies.refuses_for(target, now));
@@ -214,10 +222,18 @@ impl Prepared {
         if let (Some(until), Some(visit)) = (until, &journey.visit) {
             journey.away.push((visit.index, until));
         }
-        (0..endpoints.all.len()).any(|index| {
-            let standing = endpoints.standing(index, journey, policies, now);
-            !standing.is_tried && standing.refuses_for.is_none()
-        })
+        endpoints.have_another(journey, policies, now)
+    }
+
+    /// Whether another endpoint, which was not asked yet, may not have this failure, though it would come again at this one: a
+    /// certificate that is refused, or addresses that `egress` refuses. Nothing was sent then.
+    pub(super) fn is_the_endpoint_s(&self, fault: &Fault) -> bool {
+        let policies = &self.in_force.policies;
+        let (Some(journey), Some(endpoints)) = (&self.journey, &policies.endpoints) else {
+            return false;
+        };
+        matches!(fault.error.kind(), Kind::Tls | Kind::Egress)
+            && endpoints.have_another(journey, policies, Instant::now())
     }
 
     /// Whether nothing was sent since the endpoint's breaker refused it, which opened after the choice, and another endpoint

@@ -155,6 +155,7 @@ impl Prepared {
             Err(fault) if !fault.is_lasting => Ended::Failed {
                 is_unprocessed: fault.error.is_retryable(),
             },
+            Err(fault) if self.is_the_endpoint_s(fault) => Ended::Failed { is_unprocessed: true },
             _ => return None,
         };
         let is_repeatable = self.is_repeatable();

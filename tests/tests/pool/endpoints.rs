@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use httputil::{Client, ClientConfig, Kind};
 use httputil_tests::gate::Gate;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tls::Alpn;
 use httputil_tests::{PATIENCE, within};
 
 use crate::common::{TrustedCa, get, spawn_get};
@@ -64,4 +66,55 @@ async fn what_a_look_up_or_a_dial_took_makes_no_endpoint_slow() {
         within(PATIENCE, held).await.unwrap().unwrap();
     }
     assert_eq!(get(&client, "/").await, "here");
+}
+
+/// One that never lets anybody speak to it costs a request a second attempt, and no answer.
+#[tokio::test]
+async fn a_certificate_that_is_refused_fails_no_request_that_another_endpoint_can_answer() {
+    let (ca, stranger) = (TrustedCa::new(), TrustedCa::new());
+    let sound = Server::builder().tls(ca.server(Alpn::Both)).start().await;
+    let unsound = Server::builder().tls(stranger.server(Alpn::Both)).start().await;
+    let bases = [&unsound, &sound].map(|server| server.url_for("localhost", ""));
+    let mut config = ClientConfig::default().base_urls(bases);
+    config.profile_mut().transport.tls.ca_file = Some(ca.path().to_owned());
+    let client = Client::new(config).unwrap();
+    let until_asked = async {
+        while unsound.accepted() == 0 {
+            let sent = client.post("/").body("once").send().await;
+            assert_eq!(sent.unwrap().status(), 200);
+        }
+    };
+    within(PATIENCE, until_asked).await;
+    assert!(client.stats().retries > 0);
+    assert_eq!(sound.requests() as u64, client.stats().requests);
+
+    // Where nobody can answer it is told at once.
+    let other = Server::builder().tls(stranger.server(Alpn::Both)).start().await;
+    let bases = [&unsound, &other].map(|server| server.url_for("localhost", ""));
+    let mut config = ClientConfig::default().base_urls(bases);
+    config.profile_mut().transport.tls.ca_file = Some(ca.path().to_owned());
+    let client = Client::new(config).unwrap();
+    let error = within(PATIENCE, client.get("/").send()).await.unwrap_err();
+    assert_eq!((error.kind(), client.stats().retries), (Kind::Tls, 1), "{error}");
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_addresses_may_not_be_dialled_fails_no_request_that_another_can_answer() {
+    let server = Server::builder().start().await;
+    let resolver = ScriptedResolver::new()
+        .name("inside.test", Answer::to(["10.9.8.7:0"]))
+        .name("good.test", Answer::to(["127.0.0.1:0"]));
+    let bases = ["inside.test", "good.test"].map(|name| server.url_for(name, ""));
+    let lines = format!("[service]\nbase_url = {bases:?}\negress.deny = ['10.0.0.0/8']\nretry.max_attempts = 2\n");
+    let ca = TrustedCa::new();
+    let registry = ca.registry(&lines, &resolver);
+    let client = registry.client("service").unwrap();
+    let until_asked = async {
+        while resolver.calls_for("inside.test") == 0 {
+            let sent = client.post("/").body("once").send().await;
+            assert_eq!(sent.unwrap().status(), 200);
+        }
+    };
+    within(PATIENCE, until_asked).await;
+    assert_eq!(client.stats().retries, 1);
 }
