@@ -152,7 +152,7 @@ impl Failing {
 
     fn of_send(&self, failure: SendFailure, route: &Route) -> Error {
         let error = match failure.cause {
-            Cause::Deadline(phase) => return self.deadline(phase),
+            Cause::Deadline(phase) => return self.deadline(phase).retryable(failure.processed == Processed::No),
             Cause::Late(late) => return self.late(late).retryable(failure.processed == Processed::No),
             Cause::Ping(after) => {
                 let message = format!("{}{}", no_answer(after), hint(failure.processed));
