@@ -160,7 +160,8 @@ impl Prepared {
             let again = Human(retry_after);
             format!("is open, since too many requests to it have failed ({key}); it is asked again in {again}")
         };
-        let message = format!("not sent: the breaker of {} {why}", self.target);
+        let not_sent = self.failing.not_sent(!self.redirected.is_empty());
+        let message = format!("{not_sent}: the breaker of {} {why}", self.target);
         let (profile, method) = (&*self.in_force.name, &self.failing.method);
         tracing::debug!(profile, %method, host = %self.target, "{message}");
         let error = Error::new(Kind::BreakerOpen { retry_after }, message).retryable(true);

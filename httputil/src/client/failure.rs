@@ -94,6 +94,15 @@ impl Failing {
         )
     }
 
+    /// What becomes of an attempt that is not made.
+    pub(super) fn not_sent(&self, is_redirected: bool) -> &'static str {
+        match (self.attempts, is_redirected) {
+            (0, false) => "not sent",
+            (0, true) => "not sent on",
+            _ => "not sent again",
+        }
+    }
+
     pub(super) fn of_dial(&self, failure: DialFailure) -> Error {
         let may_pass = failure.kind != Kind::Egress;
         let error = Error::new(failure.kind, &*failure.message).retryable(may_pass);

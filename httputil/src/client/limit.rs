@@ -171,9 +171,10 @@ impl Prepared {
         rate.is_none_or(|rate| rate.try_admit())
     }
 
-    /// Gives the host's place back, when nothing has come of an attempt.
+    /// Nothing has come of an attempt: gives the host's place back. What is waited for next has the whole request's time.
     pub(super) fn leave_host(&mut self) {
         self.places.host = None;
+        self.failing.attempt = None;
     }
 
     fn shed(&self, shed: Shed, key: &str, most: Option<impl std::fmt::Display>) -> Error {
@@ -185,8 +186,9 @@ impl Prepared {
             Shed::Deadline => self.failing.deadline(Phase::Turn).retryable(true),
             Shed::QueueFull => {
                 let queue = self.in_force.policies.limits.settings.queue.unwrap_or_default();
+                let not_sent = self.failing.not_sent(!self.redirected.is_empty());
                 let message =
-                    format!("not sent: {key}{most} is reached, and as many wait as may, limit.queue = {queue}");
+                    format!("{not_sent}: {key}{most} is reached, and as many wait as may, limit.queue = {queue}");
                 let error = Error::new(Kind::LimitExceeded, message).retryable(true);
                 self.failing.describe(error)
             }

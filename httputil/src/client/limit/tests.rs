@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::LOCATION;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -12,7 +13,8 @@ use crate::client::memory::{self, Came, answer, settled};
 use crate::error::{Error, Kind, Phase};
 use crate::settings::{Limit, Policy, Profile, Rate};
 
-/// A client whose servers answer as many requests as the semaphore has permits; those to `/503` with that.
+/// A client whose servers answer as many requests as the semaphore has permits; those to `/503` with that, those to
+/// `/moved` with a redirect.
 fn client(limit: Limit, change: impl FnOnce(&mut Policy)) -> (Client, Came, Arc<Semaphore>) {
     let mut profile = Profile::named("test");
     profile.policy.limit = limit;
@@ -23,9 +25,12 @@ fn client(limit: Limit, change: impl FnOnce(&mut Policy)) -> (Client, Came, Arc<
     let (client, came) = memory::client(profile, move |request| {
         let gate = Arc::clone(&held);
         async move {
-            let status = if request.uri().path() == "/503" { 503 } else { 200 };
             gate.acquire().await.unwrap().forget();
-            Some(answer(status, &[]))
+            Some(match request.uri().path() {
+                "/503" => answer(503, &[]),
+                "/moved" => answer(302, &[(LOCATION, "/")]),
+                _ => answer(200, &[]),
+            })
         }
     });
     (client, came, gate)
@@ -203,6 +208,39 @@ async fn one_whose_time_is_over_leaves_without_a_connection_or_a_dial() {
         assert!(error.is_retryable() && error.attempts() == 0);
         assert_eq!((came(&at), client.stats().dials_started), (1, 1));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_or_a_hop_that_is_shed_is_not_said_to_be_a_request_that_was_never_sent() {
+    let limit = limit(|limit| (limit.rate, limit.queue) = (Some(Rate::per_minute(1)), Some(0)));
+    for (url, place, not_sent) in [
+        ("http://server/503", "/503", "not sent again"),
+        ("http://server/moved", "/", "not sent on"),
+    ] {
+        let (client, at, gate) = client(limit, |policy| policy.retry.max_attempts = 2);
+        gate.add_permits(1);
+        let error = client.get(url).send().await.unwrap_err();
+        assert_eq!(error.kind(), Kind::LimitExceeded);
+        assert_eq!((came(&at), error.is_retryable()), (1, false));
+        let words = format!("GET http://server{place}: {not_sent}: limit.rate = 1/m is reached, and as many wait");
+        assert!(error.to_string().starts_with(&words), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_turn_of_a_retry_has_the_whole_request_s_time_and_no_attempt_s() {
+    let limit = limit(|limit| limit.rate = Some(Rate::per_minute(1)));
+    let (client, at, gate) = client(limit, |policy| {
+        policy.retry.max_attempts = 2;
+        policy.attempt = Some(Duration::from_secs(1));
+        policy.timeout = Some(Duration::from_secs(20));
+    });
+    gate.add_permits(1);
+    let began = Instant::now();
+    let error = client.get("http://server/503").send().await.unwrap_err();
+    assert_eq!((began.elapsed(), came(&at)), (Duration::from_secs(20), 1));
+    let words = "GET http://server/503: timed out after 20 s (timeout), waiting for its turn";
+    assert!(error.to_string().starts_with(words), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
