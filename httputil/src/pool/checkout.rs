@@ -188,7 +188,7 @@ pub(crate) enum Fresh {
     /// The same, where no new one can be had.
     Beside(Marks),
     /// Another than this one, on which nothing has failed yet: an idle one or a place, to another address first, else a new one
-    /// where there is room for it, else this one, too.
+    /// where there is room for it, else this one, too, as also where the new one does not come in time.
     Another(Marks),
     /// One that nobody has used.
     Only,
@@ -220,15 +220,17 @@ impl Fresh {
         Fresh::Rather { on, bore }
     }
 
-    /// What comes after an idle connection to another address, for one that has waited for a new one since then.
+    /// What comes after an idle connection to another address, for one that has waited for a new one since then, if it has.
     fn rather(self, waits_since: Option<Instant>, now: Instant) -> Rather {
-        let (Some(since), Fresh::Rather { bore, .. }) = (waits_since, self) else {
-            return Rather::New;
+        let takes_any = match self {
+            Fresh::Rather { bore, .. } => bore != Bore::NoAnswer,
+            Fresh::Another(_) => true,
+            Fresh::Any | Fresh::Beside(_) | Fresh::Only => return Rather::Any,
         };
-        if bore != Bore::NoAnswer && now.saturating_duration_since(since) >= TAKES_ANY_AFTER {
-            Rather::Any
-        } else {
-            Rather::Idle
+        match waits_since {
+            Some(since) if takes_any && now.saturating_duration_since(since) >= TAKES_ANY_AFTER => Rather::Any,
+            None if matches!(self, Fresh::Rather { .. }) => Rather::New,
+            _ => Rather::Idle,
         }
     }
 }
@@ -426,11 +428,11 @@ impl Inner {
                     deadline,
                     fresh: fresh == Fresh::Only,
                 };
-                let (failed, rather) = match fresh {
-                    Fresh::Any | Fresh::Only => (None, Rather::Any),
-                    Fresh::Rather { on, bore } => (Some((on, bore)), fresh.rather(waits_since, now)),
-                    Fresh::Another(on) => (Some((on, Bore::BadAnswer)), Rather::Idle),
-                    Fresh::Beside(on) => (Some((on, Bore::BadAnswer)), Rather::Any),
+                let rather = fresh.rather(waits_since, now);
+                let failed = match fresh {
+                    Fresh::Any | Fresh::Only => None,
+                    Fresh::Rather { on, bore } => Some((on, bore)),
+                    Fresh::Another(on) | Fresh::Beside(on) => Some((on, Bore::BadAnswer)),
                 };
                 let outcome = match failed {
                     None => state.checkout(host, ask, todo),

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use httputil::{Client, ClientConfig};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Kind, Step};
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tls::Alpn;
 use httputil_tests::{PATIENCE, within};
 
-use crate::common::{assert_all_gone, get, until};
+use crate::common::{TrustedCa, assert_all_gone, get, until, url};
 
 fn config() -> ClientConfig {
     ClientConfig::default()
@@ -53,6 +54,39 @@ async fn over_http2_a_hedge_takes_another_connection_than_the_one_that_its_first
     assert_eq!(server.accepted(), 2);
     gate.open();
     assert_all_gone(&client).await;
+}
+
+#[tokio::test]
+async fn over_http2_a_hedge_shares_its_first_s_connection_where_a_new_one_is_too_long_in_coming() {
+    let (gate, came) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+    let (held, count) = (gate.clone(), Arc::clone(&came));
+    let ca = TrustedCa::new();
+    let server = Server::builder().tls(ca.server(Alpn::Both)).handler(move |request| {
+        let hangs = count.fetch_add(1, Ordering::SeqCst) == 1;
+        let held = held.clone();
+        async move {
+            if hangs {
+                held.pass().await;
+            }
+            handlers::by_path(request).await
+        }
+    });
+    let server = server.start().await;
+    let mut config = config();
+    config.profile_mut().transport.tls.ca_file = Some(ca.path().to_owned());
+    let client = Client::new(config).unwrap();
+    let first = within(PATIENCE, client.post(url(&server, "/")).send()).await.unwrap();
+    assert_eq!(first.text().await.unwrap(), "hello");
+    // Whoever dials it from now on is never answered.
+    let _listener = server.fall_silent().await;
+    let began = Instant::now();
+    let next = within(PATIENCE, get(&client, &url(&server, "/"))).await;
+    assert_eq!((next.as_str(), client.stats().hedges_won), ("hello", 1));
+    // A new one had its chance.
+    assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
+    assert_eq!((server.accepted(), client.stats().dials_started), (1, 2));
+    gate.open();
+    client.stop();
 }
 
 #[tokio::test]
