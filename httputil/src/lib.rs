@@ -194,6 +194,9 @@
 //!
 //! # Headers and credentials
 //!
+//! A request's own `Host` is said in place of its URL's, over HTTP/2 as `:authority`, and decides nothing else: neither
+//! which connection it takes nor what it is told.
+//!
 //! `headers` gives each request of a profile headers that it does not bear itself, `auth` says who we are: by the Basic
 //! scheme, or by a token, which a file may hold that somebody else renews, or an authorization server gives (`auth.oauth2`,
 //! with the feature `oauth2`). What is secret of it goes to the profile's own
@@ -229,7 +232,8 @@
 //! `base_url` may be a list, of endpoints that give the same service. Each attempt of a relative request goes to one: of two
 //! that chance names the one with less under way and faster answers of late. Those with an open breaker are passed over,
 //! and a retry goes to another endpoint; where all are open a request fails at once, with the shortest time to wait. An
-//! absolute URL goes where it says, and all its attempts do, though it be an endpoint's.
+//! absolute URL goes where it says, and all its attempts do, though it be an endpoint's. What a relative request bears
+//! itself, its `Host` and its `Authorization` included, goes to whichever endpoint it is sent to.
 //!
 //! # The policies alone
 //!

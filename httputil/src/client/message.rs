@@ -6,7 +6,7 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
     TRANSFER_ENCODING, USER_AGENT,
 };
-use http::uri::{PathAndQuery, Scheme, Uri};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Response, Version};
 use reqwest::ResponseBuilderExt;
 use url::Url;
@@ -107,10 +107,7 @@ impl Defaults<'_> {
     }
 
     fn add_each(&self, mut headers: HeaderMap, key: &Key, is_h2: bool) -> HeaderMap {
-        // HTTP/2 has `:authority` (RFC 9113 §8.3.1).
-        if is_h2 {
-            headers.remove(HOST);
-        } else {
+        if !is_h2 {
             headers.entry(HOST).or_insert_with(|| key.host_header.clone());
         }
         self.add_plain(headers)
@@ -169,6 +166,7 @@ impl Draft {
         let is_kept = spare.is_some();
         let mut body = std::mem::replace(&mut self.body, RequestBody::empty());
         body.make();
+        let is_alone = defaults.signed.is_none() && self.headers.is_empty();
         let mut headers = match defaults.signed {
             Some(signed) => defaults.add_each(signed.clone(), key, is_h2),
             None if self.headers.is_empty() => defaults.alone(key, is_h2),
@@ -178,6 +176,9 @@ impl Draft {
         if let Some(spare) = spare {
             self.body = spare;
         }
+        // HTTP/2 has `:authority` instead (RFC 9113 §8.3.1).
+        let own_host = if is_h2 && !is_alone { headers.remove(HOST) } else { None };
+        let own_host = own_host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
         if !is_h2 && body.is_made_anew() && body.length().is_none() && !headers.contains_key(CONTENT_LENGTH) {
             // The one before it may have had a length.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -200,7 +201,7 @@ impl Draft {
         *request.uri_mut() = if is_h2 || key.route.forwards().is_some() {
             let mut parts = http::uri::Parts::default();
             parts.scheme = Some(if key.is_tls() { Scheme::HTTPS } else { Scheme::HTTP });
-            parts.authority = Some(key.authority.clone());
+            parts.authority = Some(own_host.unwrap_or_else(|| key.authority.clone()));
             parts.path_and_query = Some(path);
             // All three parts are a URI.
             Uri::from_parts(parts).unwrap_or_default()

@@ -135,6 +135,43 @@ async fn what_is_meant_for_one_endpoint_reaches_no_other() {
     assert_at_rest(&client).await;
 }
 
+/// They are the profile's endpoints of one service, and a relative request is for whichever it goes to.
+#[tokio::test]
+async fn a_relative_request_s_own_host_and_user_are_said_at_each_endpoint_in_either_protocol() {
+    for is_h2 in [false, true] {
+        let builder = if is_h2 {
+            Server::builder().h2()
+        } else {
+            Server::builder()
+        };
+        let places = [Place::start_as(builder.clone()).await, Place::start_as(builder).await];
+        let bases = [places[0].url(""), places[1].url("")];
+        let config = ClientConfig::default().base_urls(bases).http2_prior_knowledge(is_h2);
+        let client = Client::new(config.bearer_auth("the-profile-s")).unwrap();
+        let own = headers([("host", "virtual.test:81"), ("authorization", "Bearer mine")]);
+        let until_both_were_asked = async {
+            while places.iter().any(|place| place.requests() == 0) {
+                for door in Door::BOTH {
+                    let landed = door.send(&client, Method::GET, "/x", own.clone(), "").await;
+                    assert_eq!(landed.unwrap().status, 200, "{door:?}");
+                }
+            }
+        };
+        within(PATIENCE, until_both_were_asked).await;
+        for seen in places.iter().flat_map(Place::seen) {
+            assert_eq!(seen.header("authorization"), Some("Bearer mine"));
+            // Over HTTP/2 it is `:authority`, and nothing beside it.
+            let (target, host) = if is_h2 {
+                ("http://virtual.test:81/x", None)
+            } else {
+                ("/x", Some("virtual.test:81"))
+            };
+            assert_eq!((seen.target.as_str(), seen.header("host")), (target, host));
+        }
+        assert_at_rest(&client).await;
+    }
+}
+
 #[tokio::test]
 async fn an_endpoint_that_is_no_origin_of_the_profile_s_is_told_no_secret() {
     let (first, second) = (Place::start().await, Place::start().await);

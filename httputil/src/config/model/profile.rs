@@ -23,7 +23,8 @@ pub(crate) struct ProfileKeys {
     #[schemars(extend("x-own" = true))]
     pub(crate) description: Option<String>,
     /// The prefix of relative request URLs, or `unix:/path` of a socket; a list means several endpoints, of which each attempt
-    /// of a relative request goes to one; an absolute URL goes where it says.
+    /// of a relative request goes to one, with the `Host` and the `Authorization` that the request may have itself; an absolute
+    /// URL goes where it says.
     pub(crate) base_url: Option<OrNone<Bases>>,
     /// `User-Agent` of requests that name none.
     pub(crate) user_agent: Option<HeaderText>,

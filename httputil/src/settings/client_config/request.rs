@@ -22,7 +22,9 @@ impl ClientConfig {
         self
     }
 
-    /// Several prefixes of relative request URLs, endpoints of one service: each attempt goes to one of them.
+    /// Several prefixes of relative request URLs, endpoints of one service: each attempt goes to one of them, with all that the
+    /// request bears itself, its `Host` and its `Authorization` included. What is meant for one of them is written with its
+    /// whole URL.
     ///
     /// ```
     /// use httputil::ClientConfig;
