@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::dialling::Cap;
 use super::host::Host;
 use super::queue::Offer;
 use super::{Delivery, Entry, Exclusive, Held, Leaving, Multiplexed, Protocol, State, Todo};
@@ -150,14 +151,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Somebody has waited for a while for a place, and the peer has not said how many requests it takes, or nobody knows
     /// whether it is still there. One that had time enough for the first is not waited for any more, and one in doubt takes
-    /// no more requests: another connection is dialled.
+    /// no more requests: another connection is dialled. Where none may be, the one in doubt is all that there is.
     pub(in crate::pool) fn look_for_overdue(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get(index) else { return };
-        for entry in host.shared.clone() {
-            if self.shared(entry).is_some_and(S::is_in_doubt) {
-                self.expel(entry, CloseReason::Suspect, todo);
-                continue;
-            }
+        let entries = host.shared.clone();
+        let is_doubtful = |entry: &usize| self.shared(*entry).is_some_and(S::is_in_doubt);
+        let doubtful = entries.iter().copied().find(is_doubtful);
+        if let Some(entry) = doubtful.filter(|_| self.may_have_another(index, now)) {
+            self.expel(entry, CloseReason::Suspect, todo);
+        }
+        for entry in entries {
             let is_known = self
                 .shared(entry)
                 .is_some_and(|connection| connection.limit().is_some());
@@ -166,6 +169,16 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
         }
         self.pump(index, now, todo);
+    }
+
+    /// Whether a connection of the host may be dialled, or as soon as an idle one of this pool has made room.
+    fn may_have_another(&self, index: usize, now: Instant) -> bool {
+        let held_back = self.hosts.get(index).and_then(|host| self.holds_back(host, now));
+        match held_back {
+            None => true,
+            Some(Cap::Pool | Cap::Registry) => self.by_age.oldest().is_some(),
+            Some(_) => false,
+        }
     }
 
     /// Takes a new shared connection in, serves those who wait, and keeps it, unless it has to be `gone` once they are

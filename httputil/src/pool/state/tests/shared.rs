@@ -247,6 +247,33 @@ fn one_that_is_in_doubt_when_somebody_has_waited_for_a_while_takes_no_more_reque
 }
 
 #[test]
+fn one_in_doubt_serves_on_where_a_cap_on_sockets_allows_no_other() {
+    let per_host: fn(&mut settings::Pool) = |pool| pool.max_connections_per_host = Some(2);
+    let per_pool: fn(&mut settings::Pool) = |pool| pool.max_connections = Some(2);
+    for cap in [per_host, per_pool] {
+        let mut room = Room::new(cap);
+        let host = room.host("a", Protocol::H2);
+        let mut first = room.wait(host);
+        let doubtful = room.dialled_many(host, 2);
+        let _seat = served(&mut first.receiver);
+        let Outcome::Place(held) = room.checkout(host) else {
+            panic!("there is a second place");
+        };
+        let mut third = room.wait(host);
+        let _busy = room.dialled_many(host, 1);
+        assert!(served(&mut third.receiver).is_some());
+        doubtful.doubt(true);
+        let mut waits = room.wait(host);
+        room.act(|state, now, todo| state.look_for_overdue(host, now, todo));
+        assert!(room.left.is_empty() && room.dials.is_empty());
+        // It lives: what is given back serves who waits.
+        doubtful.doubt(false);
+        room.back(held);
+        assert!(served(&mut waits.receiver).is_some());
+    }
+}
+
+#[test]
 fn no_connection_is_dialled_beside_one_whose_peer_says_at_that_moment_how_many_requests_it_takes() {
     for after in 1..8 {
         let mut room = Room::new(|_| {});
