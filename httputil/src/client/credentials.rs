@@ -252,6 +252,9 @@ impl Prepared {
             _ => None,
         };
         let is_renewed = renewed.is_some() || self.refresh(head).await;
+        if is_renewed {
+            self.in_force.pool.count_renewal();
+        }
         tracing::debug!(
             profile = &*self.in_force.name,
             method = %self.failing.method,

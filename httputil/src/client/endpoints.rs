@@ -96,22 +96,29 @@ impl Endpoints {
 
     fn standing(&self, index: usize, journey: &Journey, policies: &Policies, now: Instant) -> Standing {
         let target = &self.all[index].1;
-        let refuses_for = policies.refuses_for(target, now);
-        if let Some(left) = refuses_for {
-            tracing::trace!(endpoint = %target, ?left, "endpoint passed over: its breaker is open");
-        }
-        let away = journey
-            .away
-            .iter()
-            .filter(|(away, until)| *away == index && *until > now);
-        let away = away.map(|(_, until)| *until - now).max();
-        if let Some(left) = away {
-            tracing::trace!(endpoint = %target, ?left, "endpoint passed over: Retry-After");
-        }
         Standing {
             is_tried: journey.tried.contains(&index),
             is_full: policies.is_full(target),
-            refuses_for: refuses_for.max(away),
+            refuses_for: policies.refuses_for(target, now).max(journey.away_for(index, now)),
+        }
+    }
+
+    /// Tells of those that a choice left out for another one that stands better.
+    fn tell_of_passed_over(&self, chosen: usize, standings: &[Standing], journey: &Journey, now: Instant, pool: &Pool) {
+        let worth = |standing: &Standing| (standing.refuses_for.is_some(), standing.is_full);
+        let left_out = standings.iter().enumerate();
+        let left_out = left_out.filter(|(_, standing)| worth(standing) > worth(&standings[chosen]));
+        for (index, Standing { refuses_for: left, .. }) in left_out {
+            let why = match left {
+                // It was told of when `egress` refused it.
+                Some(Duration::MAX) => continue,
+                Some(_) if journey.away_for(index, now) == *left => "Retry-After",
+                Some(_) => "its breaker is open",
+                None => "its places are taken",
+            };
+            let target = &self.all[index].1;
+            pool.count_passed_over();
+            tracing::trace!(endpoint = %target, ?left, "endpoint passed over: {why}");
         }
     }
 
@@ -144,6 +151,12 @@ impl Journey {
 }
 
 impl Journey {
+    /// For how long an endpoint wants to be left alone.
+    fn away_for(&self, index: usize, now: Instant) -> Option<Duration> {
+        let asked = self.away.iter().filter(|(away, until)| *away == index && *until > now);
+        asked.map(|(_, until)| *until - now).max()
+    }
+
     /// The place that the request has at its endpoint.
     pub(super) fn take_place(&mut self) -> Option<Holding> {
         self.visit.as_mut()?.place.take()
@@ -173,11 +186,14 @@ impl Prepared {
                 standing if barred.contains(&index) => standing.barred(),
                 standing => standing,
             };
-            let visit = endpoints.loads.choose_at(now, standing, chance);
+            let standings: Vec<Standing> = (0..endpoints.all.len()).map(standing).collect();
+            let visit = endpoints.loads.choose_at(now, |index| standings[index], chance);
             let (base, target) = &endpoints.all[visit.index];
             journey.tried.push(visit.index);
             let refusal = match self.in_force.pool.route(target, self.manner.upgrade) {
                 Ok(route) => {
+                    let pool = &self.in_force.pool;
+                    endpoints.tell_of_passed_over(visit.index, &standings, journey, now, pool);
                     let url = base.with_tail(&journey.tail);
                     let url = url.ok_or_else(|| Error::new(Kind::Request, "it makes no URL together with base_url"));
                     journey.visit = Some(visit);
@@ -192,6 +208,7 @@ impl Prepared {
                 Err(refusal) => refusal,
             };
             let profile = &*self.in_force.name;
+            self.in_force.pool.count_passed_over();
             tracing::debug!(profile, endpoint = %target, "endpoint passed over: {refusal}");
             barred.push(visit.index);
             if left == 0 {

@@ -10,8 +10,9 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::Client;
 use super::memory::{self, answer};
+use super::{Attempt, AttemptLayer, Client, LayerFuture, Refused};
+use crate::error::BoxError;
 use crate::settings::{Policy, Profile};
 
 /// Counts the lines that an operator sees.
@@ -117,6 +118,7 @@ fn client(change: impl FnOnce(&mut Policy)) -> Client {
             }
             Some(match path.as_str() {
                 "/fails" => answer(503, &[]),
+                "/shut" => answer(401, &[]),
                 "/later" => answer(503, &[(RETRY_AFTER, "3600")]),
                 "/loop" => answer(302, &[(LOCATION, "/loop")]),
                 _ => answer(200, &[]),
@@ -124,6 +126,19 @@ fn client(change: impl FnOnce(&mut Policy)) -> Client {
         }
     });
     client
+}
+
+/// Has always another key.
+struct Renewing;
+
+impl AttemptLayer for Renewing {
+    fn sign<'a>(&'a self, _: &'a mut Attempt<'_>) -> LayerFuture<'a, Result<(), BoxError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn refresh<'a>(&'a self, _: &'a Refused) -> LayerFuture<'a, bool> {
+        Box::pin(std::future::ready(true))
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,6 +206,22 @@ async fn each_decision_about_a_request_is_told_when_it_is_made() {
     get(&patient(3), "/later").await.unwrap();
     told("not retried, it is asked for a longer pause than retry.max_retry_after");
     assert_eq!(impatient.stats().retries, 0);
+
+    let choosing = client(|policy| {
+        policy.base_url = ["http://one", "http://two"].map(str::to_owned).to_vec();
+        policy.breaker.min_requests = 1;
+    });
+    choosing.get("/fails").send().await.unwrap();
+    told("breaker open");
+    choosing.get("/").send().await.unwrap();
+    told("endpoint passed over: its breaker is open");
+    assert_eq!(choosing.stats().endpoints_passed_over, 1);
+
+    let renewing = client(|_| {}).with_attempt_layer(Renewing);
+    get(&renewing, "/shut").await.unwrap();
+    told("401: the credentials were looked for again");
+    assert_eq!(renewing.stats().credentials_renewed, 1);
+    assert_eq!(lost.stats().credentials_renewed, 0);
 
     let bounded = client(|policy| policy.max_response_bytes = Some(1));
     drop(match get(&bounded, "/").await {

@@ -221,7 +221,7 @@ impl Tokens {
         let (tokens, pool) = (Arc::downgrade(self), pool.clone());
         let (settings, profile) = (self.settings.clone(), self.profile.clone());
         let task = tokio::spawn(async move {
-            let mut fetching = Box::pin(fetch_by(&settings, profile, pool));
+            let mut fetching = Box::pin(fetch_by(&settings, profile, pool.clone()));
             let mut signs = tokio::time::interval(SIGNS_EACH);
             let outcome = loop {
                 tokio::select! {
@@ -230,6 +230,7 @@ impl Tokens {
                 }
             };
             if let Some(tokens) = tokens.upgrade() {
+                pool.count_token(outcome.is_ok());
                 tokens.note(outcome);
             }
             drop(end);

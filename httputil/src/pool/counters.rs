@@ -20,6 +20,10 @@ pub(super) struct Counters {
     pub(super) redirects_refused: AtomicU64,
     pub(super) timed_out: AtomicU64,
     pub(super) egress_refused: AtomicU64,
+    pub(super) endpoints_passed_over: AtomicU64,
+    pub(super) credentials_renewed: AtomicU64,
+    pub(super) tokens_fetched: AtomicU64,
+    pub(super) token_failures: AtomicU64,
     pub(super) hedges: AtomicU64,
     pub(super) hedges_won: AtomicU64,
     pub(super) too_large: AtomicU64,
@@ -91,6 +95,16 @@ pub struct PoolStats {
     pub timed_out: u64,
     /// What `egress.*` refused: requests for their URL, and dials since it left none of the addresses.
     pub egress_refused: u64,
+    /// How often an attempt had the choice between several endpoints and left one out: since its breaker was open, it had said
+    /// `Retry-After`, its places were taken (`limit.max_concurrent_per_host`) or `egress.*` refuses its URL.
+    pub endpoints_passed_over: u64,
+    /// Requests that were sent once more after a 401: with another token (`auth.bearer` of a file, `auth.oauth2`), or signed
+    /// anew by an [`AttemptLayer`](crate::AttemptLayer).
+    pub credentials_renewed: u64,
+    /// Tokens that an authorization server gave, `auth.oauth2`.
+    pub tokens_fetched: u64,
+    /// Times that it gave none.
+    pub token_failures: u64,
     /// Second attempts beside a first one without an answer, `hedge.after`.
     pub hedges: u64,
     /// Of those, the ones whose answer was the first good one.
@@ -185,6 +199,10 @@ impl Counters {
             redirects_refused: load(&self.redirects_refused),
             timed_out: load(&self.timed_out),
             egress_refused: load(&self.egress_refused),
+            endpoints_passed_over: load(&self.endpoints_passed_over),
+            credentials_renewed: load(&self.credentials_renewed),
+            tokens_fetched: load(&self.tokens_fetched),
+            token_failures: load(&self.token_failures),
             hedges: load(&self.hedges),
             hedges_won: load(&self.hedges_won),
             responses_too_large: load(&self.too_large),

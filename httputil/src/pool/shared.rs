@@ -258,6 +258,27 @@ impl Pool {
         Counters::add(&self.inner.counters.redirects);
     }
 
+    /// Counts an endpoint that was left out of a choice.
+    pub(crate) fn count_passed_over(&self) {
+        Counters::add(&self.inner.counters.endpoints_passed_over);
+    }
+
+    /// Counts a request that is sent once more after a 401.
+    pub(crate) fn count_renewal(&self) {
+        Counters::add(&self.inner.counters.credentials_renewed);
+    }
+
+    /// Counts a token's fetch.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn count_token(&self, is_there: bool) {
+        let counters = &self.inner.counters;
+        Counters::add(if is_there {
+            &counters.tokens_fetched
+        } else {
+            &counters.token_failures
+        });
+    }
+
     /// Counts a second attempt beside a first one.
     pub(crate) fn count_hedge(&self) {
         Counters::add(&self.inner.counters.hedges);

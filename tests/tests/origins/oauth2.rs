@@ -164,7 +164,9 @@ async fn a_token_is_fetched_once_and_told_to_the_own_origins_only() {
     assert_eq!(asked.body, "grant_type=client_credentials&scope=read+write");
     assert!(other.seen().iter().all(|seen| seen.header("authorization").is_none()));
     assert_at_rest(&client).await;
-    assert_eq!(client.stats().leases, 1, "the fetch's is back");
+    let stats = client.stats();
+    assert_eq!(stats.leases, 1, "the fetch's is back");
+    assert_eq!((stats.tokens_fetched, stats.token_failures), (1, 0));
 }
 
 async fn told_own(client: &Client) -> Option<String> {
@@ -291,6 +293,8 @@ async fn a_401_has_the_token_renewed_once_and_the_request_sent_once_more() {
     }
     assert_eq!((issuer.times(), place.requests() - before), (2, 12));
     assert_eq!(told(&client, "/").await.as_deref(), Some("Bearer t2"));
+    let stats = client.stats();
+    assert_eq!((stats.tokens_fetched, stats.credentials_renewed), (2, 1));
     assert_at_rest(&client).await;
 }
 
@@ -342,6 +346,8 @@ async fn a_failure_is_told_without_secrets_and_is_not_asked_for_again_at_once() 
         }
         assert_eq!(issuer.times(), 1, "{words}");
         assert_at_rest(&client).await;
+        let stats = client.stats();
+        assert_eq!((stats.tokens_fetched, stats.token_failures), (0, 1));
     }
     assert_eq!(place.requests(), 0);
 }
