@@ -117,7 +117,11 @@ async fn a_time_out_closes_the_http1_connection() {
             .start(Server::builder().handler(handlers::hold(&gate, handlers::by_path)), &ca)
             .await;
         let client = ca.client();
-        let request = client.get(url(&server, "/")).timeout(Duration::from_millis(100));
+        // Its time is not to go into the dial.
+        gate.open();
+        assert_eq!(get(&client, &url(&server, "/")).await, "hello");
+        gate.shut();
+        let request = client.get(url(&server, "/")).timeout(Duration::from_millis(300));
         let error = request.send().await.unwrap_err();
         assert!(error.is_timeout(), "{error}");
         server.until_open(0).await;
