@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use http_body_util::StreamBody;
+use httputil::settings::Limit;
 use httputil::{
     Attempt, AttemptLayer, Body, BoxError, Client, ClientConfig, Error, Kind, LayerFuture, LayeredRequest, Next, Phase,
     Refused, RequestLayer, RequestOptions,
@@ -104,6 +105,22 @@ async fn a_signature_that_is_refused_is_made_anew_once() {
         assert_eq!(signer.refused.load(Ordering::SeqCst), 1);
         assert_at_rest(&client).await;
     }
+}
+
+#[tokio::test]
+async fn what_is_sent_once_more_gives_its_host_s_place_back_first() {
+    let place = Place::start().await;
+    place.answers("/", 401);
+    let mut limit = Limit::default();
+    limit.max_concurrent_per_host = Some(1);
+    let client = client(ClientConfig::default().limit(limit), Signer::default());
+    let url = place.url("/");
+    for door in Door::BOTH {
+        let landed = door.send(&client, Method::POST, &url, headers([]), "a body");
+        assert_eq!(landed.await.unwrap().status, 401);
+    }
+    assert_eq!(place.requests(), 4);
+    assert_at_rest(&client).await;
 }
 
 #[tokio::test]

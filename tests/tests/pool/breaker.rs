@@ -51,6 +51,28 @@ async fn a_host_that_cannot_be_reached_is_left_alone() {
     assert_at_rest(&client).await;
 }
 
+/// Nobody knows which of the two broke it off.
+#[tokio::test]
+async fn an_answer_that_breaks_off_behind_a_proxy_that_passes_it_on_opens_no_breaker() {
+    let life = vec![Step::ReadRequest, Step::write(answers::cut(10, "half")), Step::Close];
+    let server = Script::start([life]).await;
+    for is_proxied in [false, true] {
+        let config = ClientConfig::default().max_attempts(1).breaker(quick());
+        let (config, url) = if is_proxied {
+            (config.proxy(server.url("/")), "http://server.test/".to_owned())
+        } else {
+            (config, server.url("/"))
+        };
+        let client = Client::new(config).unwrap();
+        for _ in 0..5 {
+            let response = within(PATIENCE, client.get(&url).send()).await.unwrap();
+            within(PATIENCE, response.bytes()).await.unwrap_err();
+        }
+        assert_eq!(client.stats().breaker_openings, u64::from(!is_proxied));
+        assert_at_rest(&client).await;
+    }
+}
+
 #[tokio::test]
 async fn a_host_whose_handshakes_fail_or_that_hangs_up_is_left_alone() {
     for (scheme, life) in [

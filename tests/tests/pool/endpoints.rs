@@ -1,11 +1,12 @@
 //! Several endpoints, as their servers see it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use httputil::{Client, ClientConfig, Kind};
 use httputil_tests::gate::Gate;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::{Server, handlers};
+use httputil_tests::tcp::ClosedPort;
 use httputil_tests::tls::Alpn;
 use httputil_tests::{PATIENCE, within};
 
@@ -117,4 +118,32 @@ async fn an_endpoint_whose_addresses_may_not_be_dialled_fails_no_request_that_an
     };
     within(PATIENCE, until_asked).await;
     assert_eq!(client.stats().retries, 1);
+    // Nor does it draw many a second time.
+    for _ in 0..100 {
+        assert_eq!(get(&client, "/").await, "hello");
+    }
+    assert!(client.stats().retries < 25, "{}", client.stats().retries);
+}
+
+#[tokio::test]
+async fn a_retry_at_another_endpoint_does_not_wait_until_the_first_is_dialled_again() {
+    let (closed, sound) = (ClosedPort::new(), Server::builder().start().await);
+    let bases = [format!("http://{}", closed.addr()), sound.url("")];
+    let pause = Duration::from_millis(1);
+    let config = ClientConfig::default().base_urls(bases.clone()).no_breaker();
+    let client = Client::new(config.retry_backoff(pause, pause)).unwrap();
+    // After each dial that fails it is left alone for twice as long, at last for 1.6 s.
+    let until_left_alone = async {
+        while client.stats().dial_failures_total() < 6 {
+            client.get(&bases[0]).retry(false).send().await.unwrap_err();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(PATIENCE, until_left_alone).await;
+    let began = Instant::now();
+    // Chance says where each goes first.
+    while client.stats().retries == 0 {
+        assert_eq!(within(PATIENCE, get(&client, "/")).await, "hello");
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }

@@ -171,6 +171,7 @@ async fn an_open_breaker_and_a_limit_without_a_place_forbid_it() {
         }
         assert_eq!(sent.await.unwrap().unwrap().status(), 200);
         assert_eq!((came.lock().unwrap().len(), counts(&client)), (1, (0, 0)));
+        assert_eq!(client.stats().breaker_refusals, 0, "none was attempted");
     }
 }
 
