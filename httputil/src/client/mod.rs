@@ -59,6 +59,8 @@ mod sendings;
 mod service;
 mod shutdown;
 #[cfg(test)]
+mod stranded_tests;
+#[cfg(test)]
 mod tests;
 mod timings;
 #[cfg(feature = "reqwest")]

@@ -154,13 +154,17 @@ pub(super) struct Upload(Crew);
 impl Crew {
     /// The task that polls all of it, `first` included. One for a crew.
     pub(super) fn watch(self, first: impl Future + Send + 'static) -> Watch {
-        self.0.take_in(first);
-        Watch {
+        let mut watch = Watch {
             crew: self,
             seats: Vec::new(),
             free: Vec::new(),
             rung: Vec::new(),
-        }
+            living: 0,
+        };
+        let seat = watch.add_seat();
+        watch.seat(seat, Box::new(RoomOf(Box::pin(Some(first)))));
+        watch.crew.0.lock().rung.push(seat);
+        watch
     }
 
     /// A request bears a stream of the caller's.
@@ -211,9 +215,22 @@ pub(super) struct Watch {
     free: Vec<usize>,
     /// Seats to be polled.
     rung: Vec<usize>,
+    /// Seats with a future.
+    living: usize,
 }
 
+/// The seat of the future that the watch began with. Nobody else gets it.
+const FIRST: usize = 0;
+
 impl Watch {
+    /// Drops the future that it began with, if it is there.
+    pub(super) fn drop_first(&mut self) {
+        if let Some(room) = self.seats[FIRST].room.take() {
+            self.living -= 1;
+            drop(room);
+        }
+    }
+
     /// Gives each that has come a seat, and takes over who was rung for. Whether there is anybody.
     fn look(&mut self) -> bool {
         let inner = Arc::clone(&self.crew.0);
@@ -221,8 +238,7 @@ impl Watch {
         std::mem::swap(&mut self.rung, &mut state.rung);
         while let Some(room) = state.come.pop() {
             let seat = self.free.pop().unwrap_or_else(|| self.add_seat());
-            self.seats[seat].room = Some(room);
-            self.seats[seat].bell.is_rung.store(true, Ordering::Release);
+            self.seat(seat, room);
             self.rung.push(seat);
         }
         state.is_at_it = !self.rung.is_empty();
@@ -242,12 +258,24 @@ impl Watch {
         seat
     }
 
+    fn seat(&mut self, number: usize, room: Box<dyn Room>) {
+        let seat = &mut self.seats[number];
+        seat.room = Some(room);
+        seat.bell.is_rung.store(true, Ordering::Release);
+        self.living += 1;
+    }
+
     fn poll_seat(&mut self, number: usize) {
         let seat = &mut self.seats[number];
         // Before the poll: what rings during it is to be heard.
         seat.bell.is_rung.store(false, Ordering::Release);
         let Some(room) = &mut seat.room else { return };
         if !room.poll(&mut Context::from_waker(&seat.waker)) {
+            return;
+        }
+        self.living -= 1;
+        if number == FIRST {
+            seat.room = None;
             return;
         }
         self.free.push(number);
@@ -280,7 +308,7 @@ impl Future for Watch {
                 return Poll::Pending;
             }
         }
-        if this.free.len() == this.seats.len() {
+        if this.living == 0 {
             Poll::Ready(())
         } else {
             Poll::Pending

@@ -9,8 +9,8 @@ use h2::Reason;
 /// What a frame says, as far as the pool cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// HEADERS: a request, an answer, or trailers.
-    Headers,
+    /// HEADERS of this stream: a request, an answer, or trailers.
+    Headers(u32),
     /// DATA with as much payload; padding counts, as it does for flow control.
     Data(u32),
     /// SETTINGS that are no acknowledgement, and the limit of concurrent streams if they name one.
@@ -169,7 +169,7 @@ impl Frames {
         }
         let (part, event) = match kind {
             DATA => (None, Some(Event::Data(length))),
-            HEADERS => (None, Some(Event::Headers)),
+            HEADERS => (None, Some(Event::Headers(stream))),
             RST_STREAM if length == 4 => (Some(Part::Reset), None),
             SETTINGS if is_ack => (None, None),
             SETTINGS if length == 0 => (None, Some(Event::Settings { max_streams: None })),
@@ -265,7 +265,7 @@ mod tests {
         .concat();
         let said = vec![
             Event::Settings { max_streams: Some(8) },
-            Event::Headers,
+            Event::Headers(1),
             Event::Data(1000),
             Event::Data(0),
             Event::Window(70_000),

@@ -2,7 +2,8 @@
 //!
 //! The pool keeps the places (`http2.max_streams_per_connection`, or fewer if the peer allows fewer), so that no
 //! request waits inside hyper, where it would be lost with the connection. Before the peer's SETTINGS have come there is
-//! one place. What the frames say beyond that is in [`Signs`](super::signs).
+//! one place. What the frames say beyond that is in [`Signs`](super::signs). A request that has its place when the peer
+//! lowers the limit may wait there all the same: see [`stranded`](super::stranded).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::counted::Wire;
 use super::crew::{Crew, Watch};
 use super::parking::Parking;
 use super::signs::{Bar, Signs};
+use super::stranded::Strand;
 use super::{CloseReason, Link, Place, RequestBody};
 use crate::settings::Transport;
 
@@ -33,7 +35,10 @@ pub(super) struct Shared {
     pub(super) link: Arc<Link>,
     pub(super) signs: Arc<Signs>,
     max_streams: usize,
+    /// Requests that hyper was given.
     pub(super) uses: AtomicUsize,
+    /// Those taken back of which nobody knows whether they were written.
+    pub(super) unsure: AtomicUsize,
     /// Places given out, as far as they are counted: where there is a maximum of requests.
     granted: AtomicUsize,
     max_uses: Option<usize>,
@@ -61,6 +66,7 @@ impl H2 {
             signs,
             max_streams: transport.http2.max_streams_per_connection,
             uses: AtomicUsize::new(0),
+            unsure: AtomicUsize::new(0),
             granted: AtomicUsize::new(0),
             max_uses: max_uses.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
             is_bound: AtomicBool::new(false),
@@ -72,6 +78,8 @@ impl H2 {
         tokio::spawn(Driver {
             watch: crew.watch(dispatch),
             shared: Arc::clone(&shared),
+            strand: Strand::default(),
+            is_let_go: false,
             is_finished: false,
         });
         H2 { sender, shared }
@@ -157,6 +165,10 @@ impl H2 {
         if self.in_use() == 0 {
             socket.cut_if_undriven(&self.shared.runtime);
         }
+        if self.limit() == 0 {
+            // It may bear what nobody waits for any more.
+            self.shared.signs.wake_driver();
+        }
     }
 }
 
@@ -196,6 +208,9 @@ async fn dispatch(connection: http2::Connection<Wire, RequestBody, Crew>, shared
 struct Driver {
     watch: Watch,
     shared: Arc<Shared>,
+    strand: Strand,
+    /// It takes no more requests in, and bears none.
+    is_let_go: bool,
     is_finished: bool,
 }
 
@@ -207,6 +222,11 @@ impl Future for Driver {
         this.shared.signs.driven_by(cx.waker());
         let polled = Pin::new(&mut this.watch).poll(cx);
         this.shared.signs.tell(&this.shared.link);
+        if !this.is_let_go && this.strand.poll(&this.shared, cx).is_ready() {
+            this.is_let_go = true;
+            this.watch.drop_first();
+            this.shared.end();
+        }
         this.is_finished = polled.is_ready();
         polled
     }

@@ -39,6 +39,7 @@ mod request;
 mod send;
 mod signs;
 mod socket;
+mod stranded;
 mod stream;
 mod terms;
 mod upgrade;

@@ -24,6 +24,8 @@ pub(crate) struct Place {
     /// comes back only with the last sender.
     sender: Option<Sender>,
     began: Began,
+    /// So many requests hyper had been given when it was given this one, itself included; 0 when it was written for certain.
+    nth: usize,
     /// What has become of the request's body.
     request: Option<Completion>,
     /// It is a stream of the caller's.
@@ -56,6 +58,7 @@ impl Place {
             shared,
             sender: Some(sender),
             began,
+            nth: 0,
             request: None,
             upload: None,
             is_bodiless: false,
@@ -134,7 +137,7 @@ impl Place {
         self.is_bodiless = request.method() == Method::HEAD;
         self.began = Began {
             at: Instant::now(),
-            may_be_stale: shared.uses.fetch_add(1, Ordering::Relaxed) > 0 || shared.link.has_rested(),
+            may_be_stale: shared.uses.fetch_add(1, Ordering::SeqCst) > 0 || shared.link.has_rested(),
         };
         let began = self.began;
         if terms::request_binds(request.headers()) {
@@ -144,6 +147,8 @@ impl Place {
         let mut sender = self.sender.take().expect("a place is used once");
         let answer = Box::pin(sender.try_send_request(request));
         drop(sender);
+        // Others may have come between.
+        self.nth = shared.uses.load(Ordering::SeqCst);
         let early = (!shared.signs.is_settled()).then(|| Arc::clone(&shared.signs));
         let mut stream = Stream::of_answer(answer, self);
         async move {
@@ -206,7 +211,11 @@ impl Place {
                 }
                 Err(mut error) => {
                     let request = error.take_message().map(Box::new);
-                    Err(place.failure(error.into_error(), request))
+                    let error = error.into_error();
+                    if is_reset(&error) {
+                        place.nth = 0;
+                    }
+                    Err(place.failure(error, request))
                 }
             }
         }
@@ -220,7 +229,7 @@ impl Place {
         let processed = if rejection.is_some() {
             // It would do so on the next connection, too.
             Processed::Maybe
-        } else if request.is_some() || is_refused(&error) {
+        } else if request.is_some() || is_refused(&error) || signs.is_stranded() {
             Processed::No
         } else if self.began.may_be_stale && !is_reset(&error) {
             Processed::Unknown
@@ -236,6 +245,7 @@ impl Place {
             cause: match upload {
                 Some(why) => Cause::RequestBody(why.to_owned()),
                 None if let Some(rejection) = rejection => Cause::Rejected(Box::new(rejection.clone())),
+                None if signs.is_stranded() => Cause::NoStream,
                 None if is_runtime_gone(&error) => Cause::RuntimeGone,
                 None if signs.pings.is_missed() => Cause::Ping(signs.pings.timeout()),
                 None => Cause::Hyper(error),
@@ -272,6 +282,7 @@ impl Place {
     /// The head has come. From here on the body is waited for.
     fn answered<B>(&mut self, response: &Response<B>) {
         self.is_bodiless |= response.status() == StatusCode::NOT_MODIFIED;
+        self.nth = 0;
         let shared = &self.shared;
         if terms::answer_binds(response.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
@@ -309,6 +320,9 @@ impl std::fmt::Debug for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.nth > self.shared.signs.streams_written() {
+            self.shared.unsure.fetch_add(1, Ordering::SeqCst);
+        }
         self.shared.give_back();
     }
 }

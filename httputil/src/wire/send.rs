@@ -53,7 +53,7 @@ pub(crate) enum Cause {
     Late(Late),
     /// The server answered no ping within this time.
     Ping(Duration),
-    /// The server's first SETTINGS allow no stream.
+    /// The server's SETTINGS allow no stream.
     NoStream,
     /// The runtime that drove the connection has shut down.
     RuntimeGone,

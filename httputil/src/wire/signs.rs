@@ -8,7 +8,7 @@
 //! The [`Tap`] runs within hyper's poll, partly under h2's own lock. So it only writes down and wakes; the connection's
 //! driver tells the pool. What keeps new streams away, a *bar*, holds from the very byte that says so.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -46,8 +46,8 @@ const HTTP1: u8 = 8;
 const SETTLED: u8 = 16;
 /// No note: the complaint was a GOAWAY, which is meant for every request.
 const LEFT_FOR_CALM: u8 = 32;
-/// No note: a request has been written.
-const HAS_REQUEST: u8 = 64;
+/// No note: the connection was given up, and of the requests that it bore then none had been written.
+const STRANDED: u8 = 64;
 
 /// Shared by the tap, the driver and the handles of one connection.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub(super) struct Signs {
     limit: AtomicUsize,
     /// Places that are taken.
     pub(super) in_use: AtomicUsize,
+    /// The newest stream that was written; 0 before the first.
+    newest: AtomicU32,
     bars: AtomicU8,
     notes: AtomicU8,
     /// What has happened, and is not told again.
@@ -81,6 +83,7 @@ impl Signs {
             // Until the peer's SETTINGS have come: more might wait within h2, and be lost with the connection.
             limit: AtomicUsize::new(1),
             in_use: AtomicUsize::new(0),
+            newest: AtomicU32::new(0),
             bars: AtomicU8::new(0),
             notes: AtomicU8::new(0),
             once: AtomicU8::new(0),
@@ -139,10 +142,23 @@ impl Signs {
     /// be opened before would then wait within h2, and nobody would hear of it. Written before they came, it runs.
     pub(super) async fn allows_nothing(&self) {
         self.settle().await;
-        let has_request = self.once.load(Ordering::Acquire) & HAS_REQUEST != 0;
-        if has_request || !self.is_settled() || self.limit() > 0 {
+        if self.streams_written() > 0 || !self.is_settled() || self.limit() > 0 {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Streams that have been written, and those before them that never will be.
+    pub(super) fn streams_written(&self) -> usize {
+        self.newest.load(Ordering::Acquire).div_ceil(2) as usize
+    }
+
+    /// The connection is given up, and none of the requests that it bears has been written.
+    pub(super) fn strand(&self) {
+        self.once.fetch_or(STRANDED, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_stranded(&self) -> bool {
+        self.once.load(Ordering::Acquire) & STRANDED != 0
     }
 
     /// The connection takes no more requests, and nobody need wait for its SETTINGS.
@@ -193,6 +209,10 @@ impl Signs {
 
     fn note(&self, note: u8) {
         self.notes.fetch_or(note, Ordering::AcqRel);
+        self.wake_driver();
+    }
+
+    pub(super) fn wake_driver(&self) {
         if let Some(driver) = self.driver.get() {
             driver.wake_by_ref();
         }
@@ -326,7 +346,7 @@ impl Tap {
                 is_answer: true,
                 payload: probe::PAYLOAD,
             } => answered = Some(end),
-            Event::Headers => *heads += 1,
+            Event::Headers(_) => *heads += 1,
             Event::Ping { .. } | Event::Window(_) => {}
         });
         if let Some(end) = answered {
@@ -426,10 +446,11 @@ impl Tap {
                     signs.note(PLACES);
                 }
             }
-            Event::Headers => {
+            Event::Headers(stream) => {
                 *requests += 1;
-                if signs.once.load(Ordering::Relaxed) & HAS_REQUEST == 0 {
-                    signs.once.fetch_or(HAS_REQUEST, Ordering::AcqRel);
+                // Streams are opened in the order of their numbers, and trailers bear that of their stream.
+                if stream > signs.newest.load(Ordering::Relaxed) {
+                    signs.newest.store(stream, Ordering::Release);
                 }
             }
             _ => {}

@@ -159,7 +159,7 @@ impl SocketHandle {
     }
 
     /// Closes the stream and tells the pool, whoever owns the socket. Once: the socket's own drop finds nothing left.
-    fn cut(&self) {
+    pub(super) fn cut(&self) {
         let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(stream);
         self.tell();
