@@ -145,29 +145,19 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             host.backoff.failed(dial.epoch, failure, now);
             host.backoff.dated(failure)
         };
-        let mut failed: Vec<Waiter<C, S::Place>> = Vec::new();
         let own = dial.waiter.and_then(|id| host.queue.remove(id));
-        let had_own = own.is_some();
-        failed.extend(own);
-        let covered = host.promising() + host.settling;
-        match host.protocol {
-            // Its own waiter was served by another connection; somebody else relied on this dial.
-            Protocol::H1 if !had_own && dial.waiter.is_some() && host.queue.len() > covered => {
-                failed.extend(host.queue.oldest());
-            }
+        let mut failed: Vec<Waiter<C, S::Place>> = own.into_iter().collect();
+        let was_last = host.promising() == 0;
+        let fails_all = match host.protocol {
+            // Who relied on it has another one, or hears of the backoff.
+            Protocol::H1 => false,
             // Everybody waited to hear of this dial.
-            Protocol::Unknown if host.promising() == 0 => {
-                while let Some(waiter) = host.queue.oldest() {
-                    failed.push(waiter);
-                }
-            }
+            Protocol::Unknown => was_last,
             // Without a connection there is no place to wait for.
-            Protocol::H2 if host.promising() == 0 && host.shared.is_empty() => {
-                while let Some(waiter) = host.queue.oldest() {
-                    failed.push(waiter);
-                }
-            }
-            _ => {}
+            Protocol::H2 => was_last && host.shared.is_empty(),
+        };
+        if fails_all {
+            failed.extend(std::iter::from_fn(|| host.queue.oldest()));
         }
         self.fail(dial.seat.host, failed, failure, todo);
         self.unblock(now, todo);
