@@ -96,6 +96,20 @@ fn pools_share_a_budget() {
 }
 
 #[test]
+fn a_pool_that_gets_one_slot_and_wants_two_asks_for_room_again() {
+    let mut room = Room::new(|_| {});
+    let budget = Budget::new(Some(1));
+    room.state.budget = Arc::clone(&budget);
+    assert!(budget.try_take(false), "another pool's");
+    let (a, b) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));
+    let _waiting = [room.wait(a), room.wait(b)];
+    budget.put_back();
+    room.act(State::unblock_in_turn);
+    assert_eq!(room.dials.len(), 1);
+    assert!(room.wants_slot);
+}
+
+#[test]
 fn a_host_whose_connections_close_after_each_request_starves_no_other() {
     let mut room = Room::new(|pool| pool.max_connections = Some(1));
     let (busy, other) = (room.host("a", Protocol::H1), room.host("b", Protocol::H1));

@@ -139,16 +139,19 @@ fn a_shared_connection_that_bears_no_request_makes_room_before_those_who_came_la
 }
 
 impl Room {
+    /// A new shared connection, and its only place.
+    fn seated(&mut self, host: usize) -> Seat {
+        let mut waits = self.wait(host);
+        self.dialled_many(host, 1);
+        match waits.receiver.try_recv() {
+            Ok(Delivery::Place(seat)) => seat,
+            _ => panic!("it was dialled for"),
+        }
+    }
+
     /// As many shared connections as there may be, two, which bear nothing.
     fn full_and_unused(&mut self, host: usize) {
-        let both = [(); 2].map(|()| {
-            let mut waits = self.wait(host);
-            self.dialled_many(host, 1);
-            match waits.receiver.try_recv() {
-                Ok(Delivery::Place(seat)) => seat,
-                _ => panic!("it was dialled for"),
-            }
-        });
+        let both = [(); 2].map(|()| self.seated(host));
         for seat in both {
             self.back(seat);
         }
@@ -190,6 +193,38 @@ fn without_a_cap_on_sockets_an_unused_shared_connection_leaves_when_the_new_one_
     room.dialled_many(host, 1);
     assert_eq!(served(&mut fresh.receiver), Some(0));
     assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+}
+
+#[test]
+fn the_place_that_comes_back_serves_who_came_later_and_who_wants_a_new_one_is_dialled_for() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    let [seat, _busy] = [(); 2].map(|()| room.seated(host));
+    let mut fresh = room.wait_fresh(host);
+    let mut later = room.wait(host);
+    assert!(room.dials.is_empty(), "all that there may be bear requests");
+    room.back(seat);
+    assert_eq!(served(&mut later.receiver), Some(0));
+    assert_eq!(room.dials.len(), 1);
+    room.dialled_many(host, 1);
+    assert_eq!(served(&mut fresh.receiver), Some(0));
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+}
+
+#[test]
+fn a_new_shared_connection_that_nobody_wants_any_more_leaves_before_those_that_bear_requests() {
+    let mut room = Room::new(|_| {});
+    let host = room.host("a", Protocol::H2);
+    room.full_and_unused(host);
+    let fresh = room.wait_fresh(host);
+    room.act(|state, _, _| state.cancel(host, fresh.id));
+    let _busy = [(); 2].map(|()| match room.checkout(host) {
+        Outcome::Place(seat) => seat,
+        _ => panic!("there is a place"),
+    });
+    let new = room.dialled_many(host, 1);
+    assert_eq!(room.left, [(0, CloseReason::MadeRoom)]);
+    assert_eq!(new.place().load(Ordering::SeqCst), crate::wire::Link::NOWHERE);
 }
 
 #[test]

@@ -132,7 +132,9 @@ fn dials_to_hosts_that_gave_way_give_way_to_a_newcomer_in_a_second_but_for_the_o
         assert!(!room.gives_way_to(None, false), "to one that is no better");
         assert!(room.gives_way(newcomer));
         // The oldest has its time where others have slots, too.
-        let stopped = room.dials[cap.min(2) - 1].seat.host;
+        let stopped = &room.dials[cap.min(2) - 1];
+        assert!(stopped.stop.is_stopped());
+        let stopped = stopped.seat.host;
         room.gave_way(stopped);
         // And the newcomer does not stand behind the one that has just lost its slot.
         let number = room.dialled(newcomer);

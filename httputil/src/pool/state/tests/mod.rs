@@ -41,6 +41,8 @@ struct Room {
     regrets: u64,
     /// Names that were to be looked up again.
     look_ups: usize,
+    /// Whether the last thing that happened asked the cap over all pools for room.
+    wants_slot: bool,
     /// Places that came back since nobody took them.
     unwanted: usize,
     numbers: u32,
@@ -72,6 +74,7 @@ impl Room {
             dials: Vec::new(),
             regrets: 0,
             look_ups: 0,
+            wants_slot: false,
             unwanted: 0,
             numbers: 0,
             runtime,
@@ -99,6 +102,7 @@ impl Room {
         self.state.end_sparing(self.now, &mut todo);
         self.regrets += todo.regrets;
         self.look_ups += usize::from(todo.look_up.is_some());
+        self.wants_slot = todo.wants_room;
         for (sender, delivery) in todo.deliveries {
             // A test that dropped its receiver does not want it.
             let _ = sender.send(delivery);
