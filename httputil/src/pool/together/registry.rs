@@ -1,129 +1,37 @@
-//! Pools that share `registry.max_connections`, and requests that want another connection, over random histories.
-//!
-//! Where `state/model_tests` judges one state machine step by step, here several of them run behind their locks with what
-//! is done after the lock, the cap over all of them included. Nobody waits for a clock or a thread: what a pool asks of
-//! the world lies in a list until an event picks it. After each event it is asked whether somebody waits in vain, whether
-//! the cap holds, and whether room was made for nobody. `PROPTEST_CASES` sets how many histories are tried.
+//! A registry whose pools wait for no clock and no thread, and what events do to it.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use proptest::prelude::*;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
-use super::budget::{Budget, Member};
-use super::core::{Core, World};
-use super::key::Key;
-use super::state::fakes::{Many, One, Place, Seat, Tie};
-use super::state::{
-    Ask, Bond, Cap, Delivery, Dial, Exclusive, Failed, Limits, Multiplexed, Outcome, Protocol, Rather, Standing,
+use super::super::budget::Budget;
+use super::super::core::{Core, World};
+use super::super::key::Key;
+use super::super::state::fakes::{Many, One, Place, Seat, Tie};
+use super::super::state::{
+    Ask, Bond, Cap, Delivery, Dial, Exclusive, Failed, Limits, Multiplexed, Outcome, Rather, Standing,
 };
+use super::events::{Event, Pick, Setup, Wish};
+use super::judge::check_beside;
 use crate::connect::{DialFailure, Route, Target};
 use crate::error::Kind;
 use crate::settings::{self, MaxConnections};
-use crate::wire::{self, CloseReason, Link, Marks};
-
-type Pick = usize;
-
-/// What a request wants.
-#[derive(Clone, Copy, Debug)]
-enum Wish {
-    Any,
-    Fresh,
-    /// Another connection than one that the host has had, at whose address, and perhaps at one more, it has failed.
-    Beside {
-        on: Pick,
-        also_at: u16,
-        has_other: bool,
-        makes_room: bool,
-        rather: Pick,
-    },
-}
-
-#[derive(Clone, Debug)]
-enum Event {
-    Asks(Pick, Pick, Wish),
-    Cancels(Pick),
-    /// A dial ends: exclusive or shared, at an address.
-    Dialled(Pick, bool, u16),
-    /// For reasons of our own, so that nobody has to wait for a backoff.
-    DialFails(Pick),
-    CheckIn(Pick),
-    Breaks(Pick),
-    PlaceBack(Pick),
-    /// The socket of a connection that has left its pool is gone.
-    Closed(Pick),
-    /// Somebody has waited for long.
-    Presses(Pick),
-    CloseIdle(Pick),
-    Passes(u64),
-    Caps(usize),
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let pick = || 0..64_usize;
-    let beside = (pick(), 1..4_u16, any::<bool>(), any::<bool>(), 0..3_usize).prop_map(
-        |(on, also_at, has_other, makes_room, rather)| Wish::Beside {
-            on,
-            also_at,
-            has_other,
-            makes_room,
-            rather,
-        },
-    );
-    let wish = prop_oneof![3 => Just(Wish::Any), 1 => Just(Wish::Fresh), 3 => beside];
-    prop_oneof![
-        16 => (pick(), pick(), wish).prop_map(|(pool, host, wish)| Event::Asks(pool, host, wish)),
-        2 => pick().prop_map(Event::Cancels),
-        12 => (pick(), prop::bool::weighted(0.3), 1..4_u16).prop_map(|(dial, shared, at)| Event::Dialled(dial, shared, at)),
-        2 => pick().prop_map(Event::DialFails),
-        10 => pick().prop_map(Event::CheckIn),
-        2 => pick().prop_map(Event::Breaks),
-        6 => pick().prop_map(Event::PlaceBack),
-        10 => pick().prop_map(Event::Closed),
-        4 => pick().prop_map(Event::Presses),
-        1 => pick().prop_map(Event::CloseIdle),
-        3 => prop::sample::select(vec![1, 400, 1000, 3000]).prop_map(Event::Passes),
-        1 => (1..6_usize).prop_map(Event::Caps),
-    ]
-}
-
-#[derive(Clone, Debug)]
-struct Setup {
-    cap: usize,
-    /// Of each pool: `max_connections_per_host`, `max_connections`.
-    pools: Vec<(Option<usize>, Option<usize>)>,
-    /// Of each host of each pool.
-    protocols: Vec<Protocol>,
-}
-
-fn setup() -> impl Strategy<Value = Setup> {
-    let caps = (
-        prop::option::weighted(0.3, 1..3_usize),
-        prop::option::weighted(0.3, 1..4_usize),
-    );
-    let protocol = prop::sample::select(vec![Protocol::H1, Protocol::H1, Protocol::Unknown, Protocol::H2]);
-    let protocols = prop::collection::vec(protocol, 1..3);
-    (1..5_usize, prop::collection::vec(caps, 1..4), protocols).prop_map(|(cap, pools, protocols)| Setup {
-        cap,
-        pools,
-        protocols,
-    })
-}
+use crate::wire::{self, CloseReason, Marks};
 
 /// What a pool asked of the world.
 #[derive(Default)]
-struct Desk {
-    dials: Mutex<Vec<Dial>>,
+pub(super) struct Desk {
+    pub(super) dials: Mutex<Vec<Dial>>,
     /// Connections that nobody holds any more, and whose sockets are not gone yet: of which host.
     closing: Mutex<Vec<usize>>,
     /// Exclusive connections that were closed to make room.
-    made_room: AtomicUsize,
+    pub(super) made_room: AtomicUsize,
 }
 
 impl World for Desk {
@@ -154,22 +62,22 @@ impl Place for Core<Desk> {
     }
 }
 
-struct Request {
-    pool: usize,
-    host: usize,
-    id: u64,
+pub(super) struct Request {
+    pub(super) pool: usize,
+    pub(super) host: usize,
+    pub(super) id: u64,
     is_fresh: bool,
     receiver: oneshot::Receiver<Delivery<One, Seat>>,
 }
 
-struct Registry {
-    budget: Arc<Budget>,
-    cores: Vec<Arc<Core<Desk>>>,
+pub(super) struct Registry {
+    pub(super) budget: Arc<Budget>,
+    pub(super) cores: Vec<Arc<Core<Desk>>>,
     hosts: usize,
-    requests: Vec<Request>,
+    pub(super) requests: Vec<Request>,
     /// Exclusive connections in use: of which pool and host.
-    away: Vec<(usize, usize, One)>,
-    seats: Vec<Seat>,
+    pub(super) away: Vec<(usize, usize, One)>,
+    pub(super) seats: Vec<Seat>,
     numbers: u32,
     /// Those that have been used.
     used: BTreeSet<u32>,
@@ -184,12 +92,12 @@ fn pick<T>(from: &mut Vec<T>, pick: Pick) -> Option<T> {
     (!from.is_empty()).then(|| from.remove(pick % from.len()))
 }
 
-fn address(marks: Marks) -> std::net::SocketAddr {
+pub(super) fn address(marks: Marks) -> std::net::SocketAddr {
     marks.remote.expect("each leads to an address")
 }
 
 impl Registry {
-    fn new(setup: &Setup) -> Registry {
+    pub(super) fn new(setup: &Setup) -> Registry {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -241,7 +149,7 @@ impl Registry {
         }
     }
 
-    fn happens(&mut self, event: &Event) {
+    pub(super) fn happens(&mut self, event: &Event) {
         let handle = self.runtime.handle().clone();
         if let Event::Passes(millis) = event {
             let passes = tokio::time::advance(Duration::from_millis(*millis));
@@ -414,7 +322,7 @@ impl Registry {
         }
     }
 
-    fn closing(&self, pool: usize) -> usize {
+    pub(super) fn closing(&self, pool: usize) -> usize {
         self.cores[pool].world.closing.lock().unwrap().len()
     }
 
@@ -472,61 +380,8 @@ impl Registry {
         }
     }
 
-    fn made_room(&self) -> usize {
-        let of_pool = |core: &Arc<Core<Desk>>| core.world.made_room.load(Ordering::SeqCst);
-        self.cores.iter().map(of_pool).sum()
-    }
-
-    fn check(&self) {
-        let sum = |of: &dyn Fn(usize) -> usize| (0..self.cores.len()).map(of).sum::<usize>();
-        let open = sum(&|pool| self.cores[pool].with_state(|state, _| state.open()));
-        assert_eq!(self.budget.used(), open, "each connection and each dial holds a slot");
-        let dials = sum(&|pool| self.cores[pool].world.dials.lock().unwrap().len());
-        let closing = sum(&|pool| self.closing(pool));
-        let idle = sum(&|pool| self.cores[pool].with_state(|state, _| state.idle()));
-        let is_at_rest = self.away.is_empty() && self.seats.is_empty() && dials + closing == 0;
-        assert!(
-            !is_at_rest || self.requests.is_empty(),
-            "{} wait and nothing is under way; {idle} idle",
-            self.requests.len()
-        );
-        // What is idle elsewhere makes room before anyone waits.
-        let in_line = sum(&|pool| usize::from(self.waits_for_slot(pool)));
-        let leaving = closing + self.parting();
-        let surplus = open.saturating_sub(self.budget.max().unwrap_or(usize::MAX));
-        assert!(
-            in_line == 0 || idle == 0 || leaving >= in_line + surplus,
-            "{idle} idle, {leaving} leaving, {surplus} too many, and {in_line} pools wait for a slot"
-        );
-    }
-
-    /// Shared connections that have left their pool and bear requests.
-    fn parting(&self) -> usize {
-        let have_left = self.seats.iter().map(Seat::many).filter(|many| {
-            let place = Multiplexed::place(*many).load(Ordering::SeqCst);
-            place == Link::NOWHERE
-        });
-        have_left.map(Many::number).collect::<BTreeSet<_>>().len()
-    }
-
-    /// Whether the cap over all pools, and no other, keeps the pool from a dial that it needs.
-    fn waits_for_slot(&self, pool: usize) -> bool {
-        let core = &self.cores[pool];
-        let now = Instant::now();
-        let is_held = |request: &&Request| {
-            let standing = core.with_state(|state, _| state.standing(request.host, request.id, now));
-            matches!(standing, Some(Standing::Cap(Cap::Registry)))
-        };
-        core.wants_slot()
-            && self
-                .requests
-                .iter()
-                .filter(|request| request.pool == pool)
-                .any(|request| is_held(&request))
-    }
-
     /// All that is under way comes to its end: everybody is served, and nothing is left.
-    fn ends(mut self) {
+    pub(super) fn ends(mut self) {
         for turn in 0.. {
             assert!(turn < 10_000, "it goes on and on: {} wait", self.requests.len());
             let before = (
@@ -566,53 +421,5 @@ impl Registry {
             self.happens(&Event::Closed(0));
         }
         assert_eq!((self.closed, self.budget.used()), (self.dialled, 0));
-    }
-}
-
-/// Whether a request that failed was given what is best for it of what was idle.
-fn check_beside(outcome: &Outcome<One, Seat>, idle: &[Marks], failed: Failed<'_>, rather: Rather) {
-    let is_sound = |marks: &Marks| marks.remote != failed.on.remote && !failed.at.contains(&address(*marks));
-    let has_sound = idle.iter().any(is_sound);
-    let has_other = idle.iter().any(|marks| marks.is_beside(failed.on));
-    match outcome {
-        Outcome::Idle(one, _) => {
-            assert!(!has_sound || is_sound(&one.marks()), "an idle one leads elsewhere");
-            assert!(
-                one.marks().is_beside(failed.on) || !has_other,
-                "the one that it failed on, beside another"
-            );
-        }
-        Outcome::Place(_) => assert!(!has_sound, "an idle one leads elsewhere"),
-        Outcome::Wait(_) => assert!(
-            !has_sound && (rather == Rather::New || !has_other),
-            "it waits beside an idle one"
-        ),
-    }
-}
-
-fn config() -> ProptestConfig {
-    let mut config = ProptestConfig::default();
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 300;
-    }
-    config.failure_persistence = None;
-    config.rng_algorithm = proptest::test_runner::RngAlgorithm::XorShift;
-    config.max_shrink_iters = 20_000;
-    config
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn whatever_happens_pools_share_their_cap_and_nobody_waits_in_vain(
-        setup in setup(),
-        history in prop::collection::vec(event(), 1..120),
-    ) {
-        let mut registry = Registry::new(&setup);
-        for event in &history {
-            registry.happens(event);
-        }
-        registry.ends();
     }
 }
