@@ -35,7 +35,9 @@ pub(crate) struct PoolKeys {
     /// `timeouts.pool_wait`. With `dns.balance = "round_robin"` a multiple of the number of addresses: of five connections
     /// to four addresses one has two, and twice the requests of the others.
     pub(crate) max_connections_per_host: Option<OrNone<NonZeroU32>>,
-    /// Connections of the whole pool: in use, idle and being dialled; beyond it requests wait for `timeouts.pool_wait`.
+    /// Connections of the whole pool: in use, idle and being dialled; beyond it requests wait for `timeouts.pool_wait`. A host
+    /// that does not answer has one for a second, or three if it hangs in its TLS handshake, while others wait: behind twenty of
+    /// these, with two connections, a sound host waits for ten seconds.
     pub(crate) max_connections: Option<OrNone<NonZeroU32>>,
     /// Connections made ready for a host when it gets a request or is in `warm`; made up for at each request.
     pub(crate) min_idle_per_host: Option<u32>,

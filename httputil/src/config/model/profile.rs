@@ -130,7 +130,8 @@ pub(crate) struct TimeoutsKeys {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RegistryKeys {
-    /// Connections of all pools together; "auto" is three quarters of the soft limit of open files.
+    /// Connections of all pools together; "auto" is three quarters of the soft limit of open files. A host that does not answer
+    /// has one for a second or three while others wait, as under `pool.max_connections`.
     pub(crate) max_connections: Option<OrNone<OrAuto<NonZeroU32>>>,
     /// Follow the files that the configuration was read from, and those that it names, when they change; needs httputil's
     /// feature of that name. Certificates, keys, revocation lists and tokens are followed in any case.

@@ -70,6 +70,9 @@ impl ClientConfig {
     /// Connections of the whole pool, in use, idle and being dialled; default without bound, 0 counts as 1. Beyond it
     /// requests wait for [`pool_wait`](ClientConfig::pool_wait). Lowers the cap per host and `min_idle_per_host` where
     /// they are higher.
+    ///
+    /// A host that does not answer has one for a second, or three if it hangs in its TLS handshake, while others wait:
+    /// behind twenty of these, with two connections, a sound host waits for ten seconds.
     #[must_use]
     pub fn max_connections(mut self, max_connections: usize) -> ClientConfig {
         let pool = &mut self.profile.transport.pool;
