@@ -5,7 +5,7 @@
 //! here, and the request is known before everything else is tried: every mistake tells of its URL and profile.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use reqwest::multipart::Form;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::address::Known;
 use super::execute::Written;
 use super::failure::{self, Failing};
 use super::into_url::{self, Resolved};
@@ -43,26 +44,52 @@ pub(super) fn shim() -> &'static reqwest::Client {
 #[must_use = "a request is not sent before `send()`"]
 pub struct RequestBuilder {
     client: Client,
-    /// The first mistake, once there is one: it knows the request that it was made in. In the box that its address stays in.
-    request: Result<Box<reqwest::Request>, Error>,
+    /// The first mistake, once there is one: it knows the request that it was made in.
+    request: Result<Begun, Error>,
     /// Its URL was written relative to `base_url`.
     is_relative: bool,
     options: Option<Box<RequestOptions>>,
+}
+
+enum Begun {
+    /// As most requests are sent: reqwest's request is not needed, nor a URL of its own.
+    Bare(Method, Arc<Known>),
+    /// There is more to it. In the box that its address stays in.
+    Whole(Box<reqwest::Request>),
+}
+
+impl Begun {
+    fn whole(self) -> Box<reqwest::Request> {
+        match self {
+            Begun::Bare(method, known) => {
+                let url = Arc::try_unwrap(known).map_or_else(|known| known.url.clone(), |known| known.url);
+                Box::new(reqwest::Request::new(method, url))
+            }
+            Begun::Whole(request) => request,
+        }
+    }
+
+    fn twin(&self) -> Option<Begun> {
+        Some(match self {
+            Begun::Bare(method, known) => Begun::Bare(method.clone(), Arc::clone(known)),
+            Begun::Whole(request) => Begun::Whole(Box::new(request.try_clone()?)),
+        })
+    }
 }
 
 impl RequestBuilder {
     pub(super) fn new(client: Client, method: Method, url: impl IntoUrl) -> RequestBuilder {
         let mut is_relative = false;
         let request = into_url::resolve(&client.inner, url).and_then(|resolved| {
-            let Resolved { url, .. } = resolved;
+            let Resolved { url: known, .. } = resolved;
             is_relative = resolved.is_relative;
-            if url.username().is_empty() && url.password().is_none() {
-                return Ok(Box::new(reqwest::Request::new(method, url)));
+            if known.url.username().is_empty() && known.url.password().is_none() {
+                return Ok(Begun::Bare(method, known));
             }
             // Credentials become a header.
-            let begun = shim().request(method, url).build();
+            let begun = shim().request(method, known.url.clone()).build();
             begun
-                .map(Box::new)
+                .map(|request| Begun::Whole(Box::new(request)))
                 .map_err(|error| failure::of_url(&client.inner, error))
         });
         RequestBuilder {
@@ -75,11 +102,13 @@ impl RequestBuilder {
 
     /// Changes the request itself.
     fn change(mut self, change: impl FnOnce(&mut reqwest::Request) -> Result<(), failure::Building>) -> RequestBuilder {
-        if let Ok(request) = &mut self.request
-            && let Err(mistake) = change(request)
-        {
-            self.request = Err(Failing::of_built(&self.client.inner, request).of_building(mistake));
-        }
+        self.request = self.request.and_then(|begun| {
+            let mut request = begun.whole();
+            match change(&mut request) {
+                Ok(()) => Ok(Begun::Whole(request)),
+                Err(mistake) => Err(Failing::of_built(&self.client.inner, &request).of_building(mistake)),
+            }
+        });
         self
     }
 
@@ -89,13 +118,14 @@ impl RequestBuilder {
         change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
         what: &'static str,
     ) -> RequestBuilder {
-        self.request = self.request.and_then(|request| {
+        self.request = self.request.and_then(|begun| {
+            let request = begun.whole();
             // reqwest drops a request that it could not change.
             let failing = Failing::of_built(&self.client.inner, &request);
             let changed = change(reqwest::RequestBuilder::from_parts(shim().clone(), *request));
             changed
                 .build()
-                .map(Box::new)
+                .map(|request| Begun::Whole(Box::new(request)))
                 .map_err(|error| failing.of_building(failure::Building::by_reqwest(what, error)))
         });
         self
@@ -252,7 +282,7 @@ impl RequestBuilder {
     pub fn try_clone(&self) -> Option<RequestBuilder> {
         Some(RequestBuilder {
             client: self.client.clone(),
-            request: Ok(Box::new(self.request.as_ref().ok()?.try_clone()?)),
+            request: Ok(self.request.as_ref().ok()?.twin()?),
             is_relative: self.is_relative,
             options: self.options.clone(),
         })
@@ -277,6 +307,7 @@ impl RequestBuilder {
             is_relative: _,
             options,
         } = self;
+        let request = request.map(Begun::whole);
         let request = match options {
             None => request,
             Some(options) => request.and_then(|request| {
@@ -295,7 +326,7 @@ impl RequestBuilder {
     pub fn from_parts(client: Client, request: reqwest::Request) -> RequestBuilder {
         RequestBuilder {
             client,
-            request: Ok(Box::new(request)),
+            request: Ok(Begun::Whole(Box::new(request))),
             is_relative: false,
             options: None,
         }
@@ -309,9 +340,12 @@ impl RequestBuilder {
             is_relative,
             options,
         } = self;
-        client.send(request.map(|request| Written {
-            is_relative,
-            ..Written::of(request, options)
+        client.send(request.map(|begun| {
+            let written = match begun {
+                Begun::Bare(method, known) => Written::bare(method, known, options),
+                Begun::Whole(request) => Written::of(request, options),
+            };
+            Written { is_relative, ..written }
         }))
     }
 }

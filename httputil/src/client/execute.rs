@@ -21,7 +21,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use tokio::time::Instant;
 
-use super::address::Address;
+use super::address::{Address, Known};
 use super::credentials::Credentials;
 use super::endpoints::Journey;
 use super::failure::Failing;
@@ -119,6 +119,20 @@ impl Written {
             options,
             address: Address::Url(request),
             is_relative: false,
+        }
+    }
+
+    /// A request that has nothing to it but its method, its URL and perhaps options.
+    pub(super) fn bare(method: Method, url: Arc<Known>, options: Option<Box<RequestOptions>>) -> Written {
+        Written {
+            method,
+            address: Address::Known(url),
+            is_relative: false,
+            version: Version::default(),
+            headers: HeaderMap::new(),
+            body: RequestBody::empty(),
+            timeout: None,
+            options,
         }
     }
 }

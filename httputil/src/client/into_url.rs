@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use url::{ParseError, Url};
 
+use super::address::Known;
 use super::failure;
 use super::handle::Inner;
 use super::in_force::InForce;
@@ -103,7 +104,7 @@ pub(super) struct First(OnceLock<(String, Resolved)>);
 /// A whole URL, and whether somebody wrote it so.
 #[derive(Clone)]
 pub(super) struct Resolved {
-    pub(super) url: Url,
+    pub(super) url: Arc<Known>,
     /// It was joined to `base_url`.
     pub(super) is_relative: bool,
 }
@@ -121,18 +122,23 @@ pub(super) fn resolve(client: &Inner, url: impl IntoUrl) -> Result<Resolved, Err
         (None, Some(text)) => Some(text.to_owned()),
         _ => None,
     };
-    let resolved = parse(client, &in_force, url)?;
+    let (url, is_relative) = parse(client, &in_force, url)?;
+    let url = match text {
+        None => Arc::new(Known::new(url)),
+        Some(_) => Arc::new(Known::looked_at(url)),
+    };
+    let resolved = Resolved { url, is_relative };
     if let Some(text) = text {
         let _ = first.set((text, resolved.clone()));
     }
     Ok(resolved)
 }
 
-fn parse(client: &Inner, in_force: &InForce, url: impl IntoUrl) -> Result<Resolved, Error> {
-    let resolved = |url: Url, is_relative: bool| Resolved { url, is_relative };
+/// The whole URL, and whether it was joined to `base_url`.
+fn parse(client: &Inner, in_force: &InForce, url: impl IntoUrl) -> Result<(Url, bool), Error> {
     let (why, error) = match (url.asked(), &in_force.base) {
-        (Asked::Whole(url), _) => return Ok(resolved(url, false)),
-        (Asked::Relative(text), Some(base)) => return join(client, base, &text).map(|url| resolved(url, true)),
+        (Asked::Whole(url), _) => return Ok((url, false)),
+        (Asked::Relative(text), Some(base)) => return join(client, base, &text).map(|url| (url, true)),
         (Asked::Relative(_), None) => {
             let error = ParseError::RelativeUrlWithoutBase;
             (format!("{error}; write the whole URL, or set base_url"), error)

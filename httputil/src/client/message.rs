@@ -11,7 +11,6 @@ use http::{Method, Request, Response, Version};
 use reqwest::ResponseBuilderExt;
 use url::Url;
 
-use super::address::Address;
 use super::body::{Body, ForReqwest};
 use super::credentials::Credentials;
 use super::execute::Prepared;
@@ -230,8 +229,10 @@ pub(super) fn to_http(head: Head, mut request: Box<Prepared>) -> Response<Body> 
 pub(super) fn to_reqwest(head: Head, mut request: Box<Prepared>) -> reqwest::Response {
     let (parts, ()) = head.into_parts();
     let mut builder = Response::builder();
-    if let Address::Url(sent) = &request.failing.address {
-        builder = builder.url(sent.url().clone());
+    if request.failing.address.is_reqwest()
+        && let Some(url) = request.failing.address.url()
+    {
+        builder = builder.url(url.into_owned());
     }
     let timings = request.timings.take();
     let redirects = request.take_redirects();
