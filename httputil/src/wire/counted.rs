@@ -92,6 +92,25 @@ impl Counted {
         Poll::Ready(Ok(()))
     }
 
+    /// Looks at what was read.
+    fn read(&mut self, read: &mut [u8]) -> io::Result<()> {
+        if read.is_empty() {
+            return Ok(());
+        }
+        // Sequentially consistent with the look at it in `Signs::doubt`.
+        self.received.fetch_add(read.len() as u64, Ordering::SeqCst);
+        if let Some(head) = &mut self.head
+            && head.read(read).is_err()
+        {
+            let message = "the server sent more than 1 MiB before the end of its answer's header";
+            return Err(io::Error::other(message));
+        }
+        match &mut self.tap {
+            Some(tap) => tap.read(read).map_err(io::Error::other),
+            None => Ok(()),
+        }
+    }
+
     /// Notes what the server has against us, where the error of a read says so.
     fn note(&mut self, error: &io::Error) {
         if let Some((asked, socket)) = self.asked.take()
@@ -166,39 +185,27 @@ impl AsyncRead for Counted {
             tap.read_by(cx.waker());
         }
         let before = buf.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        // As most polls end.
-        if polled.is_pending() {
-            return match &mut this.tap {
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            // As most polls end.
+            Poll::Pending => match &mut this.tap {
                 None => Poll::Pending,
                 Some(tap) => tap.poll_silence(cx).map(|gone| Err(gone_silent(gone))),
-            };
-        }
-        if let Poll::Ready(Err(error)) = &polled {
-            this.note(error);
-        }
-        let read = &mut buf.filled_mut()[before..];
-        if !read.is_empty() {
-            // Sequentially consistent with the look at it in `Signs::doubt`.
-            this.received.fetch_add(read.len() as u64, Ordering::SeqCst);
-            if let Some(head) = &mut this.head
-                && head.read(read).is_err()
-            {
-                let message = "the server sent more than 1 MiB before the end of its answer's header";
-                return Poll::Ready(Err(io::Error::other(message)));
-            }
-            if let Some(tap) = &mut this.tap
-                && let Err(harm) = tap.read(read)
-            {
-                return Poll::Ready(Err(io::Error::other(harm)));
+            },
+            Poll::Ready(Ok(())) => Poll::Ready(this.read(&mut buf.filled_mut()[before..])),
+            Poll::Ready(Err(error)) => {
+                this.note(&error);
+                Poll::Ready(Err(error))
             }
         }
-        polled
     }
 }
 
+/// Only over HTTP/2 there is anything to be done.
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.tap.is_none() {
+            return Pin::new(&mut self.stream).poll_write(cx, buf);
+        }
         let polled = match self.poll_ready(cx) {
             Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_write(cx, buf),
             other => other.map_ok(|()| 0),
@@ -207,9 +214,10 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(tap) = &mut self.tap {
-            tap.watch(cx).map_err(gone_silent)?;
-        }
+        let Some(tap) = &mut self.tap else {
+            return Pin::new(&mut self.stream).poll_flush(cx);
+        };
+        tap.watch(cx).map_err(gone_silent)?;
         let flushed = match ready!(self.poll_ready(cx)) {
             Ok(()) => ready!(Pin::new(&mut self.stream).poll_flush(cx)),
             failed => failed,
@@ -229,6 +237,9 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.tap.is_none() {
+            return Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        }
         let polled = match self.poll_ready(cx) {
             Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
             other => other.map_ok(|()| 0),

@@ -213,6 +213,7 @@ impl Drop for Socket {
 }
 
 impl AsyncRead for Socket {
+    #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = self.on_stream(|stream| match stream.get_mut() {
@@ -254,6 +255,7 @@ impl Socket {
 }
 
 impl AsyncWrite for Socket {
+    #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -266,6 +268,7 @@ impl AsyncWrite for Socket {
         polled
     }
 
+    #[inline]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -286,11 +289,13 @@ impl AsyncWrite for Socket {
         true
     }
 
+    #[inline]
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Neither kind of stream buffers.
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.on_stream(|stream| match stream.get_mut() {
             Raw::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
