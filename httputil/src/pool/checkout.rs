@@ -457,12 +457,12 @@ impl Inner {
                 return Ok(Taken::Later(key));
             };
             let connection = match outcome {
-                Outcome::Idle(mut h1, idle_for) => {
+                Outcome::Idle(mut h1, since) => {
                     if !h1.wake() {
                         // It was closed in its sleep, and the pool is about to hear of it.
                         continue;
                     }
-                    if idle_for >= PEEK_AFTER && h1.socket().peek() != Peek::Quiet {
+                    if since + PEEK_AFTER <= now && h1.socket().peek() != Peek::Quiet {
                         // A close, or bytes that nobody asked for: its driver finds out.
                         h1.set_aside();
                         continue;

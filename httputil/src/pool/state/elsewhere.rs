@@ -234,7 +234,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             todo,
         );
         let found = match idle {
-            Some((connection, idle_for)) => Outcome::Idle(connection, idle_for),
+            Some((connection, since)) => Outcome::Idle(connection, since),
             None => Outcome::Place(self.place_of(host, &will_do, now, todo)?),
         };
         self.make_up(host, now, todo);

@@ -203,6 +203,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             .map(|(index, _)| index)
             .filter(|index| may_go(self, *index))
             .collect();
+        self.latest = None;
         for index in quiet {
             if let Some(host) = self.hosts.remove(index) {
                 self.index.remove(&host.key);

@@ -26,8 +26,8 @@ pub(in crate::pool) struct Closing {
 }
 
 impl<C: Exclusive, S: Multiplexed> State<C, S> {
-    /// The newest idle connection of a host that is not due.
-    pub(super) fn take_newest(&mut self, host: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<(C, Duration)> {
+    /// The newest idle connection of a host that is not due, and since when it has been idle.
+    pub(super) fn take_newest(&mut self, host: usize, now: Instant, todo: &mut Todo<C, S>) -> Option<(C, Instant)> {
         self.take_idle(host, |state| state.next_idle(host, now), now, todo)
     }
 
@@ -38,7 +38,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         next: impl Fn(&Self) -> Option<usize>,
         now: Instant,
         todo: &mut Todo<C, S>,
-    ) -> Option<(C, Duration)> {
+    ) -> Option<(C, Instant)> {
         loop {
             let newest = next(self)?;
             let entry = self.unlink_and_remove(newest)?;
@@ -52,7 +52,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 if let Some(sites) = self.sites(host) {
                     sites.takes_turn(connection.bond().site());
                 }
-                return Some((connection, now.saturating_duration_since(entry.since)));
+                return Some((connection, entry.since));
             }
             let reason = self.why_due(connection.expires(), entry.since, now);
             todo.leaving.push(Leaving::Exclusive(connection, reason));

@@ -70,6 +70,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
     fn abandon(&mut self, index: usize, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get_mut(index) else { return };
         self.index.remove(&host.key);
+        self.latest = None;
         self.abandoned.insert(Arc::clone(&host.key), index);
         while let Some(waiter) = host.queue.oldest() {
             self.waiting -= 1;

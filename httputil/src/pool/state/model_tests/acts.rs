@@ -111,11 +111,11 @@ impl World {
         let outcome = self.state.checkout(host, ask, &mut todo);
         self.state.end_sparing(self.now, &mut todo);
         match outcome {
-            Outcome::Idle(one, idle_for) => {
+            Outcome::Idle(one, since) => {
                 if todo.leaving.is_empty() {
                     Self::check_turn(&before, one.bond().site());
                 }
-                self.model.took_idle(host, id, &one, idle_for);
+                self.model.took_idle(host, id, &one, since);
                 self.served.push((host, id));
                 self.away.push(Away {
                     host,

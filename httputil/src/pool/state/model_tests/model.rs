@@ -257,7 +257,7 @@ impl Model {
         !waiter.has_gone && waiter.deadline.is_none_or(|deadline| deadline > self.now)
     }
 
-    pub(super) fn took_idle(&mut self, host: usize, id: u64, one: &One, idle_for: Duration) {
+    pub(super) fn took_idle(&mut self, host: usize, id: u64, one: &One, since: Instant) {
         let waiter = self.take_waiter(host, id);
         assert!(!waiter.fresh, "a used connection for a request that wants a new one");
         let newest = self
@@ -274,7 +274,7 @@ impl Model {
         // Where connections are spread it is the turn of an address.
         assert!(self.limits.spreads || !self.idle.iter().any(is_newer), "not the newest");
         assert!(idle.due > self.now, "it is due");
-        assert_eq!(self.now - idle.since, idle_for);
+        assert_eq!(idle.since, since);
     }
 
     pub(super) fn took_place(&mut self, host: usize, id: u64, many: &Many) {

@@ -146,26 +146,27 @@ fn those_whose_host_has_another_way_now_ask_again_and_the_host_is_forgotten_when
     let mut room = Room::new(|_| {});
     let host = room.host("a", Protocol::H1);
     let mut waits = [room.wait(host), room.wait(host)];
-    room.renew(None);
-    for waiting in &mut waits {
-        assert!(matches!(waiting.receiver.try_recv(), Ok(Delivery::Moved)));
-    }
-    assert_eq!(room.state.waiting(), 0);
     let key = Arc::clone(room.state.key(host).unwrap());
-    let found = |room: &Room| {
+    let found = |room: &mut Room| {
         room.state.find(KeyRef {
             target: &key.target,
             route: &key.route,
             runtime: key.runtime(),
         })
     };
-    assert_eq!(found(&room), None);
+    assert_eq!(found(&mut room), Some(host));
+    room.renew(None);
+    for waiting in &mut waits {
+        assert!(matches!(waiting.receiver.try_recv(), Ok(Delivery::Moved)));
+    }
+    assert_eq!(room.state.waiting(), 0);
+    assert_eq!(found(&mut room), None);
     while !room.dials.is_empty() {
         room.fails(host);
     }
     room.renew(Some(Protocol::H1));
     assert!(room.state.key(host).is_none(), "nothing refers to it");
-    assert_eq!(found(&room), None);
+    assert_eq!(found(&mut room), None);
 }
 
 #[test]
