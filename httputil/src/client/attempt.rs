@@ -1,5 +1,6 @@
 //! One attempt of a request: sent, and sent again where the server has not acted on it.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, StatusCode};
@@ -111,41 +112,47 @@ impl Prepared {
                 deadline,
                 pool_wait,
             };
-            let pool = &self.in_force.pool;
-            let found = match pool.checkout(&self.target, &mut self.route, wanted) {
-                Checkout::Now(found) => found,
-                Checkout::Later(seeking) => seeking.await,
-            };
-            let checked = match found {
-                // No new connection can be had: an idle one is better than none.
-                Err(failure) => {
-                    if let (CheckoutFailure::Dial(_), Some(failed)) = (&failure, self.makes_do_without(sendings)) {
-                        sendings.fresh = Fresh::Beside(failed);
-                        self.failing.attempts -= 1;
-                        undialled = Some(Box::new(failure));
-                        now = Instant::now();
-                        continue;
+            let over;
+            let answer = {
+                let mut sending;
+                // Another block, lest the future keeps room for the connection while it waits for the answer.
+                (sending, over) = {
+                    let pool = &self.in_force.pool;
+                    let found = match pool.checkout(&self.target, &mut self.route, wanted) {
+                        Checkout::Now(found) => found,
+                        Checkout::Later(seeking) => seeking.await,
+                    };
+                    match found {
+                        Ok(checked) => self.put_on(checked, signed.as_deref(), sendings, deadline)?,
+                        // No new connection can be had: an idle one is better than none.
+                        Err(failure) => {
+                            if let (CheckoutFailure::Dial(_), Some(failed)) =
+                                (&failure, self.makes_do_without(sendings))
+                            {
+                                sendings.fresh = Fresh::Beside(failed);
+                                self.failing.attempts -= 1;
+                                undialled = Some(Box::new(failure));
+                                now = Instant::now();
+                                continue;
+                            }
+                            let failure = undialled.map_or(failure, |first| *first);
+                            return Err(self.failing.of_checkout(failure, pool_wait));
+                        }
                     }
-                    let failure = undialled.map_or(failure, |first| *first);
-                    return Err(self.failing.of_checkout(failure, pool_wait));
-                }
-                Ok(checked) => checked,
+                };
+                poll_fn(|cx| sending.poll_head(cx, &mut self.pooled)).await
             };
-            let (sending, over) = self.put_on(checked, signed.as_deref(), sendings, deadline)?;
             let can_replay = !sendings.is_spent;
-            let mut failure = match sending.await {
-                Ok(response) if sendings.resends.is_misdirected(response.status(), can_replay) => {
-                    drop(response);
+            let mut failure = match answer {
+                Ok(head) if sendings.resends.is_misdirected(head.status(), can_replay) => {
+                    drop(self.take_pooled());
                     sendings.fresh = Fresh::Only;
                     now = Instant::now();
                     asked = now;
                     self.tell_of_resend("it was answered 421 Misdirected Request");
                     continue;
                 }
-                Ok(response) => {
-                    let head = response.map(|body| self.pooled = body);
-                    return self.answered(head, sendings, asked, over);
-                }
+                Ok(head) => return self.answered(head, sendings, asked, over),
                 Err(failure) => failure,
             };
             self.blame_proxy(sendings.on, &failure);

@@ -187,8 +187,8 @@ impl Prepared {
             Ok(_) => false,
         };
         // One that was never sent has waited for its dial.
-        let waited = now - sendings.sent_at.unwrap_or(began);
-        (!is_hurried || waited >= SLOW).then_some(verdict)
+        let waited = || now - sendings.sent_at.unwrap_or(began);
+        (!is_hurried || waited() >= SLOW).then_some(verdict)
     }
 
     /// Whether this is the bound that the request has set for itself.

@@ -318,24 +318,27 @@ impl Prepared {
                 Box::pin(self.set_out()).await?;
             }
             self.host = self.in_force.policies.host(&self.target);
-            let outcome = match self.hedged_after() {
-                None => self.guarded_attempt(sendings).await,
-                // Boxed, so that the future of a request that is asked once stays small.
-                Some(after) => Box::pin(self.hedged_attempt(after, sendings)).await,
+            // In a block of its own, lest the future keeps room for the outcome while it waits for it.
+            let pause = {
+                let outcome = match self.hedged_after() {
+                    None => self.guarded_attempt(sendings).await,
+                    // Boxed, so that the future of a request that is asked once stays small.
+                    Some(after) => Box::pin(self.hedged_attempt(after, sendings)).await,
+                };
+                if outcome.is_err() && self.may_turn(&outcome) {
+                    sendings.attempts -= 1;
+                    self.leave_host();
+                    continue;
+                }
+                let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
+                let Some(pause) = again else {
+                    self.turn_others_elsewhere(sendings);
+                    return outcome.map_err(|fault| fault.error);
+                };
+                self.turn_elsewhere(sendings, &outcome);
+                sendings.resends.may_be_done |= may_be_done(&outcome);
+                pause
             };
-            if outcome.is_err() && self.may_turn(&outcome) {
-                sendings.attempts -= 1;
-                self.leave_host();
-                continue;
-            }
-            let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
-            let Some(pause) = again else {
-                self.turn_others_elsewhere(sendings);
-                return outcome.map_err(|fault| fault.error);
-            };
-            self.turn_elsewhere(sendings, &outcome);
-            sendings.resends.may_be_done |= may_be_done(&outcome);
-            drop(outcome);
             drop(self.take_pooled());
             self.leave_host();
             // Boxed, so that the future of a request that does not fail stays small.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -157,13 +157,19 @@ pub(crate) enum Sending {
     H2(Pin<Box<dyn Future<Output = Sent> + Send>>),
 }
 
-impl Future for Sending {
-    type Output = Sent;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Sent> {
-        match &mut *self {
-            Sending::H1(awaited) => Pin::new(awaited).poll(cx),
-            Sending::H2(sending) => sending.as_mut().poll(cx),
+impl Sending {
+    /// Waits for the head of the answer, and puts the rest into `body`.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut PooledBody,
+    ) -> Poll<Result<Response<()>, SendFailure>> {
+        match self {
+            Sending::H1(awaited) => awaited.poll_head(cx, body),
+            Sending::H2(sending) => {
+                let sent = ready!(sending.as_mut().poll(cx));
+                Poll::Ready(sent.map(|response| response.map(|rest| *body = rest)))
+            }
         }
     }
 }

@@ -3,9 +3,8 @@
 //! Written by hand: an `async` block holds what it was given beside what it makes of that, and a request's future is moved
 //! with all of it.
 
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -16,6 +15,8 @@ use super::phases::Watch;
 use super::stream::Answer;
 use super::upgrade::Asked;
 use super::{Cause, CloseReason, Late, PooledBody, Processed, RequestBody, SendFailure};
+
+const ONCE: &str = "it is not polled again when it is over";
 
 /// An answer that is awaited. Dropping it closes the connection: HTTP/1 has no other way to take a request back.
 #[must_use = "nobody hears of an answer that is not awaited"]
@@ -30,40 +31,46 @@ pub(crate) struct Awaited {
     pub(super) asked: Option<Asked>,
 }
 
-impl Future for Awaited {
-    type Output = Result<Response<PooledBody>, SendFailure>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let polled = this.answer.as_mut().poll(cx);
-        let late = match (&polled, &mut this.watch, &this.exchange) {
-            (Poll::Pending, Some(watch), Some(exchange)) => watch.poll_head(cx, || exchange.received()),
-            _ => Poll::Pending,
+impl Awaited {
+    /// Waits for the head of the answer. The rest is put into `body`, and not handed up with it: it is larger, and would be
+    /// moved at each step.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut PooledBody,
+    ) -> Poll<Result<Response<()>, SendFailure>> {
+        let Poll::Ready(answer) = self.answer.as_mut().poll(cx) else {
+            return self.poll_late(cx).map(Err);
         };
-        if polled.is_pending() && late.is_pending() {
-            return Poll::Pending;
-        }
-        let exchange = this.exchange.take().expect("it is not polled again when it is over");
-        Poll::Ready(match (polled, late) {
-            (Poll::Ready(Ok(response)), _) => this.answered(response, exchange),
-            (Poll::Ready(Err(error)), _) => Err(unanswered(error, exchange, this.received)),
-            (_, Poll::Ready(late)) => Err(this.too_late(late, exchange)),
-            (Poll::Pending, Poll::Pending) => return Poll::Pending,
+        let exchange = self.exchange.take().expect(ONCE);
+        Poll::Ready(match answer {
+            Ok(response) => self.answered(response, exchange, body),
+            Err(error) => Err(unanswered(error, exchange, self.received)),
         })
     }
-}
 
-impl Awaited {
+    /// Whether a bound of ours is reached before the answer is there.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<SendFailure> {
+        let (Some(watch), Some(exchange)) = (&mut self.watch, &self.exchange) else {
+            return Poll::Pending;
+        };
+        let late = ready!(watch.poll_head(cx, || exchange.received()));
+        let exchange = self.exchange.take().expect(ONCE);
+        Poll::Ready(self.too_late(late, exchange))
+    }
+
     fn answered(
         &mut self,
         response: Response<Incoming>,
         mut exchange: Exchange,
-    ) -> Result<Response<PooledBody>, SendFailure> {
+        body: &mut PooledBody,
+    ) -> Result<Response<()>, SendFailure> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let asked = self.asked.take();
             if asked.as_ref().is_some_and(|asked| asked.is_granted_by(&response)) {
                 exchange.hand_over();
-                return Ok(response.map(|_| PooledBody::ended()));
+                *body = PooledBody::ended();
+                return Ok(response.map(drop));
             }
             exchange.close(CloseReason::Error);
             return Err(SendFailure {
@@ -80,7 +87,7 @@ impl Awaited {
         }
         exchange.answered(&response);
         let watch = self.watch.take();
-        Ok(response.map(|body| PooledBody::h1(body, exchange, watch)))
+        Ok(response.map(|incoming| *body = PooledBody::h1(incoming, exchange, watch)))
     }
 
     /// A bound of ours was reached.
