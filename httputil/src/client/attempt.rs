@@ -214,9 +214,9 @@ impl Prepared {
         failing.is_first = !checked.may_be_stale();
         let path = draft.path.take().map_or_else(|| failing.address.path(), Ok);
         let path = path.map_err(|reason| Fault::lasting(failing.describe(Error::new(Kind::Request, reason))))?;
-        let (mut sent, can_replay) =
-            draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), keep);
-        sendings.is_spent = !can_replay;
+        let spare = if keep { draft.body.replay() } else { None };
+        sendings.is_spent = spare.is_none();
+        let mut sent = draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), spare);
         self.fit(sent.headers_mut(), checked.is_h2(), signed.is_some());
         sendings.go(&self.in_force.pool, checked.at, checked.is_h2());
         let sending = checked.send(sent, deadline, self.in_force.phases.as_ref(), self.manner);
@@ -224,7 +224,7 @@ impl Prepared {
     }
 
     /// Takes the head of an answer to what was put on a connection that was `asked` for then.
-    fn answered(&mut self, head: Head, sendings: &mut Sendings, asked: Instant, over: Over) -> Outcome {
+    fn answered(&mut self, mut head: Head, sendings: &mut Sendings, asked: Instant, over: Over) -> Outcome {
         let answered_at = Instant::now();
         sendings.answered_at = Some(answered_at);
         self.trust_proxy(sendings.on);
@@ -234,14 +234,15 @@ impl Prepared {
             return Err(Fault::lasting(self.failing.of_proxy_login(proxy)));
         }
         let sent_at = sendings.sent_at.unwrap_or(answered_at);
-        self.timings = Some(Timings::new(
+        let timings = Timings::new(
             self.failing.began,
             (asked, sent_at, answered_at),
             over.socket.map(|socket| socket.wrote_at()),
             head.version(),
             over.sighting,
             self.failing.attempts,
-        ));
+        );
+        head.extensions_mut().insert(timings);
         Ok(head)
     }
 

@@ -38,7 +38,6 @@ use super::reading::{Codings, Reading};
 use super::redirect::{Redirected, read_on};
 use super::retry::{Head, Outcome, may_be_done};
 use super::sendings::Sendings;
-use super::timings::Timings;
 use crate::connect::{Refusal, Target};
 use crate::error::{Error, Kind};
 use crate::policy::breaker::{Success, Verdict};
@@ -74,8 +73,6 @@ pub(super) struct Prepared {
     pub(super) layer: Option<Layer>,
     /// What is done with the answer's body, if anything is.
     pub(super) reading: Option<Box<Reading>>,
-    /// Of the sending that was answered.
-    pub(super) timings: Option<Timings>,
     /// The lease's.
     pub(super) ticket: Option<Holding>,
     pub(super) deadline: Option<Instant>,
@@ -203,7 +200,6 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         authorization: None,
         layer: None,
         reading: None,
-        timings: None,
         ticket: Some(ticket),
         deadline: total.at,
         places: Places::default(),

@@ -92,7 +92,6 @@ impl Prepared {
             has_strayed: self.has_strayed,
             tells_secrets: self.tells_secrets,
             authorization: self.authorization.clone(),
-            timings: None,
             ticket: None,
             layer: self.layer.clone(),
             deadline: self.deadline,

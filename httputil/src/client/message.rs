@@ -1,5 +1,6 @@
 //! A request before it is known which protocol it will take, and hyper's response as reqwest's.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use http::header::{
@@ -150,8 +151,7 @@ impl Draft {
         })
     }
 
-    /// The request for a connection. If `keep`, the draft keeps what a second sending would need, where it can; whether it
-    /// did comes back too.
+    /// The request for a connection. With a `spare` body, the draft keeps what a second sending would need.
     pub(super) fn request_for(
         &mut self,
         method: &Method,
@@ -159,9 +159,8 @@ impl Draft {
         defaults: &Defaults<'_>,
         key: &Key,
         is_h2: bool,
-        keep: bool,
-    ) -> (Request<RequestBody>, bool) {
-        let spare = if keep { self.body.replay() } else { None };
+        spare: Option<RequestBody>,
+    ) -> Request<RequestBody> {
         let is_kept = spare.is_some();
         let mut body = std::mem::replace(&mut self.body, RequestBody::empty());
         body.make();
@@ -207,71 +206,50 @@ impl Draft {
         } else {
             Uri::from(path)
         };
-        (request, is_kept)
+        request
     }
 }
 
 /// hyper's response with our body.
-pub(super) fn to_http(head: Head, mut request: Box<Prepared>) -> Response<Body> {
-    let timings = request.timings.take();
-    let redirects = request.take_redirects();
-    let mut response = head.map(|()| Body::new(request));
-    if let Some(redirects) = redirects {
-        response.extensions_mut().insert(redirects);
+pub(super) fn to_http(mut head: Head, mut request: Box<Prepared>) -> Response<Body> {
+    if let Some(redirects) = request.take_redirects() {
+        head.extensions_mut().insert(redirects);
     }
-    if let Some(timings) = timings {
-        response.extensions_mut().insert(timings);
-    }
-    response
+    head.map(|()| Body::new(request))
 }
 
 /// reqwest's response around ours.
-pub(super) fn to_reqwest(head: Head, mut request: Box<Prepared>) -> reqwest::Response {
-    let (parts, ()) = head.into_parts();
-    let mut builder = Response::builder();
-    if request.failing.address.is_reqwest()
-        && let Some(url) = request.failing.address.url()
-    {
-        builder = builder.url(url.into_owned());
+pub(super) fn to_reqwest(mut head: Head, mut request: Box<Prepared>) -> reqwest::Response {
+    if let Some(redirects) = request.take_redirects() {
+        head.extensions_mut().insert(redirects);
     }
-    let timings = request.timings.take();
-    let redirects = request.take_redirects();
-    let body = reqwest::Body::wrap(ForReqwest(Body::new(request)));
-    let mut rebuilt = builder
-        .body(body)
-        .expect("a builder without headers and with a fixed status cannot fail");
-    take(&mut rebuilt, parts);
-    if let Some(redirects) = redirects {
-        rebuilt.extensions_mut().insert(redirects);
-    }
-    if let Some(timings) = timings {
-        rebuilt.extensions_mut().insert(timings);
-    }
-    reqwest::Response::from(rebuilt)
+    let address = &request.failing.address;
+    let url = address.url().filter(|_| address.is_reqwest()).map(Cow::into_owned);
+    rebuilt(head.map(|()| Body::new(request)), url)
 }
 
 /// reqwest's response around one that a layer gave, to a request for `url`.
 pub(super) fn from_http(response: Response<Body>, url: Option<Url>) -> reqwest::Response {
     let redirected = response.extensions().get::<Redirects>();
     let url = redirected.map(|redirects| redirects.url().clone()).or(url);
+    rebuilt(response, url)
+}
+
+/// Through the builder, which alone can say what the URL was.
+fn rebuilt(response: Response<Body>, url: Option<Url>) -> reqwest::Response {
     let (parts, body) = response.into_parts();
-    let builder = Response::builder();
-    let builder = match url {
-        Some(url) => builder.url(url),
-        None => builder,
-    };
+    let mut builder = Response::builder();
+    if let Some(extensions) = builder.extensions_mut() {
+        *extensions = parts.extensions;
+    }
+    if let Some(url) = url {
+        builder = builder.url(url);
+    }
     let mut rebuilt = builder
         .body(reqwest::Body::wrap(ForReqwest(body)))
         .expect("a builder without headers and with a fixed status cannot fail");
-    take(&mut rebuilt, parts);
-    reqwest::Response::from(rebuilt)
-}
-
-fn take(rebuilt: &mut Response<reqwest::Body>, parts: http::response::Parts) {
     *rebuilt.status_mut() = parts.status;
     *rebuilt.version_mut() = parts.version;
     *rebuilt.headers_mut() = parts.headers;
-    if !parts.extensions.is_empty() {
-        rebuilt.extensions_mut().extend(parts.extensions);
-    }
+    reqwest::Response::from(rebuilt)
 }

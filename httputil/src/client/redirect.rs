@@ -146,7 +146,6 @@ impl Prepared {
         self.failing.method = hop.method;
         self.failing.address.turn_to(hop.url);
         self.failing.attempts = 0;
-        self.timings = None;
         let Prepared {
             in_force,
             failing,
