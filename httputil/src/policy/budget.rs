@@ -19,6 +19,7 @@
 //! server's load by 1.44 where 1.3 was allowed (`simulation`).
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -104,9 +105,11 @@ impl Budget {
     }
 
     fn with_window<T>(&self, now: Instant, act: impl FnOnce(&mut Window) -> T) -> T {
-        let second = now.saturating_duration_since(self.began).as_secs();
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.move_to(second);
+        // Few requests are a second's first: the others need no difference.
+        if self.began + Duration::from_secs(window.newest + 1) <= now {
+            window.move_to(now.saturating_duration_since(self.began).as_secs());
+        }
         act(&mut window)
     }
 }
@@ -132,8 +135,6 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn spend(budget: &Budget) -> usize {

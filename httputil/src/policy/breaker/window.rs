@@ -49,9 +49,9 @@ impl Window {
     /// The slice of this moment.
     fn newest(&mut self, length: Duration, now: Instant) -> &mut Slice {
         let slice = (length / 10).max(Duration::from_nanos(1));
-        let passed = now.saturating_duration_since(self.began);
-        // Few requests are a slice's first: the others need no division.
-        if passed >= slice {
+        // Few requests are a slice's first: the others need neither a difference nor a division.
+        if self.began.checked_add(slice).is_some_and(|ends| ends <= now) {
+            let passed = now.saturating_duration_since(self.began);
             self.move_on(passed.as_nanos() / slice.as_nanos(), slice, now);
         }
         &mut self.slices[self.newest]
