@@ -89,6 +89,7 @@ impl Hash for KeyRef<'_> {
 }
 
 impl Equivalent<std::sync::Arc<Key>> for KeyRef<'_> {
+    #[inline]
     fn equivalent(&self, key: &std::sync::Arc<Key>) -> bool {
         self.runtime == key.runtime && *self.target == key.target && *self.route == key.route
     }

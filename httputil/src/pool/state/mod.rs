@@ -281,8 +281,9 @@ struct Entry<C, S> {
     /// When it has been idle for long enough, or is too old.
     due: Instant,
     is_asleep: bool,
-    /// It was asked to make room in vain, and is not before then.
-    left_alone_until: Option<Instant>,
+    /// It was asked to make room in vain, and is not before then. Boxed, since few were, and an entry is moved with each
+    /// request.
+    left_alone_until: Option<Box<Instant>>,
     /// Its peer has been given time to say how many requests it takes, and had not.
     is_overdue: bool,
 }

@@ -60,7 +60,10 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     /// Whether the connection bears requests that may end in a moment.
     pub(super) fn may_be_spared(&self, entry: usize, now: Instant) -> bool {
-        let left_alone = self.entries.get(entry).and_then(|entry| entry.left_alone_until);
+        let left_alone = self
+            .entries
+            .get(entry)
+            .and_then(|entry| entry.left_alone_until.as_deref().copied());
         self.shared(entry).is_some_and(|connection| connection.in_use() > 0)
             && left_alone.is_none_or(|until| until <= now)
     }
@@ -118,7 +121,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         };
         if spared.until <= now {
             let was_before = entry.left_alone_until.is_some();
-            entry.left_alone_until = now.checked_add(if was_before { LEFT_ALONE_THEN } else { LEFT_ALONE_FOR });
+            let until = now.checked_add(if was_before { LEFT_ALONE_THEN } else { LEFT_ALONE_FOR });
+            entry.left_alone_until = until.map(Box::new);
         }
         let host = entry.host;
         if self.hosts.get(host).is_some_and(|host| !host.queue.is_empty()) {
