@@ -44,7 +44,16 @@ impl Known {
 
 impl Address {
     pub(super) fn is_reqwest(&self) -> bool {
-        matches!(self, Address::Url(_) | Address::Known(_))
+        self.of_reqwest().is_some()
+    }
+
+    /// The URL of a request that was written in reqwest's language.
+    pub(super) fn of_reqwest(&self) -> Option<&Url> {
+        match self {
+            Address::Url(request) => Some(request.url()),
+            Address::Known(known) => Some(&known.url),
+            Address::Uri(_) | Address::Joined(_) => None,
+        }
     }
 
     /// The whole URL, credentials included.

@@ -112,11 +112,9 @@ impl Prepared {
                 deadline,
                 pool_wait,
             };
-            let over;
-            let answer = {
-                let mut sending;
-                // Another block, lest the future keeps room for the connection while it waits for the answer.
-                (sending, over) = {
+            // Blocks, lest the future keeps room for what it is through with: the connection, the answer.
+            let pause = {
+                let (mut sending, over) = {
                     let pool = &self.in_force.pool;
                     let found = match pool.checkout(&self.target, &mut self.route, wanted) {
                         Checkout::Now(found) => found,
@@ -140,37 +138,17 @@ impl Prepared {
                         }
                     }
                 };
-                poll_fn(|cx| sending.poll_head(cx, &mut self.pooled)).await
-            };
-            let can_replay = !sendings.is_spent;
-            let mut failure = match answer {
-                Ok(head) if sendings.resends.is_misdirected(head.status(), can_replay) => {
-                    drop(self.take_pooled());
-                    sendings.fresh = Fresh::Only;
-                    now = Instant::now();
-                    asked = now;
-                    self.tell_of_resend("it was answered 421 Misdirected Request");
-                    continue;
+                match poll_fn(|cx| sending.poll_head(cx, &mut self.pooled)).await {
+                    Ok(head) if sendings.resends.is_misdirected(head.status(), !sendings.is_spent) => {
+                        drop(self.take_pooled());
+                        sendings.fresh = Fresh::Only;
+                        self.tell_of_resend("it was answered 421 Misdirected Request");
+                        Duration::ZERO
+                    }
+                    Ok(head) => return self.answered(head, sendings, asked, over),
+                    Err(failure) => self.pause_before_resend(failure, sendings, deadline)?,
                 }
-                Ok(head) => return self.answered(head, sendings, asked, over),
-                Err(failure) => failure,
             };
-            self.blame_proxy(sendings.on, &failure);
-            let returned = failure.request.take().filter(|request| !request.body().is_touched());
-            let again = self.judge_sending(sendings, &failure, returned.as_deref(), can_replay, deadline);
-            if !can_replay && let Some(request) = returned {
-                self.draft.take_back(*request);
-                sendings.is_spent = false;
-            }
-            let Some(pause) = again else {
-                return Err(self.failing.fault_of_send(failure, &self.route));
-            };
-            sendings.resends.may_be_done |= failure.processed != Processed::No;
-            self.tell_of_resend(match failure.processed {
-                _ if failure.calm => "the server complains of too much (ENHANCE_YOUR_CALM)",
-                Processed::No => "the server has not acted on it",
-                _ => "its connection closed before any byte of an answer",
-            });
             if !pause.is_zero() {
                 // Boxed like all that is rare.
                 Box::pin(tokio::time::sleep(pause)).await;
@@ -178,6 +156,33 @@ impl Prepared {
             now = Instant::now();
             asked = now;
         }
+    }
+
+    /// After which pause the request is sent again, whose last sending failed; if it is not, why it failed.
+    fn pause_before_resend(
+        &mut self,
+        mut failure: SendFailure,
+        sendings: &mut Sendings,
+        deadline: Option<Instant>,
+    ) -> Result<Duration, Fault> {
+        let can_replay = !sendings.is_spent;
+        self.blame_proxy(sendings.on, &failure);
+        let returned = failure.request.take().filter(|request| !request.body().is_touched());
+        let again = self.judge_sending(sendings, &failure, returned.as_deref(), can_replay, deadline);
+        if !can_replay && let Some(request) = returned {
+            self.draft.take_back(*request);
+            sendings.is_spent = false;
+        }
+        let Some(pause) = again else {
+            return Err(self.failing.fault_of_send(failure, &self.route));
+        };
+        sendings.resends.may_be_done |= failure.processed != Processed::No;
+        self.tell_of_resend(match failure.processed {
+            _ if failure.calm => "the server complains of too much (ENHANCE_YOUR_CALM)",
+            Processed::No => "the server has not acted on it",
+            _ => "its connection closed before any byte of an answer",
+        });
+        Ok(pause)
     }
 
     /// Puts the request on a connection; what the answer is told of that comes back too. Not in the attempt itself, which would
@@ -216,7 +221,9 @@ impl Prepared {
         let path = path.map_err(|reason| Fault::lasting(failing.describe(Error::new(Kind::Request, reason))))?;
         let spare = if keep { draft.body.replay() } else { None };
         sendings.is_spent = spare.is_none();
-        let mut sent = draft.request_for(&failing.method, path, &defaults, &checked.key, checked.is_h2(), spare);
+        let mut sent = Request::new(RequestBody::empty());
+        sent.method_mut().clone_from(&failing.method);
+        draft.write(&mut sent, path, &defaults, &checked.key, checked.is_h2(), spare);
         self.fit(sent.headers_mut(), checked.is_h2(), signed.is_some());
         sendings.go(&self.in_force.pool, checked.at, checked.is_h2());
         let sending = checked.send(sent, deadline, self.in_force.phases.as_ref(), self.manner);

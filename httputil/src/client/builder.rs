@@ -341,11 +341,12 @@ impl RequestBuilder {
             options,
         } = self;
         client.send(request.map(|begun| {
-            let written = match begun {
+            let mut written = match begun {
                 Begun::Bare(method, known) => Written::bare(method, known, options),
                 Begun::Whole(request) => Written::of(request, options),
             };
-            Written { is_relative, ..written }
+            written.is_relative = is_relative;
+            written
         }))
     }
 }

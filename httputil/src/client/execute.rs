@@ -277,23 +277,10 @@ impl Prepared {
             }
             let came = self.retried(&mut sendings).await;
             let mut head = came.map_err(|error| sendings.of_all(error))?;
-            if head.status() == StatusCode::UNAUTHORIZED && !is_renewed && self.may_renew(&sendings) {
-                is_renewed = true;
-                if Box::pin(self.renew(&head)).await {
-                    Box::pin(read_on(self.take_pooled())).await;
-                    self.leave_host();
-                    sendings.resends.may_be_done = true;
-                    sendings.go_on(self.options.as_deref());
-                    continue;
-                }
-            }
-            // Boxed, so that the future of a request that is not redirected stays small.
-            if head.status().is_redirection()
-                && self.max_redirects() > 0
-                && Box::pin(self.redirect(&head, &mut sendings)).await?
+            // Boxed, and once, so that the future of a request that is answered at once stays small.
+            if self.may_go_on(&head, is_renewed, &sendings)
+                && Box::pin(self.goes_on(&head, &mut is_renewed, &mut sendings)).await?
             {
-                // It goes where it was sent.
-                self.journey = None;
                 continue;
             }
             self.receive(&mut head)?;
@@ -304,6 +291,35 @@ impl Prepared {
             self.draft.body = RequestBody::empty();
             return Ok(answer(head, self));
         }
+    }
+
+    /// Whether an answer may ask for another request.
+    fn may_go_on(&self, head: &Head, is_renewed: bool, sendings: &Sendings) -> bool {
+        match head.status() {
+            StatusCode::UNAUTHORIZED => !is_renewed && self.may_renew(sendings),
+            status => status.is_redirection() && self.max_redirects() > 0,
+        }
+    }
+
+    /// Makes ready for the request that an answer asks for, if it is to be sent.
+    async fn goes_on(&mut self, head: &Head, is_renewed: &mut bool, sendings: &mut Sendings) -> Result<bool, Error> {
+        if head.status() != StatusCode::UNAUTHORIZED {
+            let goes_on = self.redirect(head, sendings).await?;
+            if goes_on {
+                // It goes where it was sent.
+                self.journey = None;
+            }
+            return Ok(goes_on);
+        }
+        *is_renewed = true;
+        let goes_on = self.renew(head).await;
+        if goes_on {
+            read_on(self.take_pooled()).await;
+            self.leave_host();
+            sendings.resends.may_be_done = true;
+            sendings.go_on(self.options.as_deref());
+        }
+        Ok(goes_on)
     }
 
     /// Attempt by attempt, until one ends well, or none is left.

@@ -289,14 +289,13 @@ impl Client {
             Some(_) => Err(request.map(Box::new)),
         };
         async move {
-            let answer = match (begun, &self.around) {
-                (Ok(prepared), _) => prepared?.layered(self.layer.as_ref()).run(to_reqwest).await,
-                (Err(request), Some(around)) => Box::pin(around.send_reqwest(&self, request?)).await,
-                (Err(request), None) => Box::pin(prepare(&self.inner, *request?)?.run(to_reqwest)).await,
-            };
-            // Until here the request keeps the lease.
-            drop(self);
-            answer
+            // The whole client, so that the request keeps the lease to its end.
+            let client = &self;
+            match (begun, &client.around) {
+                (Ok(prepared), _) => prepared?.layered(client.layer.as_ref()).run(to_reqwest).await,
+                (Err(request), Some(around)) => Box::pin(around.send_reqwest(client, request?)).await,
+                (Err(request), None) => Box::pin(prepare(&client.inner, *request?)?.run(to_reqwest)).await,
+            }
         }
     }
 

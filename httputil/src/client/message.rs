@@ -1,6 +1,5 @@
 //! A request before it is known which protocol it will take, and hyper's response as reqwest's.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use http::header::{
@@ -8,7 +7,7 @@ use http::header::{
     TRANSFER_ENCODING, USER_AGENT,
 };
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{Method, Request, Response, Version};
+use http::{Request, Response, Version};
 use reqwest::ResponseBuilderExt;
 use url::Url;
 
@@ -151,16 +150,17 @@ impl Draft {
         })
     }
 
-    /// The request for a connection. With a `spare` body, the draft keeps what a second sending would need.
-    pub(super) fn request_for(
+    /// Writes the request for a connection, in its place: it is large. With a `spare` body, the draft keeps what a second
+    /// sending would need.
+    pub(super) fn write(
         &mut self,
-        method: &Method,
+        request: &mut Request<RequestBody>,
         path: PathAndQuery,
         defaults: &Defaults<'_>,
         key: &Key,
         is_h2: bool,
         spare: Option<RequestBody>,
-    ) -> Request<RequestBody> {
+    ) {
         let is_kept = spare.is_some();
         let mut body = std::mem::replace(&mut self.body, RequestBody::empty());
         body.make();
@@ -181,8 +181,7 @@ impl Draft {
             // The one before it may have had a length.
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        let mut request = Request::new(body);
-        *request.method_mut() = method.clone();
+        *request.body_mut() = body;
         *request.version_mut() = if is_h2 { Version::HTTP_2 } else { Version::HTTP_11 };
         *request.headers_mut() = headers;
         if let Some((credentials, authorization)) = defaults.secrets {
@@ -206,7 +205,6 @@ impl Draft {
         } else {
             Uri::from(path)
         };
-        request
     }
 }
 
@@ -223,21 +221,21 @@ pub(super) fn to_reqwest(mut head: Head, mut request: Box<Prepared>) -> reqwest:
     if let Some(redirects) = request.take_redirects() {
         head.extensions_mut().insert(redirects);
     }
-    let address = &request.failing.address;
-    let url = address.url().filter(|_| address.is_reqwest()).map(Cow::into_owned);
-    rebuilt(head.map(|()| Body::new(request)), url)
+    let url = request.failing.address.of_reqwest().cloned();
+    let (parts, ()) = head.into_parts();
+    rebuilt(parts, Body::new(request), url)
 }
 
 /// reqwest's response around one that a layer gave, to a request for `url`.
 pub(super) fn from_http(response: Response<Body>, url: Option<Url>) -> reqwest::Response {
     let redirected = response.extensions().get::<Redirects>();
     let url = redirected.map(|redirects| redirects.url().clone()).or(url);
-    rebuilt(response, url)
+    let (parts, body) = response.into_parts();
+    rebuilt(parts, body, url)
 }
 
 /// Through the builder, which alone can say what the URL was.
-fn rebuilt(response: Response<Body>, url: Option<Url>) -> reqwest::Response {
-    let (parts, body) = response.into_parts();
+fn rebuilt(parts: http::response::Parts, body: Body, url: Option<Url>) -> reqwest::Response {
     let mut builder = Response::builder();
     if let Some(extensions) = builder.extensions_mut() {
         *extensions = parts.extensions;

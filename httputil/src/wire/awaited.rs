@@ -39,14 +39,14 @@ impl Awaited {
         cx: &mut Context<'_>,
         body: &mut PooledBody,
     ) -> Poll<Result<Response<()>, SendFailure>> {
-        let Poll::Ready(answer) = self.answer.as_mut().poll(cx) else {
-            return self.poll_late(cx).map(Err);
-        };
-        let exchange = self.exchange.take().expect(ONCE);
-        Poll::Ready(match answer {
-            Ok(response) => self.answered(response, exchange, body),
-            Err(error) => Err(unanswered(error, exchange, self.received)),
-        })
+        match self.answer.as_mut().poll(cx) {
+            Poll::Pending => self.poll_late(cx).map(Err),
+            Poll::Ready(Ok(response)) => Poll::Ready(self.answered(response, body)),
+            Poll::Ready(Err(error)) => {
+                let exchange = self.exchange.take().expect(ONCE);
+                Poll::Ready(Err(unanswered(error, exchange, self.received)))
+            }
+        }
     }
 
     /// Whether a bound of ours is reached before the answer is there.
@@ -59,12 +59,8 @@ impl Awaited {
         Poll::Ready(self.too_late(late, exchange))
     }
 
-    fn answered(
-        &mut self,
-        response: Response<Incoming>,
-        mut exchange: Exchange,
-        body: &mut PooledBody,
-    ) -> Result<Response<()>, SendFailure> {
+    fn answered(&mut self, response: Response<Incoming>, body: &mut PooledBody) -> Result<Response<()>, SendFailure> {
+        let mut exchange = self.exchange.take().expect(ONCE);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let asked = self.asked.take();
             if asked.as_ref().is_some_and(|asked| asked.is_granted_by(&response)) {
