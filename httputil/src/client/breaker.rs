@@ -18,7 +18,7 @@ use super::policies::Policies;
 use super::retry::{Fault, Outcome};
 use super::sendings::Sendings;
 use crate::connect::Target;
-use crate::error::{Error, Human, Kind, Phase};
+use crate::error::{Error, Human, Kind};
 use crate::policy::breaker::{Change, Open, Permit, Verdict};
 use crate::pool::BreakerState;
 use crate::settings::BaseUrl;
@@ -220,22 +220,11 @@ impl Prepared {
 
 /// The same, whoever has set the time.
 fn verdict(outcome: &Outcome, began: Instant, sent: Option<Instant>, now: Instant) -> Option<Verdict> {
-    let fault = match outcome {
-        Ok(response) => return Some(Verdict::of_status(response.status())),
-        Err(fault) if fault.is_our_own => return None,
-        Err(fault) => fault,
-    };
-    let is_failure = match fault.error.kind() {
-        Kind::Connection | Kind::Connect | Kind::Tls => true,
-        Kind::Timeout { phase, .. } => match phase {
-            Phase::Connect | Phase::TlsHandshake => true,
-            // Not that of a request which had spent its time in a queue of ours.
-            Phase::ResponseHeader => sent.is_some_and(|sent| now - sent >= (now - began) / 2),
-            _ => false,
-        },
-        _ => false,
-    };
-    is_failure.then_some(Verdict::Failure)
+    match outcome {
+        Ok(response) => Some(Verdict::of_status(response.status())),
+        Err(fault) if fault.is_our_own => None,
+        Err(fault) => Verdict::of_failure(fault.error.kind(), began, sent, now),
+    }
 }
 
 #[cfg(test)]

@@ -7,24 +7,19 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use http::{Response, StatusCode};
+use http::Response;
 use tokio::time::Instant;
 
 use super::execute::Prepared;
 use super::options::{may_repeat, may_retry};
 use super::sendings::Sendings;
-use crate::error::{Error, Kind, Phase};
+use crate::error::Error;
+use crate::policy::breaker::Verdict;
 use crate::policy::deadline::is_over_after;
+use crate::policy::retry::may_pass;
 use crate::policy::{Budget, Ended};
 use crate::pool::Fresh;
 use crate::wire::chance;
-
-/// Answers by which a server says that it, or the one behind it, cannot do it; another might.
-const ELSEWHERE: [StatusCode; 3] = [
-    StatusCode::BAD_GATEWAY,
-    StatusCode::SERVICE_UNAVAILABLE,
-    StatusCode::GATEWAY_TIMEOUT,
-];
 
 /// How an attempt failed.
 pub(super) struct Fault {
@@ -60,21 +55,6 @@ impl From<Error> for Fault {
     }
 }
 
-/// Whether a failure of this class may be gone the next time. Our own queue and limits are not: more requests would make
-/// it worse.
-fn may_pass(error: &Error) -> bool {
-    match error.kind() {
-        Kind::Dns | Kind::Connect | Kind::Proxy | Kind::Connection => true,
-        Kind::Timeout { phase, .. } => !matches!(phase, Phase::PoolWait | Phase::Turn),
-        // A handshake that broke off, not one that was refused by either side.
-        Kind::Tls => std::error::Error::source(error)
-            .and_then(|source| source.downcast_ref::<std::io::Error>())
-            .is_some_and(|io| io.get_ref().is_none_or(|inner| !inner.is::<rustls::Error>())),
-        Kind::Protocol => error.is_retryable(),
-        _ => false,
-    }
-}
-
 /// Whether a server may have acted on what came to this end.
 pub(super) fn may_be_done(outcome: &Outcome) -> bool {
     !matches!(outcome, Err(fault) if fault.error.is_retryable())
@@ -97,7 +77,8 @@ impl Prepared {
     /// host if it has one. A server that wants to be asked later gets no new connection for it.
     pub(super) fn turn_elsewhere(&self, sendings: &mut Sendings, outcome: &Outcome) {
         let is_elsewhere = match outcome {
-            Ok(response) => ELSEWHERE.contains(&response.status()),
+            // A server that says that it, or the one behind it, cannot do it; another might.
+            Ok(response) => Verdict::of_status(response.status()) == Verdict::Failure,
             Err(_) => true,
         };
         let failed = sendings.on.filter(|_| is_elsewhere);

@@ -32,7 +32,7 @@ use http::{Method, StatusCode};
 
 use super::backoff::{Backoff, part};
 use super::retry_after;
-use crate::error::{Error, Problem};
+use crate::error::{Error, Kind, Phase, Problem};
 use crate::settings::{self, check_header_name, check_method, check_status};
 use crate::wire::chance;
 
@@ -183,6 +183,22 @@ impl Retry {
     }
 }
 
+/// Whether a failure of this crate's may be gone the next time, whatever the server has done with the request. That of our own
+/// queue and limits is not: more requests would make it worse. Nor is a handshake that either side refused, a login, or what is
+/// wrong with the request.
+pub fn may_pass(error: &Error) -> bool {
+    match error.kind() {
+        Kind::Dns | Kind::Connect | Kind::Proxy | Kind::Connection => true,
+        Kind::Timeout { phase, .. } => !matches!(phase, Phase::PoolWait | Phase::Turn),
+        // A handshake that broke off, not one that was refused by either side.
+        Kind::Tls => std::error::Error::source(error)
+            .and_then(|source| source.downcast_ref::<std::io::Error>())
+            .is_some_and(|io| io.get_ref().is_none_or(|inner| !inner.is::<rustls::Error>())),
+        Kind::Protocol => error.is_retryable(),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -274,6 +290,33 @@ mod tests {
             assert_eq!(after(status, None, 1.0), Some(Duration::from_millis(100)), "{status}");
         }
         assert!(after(429, Some("1"), 0.0).is_some());
+    }
+
+    #[test]
+    fn what_is_wrong_on_this_side_is_as_wrong_the_next_time() {
+        let may = |kind| may_pass(&Error::new(kind, "it failed"));
+        let timeout = |phase| Kind::Timeout {
+            phase,
+            after: Duration::from_secs(1),
+        };
+        for kind in [
+            Kind::Dns,
+            Kind::Connect,
+            Kind::Proxy,
+            Kind::Connection,
+            timeout(Phase::ResponseHeader),
+        ] {
+            assert!(may(kind), "{kind:?}");
+        }
+        for kind in [
+            Kind::Request,
+            Kind::Egress,
+            Kind::LimitExceeded,
+            timeout(Phase::PoolWait),
+            timeout(Phase::Turn),
+        ] {
+            assert!(!may(kind), "{kind:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::Breaker;
-use crate::error::Human;
+use crate::error::{Human, Kind, Phase};
 use crate::wire::chance;
 
 /// A request that was let through. Dropped without a verdict, it says nothing about the host, and gives its place among the
@@ -64,6 +64,21 @@ impl Verdict {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Verdict::Failure,
             _ => Verdict::Success,
         }
+    }
+
+    /// What a failure of this kind says of the host; `None` if nothing. The attempt `began`, and was `sent` if it had a connection.
+    pub(crate) fn of_failure(kind: Kind, began: Instant, sent: Option<Instant>, now: Instant) -> Option<Verdict> {
+        let is_failure = match kind {
+            Kind::Connection | Kind::Connect | Kind::Tls => true,
+            Kind::Timeout { phase, .. } => match phase {
+                Phase::Connect | Phase::TlsHandshake => true,
+                // Not that of a request which had spent its time in a queue of ours.
+                Phase::ResponseHeader => sent.is_some_and(|sent| now - sent >= (now - began) / 2),
+                _ => false,
+            },
+            _ => false,
+        };
+        is_failure.then_some(Verdict::Failure)
     }
 }
 

@@ -312,3 +312,42 @@ fn an_answer_s_status_is_the_host_s_failure_or_shows_that_it_is_well() {
         assert_eq!(of(status), Verdict::Failure, "{status}");
     }
 }
+
+#[test]
+fn a_failure_is_the_host_s_if_it_had_the_greater_part_of_the_time() {
+    use crate::error::{Kind, Phase};
+
+    let (began, second) = (Instant::now(), Duration::from_secs(1));
+    let of = |kind, sent: Option<u32>| {
+        let sent = sent.map(|seconds| began + second * seconds);
+        Verdict::of_failure(kind, began, sent, began + 10 * second)
+    };
+    let timeout = |phase| Kind::Timeout { phase, after: second };
+    for kind in [
+        Kind::Connection,
+        Kind::Connect,
+        Kind::Tls,
+        timeout(Phase::Connect),
+        timeout(Phase::TlsHandshake),
+    ] {
+        assert_eq!(of(kind, None), Some(Verdict::Failure), "{kind:?}");
+    }
+    for kind in [
+        Kind::Dns,
+        Kind::Proxy,
+        Kind::Egress,
+        Kind::Request,
+        timeout(Phase::PoolWait),
+        timeout(Phase::Turn),
+    ] {
+        assert_eq!(of(kind, Some(0)), None, "{kind:?}");
+    }
+    for (sent, verdict) in [
+        (None, None),
+        (Some(0), Some(Verdict::Failure)),
+        (Some(5), Some(Verdict::Failure)),
+        (Some(6), None),
+    ] {
+        assert_eq!(of(timeout(Phase::ResponseHeader), sent), verdict, "{sent:?}");
+    }
+}
