@@ -74,7 +74,7 @@ impl Retry {
     ///
     /// # Errors
     ///
-    /// [`Kind::Config`](crate::Kind::Config), which names each status, method and header that is none.
+    /// [`Kind::Config`], which names each status, method and header that is none.
     pub fn new(settings: &settings::Retry) -> Result<Retry, Error> {
         let mut problems = Vec::new();
         let mut wrong = |key: &str, value: &dyn std::fmt::Debug, why: &str| {
