@@ -7,7 +7,7 @@ use crate::Server;
 use crate::clients::{HTTPUTIL, HYPER, REQWEST, TOWER};
 
 const FEW: usize = 200;
-const MANY: usize = 1200;
+const MANY: usize = 5200;
 
 /// Something that valgrind counts.
 pub(crate) struct Cost {
