@@ -1,6 +1,7 @@
 //! The state machine alone: no socket, no clock, no task.
 
 mod caps;
+mod claims;
 mod dials;
 mod elsewhere;
 mod fresh;
@@ -9,6 +10,7 @@ mod idle;
 mod renewal;
 mod shared;
 mod sites;
+mod spared;
 mod waiting;
 
 use std::collections::BTreeSet;
