@@ -586,7 +586,7 @@ impl Inner {
                 looks = looks_around(now);
             }
             if is_due(presses) {
-                if matches!(standing, Some(Standing::Cap(Cap::Settings | Cap::Streams))) {
+                if matches!(standing, Some(Standing::Cap(_))) {
                     self.with_state(|state, todo| state.look_for_overdue(host, now, todo));
                 }
                 if let Some(Standing::Cap(cap @ (Cap::Pool | Cap::Registry))) = standing

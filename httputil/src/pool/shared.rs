@@ -499,6 +499,10 @@ impl Multiplexed for H2 {
         H2::is_in_doubt(self)
     }
 
+    fn is_shut(&self) -> bool {
+        H2::is_shut(self)
+    }
+
     fn expires(&self) -> Option<Instant> {
         self.link().expires
     }

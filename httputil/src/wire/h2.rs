@@ -141,6 +141,11 @@ impl H2 {
         self.shared.signs.has(Bar::Doubt)
     }
 
+    /// Whether the peer, which took requests, allows no stream any more.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.shared.uses.load(Ordering::Relaxed) > 0 && self.known_limit() == Some(0)
+    }
+
     /// Why it takes no more requests, if it takes no more.
     pub(crate) fn spent(&self) -> Option<CloseReason> {
         let shared = &self.shared;

@@ -365,6 +365,10 @@ impl Multiplexed for Many {
         self.0.is_in_doubt.load(Ordering::SeqCst)
     }
 
+    fn is_shut(&self) -> bool {
+        self.limit() == Some(0)
+    }
+
     fn expires(&self) -> Option<Instant> {
         self.0.expires
     }

@@ -128,6 +128,8 @@ pub(super) trait Multiplexed: Clone {
     fn is_choked(&self) -> bool;
     /// Whether nobody knows that the peer is still there.
     fn is_in_doubt(&self) -> bool;
+    /// Whether its peer, which took requests, takes none any more.
+    fn is_shut(&self) -> bool;
     fn expires(&self) -> Option<Instant>;
     fn spent(&self) -> Option<CloseReason>;
     /// It is idle from now on.

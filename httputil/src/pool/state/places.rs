@@ -149,16 +149,22 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 .is_some_and(|connection| connection.limit().is_none())
     }
 
-    /// Somebody has waited for a while for a place, and the peer has not said how many requests it takes, or nobody knows
-    /// whether it is still there. One that had time enough for the first is not waited for any more, and one in doubt takes
-    /// no more requests: another connection is dialled. Where none may be, the one in doubt is all that there is.
+    /// Somebody has waited for a while for a place, and the peer has not said how many requests it takes, takes none any more,
+    /// or nobody knows whether it is still there. One that had time enough for the first is not waited for any more, and one
+    /// of the others takes no more requests: another connection is dialled. Where none may be, it is all that there is.
     pub(in crate::pool) fn look_for_overdue(&mut self, index: usize, now: Instant, todo: &mut Todo<C, S>) {
         let Some(host) = self.hosts.get(index) else { return };
         let entries = host.shared.clone();
-        let is_doubtful = |entry: &usize| self.shared(*entry).is_some_and(S::is_in_doubt);
-        let doubtful = entries.iter().copied().find(is_doubtful);
-        if let Some(entry) = doubtful.filter(|_| self.may_have_another(index, now)) {
-            self.expel(entry, CloseReason::Suspect, todo);
+        let may_have_another = self.may_have_another(index, now);
+        let leaves = |entry: usize| {
+            let connection = self.shared(entry)?;
+            let shut = connection.is_shut().then_some((entry, CloseReason::PeerClosed));
+            let why = shut.or_else(|| connection.is_in_doubt().then_some((entry, CloseReason::Suspect)));
+            // What bears nothing gives its slot back at once.
+            why.filter(|_| may_have_another || connection.in_use() == 0)
+        };
+        if let Some((entry, reason)) = entries.iter().copied().find_map(leaves) {
+            self.expel(entry, reason, todo);
         }
         for entry in entries {
             let is_known = self

@@ -247,6 +247,48 @@ fn one_that_is_in_doubt_when_somebody_has_waited_for_a_while_takes_no_more_reque
 }
 
 #[test]
+fn one_whose_peer_takes_no_more_requests_makes_place_for_another_when_somebody_has_waited_for_a_while() {
+    let mut room = Room::new(caps(3));
+    let host = room.host("a", Protocol::H2);
+    let both = [(); 2].map(|()| {
+        let mut waits = room.wait(host);
+        let many = room.dialled_many(host, 1);
+        assert!(served(&mut waits.receiver).is_some());
+        many
+    });
+    both[1].allow(0);
+    let mut waits = room.wait(host);
+    assert!(room.dials.is_empty(), "there are as many as there may be");
+    room.act(|state, now, todo| state.look_for_overdue(host, now, todo));
+    assert_eq!(
+        (&room.left[..], room.dials.len()),
+        (&[(0, CloseReason::PeerClosed)][..], 1)
+    );
+    assert_eq!(both[1].place().load(Ordering::SeqCst), crate::wire::Link::NOWHERE);
+    room.dialled_many(host, 1);
+    assert!(served(&mut waits.receiver).is_some());
+}
+
+#[test]
+fn one_whose_peer_takes_no_more_requests_and_that_bears_none_gives_its_slot_to_another() {
+    let mut room = Room::new(caps(1));
+    let host = room.host("a", Protocol::H2);
+    let mut first = room.wait(host);
+    let shut = room.dialled_many(host, 1);
+    let Ok(Delivery::Place(seat)) = first.receiver.try_recv() else {
+        panic!("it was dialled for")
+    };
+    room.back(seat);
+    shut.allow(0);
+    let mut waits = room.wait(host);
+    room.act(|state, now, todo| state.look_for_overdue(host, now, todo));
+    assert_eq!(room.left, [(0, CloseReason::PeerClosed)]);
+    room.closed(host);
+    room.dialled_many(host, 1);
+    assert!(served(&mut waits.receiver).is_some());
+}
+
+#[test]
 fn one_in_doubt_serves_on_where_a_cap_on_sockets_allows_no_other() {
     let per_host: fn(&mut settings::Pool) = |pool| pool.max_connections_per_host = Some(2);
     let per_pool: fn(&mut settings::Pool) = |pool| pool.max_connections = Some(2);
