@@ -252,6 +252,22 @@ async fn a_server_that_allows_no_stream_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_connection_that_takes_no_stream_any_more_is_replaced_for_who_waits() {
+    let server = H2Script::builder().start().await;
+    let client = h2_client(|transport| transport.pool.max_connections_per_host = Some(1));
+    assert_eq!(get(&client, &server.url("/")).await, "");
+    server
+        .connection(0)
+        .inject(Frame::settings(&[(MAX_CONCURRENT_STREAMS, 0)]));
+    until_read(&server, 0).await;
+    let next = server.url("/");
+    assert_eq!(within(Duration::from_secs(5), get(&client, &next)).await, "");
+    assert_eq!(server.accepted(), 2);
+    server.until_ended(0).await;
+    assert_all_gone(&client).await;
+}
+
+#[tokio::test]
 async fn where_no_stream_is_allowed_everybody_hears_of_the_wait_in_vain() {
     for _ in 0..10 {
         let server = H2Script::builder().max_concurrent_streams(0).start().await;
