@@ -4,8 +4,9 @@
 //! Only of requests that may be sent twice, with a body that can be replayed, where the host's retry budget pays for it, its
 //! breaker lets it through, and its limits and the pool have a place without waiting: a hedge is there to be quick, never to
 //! add to a queue. Over HTTP/2 it goes to another connection than the first, one that there is or, where there is room for it, a
-//! new one; or, where that is not there within half a second, over the first one's. The loser is dropped like a request that its caller gave up: over HTTP/2 its stream is reset and the connection
-//! serves on; over HTTP/1, where nobody can take a request back, its connection is closed. Off, it is not on the way at all.
+//! new one; or, where that is not there within half a second, over the first one's. The loser is dropped like a request that
+//! its caller gave up: over HTTP/2 its stream is reset and the connection serves on; over HTTP/1, where nobody can take a
+//! request back, its connection is closed. Off, it is not on the way at all.
 
 use std::future::poll_fn;
 use std::pin::pin;

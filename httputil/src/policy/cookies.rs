@@ -98,7 +98,8 @@ impl Jar {
         sites.make_room(&name);
     }
 
-    /// The `Cookie` of a request for `url`, marked as sensitive, if there are any for it: longer paths first, then older cookies (RFC 6265 §5.4).
+    /// The `Cookie` of a request for `url`, marked as sensitive, if there are any for it: longer paths first, then
+    /// older cookies (RFC 6265 §5.4).
     pub fn give(&self, url: &Url) -> Option<HeaderValue> {
         let mut sites = self.sites();
         let sites = &mut *sites;

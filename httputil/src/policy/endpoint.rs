@@ -301,8 +301,8 @@ impl Visit {
         self.ended_at(came, None, Instant::now());
     }
 
-    /// The same at a time that is the caller's. What went before it was `sent` (its dial, its wait for a connection) is no part of an answer's
-    /// time: the next one will hardly wait for it.
+    /// The same at a time that is the caller's. What went before it was `sent` (its dial, its wait for a
+    /// connection) is no part of an answer's time: the next one will hardly wait for it.
     pub(crate) fn ended_at(&mut self, came: Came, sent: Option<Instant>, now: Instant) {
         let Some(began) = self.began.take() else { return };
         let since = sent.filter(|sent| came == Came::Answer && *sent > began);

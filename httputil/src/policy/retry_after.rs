@@ -23,8 +23,9 @@ use http::header::{DATE, RETRY_AFTER};
 
 /// The pause that an answer with these headers asks for; `None` if it asks for none, or in words that nobody understands.
 ///
-/// Both forms are read, seconds and a date. A number of seconds that is too large for a [`Duration`] is the largest. A date is read against the answer's own `Date`, so that a clock that is wrong here, or jumps, changes nothing; without
-/// one, against `now`. A date that is over asks for no pause at all.
+/// Both forms are read, seconds and a date. A number of seconds that is too large for a [`Duration`] is the largest. A date is
+/// read against the answer's own `Date`, so that a clock that is wrong here, or jumps, changes nothing; without one, against
+/// `now`. A date that is over asks for no pause at all.
 pub fn pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
