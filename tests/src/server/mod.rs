@@ -40,7 +40,7 @@ use tokio::task::JoinHandle;
 
 use crate::ledger::Ledger;
 use crate::tasks::Tasks;
-use crate::tcp::ClosedPort;
+use crate::tcp::{ClosedPort, deafen};
 use connection::{Order, Plan};
 
 pub use body::{Frames, ReplyBody};
@@ -223,7 +223,9 @@ impl Server {
     ///
     /// When a thread panicked inside this server.
     pub async fn stop_listening(&self) {
-        drop(self.stop_accepting().await);
+        if let Some(listener) = self.stop_accepting().await {
+            deafen(&*listener);
+        }
     }
 
     /// Accepts nothing any more and serves open connections on: new ones are made by the system, and nobody hears them as
@@ -316,6 +318,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         if let Ok(Some(listening)) = self.listening.get_mut().map(Option::take) {
             listening.accepting.abort();
+            deafen(&*listening.listener);
         }
         self.tasks.abort();
     }

@@ -6,6 +6,7 @@ use httputil::{Client, Error, Kind};
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::Server;
 use httputil_tests::server::handlers::{self, Echoed};
+use httputil_tests::tcp::deafen;
 use httputil_tests::{PATIENCE, within};
 
 use crate::addresses::has_ipv6;
@@ -171,7 +172,7 @@ async fn ipv6_literals_are_one_host_in_every_spelling() {
     }
     let listener = std::net::TcpListener::bind("[::1]:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    deafen(&listener);
     let client = client(|_| {});
     for url in [
         format!("http://[::1]:{port}/"),

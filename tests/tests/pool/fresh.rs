@@ -119,7 +119,8 @@ async fn over_http2_the_connection_serves_on_where_a_new_one_cannot_be_dialled()
     server.stop_listening().await;
     at_rest().await;
     let fresh = client.get(server.url("/")).fresh_connection(true).send().await;
-    assert_eq!(fresh.unwrap_err().kind(), Kind::Connect);
+    let error = fresh.unwrap_err();
+    assert_eq!(error.kind(), Kind::Connect, "{error:?}");
     for path in ["/misdirected", "/"] {
         at_rest().await;
         let answer = within(PATIENCE, client.get(server.url(path)).send()).await.unwrap();

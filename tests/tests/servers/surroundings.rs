@@ -7,7 +7,7 @@ use httputil_tests::gate::Gate;
 use httputil_tests::leaks::Baseline;
 use httputil_tests::resolver::{Answer, ScriptedResolver};
 use httputil_tests::server::Server;
-use httputil_tests::tcp::{BlackHole, ClosedPort};
+use httputil_tests::tcp::{BlackHole, ClosedPort, deafen};
 use httputil_tests::within;
 use tokio::net::TcpStream;
 
@@ -20,11 +20,16 @@ async fn a_closed_port_refuses_until_somebody_listens() {
     );
     let listener = port.listen().unwrap();
     TcpStream::connect(port.addr()).await.unwrap();
+    // As a process has that was started and has not run its program yet.
+    let copy = listener.try_clone().unwrap();
+    deafen(&listener);
     drop(listener);
     assert_eq!(
         TcpStream::connect(port.addr()).await.unwrap_err().kind(),
         ErrorKind::ConnectionRefused
     );
+    drop(copy);
+    port.listen().unwrap();
 }
 
 #[tokio::test]
