@@ -15,9 +15,10 @@ use crate::error::{Error, Kind};
 
 /// The body of a response that [`Client`](crate::Client) gave as a `tower::Service`; trailers come as its last frame.
 ///
-/// It holds the connection. Read to its end, the connection goes back to the pool; dropped before, an HTTP/1 connection
-/// is closed and an HTTP/2 stream reset. The request's time-out holds for it too, whether or not somebody reads; without one,
-/// `timeouts.read` ends a body that nobody asks for more of for as long.
+/// It holds the connection, unless it is short (8 KiB over HTTP/1) and came whole with its head. Read to its end, the
+/// connection goes back to the pool; dropped before, an HTTP/1 connection is closed and an HTTP/2 stream reset. The request's
+/// time-out holds for it too, whether or not somebody reads; without one, `timeouts.read` ends a body that nobody asks for
+/// more of for as long.
 pub struct Body {
     /// The request with what is left of its answer, until that has ended: an error tells of it. The mutex is what makes it
     /// shareable, which readers of bodies ask for.
@@ -88,6 +89,14 @@ impl http_body::Body for Body {
 }
 
 impl Prepared {
+    /// The answer's body, if it is here, and the user is to have it as it is. The request holds nothing any more then.
+    pub(super) fn take_whole(&mut self) -> Option<Bytes> {
+        match self.reading {
+            None => self.pooled.whole(),
+            Some(_) => None,
+        }
+    }
+
     /// The next piece of the answer's body, as the user is to have it.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut self.reading {

@@ -1,9 +1,13 @@
 //! Servers in memory, for tests that stop the clock.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -37,7 +41,7 @@ where
             let service = service_fn(move |request: Request<Incoming>| {
                 noted.lock().unwrap().push(Instant::now());
                 let answer = answer(request);
-                async move { answer.await.ok_or("hang up") }
+                async move { answer.await.map(|answer| answer.map(InChunks)).ok_or("hang up") }
             });
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(theirs), service)
@@ -46,6 +50,22 @@ where
         ours
     }));
     (over(profile, dialer), came)
+}
+
+/// An answer that is under way until somebody reads it: one with a length, and as short, is whole with its head.
+struct InChunks(Full<Bytes>);
+
+impl Body for InChunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
 }
 
 /// A client over the streams that a dialler makes.

@@ -223,7 +223,11 @@ pub(super) fn to_reqwest(mut head: Head, mut request: Box<Prepared>) -> reqwest:
     }
     let url = request.failing.address.of_reqwest().cloned();
     let (parts, ()) = head.into_parts();
-    rebuilt(parts, Body::new(request), url)
+    let body = match request.take_whole() {
+        Some(whole) => whole.into(),
+        None => reqwest::Body::wrap(ForReqwest(Body::new(request))),
+    };
+    rebuilt(parts, body, url)
 }
 
 /// reqwest's response around one that a layer gave, to a request for `url`.
@@ -231,11 +235,11 @@ pub(super) fn from_http(response: Response<Body>, url: Option<Url>) -> reqwest::
     let redirected = response.extensions().get::<Redirects>();
     let url = redirected.map(|redirects| redirects.url().clone()).or(url);
     let (parts, body) = response.into_parts();
-    rebuilt(parts, body, url)
+    rebuilt(parts, reqwest::Body::wrap(ForReqwest(body)), url)
 }
 
 /// Through the builder, which alone can say what the URL was.
-fn rebuilt(parts: http::response::Parts, body: Body, url: Option<Url>) -> reqwest::Response {
+fn rebuilt(parts: http::response::Parts, body: reqwest::Body, url: Option<Url>) -> reqwest::Response {
     let mut builder = Response::builder();
     if let Some(extensions) = builder.extensions_mut() {
         *extensions = parts.extensions;
@@ -244,7 +248,7 @@ fn rebuilt(parts: http::response::Parts, body: Body, url: Option<Url>) -> reqwes
         builder = builder.url(url);
     }
     let mut rebuilt = builder
-        .body(reqwest::Body::wrap(ForReqwest(body)))
+        .body(body)
         .expect("a builder without headers and with a fixed status cannot fail");
     *rebuilt.status_mut() = parts.status;
     *rebuilt.version_mut() = parts.version;

@@ -23,6 +23,10 @@ use super::stream::Stream;
 use super::{CloseReason, Held, Late, Place, drain};
 use crate::error::Phase;
 
+/// Bytes of a body that are taken off an HTTP/1 connection before anybody asks: hyper holds them anyway, since it reads more
+/// than a head at once.
+const SHORT: u64 = 8 << 10;
+
 /// The body of a response over a pooled connection.
 pub(crate) struct PooledBody {
     /// What came with the head.
@@ -86,13 +90,26 @@ impl BodyFailure {
 }
 
 impl PooledBody {
-    pub(super) fn h1(incoming: Incoming, mut exchange: Exchange, watch: Option<Box<Watch>>) -> PooledBody {
+    pub(super) fn h1(mut incoming: Incoming, mut exchange: Exchange, watch: Option<Box<Watch>>) -> PooledBody {
         if incoming.is_end_stream() {
             exchange.complete();
             return PooledBody::of(Hold::Ended);
         }
+        let mut first = None;
+        // A short body is mostly here with the head, whole. Then the connection is free at once, whoever reads.
+        if incoming.size_hint().exact().is_some_and(|length| length <= SHORT) {
+            let mut cx = Context::from_waker(Waker::noop());
+            if let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut incoming).poll_frame(&mut cx) {
+                first = Some(Ok(frame));
+            }
+            if incoming.is_end_stream() {
+                exchange.complete();
+                let (hold, watch) = (Hold::Ended, None);
+                return PooledBody { first, hold, watch };
+            }
+        }
         let body = PooledBody {
-            first: None,
+            first,
             hold: Hold::H1 { incoming, exchange },
             watch,
         };
@@ -169,6 +186,14 @@ impl PooledBody {
         }
     }
 
+    /// All that there is of it, if that is here and in one piece.
+    pub(crate) fn whole(&mut self) -> Option<Bytes> {
+        if !matches!(self.hold, Hold::Ended) || !matches!(&self.first, Some(Ok(first)) if first.is_data()) {
+            return None;
+        }
+        self.first.take()?.ok()?.into_data().ok()
+    }
+
     /// No body at all.
     pub(crate) fn ended() -> PooledBody {
         PooledBody::of(Hold::Ended)
@@ -222,6 +247,10 @@ impl Body for PooledBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         if let Some(first) = self.first.take() {
+            if let Some(watch) = &mut self.watch {
+                watch.progress();
+            }
+            self.leave();
             return Poll::Ready(Some(first));
         }
         let this = &mut *self;

@@ -100,6 +100,38 @@ async fn every_kind_of_answer_that_has_ended_returns_its_connection() {
 }
 
 #[tokio::test]
+async fn a_short_answer_that_came_whole_holds_no_connection_whether_or_not_it_is_read() {
+    let ca = TrustedCa::new();
+    for way in [Way::H1, Way::H1Tls] {
+        let handler = |request: http::Request<_>| async move {
+            handlers::full(match request.uri().path() {
+                "/long" => "hello".repeat(20_000),
+                _ => "hello".to_owned(),
+            })
+        };
+        let server = way.start(Server::builder().handler(handler), &ca).await;
+        let client = ca.client();
+        let mut unread = Vec::new();
+        for _ in 0..3 {
+            unread.push(client.get(url(&server, "/")).send().await.unwrap());
+            until(&client, "it to be at rest", |stats| {
+                (stats.in_use, stats.idle) == (0, 1)
+            })
+            .await;
+        }
+        assert_eq!((server.accepted(), server.requests()), (1, 3), "{way:?}");
+        let long = client.get(url(&server, "/long")).send().await.unwrap();
+        assert_eq!(client.stats().in_use, 1, "{way:?}");
+        for answer in unread {
+            assert_eq!(answer.text().await.unwrap(), "hello");
+        }
+        assert_eq!(long.text().await.unwrap().len(), 100_000);
+        assert_eq!(server.accepted(), 1, "{way:?}");
+        assert_all_gone(&client).await;
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_the_server_says_it_closes_is_never_reused() {
     let server = Server::builder().handler(handlers::close_after).start().await;
     let client = client();

@@ -9,7 +9,7 @@ use httputil_tests::h2_script::{H2Script, Kind, Step};
 use httputil_tests::one_attempt;
 
 use httputil::{Client, CloseReason};
-use httputil_tests::server::Server;
+use httputil_tests::server::{Server, handlers};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::ChildStdout;
 
@@ -67,7 +67,14 @@ async fn after_being_frozen_longer_than_idle_timeout_no_expired_connection_is_ha
         return freeze(&port).await;
     }
     let _alone = ALONE.lock().await;
-    let server = Server::builder().start().await;
+    let handler = |request: http::Request<_>| async move {
+        handlers::full(match request.uri().path() {
+            // Not taken off its connection before somebody reads.
+            "/long" => "hello".repeat(10_000),
+            _ => "hello".to_owned(),
+        })
+    };
+    let server = Server::builder().handler(handler).start().await;
     let mut child = Child::start(
         "frozen::after_being_frozen_longer_than_idle_timeout_no_expired_connection_is_handed_out",
         server.port(),
@@ -94,7 +101,7 @@ async fn freeze(port: &str) {
     // Held open together, so that there are so many.
     let mut answers = Vec::new();
     for _ in 0..IDLE {
-        answers.push(client.get(&url).send().await.unwrap());
+        answers.push(client.get(format!("{url}long")).send().await.unwrap());
     }
     for answer in answers {
         answer.text().await.unwrap();
