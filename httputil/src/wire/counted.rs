@@ -184,13 +184,23 @@ impl AsyncRead for Counted {
         if let Some(tap) = &this.tap {
             tap.read_by(cx.waker());
         }
+        if let Some(head) = &this.head
+            && head.dry().is_known()
+        {
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             // As most polls end.
-            Poll::Pending => match &mut this.tap {
-                None => Poll::Pending,
-                Some(tap) => tap.poll_silence(cx).map(|gone| Err(gone_silent(gone))),
-            },
+            Poll::Pending => {
+                if let Some(head) = &this.head {
+                    head.dry().note();
+                }
+                match &mut this.tap {
+                    None => Poll::Pending,
+                    Some(tap) => tap.poll_silence(cx).map(|gone| Err(gone_silent(gone))),
+                }
+            }
             Poll::Ready(Ok(())) => Poll::Ready(this.read(&mut buf.filled_mut()[before..])),
             Poll::Ready(Err(error)) => {
                 this.note(&error);

@@ -79,7 +79,12 @@ impl Driver {
             if shared.is_let_go.load(Ordering::SeqCst) {
                 engine.close();
             }
+            // Not where an answer may give the stream away.
+            if matches!(*engine, Engine::Running(_)) {
+                shared.head.dry.begin();
+            }
             let polled = engine.poll(cx);
+            shared.head.dry.end();
             if polled.is_ready() || !shared.is_drowsy.load(Ordering::SeqCst) {
                 return polled;
             }

@@ -5,7 +5,7 @@
 //! line ends looked at; nothing else is read here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Bytes that the heads of one answer may have, informational ones included.
 const MOST: usize = 1 << 20;
@@ -15,6 +15,40 @@ const MOST: usize = 1 << 20;
 pub(super) struct HeadSigns {
     is_awaited: AtomicBool,
     is_odd: AtomicBool,
+    pub(super) dry: Dry,
+}
+
+/// Whether there was nothing to be read in the poll of hyper's that is under way.
+///
+/// hyper asks for bytes up to three times a poll, and each answer that there are none has the reactor look and keep the
+/// waker. Once is enough: what comes later in the poll wakes the task.
+#[derive(Debug, Default)]
+pub(super) struct Dry(AtomicU8);
+
+const NO_POLL: u8 = 0;
+const POLLED: u8 = 1;
+const DRY: u8 = 2;
+
+impl Dry {
+    /// A poll begins. The stream is hyper's until its [end](Self::end).
+    pub(super) fn begin(&self) {
+        self.0.store(POLLED, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.0.store(NO_POLL, Ordering::Relaxed);
+    }
+
+    /// There was nothing to be read, and the task is woken when there is something.
+    pub(super) fn note(&self) {
+        if self.0.load(Ordering::Relaxed) == POLLED {
+            self.0.store(DRY, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == DRY
+    }
 }
 
 impl HeadSigns {
@@ -56,6 +90,10 @@ struct Reading {
 impl HeadWatch {
     pub(super) fn new(signs: Arc<HeadSigns>) -> HeadWatch {
         HeadWatch { signs, reading: None }
+    }
+
+    pub(super) fn dry(&self) -> &Dry {
+        &self.signs.dry
     }
 
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> Result<(), TooLong> {
