@@ -275,6 +275,7 @@ mod tests {
     use crate::connect::Raw;
     use crate::settings::Http2;
     use crate::wire::CloseReason;
+    use crate::wire::head::HeadSigns;
     use crate::wire::pings::KeepAlive;
     use crate::wire::signs::Signs;
 
@@ -364,6 +365,36 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(signs.pings.is_missed());
         assert_eq!(socket.reason(), Some(CloseReason::PingTimeout));
+    }
+
+    #[tokio::test]
+    async fn within_one_poll_an_empty_stream_is_asked_once_and_what_comes_then_wakes() {
+        let head = Arc::<HeadSigns>::default();
+        let (ours, mut peer) = tokio::io::duplex(1024);
+        let stream = MaybeTls::Plain(Socket::new(Raw::Memory(ours)));
+        let mut counted = Counted::new(stream, Arc::default(), HeadWatch::new(Arc::clone(&head)));
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        let mut read = || {
+            let mut room = [0; 64];
+            let mut buf = ReadBuf::new(&mut room);
+            let polled = Pin::new(&mut counted).poll_read(&mut cx, &mut buf);
+            polled.map(|result| result.map(|()| buf.filled().len()).unwrap())
+        };
+        head.dry.begin();
+        assert!(read().is_pending());
+        peer.write_all(b"HTTP/1.1").await.unwrap();
+        assert!(read().is_pending(), "in the same poll");
+        head.dry.end();
+        let woken = tokio::time::timeout(Duration::from_mins(1), woken.0.notified()).await;
+        woken.expect("what came wakes the task");
+        head.dry.begin();
+        assert_eq!(read(), Poll::Ready(8));
+        assert!(read().is_pending());
+        head.dry.end();
+        peer.write_all(b" 200").await.unwrap();
+        assert_eq!(read(), Poll::Ready(4), "outside of a poll nothing is kept");
     }
 
     #[tokio::test(start_paused = true)]
