@@ -2,7 +2,7 @@
 //!
 //! | what the wire says | sent again |
 //! |---|---|
-//! | the server has certainly not acted on it | on any connection, whatever the method |
+//! | the server has certainly not acted on it | on any connection, whatever the method; after two of these on a new one |
 //! | a reused connection closed before any byte of the answer | once, on a new one, if it may be repeated |
 //! | `ENHANCE_YOUR_CALM` | after a pause, if it may be repeated; the retry budget pays |
 //! | `421 Misdirected Request` | once, on a new connection |
@@ -22,6 +22,9 @@ use crate::wire::{Processed, jittered};
 
 /// Sends of one request beyond the first, at most.
 const MAX_RESENDS: u32 = 4;
+
+/// Those of them that go over whatever connection there is.
+const MAX_SHARED: u32 = 2;
 
 /// What to do with a request that was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +115,9 @@ impl Resends {
                 Verdict::AgainAfter(jittered(PAUSE * (1 << (self.calmed - 1))))
             }
             _ if calm => return Verdict::GiveUp,
-            Processed::No => Verdict::Again,
+            Processed::No if self.all.so_far() < MAX_SHARED => Verdict::Again,
+            // What others share may be refused once more with them: a server that leaves every few streams, on a busy machine.
+            Processed::No => Verdict::AgainFresh,
             // A second unknown end is not a race any more.
             Processed::Unknown if self.unknown == 0 && may_repeat => {
                 self.unknown += 1;
@@ -163,8 +168,8 @@ mod tests {
     #[test]
     fn an_unprocessed_request_is_sent_again_four_times_whatever_its_method() {
         let mut resends = Resends::default();
-        for _ in 0..4 {
-            assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::Again);
+        for again in [Verdict::Again, Verdict::Again, Verdict::AgainFresh, Verdict::AgainFresh] {
+            assert_eq!(resends.judge(Processed::No, false, false, true), again);
         }
         assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::GiveUp);
     }
@@ -174,10 +179,10 @@ mod tests {
         let mut first = Resends::default();
         assert_eq!(first.judge(Processed::No, false, false, true), Verdict::Again);
         let mut second = first.beside();
-        for _ in 0..2 {
-            assert_eq!(second.judge(Processed::No, false, false, true), Verdict::Again);
+        assert_eq!(second.judge(Processed::No, false, false, true), Verdict::Again);
+        for resends in [&mut second, &mut first] {
+            assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::AgainFresh);
         }
-        assert_eq!(first.judge(Processed::No, false, false, true), Verdict::Again);
         let mut later = first.beside();
         for resends in [&mut first, &mut second, &mut later] {
             assert_eq!(resends.judge(Processed::No, false, false, true), Verdict::GiveUp);
