@@ -26,9 +26,10 @@ impl Lent {
         &self.shared.link.socket
     }
 
-    /// Closes the connection at once.
+    /// Closes the connection at once, whether or not its driver runs: it would hold a cap for as long as it does not.
     fn abort(self, reason: CloseReason) {
         self.socket().set_reason(reason);
+        self.socket().cut();
         let UnderWay { sender, held } = self.shared.take_back();
         drop(sender);
         if let Some(driver) = self.shared.driver.get() {

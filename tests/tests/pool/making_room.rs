@@ -315,6 +315,49 @@ fn an_idle_connection_of_a_runtime_that_stands_still_makes_room_and_closes_when_
 }
 
 #[test]
+fn a_request_taken_back_on_a_runtime_that_stands_still_keeps_no_slot() {
+    let ca = TrustedCa::new();
+    let servers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    for way in [Way::H1, Way::H1Tls] {
+        for is_dropped_within in [true, false] {
+            let gate = Gate::new();
+            let handler = handlers::hold(&gate, handlers::by_path);
+            let first = servers.block_on(way.start(Server::builder().handler(handler), &ca));
+            let second = servers.block_on(way.start(Server::builder(), &ca));
+            let client = Client::new(ca.config().max_connections(1)).unwrap();
+            // Both live on, and nobody drives the first one when its request has been taken back.
+            let (one, two) = (runtime(), runtime());
+            let mut request = Box::pin(client.get(url(&first, "/")).send());
+            let taken_back = one.block_on(async {
+                tokio::select! {
+                    biased;
+                    _ = &mut request => panic!("nobody has answered"),
+                    () = gate.arrived(1) => {}
+                }
+                (!is_dropped_within).then_some(request)
+            });
+            drop(taken_back);
+            // Waiting longer than `timeouts.pool_wait` would be an error.
+            assert_eq!(two.block_on(get(&client, &url(&second, "/"))), "hello", "{way:?}");
+            servers.block_on(first.until_open(0));
+            let stats = client.stats();
+            assert_eq!((stats.open, stats.in_use, stats.waiting), (1, 0, 0), "{way:?}");
+            assert_eq!(stats.closed_for(CloseReason::Cancelled), 1, "{way:?}: {stats:?}");
+            assert_accounted(&stats);
+            // The driver learns of it when it runs again, and counts nothing twice.
+            one.block_on(tokio::task::yield_now());
+            drop(one);
+            assert_eq!(client.stats(), stats, "{way:?}");
+            servers.block_on(assert_all_gone(&client));
+        }
+    }
+}
+
+#[test]
 fn a_dial_of_a_runtime_that_stands_still_makes_room_and_ends_with_the_client() {
     let servers = Builder::new_multi_thread()
         .worker_threads(1)
