@@ -6,7 +6,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use http::header::{CONNECTION, TRANSFER_ENCODING};
@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 
 use super::CloseReason;
 use super::exchange::Exchange;
+use super::socket::may_stand_still;
 use super::terms::has_length;
 
 /// Bytes that are read at most.
@@ -46,31 +47,55 @@ pub(super) fn is_kept_after(response: &Response<Incoming>) -> bool {
 
 /// The body is dropped before its end: the connection is kept if the rest is little and comes at once, else closed.
 ///
-/// May be called outside the connection's runtime, where the rest is read.
+/// May be called outside the connection's runtime, where what has not come yet is read.
 pub(super) fn finish(incoming: Incoming, mut exchange: Exchange) {
     let is_little = incoming.size_hint().exact().is_none_or(|left| left <= MOST);
-    match exchange.runtime().filter(|_| is_little).cloned() {
-        Some(runtime) => drop(runtime.spawn(drain(incoming, exchange))),
-        None => exchange.close(CloseReason::HalfRead),
+    let Some(runtime) = exchange.runtime().filter(|_| is_little).cloned() else {
+        return exchange.close(CloseReason::HalfRead);
+    };
+    let mut rest = Rest {
+        before: exchange.received(),
+        incoming,
+        exchange,
+    };
+    // Most of what is little has come with the head, and needs no task. Nobody else might run one.
+    match rest.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending if !may_stand_still(&runtime) => drop(runtime.spawn(rest.drain())),
+        drained => rest.finish(drained == Poll::Ready(true)),
     }
 }
 
-async fn drain(mut incoming: Incoming, mut exchange: Exchange) {
-    let before = exchange.received();
-    let drained = poll_fn(|cx| {
+struct Rest {
+    incoming: Incoming,
+    exchange: Exchange,
+    /// What had been received when nobody wanted it any more.
+    before: u64,
+}
+
+impl Rest {
+    async fn drain(mut self) {
+        let drained = tokio::time::timeout(LONGEST, poll_fn(|cx| self.poll(cx))).await;
+        self.finish(drained == Ok(true));
+    }
+
+    fn finish(mut self, is_whole: bool) {
+        if is_whole {
+            self.exchange.complete();
+        } else {
+            self.exchange.close(CloseReason::HalfRead);
+        }
+    }
+
+    /// Reads it to its end; says whether it is whole then.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
-            if exchange.received() - before > MOST {
+            if self.exchange.received() - self.before > MOST {
                 return Poll::Ready(false);
             }
-            if let Some(is_whole) = ready!(poll(&mut incoming, cx)) {
+            if let Some(is_whole) = ready!(poll(&mut self.incoming, cx)) {
                 return Poll::Ready(is_whole);
             }
         }
-    });
-    if tokio::time::timeout(LONGEST, drained).await == Ok(true) {
-        exchange.complete();
-    } else {
-        exchange.close(CloseReason::HalfRead);
     }
 }
 

@@ -174,12 +174,10 @@ impl SocketHandle {
         }
     }
 
-    /// Cuts a connection at rest whose driver may never run again: its runtime runs only while somebody blocks on it, and
-    /// that is not the thread that closes the connection. Nobody can ask whether another thread does; then the peer
-    /// misses a TLS close or a GOAWAY, on a connection without a request.
+    /// Cuts a connection at rest whose driver may never run again. Where it runs all the same, the peer misses a TLS close
+    /// or a GOAWAY, on a connection without a request.
     pub(super) fn cut_if_undriven(&self, runtime: &Handle) {
-        let drives_itself = runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
-        if !drives_itself && Handle::try_current().map(|here| here.id()).ok() != Some(runtime.id()) {
+        if may_stand_still(runtime) {
             self.cut();
         }
     }
@@ -204,6 +202,13 @@ impl SocketHandle {
             Err(_) => Peek::Closed,
         }
     }
+}
+
+/// Whether nobody may be there to run what is spawned onto the runtime: it runs only while somebody blocks on it, and that is
+/// not this thread. Nobody can ask whether another thread does.
+pub(super) fn may_stand_still(runtime: &Handle) -> bool {
+    let drives_itself = runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+    !drives_itself && Handle::try_current().map(|here| here.id()).ok() != Some(runtime.id())
 }
 
 impl Drop for Socket {

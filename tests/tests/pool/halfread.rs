@@ -56,7 +56,7 @@ async fn the_rest_of_a_chunked_body_is_read_too() {
     assert_eq!(server.accepted(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn it_is_read_on_the_connection_s_own_runtime_wherever_it_is_dropped() {
     let server = Script::start([steps::answer_all(answers::ok("x".repeat(20_000)))]).await;
     let client = client();

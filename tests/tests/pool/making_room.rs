@@ -358,6 +358,54 @@ fn a_request_taken_back_on_a_runtime_that_stands_still_keeps_no_slot() {
 }
 
 #[test]
+fn the_rest_of_an_answer_is_not_waited_for_on_a_runtime_that_stands_still() {
+    let ca = TrustedCa::new();
+    let servers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    for way in [Way::H1, Way::H1Tls] {
+        // What has come with the head, and what nobody knows when it will come.
+        for is_there in [true, false] {
+            let gate = Gate::new();
+            let first = if is_there {
+                Server::builder()
+            } else {
+                Server::builder().handler(handlers::hold_body(&gate))
+            };
+            let first = servers.block_on(way.start(first, &ca));
+            let second = servers.block_on(way.start(Server::builder(), &ca));
+            let client = Client::new(ca.config().max_connections(1)).unwrap();
+            let (one, two) = (runtime(), runtime());
+            let unread = one.block_on(async {
+                let answer = client.get(url(&first, "/")).send().await.unwrap();
+                (!is_there).then_some(answer)
+            });
+            drop(unread);
+            let expected = if is_there {
+                CloseReason::MadeRoom
+            } else {
+                CloseReason::HalfRead
+            };
+            let stats = client.stats();
+            let rests = (stats.open, stats.idle) == (1, 1);
+            assert_eq!(rests, is_there, "{way:?}: {stats:?}");
+            // Waiting longer than `timeouts.pool_wait` would be an error.
+            assert_eq!(two.block_on(get(&client, &url(&second, "/"))), "hello", "{way:?}");
+            servers.block_on(first.until_open(0));
+            let stats = client.stats();
+            assert_eq!(stats.closed_for(expected), 1, "{way:?}: {stats:?}");
+            assert_accounted(&stats);
+            one.block_on(tokio::task::yield_now());
+            drop(one);
+            assert_eq!(client.stats(), stats, "{way:?}");
+            servers.block_on(assert_all_gone(&client));
+        }
+    }
+}
+
+#[test]
 fn a_dial_of_a_runtime_that_stands_still_makes_room_and_ends_with_the_client() {
     let servers = Builder::new_multi_thread()
         .worker_threads(1)
