@@ -191,7 +191,7 @@ impl Shared {
     }
 
     /// Streams under way go on with the socket; new ones would be refused.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.signs.end();
         self.link.retired();
     }

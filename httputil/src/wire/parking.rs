@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::Place;
 use super::bucket::Bucket;
 use super::h2::Shared;
 use super::signs::Bar;
+use super::socket::may_stand_still;
 use super::stream::Remains;
+use super::{CloseReason, Place};
 
 /// The parked streams of one connection.
 #[derive(Default)]
@@ -37,11 +38,34 @@ pub(super) fn let_go(mut remains: Remains, place: Place) {
     let is_harmless = remains.has_ended();
     let shared = Arc::clone(place.shared());
     let mut parked = Some((remains, place));
-    if !is_harmless && shared.parking.admit(&mut parked) {
-        let attendant = Attendant { shared: Some(shared) };
+    if is_harmless {
+        return;
+    }
+    if shared.parking.admit(&mut parked) {
+        let shared = Some(Arc::clone(&shared));
+        let attendant = Attendant { shared };
         let runtime = attendant.shared().runtime.clone();
         // Many futures are polled in a round; none must be taken for pending because others used the budget up.
         drop(runtime.spawn(tokio::task::unconstrained(attendant.attend())));
+    }
+    if may_stand_still(&shared.runtime) {
+        shared.close_if_forsaken();
+    }
+}
+
+impl Shared {
+    /// Closes the connection if all that it bears is parked: on a runtime that stands still it would keep its slot under a
+    /// cap for as long.
+    fn close_if_forsaken(&self) {
+        let is_forsaken = || self.in_use() <= self.parking.lock().parked.len();
+        if self.in_use() > 0 && is_forsaken() {
+            self.end();
+            // Nobody comes any more.
+            if is_forsaken() {
+                self.link.socket.set_reason(CloseReason::Cancelled);
+                self.link.socket.cut();
+            }
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Who makes room for whom under a cap on connections, and how many do.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use httputil::{Client, CloseReason};
@@ -355,6 +357,50 @@ fn a_request_taken_back_on_a_runtime_that_stands_still_keeps_no_slot() {
             servers.block_on(assert_all_gone(&client));
         }
     }
+}
+
+#[test]
+fn many_requests_taken_back_over_http2_from_a_runtime_that_stands_still_keep_no_slot() {
+    // More than are reset at once.
+    const MANY: usize = 40;
+    let ca = TrustedCa::new();
+    let servers = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let gate = Gate::new();
+    let handler = handlers::hold(&gate, handlers::by_path);
+    let first = servers.block_on(Way::H2Tls.start(Server::builder().handler(handler), &ca));
+    let second = servers.block_on(Way::H2Tls.start(Server::builder(), &ca));
+    let client = Client::new(ca.config().max_connections(1)).unwrap();
+    let (one, two) = (runtime(), runtime());
+    let request = || Box::pin(client.get(url(&first, "/")).send());
+    let mut requests: Vec<_> = (0..MANY).map(|_| request()).collect();
+    one.block_on(async {
+        let any = poll_fn(|cx| {
+            let polled = requests.iter_mut().map(|request| request.as_mut().poll(cx));
+            polled.fold(Poll::Pending, |any, one| if one.is_ready() { one } else { any })
+        });
+        tokio::select! {
+            biased;
+            _ = any => panic!("nobody has answered"),
+            () = gate.arrived(MANY) => {}
+        }
+    });
+    assert_eq!(first.accepted(), 1);
+    drop(requests);
+    // Waiting longer than `timeouts.pool_wait` would be an error.
+    assert_eq!(two.block_on(get(&client, &url(&second, "/"))), "hello");
+    servers.block_on(first.until_open(0));
+    let stats = client.stats();
+    assert_eq!((stats.open, stats.in_use, stats.waiting), (1, 0, 0));
+    assert_eq!(stats.closed_for(CloseReason::Cancelled), 1, "{stats:?}");
+    assert_accounted(&stats);
+    one.block_on(tokio::task::yield_now());
+    drop(one);
+    assert_eq!(client.stats(), stats);
+    servers.block_on(assert_all_gone(&client));
 }
 
 #[test]
