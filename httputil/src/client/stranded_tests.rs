@@ -2,8 +2,9 @@
 //! memory and with the clock paused, so that the server's word is read at that very moment.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::{Client, memory};
+use crate::Kind;
 use crate::connect::Dialer;
 use crate::settings::ClientConfig;
 
@@ -23,6 +25,8 @@ const SETTINGS: u8 = 4;
 
 /// `MAX_CONCURRENT_STREAMS` is 0.
 const NO_STREAM: &[u8] = &[0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0];
+/// It is 9.
+const SOME_STREAMS: &[u8] = &[0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 9];
 
 /// The server's end of a connection.
 struct Peer(DuplexStream);
@@ -171,13 +175,114 @@ async fn a_request_that_was_taken_back_unwritten_takes_none_that_is_under_way_al
     assert!(peers.is_none_dialled());
 }
 
+/// A connection whose server took no stream for a moment, in which requests were taken back: one that h2 held, and one behind
+/// it that hyper held.
+async fn recovered() -> (Client, Peers, Peer) {
+    let (client, peers, mut peer) = connected().await;
+    peer.say(NO_STREAM).await;
+    let held = sent(client.get(URL).send()).await;
+    let behind = sent(client.get(URL).send()).await;
+    memory::settled().await;
+    for taken_back in [held, behind] {
+        taken_back.abort();
+        assert!(taken_back.await.unwrap_err().is_cancelled());
+    }
+    peer.say(SOME_STREAMS).await;
+    memory::settled().await;
+    (client, peers, peer)
+}
+
+/// A body of which nothing comes, and no end.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        Poll::Pending
+    }
+}
+
+/// The next stream that the server is to answer: what was taken back is not.
+async fn wanted(peer: &mut Peer, least: u32) -> u32 {
+    loop {
+        let stream = peer.request().await.unwrap();
+        if stream >= least {
+            return stream;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_were_taken_back_before_keep_nobody_waiting_on_a_connection_of_no_use() {
+    let (client, mut peers, mut peer) = recovered().await;
+    let running = tokio::spawn(client.get(URL).send());
+    // The one that h2 held had the second.
+    let stream = wanted(&mut peer, 5).await;
+    peer.answer(stream).await;
+    assert_eq!(running.await.unwrap().unwrap().status(), 204);
+    peer.say(NO_STREAM).await;
+    let began = Instant::now();
+    let posted = client.post(URL).body("sent once").send();
+    let elsewhere = async {
+        let mut other = peers.next().await;
+        let stream = other.request().await.unwrap();
+        other.answer(stream).await;
+        other
+    };
+    let (answer, _other) = tokio::join!(posted, elsewhere);
+    assert_eq!(answer.unwrap().status(), 204);
+    assert_eq!(began.elapsed().as_secs(), 1);
+    assert_eq!(peer.request().await, None, "it was never written there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_beside_an_upload_hear_of_the_connection_s_end_as_it_does() {
+    let (client, mut peers, mut peer) = connected().await;
+    let began = Instant::now();
+    // h2 is given both before it reads that it may open none.
+    let upload = sent(client.post(URL).body(reqwest::Body::wrap(Endless)).send()).await;
+    let waiting = sent(client.get(URL).send()).await;
+    peer.say(NO_STREAM).await;
+    let mut other = peers.next().await;
+    let stream = other.request().await.unwrap();
+    other.answer(stream).await;
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 204);
+    // There is no other such body.
+    let error = upload.await.unwrap().unwrap_err();
+    assert!(error.kind() == Kind::Protocol && error.is_retryable(), "{error}");
+    assert_eq!(began.elapsed().as_secs(), 1);
+    assert_eq!(peer.request().await, None, "neither was written there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_were_taken_back_before_take_none_that_is_under_way_along() {
+    let (client, mut peers, mut peer) = recovered().await;
+    let running = tokio::spawn(client.get(URL).send());
+    let stream = wanted(&mut peer, 5).await;
+    peer.say(NO_STREAM).await;
+    let waiting = sent(client.get(URL).send()).await;
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(peers.is_none_dialled() && !running.is_finished() && !waiting.is_finished());
+    peer.answer(stream).await;
+    assert_eq!(running.await.unwrap().unwrap().status(), 204);
+    let mut other = peers.next().await;
+    let stream = other.request().await.unwrap();
+    other.answer(stream).await;
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 204);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_takes_streams_again_in_a_moment_keeps_its_connection() {
     let (client, mut peers, mut peer) = connected().await;
     peer.say(NO_STREAM).await;
     let waiting = sent(client.get(URL).send()).await;
     tokio::time::sleep(SECOND / 2).await;
-    peer.say(&[0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 9]).await;
+    peer.say(SOME_STREAMS).await;
     let stream = peer.request().await.unwrap();
     tokio::time::sleep(10 * SECOND).await;
     peer.answer(stream).await;

@@ -18,10 +18,11 @@ use super::crew::{Crew, Watch};
 use super::parking::Parking;
 use super::signs::{Bar, Signs};
 use super::stranded::Strand;
-use super::{CloseReason, Link, Place, RequestBody};
+use super::turn::Numbered;
+use super::{CloseReason, Link, Place};
 use crate::settings::Transport;
 
-pub(super) type Sender = http2::SendRequest<RequestBody>;
+pub(super) type Sender = http2::SendRequest<Numbered>;
 
 /// A handle on an HTTP/2 connection. When the last one is dropped, the connection closes politely.
 #[derive(Clone)]
@@ -37,8 +38,6 @@ pub(super) struct Shared {
     max_streams: usize,
     /// Requests that hyper was given.
     pub(super) uses: AtomicUsize,
-    /// Those taken back of which nobody knows whether they were written.
-    pub(super) unsure: AtomicUsize,
     /// Places given out, as far as they are counted: where there is a maximum of requests.
     granted: AtomicUsize,
     max_uses: Option<usize>,
@@ -54,7 +53,7 @@ impl H2 {
     /// Starts a driver that tells the pool what the frames say, and of the connection's end.
     pub(super) fn start(
         sender: Sender,
-        connection: http2::Connection<Wire, RequestBody, Crew>,
+        connection: http2::Connection<Wire, Numbered, Crew>,
         link: Arc<Link>,
         signs: Arc<Signs>,
         crew: Crew,
@@ -66,7 +65,6 @@ impl H2 {
             signs,
             max_streams: transport.http2.max_streams_per_connection,
             uses: AtomicUsize::new(0),
-            unsure: AtomicUsize::new(0),
             granted: AtomicUsize::new(0),
             max_uses: max_uses.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
             is_bound: AtomicBool::new(false),
@@ -204,7 +202,7 @@ impl Shared {
 }
 
 /// Takes the requests in, until the connection takes no more.
-async fn dispatch(connection: http2::Connection<Wire, RequestBody, Crew>, shared: Arc<Shared>) {
+async fn dispatch(connection: http2::Connection<Wire, Numbered, Crew>, shared: Arc<Shared>) {
     let _ = connection.await;
     shared.end();
 }

@@ -42,6 +42,7 @@ mod socket;
 mod stranded;
 mod stream;
 mod terms;
+mod turn;
 mod upgrade;
 mod upload;
 mod window;

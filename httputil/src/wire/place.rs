@@ -14,6 +14,7 @@ use super::phases::Watch;
 use super::reasons::{is_complaint, is_refused, is_reset, is_runtime_gone};
 use super::request::Completion;
 use super::stream::Stream;
+use super::turn::{Numbered, Turn};
 use super::{BodyFailure, Cause, CloseReason, Link, Phases, PooledBody, Processed, RequestBody, SendFailure, terms};
 use crate::error::Phase;
 
@@ -24,8 +25,8 @@ pub(crate) struct Place {
     /// comes back only with the last sender.
     sender: Option<Sender>,
     began: Began,
-    /// So many requests hyper had been given when it was given this one, itself included; 0 when it was written for certain.
-    nth: usize,
+    /// What has become of the request, once it is sent.
+    turn: Option<Arc<Turn>>,
     /// What has become of the request's body.
     request: Option<Completion>,
     /// It is a stream of the caller's.
@@ -58,7 +59,7 @@ impl Place {
             shared,
             sender: Some(sender),
             began,
-            nth: 0,
+            turn: None,
             request: None,
             upload: None,
             is_bodiless: false,
@@ -145,10 +146,10 @@ impl Place {
         }
         // Boxed as in `h1`, and for its reason.
         let mut sender = self.sender.take().expect("a place is used once");
-        let answer = Box::pin(sender.try_send_request(request));
+        let turn = Turn::new(&shared.signs);
+        self.turn = Some(Arc::clone(&turn));
+        let answer = Box::pin(sender.try_send_request(request.map(|body| Numbered { body, turn })));
         drop(sender);
-        // Others may have come between.
-        self.nth = shared.uses.load(Ordering::SeqCst);
         let early = (!shared.signs.is_settled()).then(|| Arc::clone(&shared.signs));
         let mut stream = Stream::of_answer(answer, self);
         async move {
@@ -210,12 +211,10 @@ impl Place {
                     Ok(response.map(|body| PooledBody::h2(body, place, deadline, watch)))
                 }
                 Err(mut error) => {
-                    let request = error.take_message().map(Box::new);
-                    let error = error.into_error();
-                    if is_reset(&error) {
-                        place.nth = 0;
-                    }
-                    Err(place.failure(error, request))
+                    let request = error
+                        .take_message()
+                        .map(|request| Box::new(request.map(|numbered| numbered.body)));
+                    Err(place.failure(error.into_error(), request))
                 }
             }
         }
@@ -226,10 +225,11 @@ impl Place {
         // What the peer said with it shapes where the request goes next.
         signs.tell(link);
         let rejection = link.socket.rejection().filter(|_| !self.began.may_be_stale);
+        let is_stranded = signs.is_stranded() && self.turn.as_ref().is_some_and(|turn| turn.is_unwritten());
         let processed = if rejection.is_some() {
             // It would do so on the next connection, too.
             Processed::Maybe
-        } else if request.is_some() || is_refused(&error) || signs.is_stranded() {
+        } else if request.is_some() || is_refused(&error) || is_stranded {
             Processed::No
         } else if self.began.may_be_stale && !is_reset(&error) {
             Processed::Unknown
@@ -245,7 +245,7 @@ impl Place {
             cause: match upload {
                 Some(why) => Cause::RequestBody(why.to_owned()),
                 None if let Some(rejection) = rejection => Cause::Rejected(Box::new(rejection.clone())),
-                None if signs.is_stranded() => Cause::NoStream,
+                None if is_stranded => Cause::NoStream,
                 None if is_runtime_gone(&error) => Cause::RuntimeGone,
                 None if signs.pings.is_missed() => Cause::Ping(signs.pings.timeout()),
                 None => Cause::Hyper(error),
@@ -282,7 +282,6 @@ impl Place {
     /// The head has come. From here on the body is waited for.
     fn answered<B>(&mut self, response: &Response<B>) {
         self.is_bodiless |= response.status() == StatusCode::NOT_MODIFIED;
-        self.nth = 0;
         let shared = &self.shared;
         if terms::answer_binds(response.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
@@ -320,8 +319,8 @@ impl std::fmt::Debug for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.nth > self.shared.signs.streams_written() {
-            self.shared.unsure.fetch_add(1, Ordering::SeqCst);
+        if let Some(turn) = &self.turn {
+            turn.ends();
         }
         self.shared.give_back();
     }

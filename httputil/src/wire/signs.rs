@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::frames::{Event, Frames};
 use super::pings::{Complaints, KeepAlive, Pings, Silence};
 use super::probe::{self, Probe};
+use super::turn::Turns;
 use super::window::Window;
 use super::{CloseReason, Link, Peek, SocketHandle};
 
@@ -46,7 +47,7 @@ const HTTP1: u8 = 8;
 const SETTLED: u8 = 16;
 /// No note: the complaint was a GOAWAY, which is meant for every request.
 const LEFT_FOR_CALM: u8 = 32;
-/// No note: the connection was given up, and of the requests that it bore then none had been written.
+/// No note: the connection was given up, since none of the requests that it bore had been written.
 const STRANDED: u8 = 64;
 
 /// Shared by the tap, the driver and the handles of one connection.
@@ -73,6 +74,7 @@ pub(super) struct Signs {
     /// Told when the first SETTINGS come, or at the end.
     settled: Notify,
     pub(super) pings: Pings,
+    pub(super) turns: Turns,
 }
 
 impl Signs {
@@ -93,6 +95,7 @@ impl Signs {
             complaints,
             settled: Notify::new(),
             pings: Pings::new(keepalive_timeout),
+            turns: Turns::default(),
         })
     }
 
@@ -152,7 +155,7 @@ impl Signs {
         self.newest.load(Ordering::Acquire).div_ceil(2) as usize
     }
 
-    /// The connection is given up, and none of the requests that it bears has been written.
+    /// The connection is given up: nothing is written any more.
     pub(super) fn strand(&self) {
         self.once.fetch_or(STRANDED, Ordering::AcqRel);
     }
@@ -186,9 +189,7 @@ impl Signs {
         }
         if is_new && self.complaints.count() == 0 && self.once.load(Ordering::Relaxed) & CALM == 0 {
             self.wants_probe.store(true, Ordering::Release);
-            if let Some(task) = self.socket_task.get() {
-                task.wake_by_ref();
-            }
+            self.wake_reader();
         }
         true
     }
@@ -197,6 +198,12 @@ impl Signs {
     fn read_by(&self, waker: &Waker) {
         if self.socket_task.get().is_none() {
             let _ = self.socket_task.set(waker.clone());
+        }
+    }
+
+    pub(super) fn wake_reader(&self) {
+        if let Some(task) = self.socket_task.get() {
+            task.wake_by_ref();
         }
     }
 

@@ -6,12 +6,9 @@
 //! the connection is to end. So a connection that has stood so for a while is given up: what it bears was never written, and
 //! is sent elsewhere.
 //!
-//! The rule: a request counts as unwritten only if that is certain. h2 numbers streams in the order in which hyper was given
-//! requests, and leaves out those that were taken back before, so that a request is never behind the place in the line that
-//! it had when it was given to hyper. One that is taken back while so many streams have not been written may never be.
+//! The rule: a request counts as unwritten only if that is certain, by the number of its stream (see [`turn`](super::turn)).
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -59,26 +56,16 @@ impl Strand {
 impl Shared {
     /// Closes the connection if none of the requests that it bears has been written.
     fn gives_up(&self) -> bool {
-        if !self.bears_none_written() {
+        if !self.signs.turns.written_are_over(&self.signs) {
             return false;
         }
         let socket = &self.link.socket;
         socket.set_reason(CloseReason::PeerClosed);
         // From here on nothing is written any more: what was not, was not for good.
         socket.cut();
-        if self.bears_none_written() {
-            self.signs.strand();
-        }
+        self.signs.strand();
+        // What h2 was given hears of the end by the task that reads, which the socket wakes no more.
+        self.signs.wake_reader();
         true
-    }
-
-    /// Whether for certain none of the requests that the connection bears has been written.
-    fn bears_none_written(&self) -> bool {
-        // In this order: what ends or is written meanwhile makes it less certain only.
-        let given = self.uses.load(Ordering::SeqCst);
-        let in_use = self.in_use();
-        let written = self.signs.streams_written() + self.unsure.load(Ordering::SeqCst);
-        // Whatever is over was written, but for those of which nobody knows.
-        written + in_use <= given
     }
 }

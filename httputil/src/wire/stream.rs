@@ -12,13 +12,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
+use super::turn::Numbered;
 use super::{BodyFailure, Held, Place, RequestBody, parking};
 use crate::error::Phase;
 
-type Outcome = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+type Outcome<B> = Result<Response<Incoming>, TrySendError<Request<B>>>;
 
 /// hyper's future of an answer.
-pub(super) type Answer = Pin<Box<dyn Future<Output = Outcome> + Send + Sync>>;
+pub(super) type Answer<B = RequestBody> = Pin<Box<dyn Future<Output = Outcome<B>> + Send + Sync>>;
 
 /// A stream and its place.
 pub(super) struct Stream {
@@ -30,7 +31,7 @@ pub(super) struct Stream {
 
 /// What is yet to come of a stream.
 pub(super) enum Remains {
-    Answer(Answer),
+    Answer(Answer<Numbered>),
     Body {
         incoming: Incoming,
         /// Bytes that may be read to find out whether more is to come.
@@ -42,7 +43,7 @@ pub(super) enum Remains {
 const PATIENCE: usize = 64 << 10;
 
 impl Stream {
-    pub(super) fn of_answer(answer: Answer, place: Place) -> Stream {
+    pub(super) fn of_answer(answer: Answer<Numbered>, place: Place) -> Stream {
         Stream {
             parts: Some((Remains::Answer(answer), place)),
             is_over: false,
@@ -65,7 +66,7 @@ impl Stream {
     }
 
     /// The answer, and the place that its body will hold.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<(Outcome, Place)> {
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<(Outcome<Numbered>, Place)> {
         let Some((Remains::Answer(answer), _)) = &mut self.parts else {
             unreachable!("an answer comes once, and before its body")
         };
