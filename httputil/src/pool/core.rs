@@ -15,7 +15,7 @@ use super::counters::Counters;
 use super::hosts::Directory;
 use super::key::Key;
 use super::state::{
-    Bond, Closing, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Presser, Protocol, State, Todo,
+    Bond, Chores, Closing, Delivery, Dial, Exclusive, Leaving, Limits, Multiplexed, Presser, Protocol, State, Todo,
 };
 use super::sync::{Mutex, MutexGuard};
 use crate::wire::CloseReason;
@@ -38,6 +38,7 @@ pub(super) type PlaceOf<W> = <<W as World>::Many as Multiplexed>::Place;
 pub(super) type DeliveryOf<W> = Delivery<<W as World>::One, PlaceOf<W>>;
 pub(super) type StateOf<W> = State<<W as World>::One, <W as World>::Many>;
 type TodoOf<W> = Todo<<W as World>::One, <W as World>::Many>;
+type ChoresOf<W> = Chores<<W as World>::One, <W as World>::Many>;
 type BondOf<W> = <<W as World>::One as Exclusive>::Bond;
 
 pub(super) struct Core<W: World> {
@@ -92,17 +93,14 @@ impl<W: World> Core<W> {
         if wants_no_slot {
             self.budget.leave(self);
         }
-        if todo.is_nothing() {
-            // To drop its lists one by one would take a request as long as the lock.
-            std::mem::forget(todo);
-        } else {
-            self.do_chores(todo);
+        if let Some(chores) = todo.into_chores() {
+            self.do_chores(*chores);
         }
         result
     }
 
-    fn do_chores(&self, todo: TodoOf<W>) {
-        for (sender, delivery) in todo.deliveries {
+    fn do_chores(&self, chores: ChoresOf<W>) {
+        for (sender, delivery) in chores.deliveries {
             // Waking runs the code of whatever executor waits. If that panics, it is one request's harm.
             let sent = std::panic::catch_unwind(AssertUnwindSafe(|| sender.send(delivery)));
             match sent {
@@ -113,41 +111,41 @@ impl<W: World> Core<W> {
                 Err(_) => tracing::error!(pool = %self.name, "a waker panicked"),
             }
         }
-        if let Some(over) = todo.dial_over {
+        if let Some(over) = chores.dial_over {
             over.notify_waiters();
         }
-        for leaving in todo.leaving {
+        for leaving in chores.leaving {
             match leaving {
                 Leaving::Exclusive(connection, reason) => connection.retire(reason),
                 Leaving::Shared(connection, reason) => connection.retire(reason),
                 Leaving::Dial(stop) => stop.stop(),
             }
         }
-        drop(todo.places);
-        for driver in todo.drowsy {
+        drop(chores.places);
+        for driver in chores.drowsy {
             driver.wake();
         }
-        Counters::add_many(&self.counters.cap_regrets, todo.regrets);
-        if todo.wake_reapers {
+        Counters::add_many(&self.counters.cap_regrets, chores.regrets);
+        if chores.wake_reapers {
             self.reapers.notify_waiters();
         }
-        if todo.freed {
+        if chores.freed {
             self.budget.wake_next();
         }
-        if todo.dials.is_empty() && todo.reaper.is_none() && !todo.wants_room && todo.look_up.is_none() {
+        if chores.dials.is_empty() && chores.reaper.is_none() && !chores.wants_room && chores.look_up.is_none() {
             return;
         }
         let Some(myself) = self.myself.upgrade() else { return };
-        for dial in todo.dials {
+        for dial in chores.dials {
             W::dial(&myself, dial);
         }
-        if let Some(key) = todo.look_up {
+        if let Some(key) = chores.look_up {
             W::look_up(&myself, &key);
         }
-        if let Some(key) = todo.reaper {
+        if let Some(key) = chores.reaper {
             W::reap(&myself, &key);
         }
-        if todo.wants_room {
+        if chores.wants_room {
             self.budget.wait_for_slot(&(myself as _));
         }
     }

@@ -42,7 +42,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             if host.dialling == 0 {
                 host.progress = None;
             }
-            todo.dial_over = host.dial_over.take();
+            todo.chores().dial_over = host.dial_over.take();
         }
         (has_arrived, is_doubted)
     }
@@ -58,7 +58,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.end_dial(dial, End::Connected, now, todo);
         let index = dial.seat.host;
         if self.is_of_old(dial) {
-            todo.leaving.push(Leaving::Exclusive(connection, CloseReason::Reloaded));
+            todo.chores()
+                .leaving
+                .push(Leaving::Exclusive(connection, CloseReason::Reloaded));
             return self.make_up_for_old(index, now, todo);
         }
         if let Some(host) = self.hosts.get_mut(index) {
@@ -85,7 +87,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.end_dial(dial, End::Connected, now, todo);
         let index = dial.seat.host;
         if self.is_of_old(dial) {
-            todo.leaving.push(Leaving::Shared(connection, CloseReason::Reloaded));
+            todo.chores()
+                .leaving
+                .push(Leaving::Shared(connection, CloseReason::Reloaded));
             return self.make_up_for_old(index, now, todo);
         }
         self.leads_to(index, connection.marks(), now);
@@ -94,7 +98,8 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         host.backoff.succeeded();
         if host.http1_only {
             // The host asked for HTTP/1.1 while this dial was under way.
-            todo.leaving
+            todo.chores()
+                .leaving
                 .push(Leaving::Shared(connection, CloseReason::Http1Required));
         } else {
             // What leads to an address that has gone, or was dialled before all that was idle was closed, serves those who
@@ -232,7 +237,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 is_echo,
                 ..failure.clone()
             };
-            todo.deliveries.push((waiter.sender, Delivery::Failed(failure)));
+            todo.chores()
+                .deliveries
+                .push((waiter.sender, Delivery::Failed(failure)));
         }
     }
 
@@ -243,7 +250,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         }
         self.open -= 1;
         self.budget.put_back();
-        todo.freed = true;
+        todo.chores().freed = true;
     }
 
     /// A connection's socket is gone.

@@ -40,7 +40,7 @@ impl Running {
     /// Stops it, unless it was stopped before.
     pub(super) fn stop<C, S: Multiplexed>(&mut self, todo: &mut Todo<C, S>) {
         if !std::mem::replace(&mut self.is_stopped, true) {
-            todo.leaving.push(Leaving::Dial(Arc::clone(&self.stop)));
+            todo.chores().leaving.push(Leaving::Dial(Arc::clone(&self.stop)));
         }
     }
 }
@@ -172,7 +172,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                     self.block(index, now);
                     self.makes_room_itself(index, now, todo);
                     if cap == Cap::Registry {
-                        todo.wants_room = true;
+                        todo.chores().wants_room = true;
                     } else if self.wants_room() {
                         self.make_room(todo);
                     }
@@ -249,7 +249,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             .take()
             .is_some_and(|at| now.saturating_duration_since(at) < Duration::from_secs(1))
         {
-            todo.regrets += 1;
+            todo.chores().regrets += 1;
         }
         let stop = Arc::<Stop>::default();
         self.running.push_back(Running {
@@ -264,7 +264,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             has_arrived: false,
             is_doubted: false,
         });
-        todo.dials.push(Dial {
+        todo.chores().dials.push(Dial {
             id,
             seat: Seat {
                 host: index,

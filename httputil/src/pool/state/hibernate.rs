@@ -29,7 +29,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             && self.reaps_at.is_some_and(|at| at > rests)
         {
             self.reaps_at = Some(rests);
-            todo.wake_reapers = true;
+            todo.chores().wake_reapers = true;
         }
     }
 
@@ -49,7 +49,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             {
                 entry.is_asleep = true;
                 self.asleep += 1;
-                todo.drowsy.push(driver);
+                todo.chores().drowsy.push(driver);
             }
         }
         true

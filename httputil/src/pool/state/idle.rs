@@ -44,7 +44,9 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             let entry = self.unlink_and_remove(newest)?;
             let Held::Idle(connection) = entry.held else { continue };
             if entry.generation < self.renewed {
-                todo.leaving.push(Leaving::Exclusive(connection, CloseReason::Reloaded));
+                todo.chores()
+                    .leaving
+                    .push(Leaving::Exclusive(connection, CloseReason::Reloaded));
                 continue;
             }
             if now < entry.due {
@@ -55,7 +57,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
                 return Some((connection, entry.since));
             }
             let reason = self.why_due(connection.expires(), entry.since, now);
-            todo.leaving.push(Leaving::Exclusive(connection, reason));
+            todo.chores().leaving.push(Leaving::Exclusive(connection, reason));
         }
     }
 
@@ -164,7 +166,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             spent.or_else(|| self.misplaced(index, site, now))
         };
         match reason {
-            Some(reason) => todo.leaving.push(Leaving::Exclusive(connection, reason)),
+            Some(reason) => todo.chores().leaving.push(Leaving::Exclusive(connection, reason)),
             None => self.serve(index, connection, false, now, todo),
         }
         // Whoever counted on a connection that was on its way home and got none needs a dial; and one that is idle now
@@ -197,7 +199,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let turned_away = self.turns_away();
         let gone = || self.is_gone(index, site).then_some(CloseReason::AddressGone);
         if let Some(reason) = turned_away.or_else(gone) {
-            todo.leaving.push(Leaving::Exclusive(connection, reason));
+            todo.chores().leaving.push(Leaving::Exclusive(connection, reason));
             return;
         }
         let Some(host) = self.hosts.get_mut(index) else { return };
@@ -277,7 +279,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.want_reaper(host, todo);
         if early.is_some() && self.wheel.looks_at() < self.reaps_at {
             self.reaps_at = self.wheel.looks_at();
-            todo.wake_reapers = true;
+            todo.chores().wake_reapers = true;
         }
     }
 
@@ -288,7 +290,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let runtime = host.key.runtime();
         if !self.reaping.contains(&runtime) {
             self.reaping.push(runtime);
-            todo.reaper = Some(std::sync::Arc::clone(&host.key));
+            todo.chores().reaper = Some(std::sync::Arc::clone(&host.key));
         }
     }
 
@@ -432,7 +434,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
 
     pub(super) fn expel(&mut self, index: usize, reason: CloseReason, todo: &mut Todo<C, S>) {
         if let Some(entry) = self.unlink_and_remove(index) {
-            todo.leaving.push(match entry.held {
+            todo.chores().leaving.push(match entry.held {
                 Held::Idle(connection) => Leaving::Exclusive(connection, reason),
                 Held::Shared(connection) => Leaving::Shared(connection, reason),
             });

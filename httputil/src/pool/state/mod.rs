@@ -210,8 +210,29 @@ pub(super) enum Leaving<C, S> {
 /// Something for a waiter, and the way to it.
 type HandOver<C, P> = (oneshot::Sender<Delivery<C, P>>, Delivery<C, P>);
 
-/// What the caller has to do after the lock.
-pub(super) struct Todo<C, S: Multiplexed> {
+/// What the caller has to do after the lock: nothing, after most requests.
+pub(super) struct Todo<C, S: Multiplexed>(Option<Box<Chores<C, S>>>);
+
+impl<C, S: Multiplexed> Todo<C, S> {
+    /// Where more can be put down.
+    fn chores(&mut self) -> &mut Chores<C, S> {
+        self.0.get_or_insert_default()
+    }
+
+    /// All of it, if there is anything.
+    pub(super) fn into_chores(self) -> Option<Box<Chores<C, S>>> {
+        self.0
+    }
+}
+
+impl<C, S: Multiplexed> Default for Todo<C, S> {
+    fn default() -> Self {
+        Todo(None)
+    }
+}
+
+/// What there is to do.
+pub(super) struct Chores<C, S: Multiplexed> {
     /// Waking a waiter runs its executor's code.
     pub(super) deliveries: Vec<HandOver<C, S::Place>>,
     pub(super) leaving: Vec<Leaving<C, S>>,
@@ -236,23 +257,9 @@ pub(super) struct Todo<C, S: Multiplexed> {
     pub(super) regrets: u64,
 }
 
-impl<C, S: Multiplexed> Todo<C, S> {
-    /// Whether nothing is to be done, as after most requests, and nothing was ever put in: it owns nothing then.
-    pub(super) fn is_nothing(&self) -> bool {
-        let is_told = self.wake_reapers || self.wants_room || self.freed || self.regrets > 0;
-        let has_word = is_told || self.reaper.is_some() || self.dial_over.is_some() || self.look_up.is_some();
-        let room = self.leaving.capacity()
-            + self.places.capacity()
-            + self.deliveries.capacity()
-            + self.dials.capacity()
-            + self.drowsy.capacity();
-        !has_word && room == 0
-    }
-}
-
-impl<C, S: Multiplexed> Default for Todo<C, S> {
+impl<C, S: Multiplexed> Default for Chores<C, S> {
     fn default() -> Self {
-        Todo {
+        Chores {
             deliveries: Vec::new(),
             leaving: Vec::new(),
             places: Vec::new(),
@@ -508,7 +515,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         if let Delivery::Exclusive(connection) = &delivery {
             connection.lend(now);
         }
-        todo.deliveries.push((waiter.sender, delivery));
+        todo.chores().deliveries.push((waiter.sender, delivery));
         Ok(())
     }
 }

@@ -260,7 +260,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             };
             self.given(entry, todo);
             if let Err(Delivery::Place(place)) = self.deliver(index, Delivery::Place(place), offer, now, todo) {
-                todo.places.push(place);
+                todo.chores().places.push(place);
                 return;
             }
         }

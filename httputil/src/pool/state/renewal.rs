@@ -45,7 +45,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
             }
         }
         self.unblock(now, todo);
-        todo.wake_reapers = true;
+        todo.chores().wake_reapers = true;
         closing
     }
 
@@ -74,7 +74,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         self.abandoned.insert(Arc::clone(&host.key), index);
         while let Some(waiter) = host.queue.oldest() {
             self.waiting -= 1;
-            todo.deliveries.push((waiter.sender, Delivery::Moved));
+            todo.chores().deliveries.push((waiter.sender, Delivery::Moved));
         }
         self.queue_shrank(index);
     }

@@ -227,7 +227,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         sites.asked_at = Some(now);
         if sites.due.is_some_and(|due| due <= now) && !sites.is_looked_up {
             sites.is_looked_up = true;
-            todo.look_up = Some(Arc::clone(&host.key));
+            todo.chores().look_up = Some(Arc::clone(&host.key));
         }
         let caps = &self.limits.pool;
         if !caps.reuse || self.leases == 0 {

@@ -192,7 +192,7 @@ impl<C: Exclusive, S: Multiplexed> State<C, S> {
         let cap = self.limits.pool.max_connections;
         if self.has_blocked() && cap.is_none_or(|cap| self.open < cap) {
             // It is the cap over all pools that holds them.
-            todo.wants_room = true;
+            todo.chores().wants_room = true;
         }
     }
 

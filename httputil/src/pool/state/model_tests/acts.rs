@@ -112,7 +112,7 @@ impl World {
         self.state.end_sparing(self.now, &mut todo);
         match outcome {
             Outcome::Idle(one, since) => {
-                if todo.leaving.is_empty() {
+                if todo.chores().leaving.is_empty() {
                     Self::check_turn(&before, one.bond().site());
                 }
                 self.model.took_idle(host, id, &one, since);

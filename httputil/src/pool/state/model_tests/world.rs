@@ -273,6 +273,7 @@ impl World {
     pub(super) fn follow(&mut self, todo: Todo<One, Many>) {
         let is_in_line = |host: &usize| List::<BY_TURN>::has(&self.state.hosts, *host);
         self.model.in_line = (0..self.model.hosts.len()).filter(is_in_line).collect();
+        let todo = todo.into_chores().unwrap_or_default();
         for (sender, delivery) in todo.deliveries {
             if let Err(Delivery::Exclusive(_) | Delivery::Place(_)) = sender.send(delivery) {
                 panic!("something was given to a request that has gone");

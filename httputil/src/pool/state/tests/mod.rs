@@ -102,6 +102,7 @@ impl Room {
         let mut todo = Todo::default();
         let result = act(&mut self.state, self.now, &mut todo);
         self.state.end_sparing(self.now, &mut todo);
+        let todo = todo.into_chores().unwrap_or_default();
         self.regrets += todo.regrets;
         self.look_ups += usize::from(todo.look_up.is_some());
         self.wants_slot = todo.wants_room;
