@@ -39,16 +39,18 @@ pub struct Budget {
     deposit: i64,
     /// What is free.
     reserve: i64,
-    began: Instant,
     window: Mutex<Window>,
 }
 
 /// Payments, less withdrawals, by seconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Window {
     parts: [i64; PARTS],
+    began: Instant,
     /// The second that the newest part is of.
     newest: u64,
+    /// When that is over.
+    ends: Instant,
 }
 
 impl Budget {
@@ -63,8 +65,7 @@ impl Budget {
         Budget {
             deposit,
             reserve: i64::from(min_per_second) * i64::from(KEPT_FOR) * RETRY,
-            began: Instant::now(),
-            window: Mutex::default(),
+            window: Mutex::new(Window::new(Instant::now())),
         }
     }
 
@@ -107,21 +108,32 @@ impl Budget {
     fn with_window<T>(&self, now: Instant, act: impl FnOnce(&mut Window) -> T) -> T {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         // Few requests are a second's first: the others need no difference.
-        if self.began + Duration::from_secs(window.newest + 1) <= now {
-            window.move_to(now.saturating_duration_since(self.began).as_secs());
+        if window.ends <= now {
+            window.move_to(now);
         }
         act(&mut window)
     }
 }
 
 impl Window {
-    fn move_to(&mut self, second: u64) {
+    fn new(now: Instant) -> Window {
+        Window {
+            parts: [0; PARTS],
+            began: now,
+            newest: 0,
+            ends: now + Duration::from_secs(1),
+        }
+    }
+
+    fn move_to(&mut self, now: Instant) {
+        let second = now.saturating_duration_since(self.began).as_secs();
         // What is older than the window is forgotten whole.
         let first = second.saturating_sub(KEPT_FOR.into()).max(self.newest + 1);
         for forgotten in first..=second {
             self.parts[Window::index(forgotten)] = 0;
         }
         self.newest = self.newest.max(second);
+        self.ends = self.began + Duration::from_secs(self.newest + 1);
     }
 
     fn part(&mut self) -> &mut i64 {
