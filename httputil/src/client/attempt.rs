@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::execute::Prepared;
 use super::framing;
 use super::options;
-use super::retry::{Fault, Head, Outcome};
+use super::retry::{Answered, Fault, Outcome};
 use super::sendings::Sendings;
 use super::timings::Timings;
 use crate::error::{Error, Kind};
@@ -145,7 +145,10 @@ impl Prepared {
                         self.tell_of_resend("it was answered 421 Misdirected Request");
                         Duration::ZERO
                     }
-                    Ok(head) => return self.answered(head, sendings, asked, over),
+                    Ok(head) => {
+                        self.head = Some(head);
+                        return self.answered(sendings, asked, over);
+                    }
                     Err(failure) => self.pause_before_resend(failure, sendings, deadline)?,
                 }
             };
@@ -230,11 +233,12 @@ impl Prepared {
         Ok((sending, over))
     }
 
-    /// Takes the head of an answer to what was put on a connection that was `asked` for then.
-    fn answered(&mut self, mut head: Head, sendings: &mut Sendings, asked: Instant, over: Over) -> Outcome {
+    /// The head has come of an answer to what was put on a connection that was `asked` for then.
+    fn answered(&mut self, sendings: &mut Sendings, asked: Instant, over: Over) -> Outcome {
         let answered_at = Instant::now();
         sendings.answered_at = Some(answered_at);
         self.trust_proxy(sendings.on);
+        let head = self.head.as_mut().expect("it has come");
         if head.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
             && let Some(proxy) = self.route.forwards()
         {
@@ -250,7 +254,10 @@ impl Prepared {
             self.failing.attempts,
         );
         head.extensions_mut().insert(timings);
-        Ok(head)
+        Ok(Answered {
+            status: head.status(),
+            is_failure: self.in_force.policies.retry.is_failure(head.status(), head.headers()),
+        })
     }
 
     /// Counts that the request is sent again, and says so.

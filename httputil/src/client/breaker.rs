@@ -221,7 +221,7 @@ impl Prepared {
 /// The same, whoever has set the time.
 fn verdict(outcome: &Outcome, began: Instant, sent: Option<Instant>, now: Instant) -> Option<Verdict> {
     match outcome {
-        Ok(response) => Some(Verdict::of_status(response.status())),
+        Ok(answered) => Some(Verdict::of_status(answered.status)),
         Err(fault) if fault.is_our_own => None,
         Err(fault) => Verdict::of_failure(fault.error.kind(), began, sent, now),
     }

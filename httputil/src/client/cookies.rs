@@ -11,7 +11,6 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::execute::Prepared;
-use super::retry::Head;
 #[cfg(feature = "cookies")]
 use crate::policy::Jar;
 use crate::settings::Profile;
@@ -75,14 +74,15 @@ impl Prepared {
         }
     }
 
-    /// Keeps the cookies that an answer sets.
-    pub(super) fn keep_cookies(&self, response: &Head) {
+    /// Keeps the cookies that the answer sets.
+    pub(super) fn keep_cookies(&self) {
         use http::header::SET_COOKIE;
-        if response.headers().contains_key(SET_COOKIE)
+        if let Some(head) = &self.head
+            && head.headers().contains_key(SET_COOKIE)
             && let Some(jar) = self.jar(false)
             && let Some(url) = self.failing.address.url()
         {
-            jar.take(&url, response.headers().get_all(SET_COOKIE));
+            jar.take(&url, head.headers().get_all(SET_COOKIE));
         }
     }
 }
@@ -114,5 +114,5 @@ impl Cookies {
 impl Prepared {
     pub(super) fn add_cookies(&self, _: &mut HeaderMap) {}
 
-    pub(super) fn keep_cookies(&self, _: &Head) {}
+    pub(super) fn keep_cookies(&self) {}
 }

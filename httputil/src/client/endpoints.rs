@@ -229,12 +229,12 @@ impl Prepared {
             return false;
         };
         let rules = &policies.retry;
-        let answer = outcome.as_ref().ok();
-        let Some(answer) = answer.filter(|answer| rules.is_failure(answer.status(), answer.headers())) else {
+        let is_failure = outcome.as_ref().is_ok_and(|answered| answered.is_failure);
+        let Some(head) = self.head.as_ref().filter(|_| is_failure) else {
             return false;
         };
         let now = Instant::now();
-        let until = rules.asked_for(answer.headers(), date);
+        let until = rules.asked_for(head.headers(), date);
         let until = until.and_then(|asked| now.checked_add(asked));
         if let (Some(until), Some(visit)) = (until, &journey.visit) {
             journey.away.push((visit.index, until));

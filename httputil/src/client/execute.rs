@@ -49,7 +49,8 @@ use crate::wire::{Held, Holding, Manner, PooledBody, RequestBody};
 /// A request ready to go. Boxed, so that the futures around it stay small: they are moved, and it is not. The box goes on
 /// to the response's body.
 pub(super) struct Prepared {
-    /// The body of the answer that came last, if one came. Here, since the head that goes beside it is moved often.
+    /// The answer that came last, if one came: its head, and its body.
+    pub(super) head: Option<Head>,
     pub(super) pooled: PooledBody,
     /// Taken once, for all that the request does.
     pub(super) in_force: Arc<InForce>,
@@ -86,8 +87,8 @@ pub(super) struct Prepared {
     pub(super) journey: Option<Box<Journey>>,
 }
 
-/// Makes what the user gets of what came.
-pub(super) type Answer<A> = fn(Head, Box<Prepared>) -> A;
+/// Makes what the user gets of the answer that came.
+pub(super) type Answer<A> = fn(Box<Prepared>) -> A;
 
 /// A request in neither language.
 pub(super) struct Written {
@@ -175,38 +176,44 @@ pub(super) fn prepare(client: &Inner, request: Written) -> Result<Box<Prepared>,
         elsewhere.ok_or_else(|| failing.describe(refused(&refusal)))
     })?;
     let decodes = in_force.codings.is_some() && Codings::are_for(&headers);
-    Ok(Box::new(Prepared {
-        pooled: PooledBody::ended(),
-        draft: Draft {
-            path: Some(aim.path),
-            headers,
-            body,
-            keeps_headers: max_redirects > 0
-                || journey.is_some()
-                || in_force.cookies.is_on()
-                || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
-            decodes,
+    // Written where it stays, and not copied there: it is large.
+    let prepared = Box::write(
+        Box::new_uninit(),
+        Prepared {
+            head: None,
+            pooled: PooledBody::ended(),
+            draft: Draft {
+                path: Some(aim.path),
+                headers,
+                body,
+                keeps_headers: max_redirects > 0
+                    || journey.is_some()
+                    || in_force.cookies.is_on()
+                    || in_force.credentials.as_ref().is_some_and(Credentials::are_renewable),
+                decodes,
+            },
+            in_force,
+            failing,
+            target: aim.target,
+            route,
+            needs_h2: version == Version::HTTP_2,
+            manner: aim.manner,
+            options,
+            redirected: Vec::new(),
+            has_strayed: false,
+            tells_secrets: false,
+            authorization: None,
+            layer: None,
+            reading: None,
+            ticket: Some(ticket),
+            deadline: total.at,
+            places: Places::default(),
+            host: None,
+            success: None,
+            journey,
         },
-        in_force,
-        failing,
-        target: aim.target,
-        route,
-        needs_h2: version == Version::HTTP_2,
-        manner: aim.manner,
-        options,
-        redirected: Vec::new(),
-        has_strayed: false,
-        tells_secrets: false,
-        authorization: None,
-        layer: None,
-        reading: None,
-        ticket: Some(ticket),
-        deadline: total.at,
-        places: Places::default(),
-        host: None,
-        success: None,
-        journey,
-    }))
+    );
+    Ok(prepared)
 }
 
 /// Where a request goes, and how.
@@ -276,33 +283,47 @@ impl Prepared {
                 self.authorize().await.map_err(|error| sendings.of_all(error))?;
             }
             let came = self.retried(&mut sendings).await;
-            let mut head = came.map_err(|error| sendings.of_all(error))?;
+            let status = came.map_err(|error| sendings.of_all(error))?;
             // Boxed, and once, so that the future of a request that is answered at once stays small.
-            if self.may_go_on(&head, is_renewed, &sendings)
-                && Box::pin(self.goes_on(&head, &mut is_renewed, &mut sendings)).await?
+            if self.may_go_on(status, is_renewed, &sendings)
+                && Box::pin(self.goes_on(&mut is_renewed, &mut sendings)).await?
             {
                 continue;
             }
-            self.receive(&mut head)?;
+            self.receive()?;
             // What only another sending would need.
             if !self.draft.headers.is_empty() {
                 self.draft.headers = HeaderMap::new();
             }
             self.draft.body = RequestBody::empty();
-            return Ok(answer(head, self));
+            return Ok(answer(self));
         }
     }
 
     /// Whether an answer may ask for another request.
-    fn may_go_on(&self, head: &Head, is_renewed: bool, sendings: &Sendings) -> bool {
-        match head.status() {
+    fn may_go_on(&self, status: StatusCode, is_renewed: bool, sendings: &Sendings) -> bool {
+        match status {
             StatusCode::UNAUTHORIZED => !is_renewed && self.may_renew(sendings),
             status => status.is_redirection() && self.max_redirects() > 0,
         }
     }
 
-    /// Makes ready for the request that an answer asks for, if it is to be sent.
-    async fn goes_on(&mut self, head: &Head, is_renewed: &mut bool, sendings: &mut Sendings) -> Result<bool, Error> {
+    /// Makes ready for the request that the answer asks for, if it is to be sent. Else the answer stays.
+    async fn goes_on(&mut self, is_renewed: &mut bool, sendings: &mut Sendings) -> Result<bool, Error> {
+        let head = self.take_head();
+        let goes_on = self.goes_on_from(&head, is_renewed, sendings).await?;
+        if !goes_on {
+            self.head = Some(head);
+        }
+        Ok(goes_on)
+    }
+
+    async fn goes_on_from(
+        &mut self,
+        head: &Head,
+        is_renewed: &mut bool,
+        sendings: &mut Sendings,
+    ) -> Result<bool, Error> {
         if head.status() != StatusCode::UNAUTHORIZED {
             let goes_on = self.redirect(head, sendings).await?;
             if goes_on {
@@ -323,7 +344,7 @@ impl Prepared {
     }
 
     /// Attempt by attempt, until one ends well, or none is left.
-    async fn retried(&mut self, sendings: &mut Sendings) -> Result<Head, Error> {
+    async fn retried(&mut self, sendings: &mut Sendings) -> Result<StatusCode, Error> {
         loop {
             sendings.attempts += 1;
             if self.journey.is_some() {
@@ -345,13 +366,14 @@ impl Prepared {
                 let again = self.pause_before_another(sendings.attempts, !sendings.is_spent, &outcome);
                 let Some(pause) = again else {
                     self.turn_others_elsewhere(sendings);
-                    return outcome.map_err(|fault| fault.error);
+                    return outcome.map(|answered| answered.status).map_err(|fault| fault.error);
                 };
                 self.turn_elsewhere(sendings, &outcome);
                 sendings.resends.may_be_done |= may_be_done(&outcome);
                 pause
             };
             drop(self.take_pooled());
+            self.head = None;
             self.leave_host();
             // Boxed, so that the future of a request that does not fail stays small.
             Box::pin(tokio::time::sleep(pause)).await;
@@ -375,8 +397,8 @@ impl Prepared {
         }
         self.awaits(began);
         let outcome = self.attempt(sendings, began).await;
-        if let Ok(response) = &outcome {
-            self.keep_cookies(response);
+        if outcome.is_ok() {
+            self.keep_cookies();
         }
         let verdict = self.verdict(&outcome, began, sendings);
         sendings.is_theirs = verdict == Some(Verdict::Failure);
@@ -392,16 +414,22 @@ impl Prepared {
         [visit, host, profile, self.ticket.take()]
     }
 
-    /// The body of the answer that came last.
+    /// The head of the answer that came last.
+    pub(super) fn take_head(&mut self) -> Head {
+        self.head.take().expect("an answer that came has a head")
+    }
+
+    /// Its body.
     pub(super) fn take_pooled(&mut self) -> PooledBody {
         std::mem::replace(&mut self.pooled, PooledBody::ended())
     }
 
     /// Looks at the answer that the user gets: whether its body is to be decompressed or bounded.
-    fn receive(&mut self, head: &mut Head) -> Result<(), Error> {
+    fn receive(&mut self) -> Result<(), Error> {
         let codings = self.in_force.codings.as_ref().filter(|_| self.draft.decodes);
         let own = self.options.as_ref().and_then(|own| own.max_response_bytes);
         let max = own.or(self.in_force.profile.policy.max_response_bytes);
+        let head = self.head.as_mut().expect("an answer that came has a head");
         let reading = Reading::begin(head, &self.pooled, codings, max);
         self.reading = reading.map_err(|broken| self.broken(broken))?;
         Ok(())

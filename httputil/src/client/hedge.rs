@@ -20,9 +20,9 @@ use super::execute::Prepared;
 use super::options::may_retry;
 use super::retry::{Outcome, may_be_done};
 use super::sendings::{Sendings, Sight};
+use crate::policy::Budget;
 use crate::policy::deadline::is_over_after;
 use crate::policy::hedge::race;
-use crate::policy::{Budget, Retry};
 use crate::wire::PooledBody;
 
 impl Prepared {
@@ -42,7 +42,6 @@ impl Prepared {
             return self.guarded_attempt(sendings).await;
         };
         let in_force = Arc::clone(&self.in_force);
-        let rules = &in_force.policies.retry;
         let mut beside = sendings.beside();
         let sight = sendings.sight();
         let profile = &*in_force.name;
@@ -58,7 +57,7 @@ impl Prepared {
                 beside.turn_from(sight.shared());
                 Some(twin.guarded_attempt(beside))
             };
-            race(first, late, |outcome| is_good(outcome, rules)).await
+            race(first, late, is_good).await
         };
         if raced.is_hedged && beside.sent_at.is_none() {
             // There was no connection to be had at once.
@@ -79,6 +78,7 @@ impl Prepared {
     /// The same request once more; `None` if its body cannot be had twice.
     fn twin(&self) -> Option<Box<Prepared>> {
         Some(Box::new(Prepared {
+            head: None,
             pooled: PooledBody::ended(),
             reading: None,
             in_force: Arc::clone(&self.in_force),
@@ -173,11 +173,8 @@ async fn until_late(sight: &Sight, after: Duration) {
 }
 
 /// Whether there is nothing better to wait for.
-fn is_good(outcome: &Outcome, rules: &Retry) -> bool {
-    match outcome {
-        Ok(response) => !rules.is_failure(response.status(), response.headers()),
-        Err(_) => false,
-    }
+fn is_good(outcome: &Outcome) -> bool {
+    outcome.as_ref().is_ok_and(|answered| !answered.is_failure)
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ use super::execute::Prepared;
 use super::in_force::InForce;
 use super::reading::Codings;
 use super::redirect::Redirects;
-use super::retry::Head;
 use crate::connect::ProxyServer;
 use crate::pool::Key;
 use crate::wire::RequestBody;
@@ -183,7 +182,7 @@ impl Draft {
         }
         *request.body_mut() = body;
         *request.version_mut() = if is_h2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        *request.headers_mut() = headers;
+        fill(request.headers_mut(), headers);
         if let Some((credentials, authorization)) = defaults.secrets {
             credentials.add_to(request.headers_mut(), authorization);
         }
@@ -209,7 +208,8 @@ impl Draft {
 }
 
 /// hyper's response with our body.
-pub(super) fn to_http(mut head: Head, mut request: Box<Prepared>) -> Response<Body> {
+pub(super) fn to_http(mut request: Box<Prepared>) -> Response<Body> {
+    let mut head = request.take_head();
     if let Some(redirects) = request.take_redirects() {
         head.extensions_mut().insert(redirects);
     }
@@ -217,7 +217,8 @@ pub(super) fn to_http(mut head: Head, mut request: Box<Prepared>) -> Response<Bo
 }
 
 /// reqwest's response around ours.
-pub(super) fn to_reqwest(mut head: Head, mut request: Box<Prepared>) -> reqwest::Response {
+pub(super) fn to_reqwest(mut request: Box<Prepared>) -> reqwest::Response {
+    let mut head = request.take_head();
     if let Some(redirects) = request.take_redirects() {
         head.extensions_mut().insert(redirects);
     }
@@ -252,6 +253,13 @@ fn rebuilt(parts: http::response::Parts, body: reqwest::Body, url: Option<Url>) 
         .expect("a builder without headers and with a fixed status cannot fail");
     *rebuilt.status_mut() = parts.status;
     *rebuilt.version_mut() = parts.version;
-    *rebuilt.headers_mut() = parts.headers;
+    fill(rebuilt.headers_mut(), parts.headers);
     reqwest::Response::from(rebuilt)
+}
+
+/// Puts headers where none are yet.
+fn fill(place: &mut HeaderMap, headers: HeaderMap) {
+    debug_assert!(place.is_empty() && place.capacity() == 0, "it would be lost");
+    // To drop an empty map takes a request as long as to make a header.
+    std::mem::forget(std::mem::replace(place, headers));
 }

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::time::Instant;
 
 use super::execute::Prepared;
@@ -60,11 +60,19 @@ pub(super) fn may_be_done(outcome: &Outcome) -> bool {
     !matches!(outcome, Err(fault) if fault.error.is_retryable())
 }
 
-/// The head of an answer. Its body lies in the [`Prepared`] that was answered.
+/// The head of an answer. It lies in the [`Prepared`] that was answered, as the body does.
 pub(super) type Head = Response<()>;
 
+/// What stages say to each other of an answer: its head would be moved at each step.
+#[derive(Clone, Copy)]
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    /// By the rules of retries.
+    pub(super) is_failure: bool,
+}
+
 /// How an attempt ended.
-pub(super) type Outcome = Result<Head, Fault>;
+pub(super) type Outcome = Result<Answered, Fault>;
 
 impl Prepared {
     /// Whether an attempt may have to be followed by another one, so that the request is to be kept.
@@ -78,7 +86,7 @@ impl Prepared {
     pub(super) fn turn_elsewhere(&self, sendings: &mut Sendings, outcome: &Outcome) {
         let is_elsewhere = match outcome {
             // A server that says that it, or the one behind it, cannot do it; another might.
-            Ok(response) => Verdict::of_status(response.status()) == Verdict::Failure,
+            Ok(answered) => Verdict::of_status(answered.status) == Verdict::Failure,
             Err(_) => true,
         };
         let failed = sendings.on.filter(|_| is_elsewhere);
@@ -128,15 +136,13 @@ impl Prepared {
     ) -> Option<Duration> {
         let is_turned_away = self.journey.is_some() && self.turns_away(outcome, SystemTime::now());
         let rules = &self.in_force.policies.retry;
-        let ended = match outcome {
-            Ok(response) if is_turned_away => Ended::TurnedAway(response.status(), response.headers()),
-            Ok(response) if rules.is_failure(response.status(), response.headers()) => {
-                Ended::Answered(response.status(), response.headers())
-            }
-            Err(fault) if !fault.is_lasting => Ended::Failed {
+        let ended = match (outcome, &self.head) {
+            (Ok(answered), Some(head)) if is_turned_away => Ended::TurnedAway(answered.status, head.headers()),
+            (Ok(answered), Some(head)) if answered.is_failure => Ended::Answered(answered.status, head.headers()),
+            (Err(fault), _) if !fault.is_lasting => Ended::Failed {
                 is_unprocessed: fault.error.is_retryable(),
             },
-            Err(fault) if self.is_the_endpoint_s(fault) => Ended::Failed { is_unprocessed: true },
+            (Err(fault), _) if self.is_the_endpoint_s(fault) => Ended::Failed { is_unprocessed: true },
             _ => return None,
         };
         let is_repeatable = self.is_repeatable();
@@ -191,7 +197,7 @@ struct Why<'a>(&'a Outcome);
 impl std::fmt::Display for Why<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Ok(response) => write!(f, "answered {}", response.status()),
+            Ok(answered) => write!(f, "answered {}", answered.status),
             Err(fault) => fault.error.fmt(f),
         }
     }

@@ -125,13 +125,15 @@ fn send(client: Client, parts: http::request::Parts, body: RequestBody) -> Respo
         return ResponseFuture { inner };
     }
     let prepared = is_sound.and_then(|()| prepare(&client.inner, written));
+    // Written where it stays, as `Prepared` is.
+    let future = Box::write(Box::new_uninit(), async move {
+        let answer = prepared?.layered(client.layer.as_ref()).run(to_http).await;
+        // Until here the request keeps the lease.
+        drop(client);
+        answer
+    });
     ResponseFuture {
-        inner: Box::pin(async move {
-            let answer = prepared?.layered(client.layer.as_ref()).run(to_http).await;
-            // Until here the request keeps the lease.
-            drop(client);
-            answer
-        }),
+        inner: Box::into_pin(future),
     }
 }
 
