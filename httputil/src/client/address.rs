@@ -1,14 +1,15 @@
 //! Where a request goes, in the language that it was written in.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::Uri;
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use url::{Position, Url};
 
-use crate::connect::Target;
+use crate::connect::{Refusal, Target};
+use crate::pool::{Pool, Way};
 
 /// The URL of a reqwest request, or the URI of an `http` one. What only an error needs is made when there is one.
 pub(super) enum Address {
@@ -26,19 +27,68 @@ pub(super) enum Address {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) url: Url,
+    /// It bears a user's name or a password.
+    pub(super) has_user: bool,
     /// Where it leads, where that was looked at.
     led: Option<(Target, PathAndQuery)>,
 }
 
 impl Known {
     pub(super) fn new(url: Url) -> Known {
-        Known { url, led: None }
+        Known {
+            has_user: !url.username().is_empty() || url.password().is_some(),
+            url,
+            led: None,
+        }
     }
 
     /// The same, with where it leads.
     pub(super) fn looked_at(url: Url) -> Known {
         let led = Target::of(&url).ok().zip(path_of(&url).ok());
-        Known { url, led }
+        Known { led, ..Known::new(url) }
+    }
+}
+
+/// Where a client's first request went, as most others do: what was found out for it need not be found out again.
+#[derive(Default)]
+pub(super) struct FirstTarget(OnceLock<First>);
+
+struct First {
+    target: Target,
+    /// What led there, if that was a URI: to compare costs a fifth of reading.
+    origin: Option<Origin>,
+    /// The way there.
+    way: OnceLock<Way>,
+}
+
+impl FirstTarget {
+    fn target(&self) -> Option<&Target> {
+        self.0.get().map(|first| &first.target)
+    }
+
+    /// The way to a target, and from then on to those like it.
+    ///
+    /// # Errors
+    ///
+    /// That no request may go there (`egress.*`).
+    pub(super) fn route(&self, pool: &Pool, target: &Target, needs_tunnel: bool) -> Result<Way, Refusal> {
+        match self.0.get() {
+            Some(first) if first.target == *target => pool.route_again(target, needs_tunnel, &first.way),
+            _ => pool.route(target, needs_tunnel),
+        }
+    }
+}
+
+/// The beginning of a URI, as it was written.
+struct Origin(Scheme, Authority);
+
+impl Origin {
+    fn is_of(&self, uri: &Uri) -> bool {
+        let Origin(scheme, authority) = self;
+        uri.scheme() == Some(scheme)
+            && uri
+                .authority()
+                .is_some_and(|other| other.as_str() == authority.as_str())
     }
 }
 
@@ -88,17 +138,37 @@ impl Address {
         }
     }
 
-    /// Where it leads; mostly to the host of `other`.
-    pub(super) fn target(&self, other: Option<&Target>) -> Result<Target, &'static str> {
-        match self {
-            Address::Url(request) => Target::of_like(request.url(), other),
+    /// Where it leads; mostly to where the client's `first` request went.
+    pub(super) fn target(&self, first: &FirstTarget) -> Result<Target, &'static str> {
+        let other = first.target();
+        let target = match self {
+            Address::Url(request) => Target::of_like(request.url(), other)?,
             Address::Known(known) => match &known.led {
-                Some((target, _)) => Ok(target.clone()),
-                None => Target::of_like(&known.url, other),
+                Some((target, _)) => target.clone(),
+                None => Target::of_like(&known.url, other)?,
             },
-            Address::Uri(uri) => Target::of_uri_like(uri, other),
-            Address::Joined(url) => Target::of_like(url, other),
-        }
+            Address::Uri(uri) => match first.0.get() {
+                Some(First {
+                    target,
+                    origin: Some(origin),
+                    ..
+                }) if origin.is_of(uri) => target.clone(),
+                _ => Target::of_uri_like(uri, other)?,
+            },
+            Address::Joined(url) => Target::of_like(url, other)?,
+        };
+        first.0.get_or_init(|| First {
+            target: target.clone(),
+            origin: self.origin(),
+            way: OnceLock::new(),
+        });
+        Ok(target)
+    }
+
+    /// The beginning of its URI, if it has one.
+    fn origin(&self) -> Option<Origin> {
+        let Address::Uri(uri) = self else { return None };
+        Some(Origin(uri.scheme()?.clone(), uri.authority()?.clone()))
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -163,4 +233,29 @@ pub(super) fn without_user(mut url: Url) -> Url {
 /// `?query` alone is no origin-form (RFC 9112 §3.2.1). It is displayed as one.
 fn with_slash(path: &PathAndQuery) -> PathAndQuery {
     PathAndQuery::from_maybe_shared(Bytes::from(path.to_string())).unwrap_or(PathAndQuery::from_static("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_leads_where_it_would_have_led_without_the_one_before_it() {
+        let first = FirstTarget::default();
+        for text in [
+            "http://a.test:80/first",
+            "http://a.test:80/second",
+            "http://a.test/",
+            "http://a.test:81/",
+            "https://a.test:80/",
+            "http://me@a.test:80/",
+            "http://A.test:80/",
+            "http://a.test:8/",
+            "http://b.test:80/",
+        ] {
+            let address = Address::Uri(text.parse().unwrap());
+            let alone = address.target(&FirstTarget::default()).unwrap();
+            assert_eq!(address.target(&first).unwrap(), alone, "{text}");
+        }
+    }
 }

@@ -83,7 +83,7 @@ impl RequestBuilder {
         let request = into_url::resolve(&client.inner, url).and_then(|resolved| {
             let Resolved { url: known, .. } = resolved;
             is_relative = resolved.is_relative;
-            if known.url.username().is_empty() && known.url.password().is_none() {
+            if !known.has_user {
                 return Ok(Begun::Bare(method, known));
             }
             // Credentials become a header.

@@ -244,8 +244,7 @@ pub(super) fn aim(
     let expect_continue = in_force.profile.policy.expect_continue;
     let manner = framing::settle(&failing.method, headers, body, expect_continue);
     let manner = manner.map_err(|reason| Error::new(Kind::Request, reason))?;
-    let target = failing.address.target(in_force.first_target.get()).map_err(refuse)?;
-    in_force.first_target.get_or_init(|| target.clone());
+    let target = failing.address.target(&in_force.first_target).map_err(refuse)?;
     if let Some(socket) = target.socket()
         && in_force.base.as_ref().and_then(BaseUrl::socket) != Some(socket)
         && !in_force
@@ -258,7 +257,8 @@ pub(super) fn aim(
     }
     let path = failing.address.path().map_err(refuse)?;
     // A proxy passes on neither another protocol nor `OPTIONS *`.
-    let route = in_force.pool.route(&target, manner.upgrade || path == "*");
+    let needs_tunnel = manner.upgrade || path == "*";
+    let route = in_force.first_target.route(&in_force.pool, &target, needs_tunnel);
     if manner.has_proxy_login && route.as_ref().is_ok_and(|route| route.forwards().is_none()) {
         framing::strip_proxy_login(headers);
     }

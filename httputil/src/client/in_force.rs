@@ -3,12 +3,13 @@
 //! The rule: a request takes them once, when it begins, and keeps them to its end, so that whatever it does it does by one
 //! set of settings, also where others are in force meanwhile.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderName, HeaderValue};
 
 use super::Client;
+use super::address::FirstTarget;
 use super::cookies::Cookies;
 use super::credentials::{Credentials, own_origins};
 use super::into_url::First;
@@ -43,8 +44,7 @@ pub(super) struct InForce {
     pub(super) phases: Option<Arc<Phases>>,
     pub(super) made: Made,
     pub(super) first: First,
-    /// Where the first request went, and most others go.
-    pub(super) first_target: OnceLock<Target>,
+    pub(super) first_target: FirstTarget,
     pub(super) policies: Arc<Policies>,
     /// Those that answers may have, if any.
     pub(super) codings: Option<Codings>,
@@ -100,7 +100,7 @@ impl InForce {
             base: bases.into_iter().next(),
             made: Made::default(),
             first: First::default(),
-            first_target: OnceLock::new(),
+            first_target: FirstTarget::default(),
             policies,
         }))
     }

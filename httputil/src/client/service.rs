@@ -139,12 +139,15 @@ fn send(client: Client, parts: http::request::Parts, body: RequestBody) -> Respo
 
 /// A path alone stands behind the profile's `base_url`, if it has one.
 fn address(client: &Inner, uri: Uri) -> Result<Address, Error> {
-    match (&client.in_force.load().base, uri.scheme(), uri.authority()) {
-        (Some(base), None, None) if uri.path() != "*" => {
+    if uri.scheme().is_some() || uri.authority().is_some() || uri.path() == "*" {
+        return Ok(Address::Uri(uri));
+    }
+    match &client.in_force.load().base {
+        Some(base) => {
             let url = into_url::join(client, base, &uri.to_string())?;
             Ok(Address::Joined(Box::new(url)))
         }
-        _ => Ok(Address::Uri(uri)),
+        None => Ok(Address::Uri(uri)),
     }
 }
 
@@ -152,7 +155,7 @@ fn address(client: &Inner, uri: Uri) -> Result<Address, Error> {
 fn credentials(client: &Inner, uri: &Uri, headers: &mut HeaderMap<HeaderValue>) -> Result<(), Error> {
     let has_user = uri
         .authority()
-        .is_some_and(|authority| authority.as_str().bytes().any(|byte| byte == b'@'));
+        .is_some_and(|authority| memchr::memchr(b'@', authority.as_str().as_bytes()).is_some());
     if has_user && uri.scheme().is_some() && !headers.contains_key(AUTHORIZATION) {
         let authorized = shim().get(uri.to_string()).build();
         let mut authorized = authorized.map_err(|error| failure::of_url(client, error))?;

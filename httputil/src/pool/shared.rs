@@ -1,7 +1,7 @@
 //! The pool as others hold it: the core over real connections, which call it their home.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(super) type Inner = Core<Wires>;
 /// What makes a pool's connections.
 pub(super) struct Wires {
     current: ArcSwap<Making>,
+    /// The generation of the pool that began with it. Here, too: many need to know no more.
+    generation: AtomicU64,
     /// Whether `pool.warm` is still to be done.
     is_cold: AtomicBool,
 }
@@ -120,6 +122,7 @@ impl Pool {
         let limits = making.limits();
         let world = Wires {
             is_cold: AtomicBool::new(!limits.pool.warm.is_empty()),
+            generation: AtomicU64::new(0),
             current: ArcSwap::from_pointee(making),
         };
         let inner = Core::new(name.into(), limits, budget, world);
@@ -147,6 +150,7 @@ impl Pool {
             |generation| {
                 making.generation.store(generation, Ordering::Release);
                 earlier = Some(wires.current.swap(Arc::clone(&making)));
+                wires.generation.store(generation, Ordering::Release);
             },
         );
         drop(earlier);
@@ -190,6 +194,29 @@ impl Pool {
             tracing::debug!(pool = %self.inner.name, "{refusal}");
         }
         way
+    }
+
+    /// The same for a target to which the way was found before, if it was: that costs a quarter, unless the pool has other
+    /// settings by now.
+    ///
+    /// # Errors
+    ///
+    /// As with [`route`](Pool::route).
+    pub(crate) fn route_again(
+        &self,
+        target: &Target,
+        needs_tunnel: bool,
+        found: &OnceLock<Way>,
+    ) -> Result<Way, Refusal> {
+        if let Some(way) = found.get()
+            && way.generation() == self.inner.world.generation.load(Ordering::Acquire)
+            && way.needs_tunnel() == needs_tunnel
+        {
+            return Ok(way.clone());
+        }
+        let way = self.route(target, needs_tunnel)?;
+        let _ = found.set(way.clone());
+        Ok(way)
     }
 
     /// Looks at how its connections are made now.
