@@ -92,30 +92,6 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a future in, into a room that is there.
-    fn take_in<F>(&self, future: F)
-    where
-        F: Future + Send + 'static,
-    {
-        let mut state = self.lock();
-        if state.is_over {
-            drop(state);
-            return drop(future);
-        }
-        let mut spare = state.spare.pop();
-        let room = spare
-            .as_mut()
-            .and_then(|room| room.as_any().downcast_mut::<RoomOf<F>>());
-        match room {
-            Some(room) => {
-                room.0.set(Some(future));
-                state.come.extend(spare);
-            }
-            None => state.come.push(Box::new(RoomOf(Box::pin(Some(future))))),
-        }
-        self.wake(state);
-    }
-
     fn ring(&self, seat: usize) {
         let mut state = self.lock();
         if !state.is_over {
@@ -139,12 +115,29 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        if self.0.uploads.load(Ordering::Acquire) == 0 {
-            self.0.take_in(future);
-        } else {
+        if self.0.uploads.load(Ordering::Acquire) > 0 {
             // Boxed: its type has room for a whole connection, and each request's copy of it would be moved nine times.
             drop(tokio::spawn(Box::pin(future)));
+            return;
         }
+        // All in one piece: whatever it were handed to would copy it once more.
+        let mut state = self.0.lock();
+        if state.is_over {
+            drop(state);
+            return drop(future);
+        }
+        let mut spare = state.spare.pop();
+        let room = spare
+            .as_mut()
+            .and_then(|room| room.as_any().downcast_mut::<RoomOf<F>>());
+        match room {
+            Some(room) => {
+                room.0.set(Some(future));
+                state.come.extend(spare);
+            }
+            None => state.come.push(Box::new(RoomOf(Box::pin(Some(future))))),
+        }
+        self.0.wake(state);
     }
 }
 
@@ -161,8 +154,9 @@ impl Crew {
             rung: Vec::new(),
             living: 0,
         };
-        let seat = watch.add_seat();
-        watch.seat(seat, Box::new(RoomOf(Box::pin(Some(first)))));
+        let seat = add_seat(&mut watch.seats, &watch.crew);
+        watch.seats[seat].give(Box::new(RoomOf(Box::pin(Some(first)))));
+        watch.living = 1;
         watch.crew.0.lock().rung.push(seat);
         watch
     }
@@ -233,36 +227,16 @@ impl Watch {
 
     /// Gives each that has come a seat, and takes over who was rung for. Whether there is anybody.
     fn look(&mut self) -> bool {
-        let inner = Arc::clone(&self.crew.0);
-        let mut state = inner.lock();
+        let mut state = self.crew.0.lock();
         std::mem::swap(&mut self.rung, &mut state.rung);
         while let Some(room) = state.come.pop() {
-            let seat = self.free.pop().unwrap_or_else(|| self.add_seat());
-            self.seat(seat, room);
+            let seat = self.free.pop().unwrap_or_else(|| add_seat(&mut self.seats, &self.crew));
+            self.seats[seat].give(room);
+            self.living += 1;
             self.rung.push(seat);
         }
         state.is_at_it = !self.rung.is_empty();
         state.is_at_it
-    }
-
-    fn add_seat(&mut self) -> usize {
-        let seat = self.seats.len();
-        let bell = Arc::new(Bell {
-            crew: self.crew.clone(),
-            seat,
-            is_rung: AtomicBool::new(false),
-        });
-        let waker = Waker::from(Arc::clone(&bell));
-        let room = None;
-        self.seats.push(Seat { room, bell, waker });
-        seat
-    }
-
-    fn seat(&mut self, number: usize, room: Box<dyn Room>) {
-        let seat = &mut self.seats[number];
-        seat.room = Some(room);
-        seat.bell.is_rung.store(true, Ordering::Release);
-        self.living += 1;
     }
 
     fn poll_seat(&mut self, number: usize) {
@@ -287,6 +261,27 @@ impl Watch {
         drop(state);
         seat.room = None;
     }
+}
+
+impl Seat {
+    fn give(&mut self, room: Box<dyn Room>) {
+        self.room = Some(room);
+        self.bell.is_rung.store(true, Ordering::Release);
+    }
+}
+
+/// One seat more, and its number.
+fn add_seat(seats: &mut Vec<Seat>, crew: &Crew) -> usize {
+    let seat = seats.len();
+    let bell = Arc::new(Bell {
+        crew: crew.clone(),
+        seat,
+        is_rung: AtomicBool::new(false),
+    });
+    let waker = Waker::from(Arc::clone(&bell));
+    let room = None;
+    seats.push(Seat { room, bell, waker });
+    seat
 }
 
 impl Future for Watch {
