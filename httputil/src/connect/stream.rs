@@ -56,13 +56,18 @@ macro_rules! on_each {
     };
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "as four calls, a read that finds nothing costs twice as much"
+)]
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTls<S> {
-    #[inline]
+    #[inline(always)]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         on_each!(self, stream => stream.poll_read(cx, buf))
     }
 }
 
+#[expect(clippy::inline_always, reason = "as above")]
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTls<S> {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
@@ -79,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTls<S> {
         on_each!(self, stream => stream.poll_shutdown(cx))
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

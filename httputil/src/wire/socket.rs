@@ -88,6 +88,8 @@ impl Socket {
         self.shared.clone()
     }
 
+    #[expect(clippy::inline_always, reason = "as in `MaybeTls`")]
+    #[inline(always)]
     fn on_stream<T>(&self, call: impl FnOnce(Pin<&mut Raw>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let mut stream = self.shared.0.stream.lock().unwrap_or_else(PoisonError::into_inner);
         match stream.as_mut() {
@@ -217,8 +219,9 @@ impl Drop for Socket {
     }
 }
 
+#[expect(clippy::inline_always, reason = "as in `MaybeTls`")]
 impl AsyncRead for Socket {
-    #[inline]
+    #[inline(always)]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = self.on_stream(|stream| match stream.get_mut() {
@@ -259,6 +262,7 @@ impl Socket {
     }
 }
 
+#[expect(clippy::inline_always, reason = "as in `MaybeTls`")]
 impl AsyncWrite for Socket {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
@@ -273,7 +277,7 @@ impl AsyncWrite for Socket {
         polled
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
