@@ -21,7 +21,8 @@ use crate::connect::{DialFailure, ProxyServer, Route, Spent, Target};
 use crate::error::Phase;
 use crate::settings::DnsBalance;
 use crate::wire::{
-    Awaited, Facts, H1, Link, Manner, Marks, Peek, Phases, Place, PooledBody, RequestBody, SendFailure, SocketHandle,
+    Awaited, Facts, H1, Link, Manner, Marks, Peek, Phases, Place, PooledBody, Reply, RequestBody, SendFailure,
+    SocketHandle,
 };
 
 /// A connection that has been idle for less than this is not peeked at: it was in use a moment ago.
@@ -139,22 +140,22 @@ impl Checked {
     ) -> Sending {
         match self.connection {
             Connection::H1(h1) => Sending::H1(h1.send(request, deadline, phases, manner)),
-            // Boxed, so that the future of the other kind stays small.
             Connection::Place(place) if place.is_to_settle(&request) => {
-                Sending::H2(Box::pin(place.send_when_settled(request, deadline, phases.cloned())))
+                Sending::Settling(Box::pin(place.send_when_settled(request, deadline, phases.cloned())))
             }
-            Connection::Place(place) => Sending::H2(Box::pin(place.send(request, deadline, phases))),
+            Connection::Place(place) => Sending::H2(place.send(request, self.at, deadline, phases)),
         }
     }
 }
-
-type Sent = Result<Response<PooledBody>, SendFailure>;
 
 /// A request that was sent.
 #[must_use = "nobody hears of an answer that is not awaited"]
 pub(crate) enum Sending {
     H1(Awaited),
-    H2(Pin<Box<dyn Future<Output = Sent> + Send>>),
+    /// Boxed, so that the future of the other kind stays small.
+    H2(Box<Reply>),
+    /// Not yet: nobody knows whether the peer allows a stream.
+    Settling(Pin<Box<dyn Future<Output = Result<Box<Reply>, SendFailure>> + Send>>),
 }
 
 impl Sending {
@@ -164,12 +165,15 @@ impl Sending {
         cx: &mut Context<'_>,
         body: &mut PooledBody,
     ) -> Poll<Result<Response<()>, SendFailure>> {
-        match self {
-            Sending::H1(awaited) => awaited.poll_head(cx, body),
-            Sending::H2(sending) => {
-                let sent = ready!(sending.as_mut().poll(cx));
-                Poll::Ready(sent.map(|response| response.map(|rest| *body = rest)))
-            }
+        loop {
+            *self = match self {
+                Sending::H1(awaited) => return awaited.poll_head(cx, body),
+                Sending::H2(reply) => return reply.poll_head(cx, body),
+                Sending::Settling(settling) => match ready!(settling.as_mut().poll(cx)) {
+                    Ok(reply) => Sending::H2(reply),
+                    Err(failure) => return Poll::Ready(Err(failure)),
+                },
+            };
         }
     }
 }

@@ -20,7 +20,7 @@ use super::exchange::Exchange;
 use super::phases::Watch;
 use super::request::longer_by;
 use super::stream::Stream;
-use super::{CloseReason, Held, Late, Place, drain};
+use super::{CloseReason, Held, Late, drain};
 use crate::error::Phase;
 
 /// Bytes of a body that are taken off an HTTP/1 connection before anybody asks: hyper holds them anyway, since it reads more
@@ -117,16 +117,16 @@ impl PooledBody {
         body
     }
 
-    pub(super) fn h2(
-        incoming: Incoming,
-        place: Place,
-        deadline: Option<Instant>,
-        watch: Option<Box<Watch>>,
-    ) -> PooledBody {
-        if incoming.is_end_stream() {
-            return PooledBody::of(Hold::Ended);
+    /// Of a stream whose body begins. It is taken only if it has not ended by then: it is large.
+    pub(super) fn h2(slot: &mut Option<Stream>, deadline: Option<Instant>, watch: Option<Box<Watch>>) -> PooledBody {
+        let Some(stream) = slot else {
+            return PooledBody::ended();
+        };
+        if stream.is_end_stream() {
+            stream.finish();
+            *slot = None;
+            return PooledBody::ended();
         }
-        let mut stream = Stream::of_body(incoming, place);
         // A short body is often here with the head, whole. Then its place is free at once, and nobody need watch it. The
         // reader leaves a waker that counts.
         let first = match stream.poll_body(&mut Context::from_waker(Waker::noop())) {
@@ -134,15 +134,19 @@ impl PooledBody {
             Poll::Pending => None,
         };
         if stream.is_over() {
+            *slot = None;
             let (hold, watch) = (Hold::Ended, None);
             return PooledBody { first, hold, watch };
         }
+        let half_time = deadline.and_then(|deadline| stream.half_time(deadline));
+        let Some(stream) = slot.take() else {
+            return PooledBody::ended();
+        };
         let unread_until = watch.as_ref().and_then(|watch| watch.unread_until());
         let Some(until) = deadline.or(unread_until) else {
             let hold = Hold::H2(Box::new(stream));
             return PooledBody { first, hold, watch };
         };
-        let half_time = deadline.and_then(|deadline| stream.half_time(deadline));
         let (stream, reader) = (Some(stream), None);
         let shared = Arc::new(Mutex::new(Watched { stream, reader, until }));
         let guard = tokio::spawn(end(Arc::clone(&shared), half_time)).abort_handle();

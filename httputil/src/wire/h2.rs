@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use hyper::client::conn::http2;
 use tokio::runtime::Handle;
 
+use super::alarms::{Alarms, Clock};
 use super::counted::Wire;
 use super::crew::{Crew, Watch};
 use super::parking::Parking;
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     pub(super) runtime: Handle,
     pub(super) parking: Parking,
     pub(super) crew: Crew,
+    /// When its requests are to be woken.
+    pub(super) alarms: Arc<Alarms>,
 }
 
 impl H2 {
@@ -71,12 +74,14 @@ impl H2 {
             runtime: Handle::current(),
             parking: Parking::default(),
             crew: crew.clone(),
+            alarms: Arc::default(),
         });
         let dispatch = dispatch(connection, Arc::clone(&shared));
         tokio::spawn(Driver {
             watch: crew.watch(dispatch),
             shared: Arc::clone(&shared),
             strand: Strand::default(),
+            clock: Clock::default(),
             is_let_go: false,
             is_finished: false,
         });
@@ -212,6 +217,7 @@ struct Driver {
     watch: Watch,
     shared: Arc<Shared>,
     strand: Strand,
+    clock: Clock,
     /// It takes no more requests in, and bears none.
     is_let_go: bool,
     is_finished: bool,
@@ -223,6 +229,7 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.shared.signs.driven_by(cx.waker());
+        this.clock.poll(&this.shared.alarms, cx);
         let polled = Pin::new(&mut this.watch).poll(cx);
         this.shared.signs.tell(&this.shared.link);
         if !this.is_let_go && this.strand.poll(&this.shared, cx).is_ready() {
@@ -242,5 +249,6 @@ impl Drop for Driver {
             // Before the streams under way hear of it.
             self.shared.end();
         }
+        self.shared.alarms.end();
     }
 }

@@ -9,6 +9,7 @@
 //! it takes no more requests, its socket is gone. The rule: a connection counts as closed when its [`Socket`] is
 //! dropped, nowhere else.
 
+mod alarms;
 mod awaited;
 mod body;
 mod bucket;
@@ -35,6 +36,7 @@ mod pings;
 mod place;
 mod probe;
 mod reasons;
+mod reply;
 mod request;
 mod send;
 mod signs;
@@ -60,6 +62,7 @@ pub(crate) use open::{Connection, open};
 pub(crate) use phases::{Late, Phases};
 pub(crate) use pings::Complaints;
 pub(crate) use place::Place;
+pub(crate) use reply::Reply;
 pub(crate) use request::RequestBody;
 pub(crate) use send::{Cause, Processed, SendFailure};
 pub(crate) use socket::{Peek, Socket, SocketHandle};

@@ -1,9 +1,7 @@
 //! A place on an HTTP/2 connection: the right to one stream, from the request to the end of the answer's body.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
@@ -13,9 +11,8 @@ use super::h2::{H2, Sender, Shared};
 use super::phases::Watch;
 use super::reasons::{is_complaint, is_refused, is_reset, is_runtime_gone};
 use super::request::Completion;
-use super::stream::Stream;
 use super::turn::{Numbered, Turn};
-use super::{BodyFailure, Cause, CloseReason, Link, Phases, PooledBody, Processed, RequestBody, SendFailure, terms};
+use super::{BodyFailure, Cause, CloseReason, Link, Phases, Processed, Reply, RequestBody, SendFailure, terms};
 use crate::error::Phase;
 
 /// The right to one stream. Dropping it gives the place back.
@@ -92,7 +89,7 @@ impl Place {
         request: Request<RequestBody>,
         deadline: Option<Instant>,
         phases: Option<Arc<Phases>>,
-    ) -> Result<Response<PooledBody>, SendFailure> {
+    ) -> Result<Box<Reply>, SendFailure> {
         let signs = &self.shared.signs;
         let received = signs.received();
         let is_over = match deadline {
@@ -105,7 +102,7 @@ impl Place {
         if is_over {
             self.timed_out(received);
         } else if signs.limit() > 0 {
-            return self.send(request, deadline, phases.as_ref()).await;
+            return Ok(self.send(request, Instant::now(), deadline, phases.as_ref()));
         }
         Err(SendFailure {
             processed: Processed::No,
@@ -120,16 +117,16 @@ impl Place {
         })
     }
 
-    /// Sends a request and waits for the head of its answer. Dropping the future resets the stream, sooner or later (see
-    /// [`parking`](super::parking)), and nothing else.
+    /// Sends a request `now`; what comes back waits for the head of its answer.
     pub(crate) fn send(
         mut self,
         mut request: Request<RequestBody>,
+        now: Instant,
         deadline: Option<Instant>,
         phases: Option<&Arc<Phases>>,
-    ) -> impl Future<Output = Result<Response<PooledBody>, SendFailure>> + Send + use<> {
+    ) -> Box<Reply> {
         let shared = &self.shared;
-        let mut watch = phases.map(|phases| Box::new(Watch::over(phases, request.body_mut(), None, deadline)));
+        let watch = phases.map(|phases| Box::new(Watch::over(phases, request.body_mut(), None, deadline)));
         self.request = Some(request.body().completion());
         if self.is_uploading() {
             self.upload = Some(shared.crew.upload());
@@ -137,10 +134,9 @@ impl Place {
         }
         self.is_bodiless = request.method() == Method::HEAD;
         self.began = Began {
-            at: Instant::now(),
+            at: now,
             may_be_stale: shared.uses.fetch_add(1, Ordering::SeqCst) > 0 || shared.link.has_rested(),
         };
-        let began = self.began;
         if terms::request_binds(request.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
         }
@@ -150,77 +146,15 @@ impl Place {
         self.turn = Some(Arc::clone(&turn));
         let answer = Box::pin(sender.try_send_request(request.map(|body| Numbered { body, turn })));
         drop(sender);
-        let early = (!shared.signs.is_settled()).then(|| Arc::clone(&shared.signs));
-        let mut stream = Stream::of_answer(answer, self);
-        async move {
-            let mut bound = deadline.map(|deadline| began.half_time(deadline));
-            let mut received = None;
-            let answered = loop {
-                let answer = poll_fn(|cx| match (stream.poll_answer(cx), &mut watch) {
-                    (Poll::Ready(answered), _) => Poll::Ready(Ok(answered)),
-                    (Poll::Pending, None) => Poll::Pending,
-                    (Poll::Pending, Some(watch)) => watch.poll_head(cx, || stream.received().unwrap_or(0)).map(Err),
-                });
-                let answer = async {
-                    match &early {
-                        None => Some(answer.await),
-                        Some(signs) => tokio::select! {
-                            biased;
-                            answer = answer => Some(answer),
-                            () = signs.allows_nothing() => None,
-                        },
-                    }
-                };
-                match bound {
-                    None => break Ok(answer.await),
-                    Some(bound) => match tokio::time::timeout_at(bound, answer).await {
-                        Ok(answered) => break Ok(answered),
-                        Err(over) if Some(bound) == deadline => break Err(over),
-                        Err(_) => {}
-                    },
-                }
-                bound = deadline;
-                received = stream.received();
-            };
-            let failure = |processed, cause| SendFailure {
-                processed,
-                request: None,
-                cause,
-                has_answer: false,
-                calm: false,
-            };
-            let (outcome, mut place) = match answered {
-                Ok(Some(Ok(answered))) => answered,
-                Ok(Some(Err(late))) => {
-                    stream.timed_out(watch.map(|watch| watch.heard()));
-                    return Err(failure(Processed::Maybe, Cause::Late(late)));
-                }
-                Ok(None) => return Err(failure(Processed::No, Cause::NoStream)),
-                Err(_) => {
-                    let phase = stream.phase();
-                    stream.timed_out(received);
-                    return Err(failure(Processed::Maybe, Cause::Deadline(phase)));
-                }
-            };
-            match outcome {
-                Ok(response) => {
-                    if let Some(why) = place.request.as_ref().and_then(Completion::late_failure) {
-                        return Err(SendFailure::of_body(why));
-                    }
-                    place.answered(&response);
-                    Ok(response.map(|body| PooledBody::h2(body, place, deadline, watch)))
-                }
-                Err(mut error) => {
-                    let request = error
-                        .take_message()
-                        .map(|request| Box::new(request.map(|numbered| numbered.body)));
-                    Err(place.failure(error.into_error(), request))
-                }
-            }
-        }
+        Reply::new(answer, self, deadline, watch)
     }
 
-    fn failure(&self, error: hyper::Error, request: Option<Box<Request<RequestBody>>>) -> SendFailure {
+    /// What has become of the request's body.
+    pub(super) fn completion(&self) -> Option<&Completion> {
+        self.request.as_ref()
+    }
+
+    pub(super) fn failure(&self, error: hyper::Error, request: Option<Box<Request<RequestBody>>>) -> SendFailure {
         let Shared { signs, link, .. } = &*self.shared;
         // What the peer said with it shapes where the request goes next.
         signs.tell(link);
@@ -280,7 +214,7 @@ impl Place {
     }
 
     /// The head has come. From here on the body is waited for.
-    fn answered<B>(&mut self, response: &Response<B>) {
+    pub(super) fn answered<B>(&mut self, response: &Response<B>) {
         self.is_bodiless |= response.status() == StatusCode::NOT_MODIFIED;
         let shared = &self.shared;
         if terms::answer_binds(response.headers()) {

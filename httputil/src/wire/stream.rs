@@ -51,13 +51,22 @@ impl Stream {
         }
     }
 
-    pub(super) fn of_body(incoming: Incoming, place: Place) -> Stream {
-        let patience = PATIENCE;
-        Stream {
-            parts: Some((Remains::Body { incoming, patience }, place)),
-            is_over: false,
-            held: Held::default(),
+    /// Its answer has come: the body is next.
+    pub(super) fn begin_body(&mut self, incoming: Incoming) {
+        if let Some((remains, _)) = &mut self.parts {
+            let patience = PATIENCE;
+            *remains = Remains::Body { incoming, patience };
+            self.is_over = false;
         }
+    }
+
+    /// Nothing is to come any more: dropping it resets nothing.
+    pub(super) fn finish(&mut self) {
+        self.is_over = true;
+    }
+
+    pub(super) fn place(&mut self) -> Option<&mut Place> {
+        self.parts.as_mut().map(|(_, place)| place)
     }
 
     /// What the request holds is given back with the stream's place; of one that is parked before, at once.
@@ -65,14 +74,14 @@ impl Stream {
         self.held = held;
     }
 
-    /// The answer, and the place that its body will hold.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<(Outcome<Numbered>, Place)> {
+    /// The answer. If it is one, its [body](Self::begin_body) begins.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<Numbered>> {
         let Some((Remains::Answer(answer), _)) = &mut self.parts else {
             unreachable!("an answer comes once, and before its body")
         };
         let outcome = ready!(answer.as_mut().poll(cx));
-        let (_, place) = self.parts.take().expect("it was there just now");
-        Poll::Ready((outcome, place))
+        self.is_over = true;
+        Poll::Ready(outcome)
     }
 
     /// Our deadline ends it; `received` is what had been [`received`](Self::received) when half of its time was over,
