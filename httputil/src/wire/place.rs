@@ -21,44 +21,32 @@ pub(crate) struct Place {
     /// Given up with the request: one that is put into hyper's queue in the very moment in which the connection drops it
     /// comes back only with the last sender.
     sender: Option<Sender>,
-    began: Began,
+    /// When the exchange began.
+    began: Instant,
     /// What has become of the request, once it is sent.
     turn: Option<Arc<Turn>>,
     /// What has become of the request's body.
-    request: Option<Completion>,
+    request: Completion,
     /// It is a stream of the caller's.
     upload: Option<Upload>,
+    /// The peer may have closed the connection before the exchange began.
+    began_stale: bool,
     /// The answer bears no body, whatever its length says.
     is_bodiless: bool,
 }
 
-/// The beginning of an exchange.
-#[derive(Clone, Copy, Debug)]
-struct Began {
-    at: Instant,
-    may_be_stale: bool,
-}
-
-impl Began {
-    fn half_time(self, deadline: Instant) -> Instant {
-        self.at + deadline.saturating_duration_since(self.at) / 2
-    }
-}
-
 impl Place {
     pub(super) fn new(h2: H2) -> Place {
-        let began = Began {
-            at: h2.shared.link.born,
-            may_be_stale: false,
-        };
+        let began = h2.shared.link.born;
         let H2 { sender, shared } = h2;
         Place {
             shared,
             sender: Some(sender),
             began,
             turn: None,
-            request: None,
+            request: Completion::default(),
             upload: None,
+            began_stale: false,
             is_bodiless: false,
         }
     }
@@ -127,16 +115,14 @@ impl Place {
     ) -> Box<Reply> {
         let shared = &self.shared;
         let watch = phases.map(|phases| Box::new(Watch::over(phases, request.body_mut(), None, deadline)));
-        self.request = Some(request.body().completion());
+        self.request = request.body().completion();
         if self.is_uploading() {
             self.upload = Some(shared.crew.upload());
             request.body_mut().step_aside();
         }
         self.is_bodiless = request.method() == Method::HEAD;
-        self.began = Began {
-            at: now,
-            may_be_stale: shared.uses.fetch_add(1, Ordering::SeqCst) > 0 || shared.link.has_rested(),
-        };
+        self.began = now;
+        self.began_stale = shared.uses.fetch_add(1, Ordering::SeqCst) > 0 || shared.link.has_rested();
         if terms::request_binds(request.headers()) {
             shared.is_bound.store(true, Ordering::Relaxed);
         }
@@ -150,27 +136,27 @@ impl Place {
     }
 
     /// What has become of the request's body.
-    pub(super) fn completion(&self) -> Option<&Completion> {
-        self.request.as_ref()
+    pub(super) fn completion(&self) -> &Completion {
+        &self.request
     }
 
     pub(super) fn failure(&self, error: hyper::Error, request: Option<Box<Request<RequestBody>>>) -> SendFailure {
         let Shared { signs, link, .. } = &*self.shared;
         // What the peer said with it shapes where the request goes next.
         signs.tell(link);
-        let rejection = link.socket.rejection().filter(|_| !self.began.may_be_stale);
+        let rejection = link.socket.rejection().filter(|_| !self.began_stale);
         let is_stranded = signs.is_stranded() && self.turn.as_ref().is_some_and(|turn| turn.is_unwritten());
         let processed = if rejection.is_some() {
             // It would do so on the next connection, too.
             Processed::Maybe
         } else if request.is_some() || is_refused(&error) || is_stranded {
             Processed::No
-        } else if self.began.may_be_stale && !is_reset(&error) {
+        } else if self.began_stale && !is_reset(&error) {
             Processed::Unknown
         } else {
             Processed::Maybe
         };
-        let upload = self.request.as_ref().and_then(Completion::failure);
+        let upload = self.request.failure();
         SendFailure {
             processed,
             request,
@@ -206,7 +192,7 @@ impl Place {
 
     /// Whether the request's body is yet to come to its end.
     pub(super) fn is_uploading(&self) -> bool {
-        self.request.as_ref().is_some_and(Completion::is_under_way)
+        self.request.is_under_way()
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -224,7 +210,7 @@ impl Place {
 
     /// When half of the exchange's time is over.
     pub(super) fn half_time(&self, deadline: Instant) -> Instant {
-        self.began.half_time(deadline)
+        self.began + deadline.saturating_duration_since(self.began) / 2
     }
 
     /// Bytes received on the connection so far.
@@ -237,8 +223,8 @@ impl Place {
     /// with this answer.
     pub(super) fn timed_out(&self, received: u64) {
         let shared = &self.shared;
-        if shared.signs.doubt(received) && self.began.may_be_stale {
-            shared.link.home.suspect(&shared.link, self.began.at);
+        if shared.signs.doubt(received) && self.began_stale {
+            shared.link.home.suspect(&shared.link, self.began);
         }
     }
 }

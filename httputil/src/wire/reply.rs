@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use super::alarms::Alarm;
 use super::phases::Watch;
-use super::request::Completion;
 use super::stream::{Answer, Stream};
 use super::turn::Numbered;
 use super::{Cause, Place, PooledBody, Processed, SendFailure};
@@ -113,7 +112,7 @@ impl Reply {
     fn answered(&mut self, response: Response<Incoming>, body: &mut PooledBody) -> Result<Response<()>, SendFailure> {
         let stream = self.stream.as_mut().expect(ONCE);
         let place = stream.place().expect(ONCE);
-        if let Some(why) = place.completion().and_then(Completion::late_failure) {
+        if let Some(why) = place.completion().late_failure() {
             self.stream = None;
             return Err(SendFailure::of_body(why));
         }

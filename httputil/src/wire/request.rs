@@ -438,7 +438,7 @@ struct Fate {
 }
 
 /// Whether the request's body had left when the answer ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Completion {
     fate: Option<Arc<Fate>>,
     length: u64,
