@@ -288,7 +288,8 @@ impl Client {
             None => Ok(request.and_then(|request| prepare(&self.inner, request))),
             Some(_) => Err(request.map(Box::new)),
         };
-        async move {
+        // Written where it stays, as `Prepared` is: a future of the caller's that awaits it is smaller by it, too.
+        Box::into_pin(Box::write(Box::new_uninit(), async move {
             // The whole client, so that the request keeps the lease to its end.
             let client = &self;
             match (begun, &client.around) {
@@ -296,7 +297,7 @@ impl Client {
                 (Err(request), Some(around)) => Box::pin(around.send_reqwest(client, request?)).await,
                 (Err(request), None) => Box::pin(prepare(&client.inner, *request?)?.run(to_reqwest)).await,
             }
-        }
+        }))
     }
 
     /// The profile's name.
