@@ -1,6 +1,7 @@
 //! Whom to connect to.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,12 +83,34 @@ fn port_of(scheme: Scheme, port: &str) -> Result<u16, &'static str> {
 }
 
 /// A host as the URL's one parse gave it: lower-case, IDNA applied, brackets gone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub(crate) enum Host {
     Name(Arc<str>),
     Ip(IpAddr),
     /// A Unix socket, in place of a host.
     Socket(Arc<Path>),
+}
+
+/// A request's host is mostly a clone of the one that it is compared to, on three occasions.
+impl PartialEq for Host {
+    fn eq(&self, other: &Host) -> bool {
+        match (self, other) {
+            (Host::Name(one), Host::Name(other)) => Arc::ptr_eq(one, other) || one == other,
+            (Host::Ip(one), Host::Ip(other)) => one == other,
+            (Host::Socket(one), Host::Socket(other)) => Arc::ptr_eq(one, other) || one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Hash for Host {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Host::Name(name) => name.hash(state),
+            Host::Ip(ip) => ip.hash(state),
+            Host::Socket(path) => path.hash(state),
+        }
+    }
 }
 
 /// Scheme, host and port of a request.
@@ -232,6 +255,8 @@ impl fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
     use super::*;
 
     #[test]
@@ -270,6 +295,28 @@ mod tests {
             assert_eq!(Target::of_uri_like(&uri, None), url, "{text}");
             let other = Target::new(Scheme::Https, Host::Name("server".into()), 1).ok();
             assert_eq!(Target::of_uri_like(&uri, other.as_ref()), url, "{text}, after another");
+        }
+    }
+
+    #[test]
+    fn hosts_are_the_same_by_what_they_are_wherever_it_is_kept() {
+        let hosts = || {
+            let name = Host::Name("a.test".into());
+            let socket = Host::Socket(Path::new("a.test").into());
+            [
+                name,
+                socket,
+                Host::Name("b.test".into()),
+                Host::Ip([10, 0, 0, 1].into()),
+            ]
+        };
+        let hash = |host: &Host| BuildHasherDefault::<DefaultHasher>::new().hash_one(host);
+        for (index, one) in hosts().iter().enumerate() {
+            assert_eq!(one, &one.clone());
+            for (other_index, other) in hosts().iter().enumerate() {
+                assert_eq!(one == other, index == other_index, "{one:?} and {other:?}");
+                assert!(one != other || hash(one) == hash(other), "{one:?}");
+            }
         }
     }
 
