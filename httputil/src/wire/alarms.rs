@@ -48,15 +48,12 @@ impl Alarms {
     pub(super) fn set(self: &Arc<Self>, at: Instant) -> (Alarm, bool) {
         let mut state = self.lock();
         let slot = Slot::Set { at, waker: None };
-        let number = match state.free.pop() {
-            Some(number) => {
-                state.slots[number] = slot;
-                number
-            }
-            None => {
-                state.slots.push(slot);
-                state.slots.len() - 1
-            }
+        let number = if let Some(number) = state.free.pop() {
+            state.slots[number] = slot;
+            number
+        } else {
+            state.slots.push(slot);
+            state.slots.len() - 1
         };
         let is_early = self.is_early(&mut state, at);
         drop(state);
