@@ -260,6 +260,27 @@ async fn requests_that_wait_beside_an_upload_hear_of_the_connection_s_end_as_it_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_was_not_written_when_its_connection_ended_is_sent_over_another_one() {
+    let (client, mut peers, peer) = connected().await;
+    let posted = sent(client.post(URL).body("sent once").send()).await;
+    drop(peer);
+    let mut other = peers.next().await;
+    let stream = other.request().await.unwrap();
+    other.answer(stream).await;
+    assert_eq!(posted.await.unwrap().unwrap().status(), 204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_written_when_its_connection_ended_is_not_sent_again() {
+    let (client, mut peers, mut peer) = connected().await;
+    let posted = tokio::spawn(client.post(URL).body("sent once").send());
+    peer.request().await.unwrap();
+    drop(peer);
+    let error = posted.await.unwrap().unwrap_err();
+    assert!(!error.is_retryable() && peers.is_none_dialled(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_that_were_taken_back_before_take_none_that_is_under_way_along() {
     let (client, mut peers, mut peer) = recovered().await;
     let running = tokio::spawn(client.get(URL).send());

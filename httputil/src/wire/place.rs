@@ -145,11 +145,12 @@ impl Place {
         // What the peer said with it shapes where the request goes next.
         signs.tell(link);
         let rejection = link.socket.rejection().filter(|_| !self.began_stale);
-        let is_stranded = signs.is_stranded() && self.turn.as_ref().is_some_and(|turn| turn.is_unwritten());
+        // As long as the socket lives, h2 may write what it holds.
+        let is_unwritten = link.socket.is_cut() && self.turn.as_ref().is_some_and(|turn| turn.is_unwritten());
         let processed = if rejection.is_some() {
             // It would do so on the next connection, too.
             Processed::Maybe
-        } else if request.is_some() || is_refused(&error) || is_stranded {
+        } else if request.is_some() || is_refused(&error) || is_unwritten {
             Processed::No
         } else if self.began_stale && !is_reset(&error) {
             Processed::Unknown
@@ -165,7 +166,7 @@ impl Place {
             cause: match upload {
                 Some(why) => Cause::RequestBody(why.to_owned()),
                 None if let Some(rejection) = rejection => Cause::Rejected(Box::new(rejection.clone())),
-                None if is_stranded => Cause::NoStream,
+                None if is_unwritten && signs.is_stranded() => Cause::NoStream,
                 None if is_runtime_gone(&error) => Cause::RuntimeGone,
                 None if signs.pings.is_missed() => Cause::Ping(signs.pings.timeout()),
                 None => Cause::Hyper(error),

@@ -104,8 +104,7 @@ impl SocketHandle {
     /// task has the socket of an HTTP/2 connection from its handshake on, and goes with its runtime or its peer.
     pub(super) fn attach(&self, link: Arc<Link>) {
         *self.0.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
-        let is_cut = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        if is_cut {
+        if self.is_cut() {
             self.tell();
         }
     }
@@ -165,6 +164,11 @@ impl SocketHandle {
         let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(stream);
         self.tell();
+    }
+
+    /// Whether the stream is closed, so that nothing is written any more.
+    pub(super) fn is_cut(&self) -> bool {
+        self.0.stream.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Tells the pool of the end, once.
