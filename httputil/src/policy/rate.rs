@@ -21,7 +21,7 @@
 //! `governor`'s bucket is the same one (the generic cell rate algorithm). But those who wait for it are served in any
 //! order, its clock is not tokio's, and it brings a dozen crates along for the ten lines that are here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -36,12 +36,23 @@ pub struct Rate {
     interval: Duration,
     /// How far ahead of the clock turns may be taken.
     ahead: Duration,
-    /// When the bucket is full again.
-    full_at: Mutex<Instant>,
+    bucket: Mutex<Bucket>,
     /// The first in line waits at the bucket, the others behind.
     line: Arc<Limit>,
-    may_wait: bool,
+    /// How many may wait; `None` is without bound.
+    queue: Option<usize>,
 }
+
+#[derive(Debug)]
+struct Bucket {
+    /// When it is full again.
+    full_at: Instant,
+    /// Those in line, the first one included. Counted here, so that nobody who merely looks is taken for one who waits.
+    waiting: usize,
+}
+
+/// One in line.
+struct Waits<'a>(&'a Rate);
 
 impl Rate {
     /// A turn after the other by the `rate`, and `burst` of them at once after a quiet time, at least one; `None` is as many as
@@ -52,19 +63,25 @@ impl Rate {
         Rate {
             interval,
             ahead: interval.saturating_mul(burst.saturating_sub(1)),
-            full_at: Mutex::new(Instant::now()),
-            line: Limit::new(1, queue.map(|queue| queue.saturating_sub(1))),
-            may_wait: queue != Some(0),
+            bucket: Mutex::new(Bucket {
+                full_at: Instant::now(),
+                waiting: 0,
+            }),
+            line: Limit::new(1, None),
+            queue,
         }
     }
 
+    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes a turn, or says when there is one.
-    fn take(&self, now: Instant) -> Result<(), Instant> {
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        match full_at.checked_sub(self.ahead) {
+    fn take(&self, bucket: &mut Bucket, now: Instant) -> Result<(), Instant> {
+        match bucket.full_at.checked_sub(self.ahead) {
             Some(turn) if turn > now => Err(turn),
             _ => {
-                *full_at = (*full_at).max(now) + self.interval;
+                bucket.full_at = bucket.full_at.max(now) + self.interval;
                 Ok(())
             }
         }
@@ -72,7 +89,8 @@ impl Rate {
 
     /// A turn without waiting, if there is one and nobody waits for it.
     pub fn try_admit(&self) -> bool {
-        self.line.try_admit().is_some() && self.take(Instant::now()).is_ok()
+        let mut bucket = self.bucket();
+        bucket.waiting == 0 && self.take(&mut bucket, Instant::now()).is_ok()
     }
 
     /// Waits for the turn, first come, first served, until the deadline at most.
@@ -87,16 +105,19 @@ impl Rate {
     ///
     /// Where it has to wait outside of a tokio runtime whose clock is on.
     pub async fn admit(&self, deadline: Option<Instant>) -> Result<(), Shed> {
-        let first = match self.line.try_admit() {
-            Some(first) if self.take(Instant::now()).is_ok() => {
-                drop(first);
+        let waits = {
+            let mut bucket = self.bucket();
+            if bucket.waiting == 0 && self.take(&mut bucket, Instant::now()).is_ok() {
                 return Ok(());
             }
-            _ if !self.may_wait => return Err(Shed::QueueFull),
-            Some(first) => first,
-            None => self.line.admit(deadline).await?,
+            if self.queue.is_some_and(|queue| bucket.waiting >= queue) {
+                return Err(Shed::QueueFull);
+            }
+            bucket.waiting += 1;
+            Waits(self)
         };
-        while let Err(turn) = self.take(Instant::now()) {
+        let _first = self.line.admit(deadline).await?;
+        while let Err(turn) = waits.take() {
             match deadline {
                 Some(deadline) if deadline < turn => {
                     tokio::time::sleep_until(deadline).await;
@@ -105,8 +126,25 @@ impl Rate {
                 _ => tokio::time::sleep_until(turn).await,
             }
         }
-        drop(first);
+        // It left the line with its turn.
+        std::mem::forget(waits);
         Ok(())
+    }
+}
+
+impl Waits<'_> {
+    /// Takes a turn and leaves the line, or says when there is a turn.
+    fn take(&self) -> Result<(), Instant> {
+        let mut bucket = self.0.bucket();
+        let turn = self.0.take(&mut bucket, Instant::now());
+        bucket.waiting -= usize::from(turn.is_ok());
+        turn
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.bucket().waiting -= 1;
     }
 }
 
@@ -189,5 +227,17 @@ mod tests {
             }
             assert_eq!(served, queue);
         }
+    }
+
+    #[test]
+    fn those_who_come_at_once_are_not_in_each_other_s_way() {
+        // More turns than are taken, and nobody may wait.
+        let rate = Rate::new(settings::Rate::per_second(1), Some(1_000_000), Some(0));
+        let refused: usize = std::thread::scope(|scope| {
+            let comes = || (0..20_000).filter(|_| !rate.try_admit()).count();
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(comes)).collect();
+            all.into_iter().map(|each| each.join().unwrap()).sum()
+        });
+        assert_eq!(refused, 0);
     }
 }
