@@ -20,8 +20,8 @@
 //! # });
 //! ```
 //!
-//! tokio's semaphore is the limit and its fair queue; here is only the bound on the queue, and the line that nobody
-//! crosses twice: one who goes while waiting leaves both.
+//! tokio's semaphore is the limit and its fair queue; here is only the bound on the queue. It counts those who run and those
+//! who wait together: whoever is next has a place from the moment at which one is given back, though its task has not run yet.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,8 +37,9 @@ use crate::wire::{Counts, Holding};
 pub struct Limit {
     most: usize,
     running: Semaphore,
-    waiting: AtomicUsize,
-    /// `None` is without bound.
+    /// Those who run or wait.
+    inside: AtomicUsize,
+    /// How many may wait; `None` is without bound.
     queue: Option<usize>,
 }
 
@@ -65,7 +66,7 @@ impl Limit {
         Arc::new(Limit {
             most,
             running: Semaphore::new(most),
-            waiting: AtomicUsize::new(0),
+            inside: AtomicUsize::new(0),
             queue,
         })
     }
@@ -73,12 +74,13 @@ impl Limit {
     /// Those who wait.
     #[cfg(test)]
     fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        let running = self.most - self.running.available_permits();
+        self.inside.load(Ordering::Relaxed) - running
     }
 
     /// Whether nobody holds or wants a place, so that it may be forgotten. For [`Hosts`](super::hosts::Hosts).
     pub fn is_at_rest(&self) -> bool {
-        self.running.available_permits() == self.most && self.waiting.load(Ordering::Relaxed) == 0
+        self.inside.load(Ordering::Relaxed) == 0
     }
 
     /// Whether who comes now would have to wait.
@@ -89,6 +91,7 @@ impl Limit {
     /// A place without waiting; none while others wait.
     pub fn try_admit(self: &Arc<Self>) -> Option<Place> {
         let permit = self.running.try_acquire().ok()?;
+        self.inside.fetch_add(1, Ordering::Relaxed);
         Some(self.taken(permit))
     }
 
@@ -112,9 +115,7 @@ impl Limit {
         if let Some(permit) = self.try_admit() {
             return Ok(permit);
         }
-        let Some(_waits) = Waits::take(&self.waiting, self.queue) else {
-            return Err(Shed::QueueFull);
-        };
+        let waits = Waits::enter(self).ok_or(Shed::QueueFull)?;
         let turn = self.running.acquire();
         let permit = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, turn)
@@ -122,6 +123,7 @@ impl Limit {
                 .map_err(|_| Shed::Deadline)?,
             None => turn.await,
         };
+        waits.stays();
         Ok(self.taken(permit.expect("nobody closes the semaphore")))
     }
 }
@@ -139,6 +141,8 @@ impl std::error::Error for Shed {}
 
 impl Counts for Limit {
     fn gone(&self) {
+        // First, lest somebody else finds the queue full whose first has a place already.
+        self.inside.fetch_sub(1, Ordering::Relaxed);
         self.running.add_permits(1);
     }
 }
@@ -147,14 +151,17 @@ impl Counts for Limit {
 struct Waits<'a>(&'a AtomicUsize);
 
 impl Waits<'_> {
-    fn take(waiting: &AtomicUsize, queue: Option<usize>) -> Option<Waits<'_>> {
-        let most = queue.unwrap_or(usize::MAX);
-        waiting
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
-                (waiting < most).then_some(waiting + 1)
-            })
-            .ok()
-            .map(|_| Waits(waiting))
+    fn enter(limit: &Limit) -> Option<Waits<'_>> {
+        let most = limit.queue.map_or(usize::MAX, |queue| limit.most.saturating_add(queue));
+        let entered = |inside: usize| (inside < most).then_some(inside + 1);
+        let inside = &limit.inside;
+        let entered = inside.fetch_update(Ordering::Relaxed, Ordering::Relaxed, entered);
+        entered.ok().map(|_| Waits(inside))
+    }
+
+    /// It has a place, and counts on.
+    fn stays(self) {
+        std::mem::forget(self);
     }
 }
 
@@ -219,5 +226,27 @@ mod tests {
         assert_eq!(limit.waiting(), 0);
         drop(running);
         assert!(limit.admit(None).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_a_place_waits_no_more_though_it_has_not_run_yet() {
+        let limit = Limit::new(2, Some(2));
+        let running = [limit.admit(None).await.unwrap(), limit.admit(None).await.unwrap()];
+        let waiting = [(); 2].map(|()| {
+            let limit = Arc::clone(&limit);
+            tokio::spawn(async move { limit.admit(None).await.unwrap() })
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(limit.waiting(), 2);
+        // Both places are theirs now. Nobody has polled them since.
+        drop(running);
+        let soon = Some(Instant::now() + Duration::from_secs(1));
+        let (third, fourth, fifth) = tokio::join!(limit.admit(soon), limit.admit(soon), limit.admit(None));
+        assert_eq!([third.unwrap_err(), fourth.unwrap_err()], [Shed::Deadline; 2]);
+        assert_eq!(fifth.unwrap_err(), Shed::QueueFull, "two wait, and no more may");
+        for each in waiting {
+            drop(each.await.unwrap());
+        }
+        assert!(limit.is_at_rest());
     }
 }
