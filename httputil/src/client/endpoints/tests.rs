@@ -184,6 +184,23 @@ async fn a_retry_goes_to_another_endpoint() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_must_not_be_done_twice_is_asked_of_no_other_endpoint_after_an_answer() {
+    let (client, _, got) = client(&[("one", 503, 0), ("two:81", 503, 0), ("three", 503, 0)], |policy| {
+        policy.breaker.enabled = false;
+    });
+    let sent = async |request: crate::RequestBuilder| {
+        let before: usize = shares(&got).values().sum();
+        assert_eq!(request.send().await.unwrap().status(), 503);
+        shares(&got).values().sum::<usize>() - before
+    };
+    for _ in 0..10 {
+        assert_eq!(sent(client.post("x")).await, 1);
+        assert_eq!(sent(client.post("x").header("idempotency-key", "7")).await, 3);
+        assert_eq!(sent(client.get("x").idempotent(false)).await, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_endpoint_whose_breaker_is_open_is_passed_over_until_it_is_back() {
     let (client, says, got) = client(&[("one", 503, 0), ("two:81", 200, 5), ("three", 200, 5)], |policy| {
         policy.retry.max_attempts = 1;
