@@ -121,16 +121,22 @@ fn a_cancelled_probe_leaves_its_place_to_another() {
 fn a_request_of_an_earlier_phase_says_nothing() {
     let now = Instant::now();
     let breaker = Breaker::new_at(SETTINGS, now);
-    let early: Vec<Permit> = (0..2).map(|_| pass(&breaker, now).unwrap()).collect();
+    let early = [Verdict::Success, Verdict::Success, Verdict::Success, Verdict::Failure];
+    let early = early.map(|verdict| (pass(&breaker, now).unwrap(), verdict));
     for _ in 0..20 {
         ends(&breaker, Verdict::Failure, now);
     }
     let later = now + Duration::from_secs(5);
-    let _probe = pass(&breaker, later).unwrap();
-    for pass in early {
-        assert_eq!(pass.ended_at(Verdict::Failure, later, || 0.0), Change::Nothing);
+    let probe = pass(&breaker, later).unwrap();
+    for (pass, verdict) in early {
+        assert_eq!(pass.ended_at(verdict, later, || 0.0), Change::Nothing);
     }
-    assert_eq!(breaker.state_at(later), BreakerState::HalfOpen);
+    // Nor did they take the places of probes, or give any back.
+    let others = [pass(&breaker, later).unwrap(), pass(&breaker, later).unwrap()];
+    assert!(refused(&breaker, later).is_some());
+    assert_eq!(probe.ended_at(Verdict::Success, later, || 0.0), Change::Nothing);
+    let ended = others.map(|probe| probe.ended_at(Verdict::Success, later, || 0.0));
+    assert_eq!(ended, [Change::Nothing, Change::Closed]);
 }
 
 #[test]
