@@ -56,6 +56,7 @@ async fn no_attempt_is_wasted_on_a_host_that_is_left_alone() {
     let request = client.post(format!("http://{}/", port.addr())).send();
     let error = within(PATIENCE, request).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (Kind::Connect, 3), "{error}");
+    assert!(error.is_retryable(), "nobody ever got it");
     assert!(
         error.to_string().ends_with("(profile default, 3 attempts)") && !error.to_string().contains("last try"),
         "{error}"
