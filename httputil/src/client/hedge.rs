@@ -51,11 +51,18 @@ impl Prepared {
             let late = async {
                 until_late(&sight, after).await;
                 if !twin.may_be_asked().await {
+                    twin.give_way();
                     return None;
                 }
                 tracing::debug!(profile, method = %twin.failing.method, ?after, "hedged: no answer yet");
                 beside.turn_from(sight.shared());
-                Some(twin.guarded_attempt(beside))
+                Some(async {
+                    let outcome = twin.guarded_attempt(beside).await;
+                    if !is_good(&outcome) {
+                        twin.give_way();
+                    }
+                    outcome
+                })
             };
             race(first, late, is_good).await
         };
@@ -118,7 +125,6 @@ impl Prepared {
             return false;
         }
         if !self.budget().is_some_and(Budget::withdraw) {
-            self.leave_host();
             self.in_force.pool.count_retry_denied();
             let (profile, method) = (&*self.in_force.name, &self.failing.method);
             tracing::debug!(profile, %method, "not hedged, the host's budget is spent (retry.budget)");
@@ -127,10 +133,16 @@ impl Prepared {
         // Last, since a turn cannot be given back: others wait for the next one by now.
         let has_turn = self.try_take_turn();
         if !has_turn {
-            self.leave_host();
             self.pay_back();
         }
         has_turn
+    }
+
+    /// Nothing comes of a second attempt: nobody is kept waiting for what it holds, however long the first one takes.
+    fn give_way(&mut self) {
+        drop(self.take_pooled());
+        self.leave_host();
+        self.journey = None;
     }
 
     fn budget(&self) -> Option<&Budget> {

@@ -59,6 +59,12 @@ fn shares(got: &Got) -> BTreeMap<String, usize> {
     got.iter().map(|(host, paths)| (host.clone(), paths.len())).collect()
 }
 
+/// Requests under way at all endpoints.
+fn under_way(client: &Client) -> usize {
+    let in_force = client.inner.in_force.load();
+    in_force.policies.endpoints.as_ref().unwrap().loads.under_way()
+}
+
 async fn get(client: &Client, url: &str) -> u16 {
     let response = client.get(url).send().await.unwrap();
     let status = response.status().as_u16();
@@ -279,10 +285,7 @@ async fn a_path_through_the_tower_door_is_spread_too() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_reads_is_under_way_until_its_deadline() {
     let (client, ..) = client(&[], |policy| policy.timeout = Some(Duration::from_secs(1)));
-    let under_way = || {
-        let in_force = client.inner.in_force.load();
-        in_force.policies.endpoints.as_ref().unwrap().loads.under_way()
-    };
+    let under_way = || under_way(&client);
     let kept = client.get("/").send().await.unwrap();
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(under_way(), 1);
@@ -290,6 +293,27 @@ async fn an_answer_that_nobody_reads_is_under_way_until_its_deadline() {
     assert_eq!(under_way(), 0);
     drop(kept);
     assert_eq!(under_way(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_is_not_made_or_has_failed_is_under_way_nowhere() {
+    let hangs = [("one", 200, 10_000), ("two:81", 200, 10_000), ("three", 200, 10_000)];
+    for (min_per_second, failing) in [(0, None), (1000, Some(503))] {
+        let (client, says, got) = client(&hangs, |policy| {
+            policy.hedge_after = Some(Duration::from_millis(100));
+            (policy.retry.budget_ratio, policy.retry.budget_min_per_second) = (0.0, min_per_second);
+        });
+        let first = tokio::spawn(client.get("x").send());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(under_way(&client), 1);
+        if let Some(status) = failing {
+            says.lock().unwrap().values_mut().for_each(|say| *say = (status, 10));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(shares(&got).len(), 1 + usize::from(failing.is_some()));
+        assert_eq!(under_way(&client), 1, "{failing:?}");
+        assert_eq!(first.await.unwrap().unwrap().status(), 200);
+    }
 }
 
 #[tokio::test(start_paused = true)]

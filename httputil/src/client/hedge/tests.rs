@@ -108,6 +108,23 @@ async fn a_second_attempt_is_made_when_its_time_has_come_and_the_first_good_answ
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hedge_that_failed_keeps_nobody_waiting_for_its_place_or_its_connection() {
+    let (client, ..) = client(&[(10_000, 200), (20, 503), (10, 200)], |policy| {
+        policy.limit.max_concurrent_per_host = Some(2);
+    });
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { get(&client).await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let now = client.stats();
+    assert_eq!((now.hedges, now.in_use, now.idle), (1, 1, 1), "{now:?}");
+    let (status, took) = get(&client).await;
+    assert!(status == 200 && took < 20, "{status} after {took} ms");
+    assert_eq!(first.await.unwrap().0, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn off_nobody_is_asked_twice() {
     let (client, came, _) = client(&[(10_000, 200)], |policy| policy.hedge_after = None);
     assert_eq!(get(&client).await.0, 200);
