@@ -1,5 +1,7 @@
 //! Requests that the server did not process, and requests of which nobody knows.
 
+use std::time::Duration;
+
 use httputil::{Client, Kind};
 use httputil_tests::gate::Gate;
 use httputil_tests::h2_script::{H2Script, Step as H2Step};
@@ -216,6 +218,24 @@ async fn a_second_unknown_end_is_an_error() {
     let error = client.get(server.url("/")).send().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Connection);
     assert_eq!((server.accepted(), error.attempts()), (2, 2));
+}
+
+#[tokio::test]
+async fn what_a_sending_may_have_done_is_not_undone_by_the_failure_of_the_next() {
+    let ca = TrustedCa::new();
+    let over_tls = steps::over_tls(&ca.server(Alpn::H1), race());
+    // The second connection's handshake hangs: of a request that was sent nowhere else that is safe to say.
+    let server = Script::start([over_tls, vec![Step::Stall], vec![Step::Stall]]).await;
+    let mut config = ca.config();
+    config.profile_mut().transport.timeouts.tls_handshake = Duration::from_millis(50);
+    let client = Client::new(config).unwrap();
+    let url = format!("https://localhost:{}/", server.port());
+    get(&client, &url).await;
+    let error = send(&client, Method::PUT, &url).await.unwrap_err();
+    assert!(error.is_timeout() && !error.is_retryable(), "{error}");
+    assert_eq!((server.accepted(), error.attempts()), (2, 2), "{error}");
+    let error = send(&client, Method::PUT, &url).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
 }
 
 #[tokio::test]

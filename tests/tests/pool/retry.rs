@@ -189,6 +189,16 @@ async fn a_retry_over_http2_waits_for_no_other_stream_to_end() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_the_protocol_is_asked_for_once() {
+    let garbage = [steps::answer_once(answers::GARBAGE), vec![Step::Close]].concat();
+    let server = Script::start([garbage, steps::answer_all(answers::ok("fine"))]).await;
+    let client = persistent();
+    let error = client.get(server.url("/")).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (Kind::Protocol, 1), "{error}");
+    assert_eq!((server.accepted(), client.stats().retries), (1, 0));
+}
+
+#[tokio::test]
 async fn a_body_that_is_a_stream_is_sent_once() {
     let server = Script::start([steps::answer_all(answers::with_length(
         "503 Service Unavailable",

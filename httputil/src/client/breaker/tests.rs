@@ -274,8 +274,9 @@ async fn a_host_is_named_as_urls_name_it() {
 }
 
 #[tokio::test]
-async fn a_flood_of_names_neither_grows_what_is_remembered_nor_closes_an_open_breaker() {
+async fn a_flood_of_names_neither_grows_what_is_remembered_nor_closes_an_open_breaker_nor_opens_a_full_limit() {
     let mut profile = Profile::named("test");
+    profile.policy.limit.max_concurrent_per_host = Some(1);
     profile.policy.breaker.min_requests = 1;
     profile.policy.breaker.window = Duration::from_nanos(1);
     let policies = Policies::of(&profile).unwrap();
@@ -283,12 +284,15 @@ async fn a_flood_of_names_neither_grows_what_is_remembered_nor_closes_an_open_br
     policies.host(&host("first".into())).unwrap();
     let dead = host("dead".into());
     policies.host(&dead).unwrap().breaker.as_ref().unwrap().force_open();
+    let busy = host("busy".into());
+    let place = policies.host(&busy).unwrap().limit.as_ref().unwrap().try_admit();
     for number in 0..100_000 {
         policies.host(&host(format!("h{number}"))).unwrap();
     }
     assert!(policies.remembered() <= 1001, "{}", policies.remembered());
     let dead = policies.met(&dead).expect("it is still known");
     assert!(dead.breaker.as_ref().unwrap().refuses_for(Instant::now()).is_some());
+    assert!(policies.is_full(&busy), "its one place is taken: {place:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::Client;
 use crate::client::memory::{self, Came, answer, settled};
 use crate::client::timings::Timings;
+use crate::client::{Client, RequestBuilder};
 use crate::settings::{Jitter, Limit, Policy, Profile, Rate};
 
 /// Milliseconds until an answer, and its status.
@@ -154,6 +154,18 @@ async fn only_what_may_be_sent_twice_and_can_be_replayed_is() {
         }
         assert_eq!(request.send().await.unwrap().status(), 200);
         assert_eq!(came.lock().unwrap().len(), asked, "{method} {key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_wants_to_be_sent_once_is() {
+    let wants: [fn(RequestBuilder) -> RequestBuilder; 2] =
+        [|request| request.retry(false), |request| request.idempotent(false)];
+    for want in wants {
+        let (client, came, _) = client(&[(300, 200)], |_| {});
+        let response = want(client.get("http://server/")).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!((came.lock().unwrap().len(), counts(&client)), (1, (0, 0)));
     }
 }
 
