@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::execute::Prepared;
 #[cfg(feature = "oauth2")]
-use super::oauth2::Tokens;
+use super::oauth2::{By, Tokens};
 use super::policies::Policies;
 use super::retry::Head;
 use super::sendings::Sendings;
@@ -33,9 +33,9 @@ pub(super) struct Credentials {
 enum Authorization {
     Fixed(HeaderValue),
     File(TokenFile),
-    /// Tokens that are fetched over this pool.
+    /// Tokens that are fetched, and by what.
     #[cfg(feature = "oauth2")]
-    Fetched(Arc<Tokens>, Pool),
+    Fetched(Arc<Tokens>, Box<By>),
 }
 
 /// What `Authorization` holds.
@@ -109,7 +109,7 @@ impl Credentials {
                 let file = TokenFile::open(path, &profile.name).map_err(|why| wrong("auth.bearer", &why))?;
                 ("auth.bearer", Some(Authorization::File(file)))
             }
-            (None, None) => match fetched(pool, policies) {
+            (None, None) => match fetched(profile, pool, policies) {
                 Some(fetched) => ("auth.oauth2", Some(fetched)),
                 None => (secret_header.as_deref().unwrap_or("headers"), None),
             },
@@ -161,7 +161,7 @@ impl Credentials {
             Some(Authorization::Fixed(value)) => value.clone(),
             Some(Authorization::File(file)) => file.current().await,
             #[cfg(feature = "oauth2")]
-            Some(Authorization::Fetched(tokens, pool)) => tokens.current(pool).await?,
+            Some(Authorization::Fetched(tokens, by)) => tokens.current(by).await?,
         }))
     }
 
@@ -171,7 +171,7 @@ impl Credentials {
             Authorization::Fixed(_) => None,
             Authorization::File(file) => file.other_than(refused).await,
             #[cfg(feature = "oauth2")]
-            Authorization::Fetched(tokens, pool) => tokens.other_than(refused, pool).await,
+            Authorization::Fetched(tokens, by) => tokens.other_than(refused, by).await,
         }
     }
 
@@ -188,13 +188,14 @@ impl Credentials {
 
 /// Tokens that are fetched, where the profile has some.
 #[cfg(feature = "oauth2")]
-fn fetched(pool: &Pool, policies: &Policies) -> Option<Authorization> {
+fn fetched(profile: &Profile, pool: &Pool, policies: &Policies) -> Option<Authorization> {
     let tokens = policies.tokens.as_ref()?;
-    Some(Authorization::Fetched(Arc::clone(tokens), pool.clone()))
+    let by = Box::new(By::of(profile, pool));
+    Some(Authorization::Fetched(Arc::clone(tokens), by))
 }
 
 #[cfg(not(feature = "oauth2"))]
-fn fetched(_: &Pool, _: &Policies) -> Option<Authorization> {
+fn fetched(_: &Profile, _: &Pool, _: &Policies) -> Option<Authorization> {
     None
 }
 

@@ -9,8 +9,8 @@
 //! The task is of the runtime whose request began it, and others wait for it, too. So it gives signs of life: a runtime that
 //! nobody drives any more gives none, and whoever waits begins anew.
 //!
-//! A fetch is a request of the profile's own pool, with its TLS, proxy and egress rules, and with nothing else of the
-//! profile: no redirect, no retry, no breaker, and a bound on its time and its answer.
+//! A fetch is a request of the profile's own pool, with its TLS, proxy and egress rules, and with hardly anything else of the
+//! profile, as it is by then: no redirect, no retry, no breaker, and a bound on its time and its answer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,9 +54,15 @@ const STANDS_STILL: Duration = Duration::from_secs(1);
 /// The tokens of a profile.
 pub(super) struct Tokens {
     settings: OAuth2,
-    /// What fetches go by.
-    profile: Profile,
+    /// The profile's name.
+    profile: String,
     state: Mutex<State>,
+}
+
+/// What a fetch goes by: the pool and the profile of the settings in force, which a token may outlive.
+pub(super) struct By {
+    pool: Pool,
+    profile: Profile,
 }
 
 #[derive(Default)]
@@ -82,18 +88,8 @@ struct Failure {
     until: Instant,
 }
 
-impl Drop for Tokens {
-    fn drop(&mut self) {
-        if let Some((_, task)) = self.state().fetch.take() {
-            task.abort();
-        }
-    }
-}
-
-impl Tokens {
-    /// Those of a profile, if it asks for any. Nothing is fetched yet.
-    pub(super) fn of(profile: &Profile) -> Option<Arc<Tokens>> {
-        let settings = profile.policy.auth.oauth2.clone()?;
+impl By {
+    pub(super) fn of(profile: &Profile, pool: &Pool) -> By {
         let policy = &profile.policy;
         let mut own = Policy {
             timeout: Some(policy.timeout.map_or(LONGEST, |timeout| timeout.min(LONGEST))),
@@ -109,12 +105,31 @@ impl Tokens {
         own.retry.max_attempts = 1;
         own.redirect.max = 0;
         own.compression.accept = Vec::new();
-        Some(Arc::new(Tokens {
-            settings,
+        By {
+            pool: pool.clone(),
             profile: Profile {
                 policy: own,
                 ..profile.clone()
             },
+        }
+    }
+}
+
+impl Drop for Tokens {
+    fn drop(&mut self) {
+        if let Some((_, task)) = self.state().fetch.take() {
+            task.abort();
+        }
+    }
+}
+
+impl Tokens {
+    /// Those of a profile, if it asks for any. Nothing is fetched yet.
+    pub(super) fn of(profile: &Profile) -> Option<Arc<Tokens>> {
+        let settings = profile.policy.auth.oauth2.clone()?;
+        Some(Arc::new(Tokens {
+            settings,
+            profile: profile.name.clone(),
             state: Mutex::default(),
         }))
     }
@@ -140,14 +155,14 @@ impl Tokens {
         is_young.then(|| token.header.clone())
     }
 
-    /// A token, fetched over this pool if there is none.
+    /// A token, fetched by this if there is none.
     ///
     /// Dropping the future leaves the fetch to those who wait for it, too.
     ///
     /// # Errors
     ///
     /// Why none could be had: now, or at the last try, if the next one is not due yet.
-    pub(super) async fn current(self: &Arc<Self>, pool: &Pool) -> Result<HeaderValue, Error> {
+    pub(super) async fn current(self: &Arc<Self>, by: &By) -> Result<HeaderValue, Error> {
         for _ in 0..TRIES {
             let mut fetch = {
                 let mut state = self.state();
@@ -157,13 +172,13 @@ impl Tokens {
                 {
                     let is_due = life.is_some_and(|(renewal, _)| renewal <= now);
                     if is_due && state.may_fetch(now) && state.under_way().is_none() {
-                        self.begin(&mut state, pool);
+                        self.begin(&mut state, by);
                     }
                     return Ok(header);
                 }
                 match state.under_way() {
                     Some(fetch) => fetch,
-                    None if state.may_fetch(now) => self.begin(&mut state, pool),
+                    None if state.may_fetch(now) => self.begin(&mut state, by),
                     None => return Err(self.failed(&state)),
                 }
             };
@@ -173,7 +188,7 @@ impl Tokens {
     }
 
     /// Another token than this one, which was refused; `None` if none is to be had now.
-    pub(super) async fn other_than(self: &Arc<Self>, refused: &HeaderValue, pool: &Pool) -> Option<HeaderValue> {
+    pub(super) async fn other_than(self: &Arc<Self>, refused: &HeaderValue, by: &By) -> Option<HeaderValue> {
         let mut fetch = {
             let mut state = self.state();
             let now = Instant::now();
@@ -185,7 +200,7 @@ impl Tokens {
                 Some(fetch) => fetch,
                 None if is_calm && state.may_fetch(now) => {
                     state.refused = Some(now);
-                    self.begin(&mut state, pool)
+                    self.begin(&mut state, by)
                 }
                 None => return None,
             }
@@ -215,11 +230,11 @@ impl Tokens {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(self: &Arc<Self>, state: &mut State, pool: &Pool) -> watch::Receiver<()> {
+    fn begin(self: &Arc<Self>, state: &mut State, by: &By) -> watch::Receiver<()> {
         let (end, fetch) = watch::channel(());
         // The task keeps nothing alive that nobody waits for.
-        let (tokens, pool) = (Arc::downgrade(self), pool.clone());
-        let (settings, profile) = (self.settings.clone(), self.profile.clone());
+        let (tokens, pool) = (Arc::downgrade(self), by.pool.clone());
+        let (settings, profile) = (self.settings.clone(), by.profile.clone());
         let task = tokio::spawn(async move {
             let mut fetching = Box::pin(fetch_by(&settings, profile, pool.clone()));
             let mut signs = tokio::time::interval(SIGNS_EACH);
@@ -240,7 +255,7 @@ impl Tokens {
     }
 
     fn note(&self, outcome: Result<Known, Error>) {
-        let profile = &*self.profile.name;
+        let profile = &*self.profile;
         let mut state = self.state();
         state.fetch = None;
         match outcome {

@@ -467,6 +467,34 @@ async fn a_profile_s_clients_share_a_token_that_outlives_reloads_and_nobody_else
 }
 
 #[tokio::test]
+async fn a_fetch_goes_by_the_settings_in_force_though_the_token_outlives_them() {
+    let (issuer, place) = (Issuer::start().await, Place::start().await);
+    let loaded = |agent: &str| {
+        let text = format!(
+            "[default]\nbase_url = \"{}\"\nuser_agent = \"{agent}\"\n[default.auth.oauth2]\ntoken_url = \"{}\"\n\
+             client_id = \"a\"\nclient_secret = \"s\"",
+            place.url(""),
+            issuer.server.url("/token"),
+        );
+        Config::builder().embedded("test.toml", text).load().unwrap()
+    };
+    let registry = Registry::builder().config(loaded("before")).build().unwrap();
+    let client = registry.client("default").unwrap();
+    assert_eq!(told(&client, "/").await.as_deref(), Some("Bearer t1"));
+    registry.reload(loaded("after")).unwrap();
+    assert_eq!(told(&client, "/").await.as_deref(), Some("Bearer t1"));
+    // It is refused, and the next one fetched.
+    place.answers("/refuses", 401);
+    Door::Builder.get(&client, "/refuses").await.unwrap();
+    let agents: Vec<_> = issuer
+        .asked()
+        .iter()
+        .map(|asked| asked.header("user-agent").map(str::to_owned))
+        .collect();
+    assert_eq!(agents, ["before", "after"].map(|agent| Some(agent.to_owned())));
+}
+
+#[tokio::test]
 async fn a_runtime_that_ends_in_a_fetch_leaves_it_to_the_next() {
     let (issuer, place) = (Issuer::start().await, Place::start().await);
     let gate = issuer.holds();
