@@ -88,16 +88,12 @@ impl Awaited {
 
     /// A bound of ours was reached.
     fn too_late(&self, late: Late, mut exchange: Exchange) -> SendFailure {
-        let processed = if exchange.is_unwritten() {
-            Processed::No
-        } else {
-            Processed::Maybe
-        };
         let has_answer = exchange.received() != self.received;
         // What had been received in the middle of the wait.
-        exchange.late(self.watch.as_ref().map_or(0, |watch| watch.heard()));
+        let heard = self.watch.as_ref().map_or(0, |watch| watch.heard());
+        let is_unwritten = exchange.late(heard);
         SendFailure {
-            processed,
+            processed: if is_unwritten { Processed::No } else { Processed::Maybe },
             request: None,
             cause: Cause::Late(late),
             has_answer,

@@ -374,7 +374,9 @@ impl Hold {
     fn late(self, heard: u64) {
         match self {
             Hold::Ended => {}
-            Hold::H1 { mut exchange, .. } => exchange.late(heard),
+            Hold::H1 { mut exchange, .. } => {
+                exchange.late(heard);
+            }
             Hold::H2(stream) => stream.timed_out(Some(heard)),
             Hold::Watched { shared, guard } => {
                 guard.abort();

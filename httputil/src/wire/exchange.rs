@@ -131,13 +131,17 @@ impl Exchange {
     }
 
     /// A bound of ours ends the exchange. A peer that was silent on a connection that may be stale may be gone, and others
-    /// with it: `received` is what had come by the middle of the wait.
-    pub(super) fn late(&mut self, received: u64) {
+    /// with it: `received` is what had come by the middle of the wait. Whether not one byte of the request was written, nor will
+    /// be.
+    pub(super) fn late(&mut self, received: u64) -> bool {
         let shared = self.shared();
         if self.is_reused() && shared.received.load(Ordering::Relaxed) == received {
             shared.link.home.suspect(&shared.link, shared.link.lent_at());
         }
+        let socket = self.shared().link.socket.clone();
         self.close(CloseReason::Timeout);
+        // Behind the close: until then the driver may write.
+        socket.written() == self.written
     }
 
     /// Bounds the rest of the answer.

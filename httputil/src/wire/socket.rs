@@ -247,6 +247,7 @@ impl AsyncRead for Socket {
 }
 
 impl Socket {
+    /// Under the stream's lock: once it is cut, all that was written is counted.
     fn count(&self, polled: &Poll<io::Result<usize>>) {
         match polled {
             Poll::Ready(Ok(written)) => {
@@ -270,15 +271,17 @@ impl Socket {
 impl AsyncWrite for Socket {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = self.on_stream(|stream| match stream.get_mut() {
-            Raw::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            #[cfg(unix)]
-            Raw::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-            #[cfg(test)]
-            Raw::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
-        });
-        self.count(&polled);
-        polled
+        self.on_stream(|stream| {
+            let polled = match stream.get_mut() {
+                Raw::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+                #[cfg(unix)]
+                Raw::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+                #[cfg(test)]
+                Raw::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
+            };
+            self.count(&polled);
+            polled
+        })
     }
 
     #[inline(always)]
@@ -287,15 +290,17 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = self.on_stream(|stream| match stream.get_mut() {
-            Raw::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            #[cfg(unix)]
-            Raw::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            #[cfg(test)]
-            Raw::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        });
-        self.count(&polled);
-        polled
+        self.on_stream(|stream| {
+            let polled = match stream.get_mut() {
+                Raw::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+                #[cfg(unix)]
+                Raw::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+                #[cfg(test)]
+                Raw::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            };
+            self.count(&polled);
+            polled
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
