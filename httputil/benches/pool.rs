@@ -19,7 +19,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The most instructions that a checkout and a check-in may take.
-const ROUND: u64 = 1750;
+const ROUND: u64 = 1700;
 const FEW: usize = 2_000;
 const MANY: usize = 12_000;
 
