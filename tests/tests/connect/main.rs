@@ -22,6 +22,7 @@ mod faults;
 mod header_bounds;
 mod identities;
 mod insecure;
+mod no_new_connection;
 mod pins;
 mod protocol;
 mod proxy_connect;

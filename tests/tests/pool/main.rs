@@ -49,6 +49,7 @@ mod reuse;
 mod seniority;
 mod services;
 mod silence;
+mod standing_still;
 mod timings;
 mod tower;
 mod unread;
