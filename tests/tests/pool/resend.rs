@@ -1,5 +1,6 @@
 //! Requests that the server did not process, and requests of which nobody knows.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use httputil::{Client, Kind};
@@ -11,7 +12,8 @@ use httputil_tests::tls::Alpn;
 use reqwest::Method;
 
 use crate::common::{
-    TrustedCa, Way, assert_all_gone, be_idle_for_long_enough_to_be_peeked_at, client, get, h2_client, until, url,
+    TrustedCa, Way, assert_all_gone, be_idle_for_long_enough_to_be_peeked_at, client, get, h2_client, spawn_get, until,
+    url,
 };
 
 /// Answers one request; takes the next one whole, and closes without a byte: the race that keep-alive cannot avoid.
@@ -274,5 +276,32 @@ async fn a_request_is_never_sent_again_once_a_byte_of_the_answer_has_come() {
         let error = client.get(server.url("/")).send().await.unwrap_err();
         assert_eq!(error.kind(), Kind::Connection, "{partial:?}: {error}");
         assert_eq!(server.accepted(), 1, "{partial:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_again_and_again_goes_over_a_new_connection_or_at_a_cap_over_the_one_that_there_is() {
+    for max in [2, 1] {
+        let (gate, asked) = (Gate::new(), AtomicUsize::new(0));
+        let held = gate.clone();
+        let server = H2Script::builder()
+            .on_stream(move |arrival| match arrival.head.uri.path() {
+                "/held" => vec![H2Step::Hold(held.clone()), H2Step::Answer("hello".into())],
+                _ if asked.fetch_add(1, Ordering::SeqCst) < 3 => {
+                    vec![H2Step::RstStream(h2::Reason::REFUSED_STREAM)]
+                }
+                _ => vec![H2Step::Answer("hello".into())],
+            })
+            .start()
+            .await;
+        let client = h2_client(|transport| transport.http2.max_connections_per_host = max);
+        let holds = spawn_get(&client, &server.url("/held"));
+        gate.arrived(1).await;
+        assert_eq!(get(&client, &server.url("/")).await, "hello");
+        assert_eq!(client.stats().resends, 3);
+        assert_eq!(server.accepted(), max);
+        gate.open();
+        assert_eq!(holds.await.unwrap().unwrap(), "hello");
+        assert_all_gone(&client).await;
     }
 }
