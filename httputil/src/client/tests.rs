@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
+use tower_service::Service;
 
 use super::{Client, memory};
 use crate::connect::Dialer;
@@ -229,4 +231,40 @@ async fn shutdown_waits_for_its_grace_and_reports_what_it_left() {
     assert!(request.await.unwrap().unwrap_err().is_timeout());
     let refused = client.get("http://server/").send().await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Stopped);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_right_behind_its_head_is_no_whole_one() {
+    // The head and the end are there when the head is read.
+    let dialer = Dialer::Memory(Arc::new(|_| {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 10);
+        tokio::spawn(async move {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(theirs.read_u8().await.unwrap());
+            }
+            theirs
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+                .await
+                .unwrap();
+        });
+        ours
+    }));
+    let client = memory::over(ClientConfig::default().max_attempts(1).profile, dialer);
+    let answer = client.get("http://server/").send().await.unwrap();
+    memory::settled().await;
+    let error = answer.bytes().await.unwrap_err();
+    assert_eq!(Error::of(&error).unwrap().kind(), Kind::Body, "{error:?}");
+    let mut tower = client.clone();
+    let request = http::Request::get("http://server/").body(String::new()).unwrap();
+    let answer = tower.call(request).await.unwrap();
+    let error = answer.into_body().collect().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Body, "{error}");
+    memory::settled().await;
+    let stats = client.stats();
+    assert_eq!(
+        (stats.open, stats.dialled, stats.closed_total()),
+        (0, 2, 2),
+        "{stats:?}"
+    );
 }

@@ -30,11 +30,13 @@ const SHORT: u64 = 8 << 10;
 /// The body of a response over a pooled connection.
 pub(crate) struct PooledBody {
     /// What came with the head.
-    first: Option<Result<Frame<Bytes>, BodyFailure>>,
+    first: Piece,
     hold: Hold,
     /// Where the time between two pieces is bounded.
     watch: Option<Box<Watch>>,
 }
+
+type Piece = Option<Result<Frame<Bytes>, BodyFailure>>;
 
 enum Hold {
     H1 {
@@ -99,11 +101,12 @@ impl PooledBody {
         // A short body is mostly here with the head, whole. Then the connection is free at once, whoever reads.
         if incoming.size_hint().exact().is_some_and(|length| length <= SHORT) {
             let mut cx = Context::from_waker(Waker::noop());
-            if let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut incoming).poll_frame(&mut cx) {
-                first = Some(Ok(frame));
+            let (polled, is_over) = poll_h1(&mut incoming, &mut exchange, watch.as_deref(), &mut cx);
+            // That it broke off is told once, and is what the reader gets.
+            if let Poll::Ready(polled) = polled {
+                first = polled;
             }
-            if incoming.is_end_stream() {
-                exchange.complete();
+            if is_over {
                 let (hold, watch) = (Hold::Ended, None);
                 return PooledBody { first, hold, watch };
             }
@@ -238,6 +241,41 @@ async fn end(watched: Arc<Mutex<Watched>>, half_time: Option<Instant>) {
     }
 }
 
+/// The next piece of an HTTP/1 body, and whether it is over with that: then the connection goes home, or is closed.
+fn poll_h1(
+    incoming: &mut Incoming,
+    exchange: &mut Exchange,
+    watch: Option<&Watch>,
+    cx: &mut Context<'_>,
+) -> (Poll<Piece>, bool) {
+    let polled = Pin::new(&mut *incoming).poll_frame(cx);
+    let is_over = match &polled {
+        Poll::Ready(Some(Err(_))) => true,
+        Poll::Ready(None) => {
+            exchange.complete();
+            true
+        }
+        // The last piece of a body of known length: the end need not be asked for.
+        Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => {
+            exchange.complete();
+            true
+        }
+        _ => false,
+    };
+    let polled = polled.map_err(|error| {
+        let failure = if exchange.is_timed_out() {
+            out_of_time(watch)
+        } else if exchange.is_runtime_gone() {
+            BodyFailure::RuntimeGone
+        } else {
+            BodyFailure::Hyper(error)
+        };
+        exchange.close(CloseReason::Error);
+        failure
+    });
+    (polled, is_over)
+}
+
 /// What has ended a body that was not the reader's to end.
 fn out_of_time(watch: Option<&Watch>) -> BodyFailure {
     watch
@@ -258,37 +296,9 @@ impl Body for PooledBody {
             return Poll::Ready(Some(first));
         }
         let this = &mut *self;
-        let out_of_time = || out_of_time(this.watch.as_deref());
         let (polled, is_over) = match &mut this.hold {
             Hold::Ended => return Poll::Ready(None),
-            Hold::H1 { incoming, exchange } => {
-                let polled = Pin::new(&mut *incoming).poll_frame(cx);
-                let is_over = match &polled {
-                    Poll::Ready(Some(Err(_))) => true,
-                    Poll::Ready(None) => {
-                        exchange.complete();
-                        true
-                    }
-                    // The last piece of a body of known length: the end need not be asked for.
-                    Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() => {
-                        exchange.complete();
-                        true
-                    }
-                    _ => false,
-                };
-                let polled = polled.map_err(|error| {
-                    let failure = if exchange.is_timed_out() {
-                        out_of_time()
-                    } else if exchange.is_runtime_gone() {
-                        BodyFailure::RuntimeGone
-                    } else {
-                        BodyFailure::Hyper(error)
-                    };
-                    exchange.close(CloseReason::Error);
-                    failure
-                });
-                (polled, is_over)
-            }
+            Hold::H1 { incoming, exchange } => poll_h1(incoming, exchange, this.watch.as_deref(), cx),
             Hold::H2(stream) => {
                 let polled = stream.poll_body(cx);
                 (polled, stream.is_over())
@@ -300,7 +310,7 @@ impl Body for PooledBody {
                         let polled = stream.poll_body(cx);
                         (polled, stream.is_over())
                     }
-                    None => (Poll::Ready(Some(Err(out_of_time()))), true),
+                    None => (Poll::Ready(Some(Err(out_of_time(this.watch.as_deref())))), true),
                 };
                 if polled.is_pending() {
                     watched.reader = Some(cx.waker().clone());
