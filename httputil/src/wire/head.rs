@@ -21,8 +21,8 @@ pub(super) struct HeadSigns {
 /// Whether there was nothing to be read in the poll of hyper's that is under way.
 ///
 /// hyper asks for bytes up to three times a poll, and each time that there are none TLS and the reactor look, and the waker is
-/// kept that they have. Once is enough: what comes later in the poll wakes the task for another one. (Not so over HTTP/2: there the
-/// future that reads is woken and polled again within the same poll of the task.)
+/// kept that they have. Once is enough: what comes later in the poll wakes the task for another one. (Not so over HTTP/2:
+/// there the future that reads is woken and polled again within the same poll of the task.)
 #[derive(Debug, Default)]
 pub(super) struct Dry(AtomicU8);
 
